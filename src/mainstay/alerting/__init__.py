@@ -1,0 +1,1 @@
+"""Waking the right person: alerts, routes, the outbox and its delivery."""

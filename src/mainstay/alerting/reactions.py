@@ -1,0 +1,1 @@
+"""Reactions of alerting to events of other capabilities."""

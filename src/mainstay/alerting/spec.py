@@ -1,0 +1,101 @@
+"""What a user may declare of channels and routes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BeforeValidator, Field, create_model, field_validator
+from pydantic_core import PydanticCustomError, ValidationError
+
+from mainstay.kernel.matchers import parse_matcher
+from mainstay.kernel.ports import ChannelKind
+from mainstay.kernel.resource import Kind, Reference, Spec
+
+
+class ChannelSpec(Spec):
+    """The part that all channel kinds share; a subclass for each adds its own key."""
+
+    channel: ClassVar[ChannelKind]
+
+    resolved: bool = Field(True, description="also tell when it is over")
+    description: str = Field("", max_length=2000, description="whom it reaches")
+
+    @property
+    def target(self) -> Any:
+        return getattr(self, self.channel.name)
+
+
+class RouteSpec(Spec):
+    """Every route whose matchers all fit an alert's labels sends it to its channels."""
+
+    match: list[Annotated[str, Field(max_length=1000)]] = Field(
+        [], max_length=40, description='label matchers, all of which must fit, such as severity=~"P0|P1"'
+    )
+    to: list[str] = Field(min_length=1, max_length=40, description="channels")
+    stop: bool = Field(False, description="routes after this one are not asked")
+    name: str | None = Field(None, max_length=100, description="a name of its own; else its position")
+
+    @field_validator("match")
+    @classmethod
+    def _matchers_parse(cls, value: list[str]) -> list[str]:
+        for text in value:
+            parse_matcher(text)
+        return value
+
+
+def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
+    """The kind `channel`, with one model for each channel kind; the key present chooses."""
+    models = {name: _channel_model(channel) for name, channel in channels.items()}
+
+    def validate(document: Any) -> Spec:
+        present = [name for name in models if name in document] if isinstance(document, dict) else []
+        if len(present) != 1:
+            known = ", ".join(models)
+            raise ValidationError.from_exception_data(
+                "channel",
+                [
+                    {
+                        "type": PydanticCustomError("channel", f"a channel needs exactly one of {known}"),
+                        "loc": (),
+                        "input": None,
+                    }
+                ],
+            )
+        return models[present[0]].model_validate(document)
+
+    def schema() -> dict[str, Any]:
+        return {"anyOf": [model.model_json_schema(mode="validation") for model in models.values()]}
+
+    return Kind("channel", "channels", "where notifications go", validate, schema)
+
+
+def _channel_model(channel: ChannelKind) -> type[ChannelSpec]:
+    def from_shorthand(value: Any) -> Any:
+        return {channel.shorthand: value} if channel.shorthand and isinstance(value, str) else value
+
+    shape: Any = channel.target
+    target = Annotated[shape, BeforeValidator(from_shorthand, json_schema_input_type=str | shape)]
+    fields: dict[str, Any] = {channel.name: (target, Field(description=channel.summary))}
+    model = create_model(
+        f"{channel.name.title()}Channel",
+        __base__=ChannelSpec,
+        **fields,
+    )
+    model.channel = channel
+    return model
+
+
+def route_kind() -> Kind:
+    def references(spec: RouteSpec) -> Iterable[Reference]:
+        return [Reference("channel", name, ("to", index)) for index, name in enumerate(spec.to)]
+
+    return Kind(
+        "route",
+        "routes",
+        "which alerts go to which channels",
+        RouteSpec.model_validate,
+        lambda: RouteSpec.model_json_schema(mode="validation"),
+        references,
+        listed=True,
+    )

@@ -1,0 +1,1 @@
+"""Fast doors for programs: no ORM, no middleware."""

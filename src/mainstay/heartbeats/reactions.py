@@ -1,0 +1,1 @@
+"""Reactions of heartbeats to events of other capabilities."""

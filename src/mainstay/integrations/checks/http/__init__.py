@@ -1,0 +1,1 @@
+"""Check kind http."""

@@ -1,0 +1,1 @@
+"""The pure vocabulary of Mainstay: no I/O, no Django, no wall clock."""

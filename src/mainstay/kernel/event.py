@@ -1,0 +1,62 @@
+"""What happens: facts in the past tense, appended to the journal with the state change they tell of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+# Every kind of event with the sentence that the reference prints. A kind that is not listed cannot be recorded.
+EVENTS: dict[str, str] = {
+    "mainstay.started": "the server started; data: version",
+    "mainstay.stopped": "the server stopped; data: reason",
+    "resources.applied": "a plan was applied; data: revision, manager, counts of created, changed, deleted",
+    "resources.rolled_back": "an earlier revision was restored; data: to, revision",
+    "config.rejected": "a watched file had mistakes and was not applied; data: file, diagnostics",
+    "monitor.went_down": "confirmed failing; data: reason, evidence, since, previous",
+    "monitor.went_degraded": "working but outside its limits; data as for went_down",
+    "monitor.went_up": "working again, or for the first time; data: reason, previous, downtime in seconds",
+    "monitor.went_unknown": "nothing can be said; data: reason, evidence",
+    "monitor.went_paused": "paused by a person; data: previous",
+    "monitor.went_maintenance": "a window covers it; data: window, previous",
+    "monitor.stayed_down": "still failing after the parent that suppressed it came back; data as for went_down",
+    "monitor.flapping_started": "changes state too often; recoveries are held back; data: change share in percent",
+    "monitor.flapping_stopped": "calm again; data: change share in percent",
+    "heartbeat.went_down": "a deadline passed or a failure was reported; data: reason, last ping, deadline",
+    "heartbeat.went_up": "a success was reported; data: previous, downtime in seconds",
+    "heartbeat.went_paused": "paused by a person",
+    "heartbeat.created_by_ping": "a ping with create=1 made it; data: slug",
+    "uplink.lost": "the machine itself has no network; results are unknown; data: evidence",
+    "uplink.restored": "the network is back; data: seconds lost",
+    "alert.fired": "an alert opened; data: alert, monitor, severity, labels, suppressed and why",
+    "alert.resolved": "the cause is gone; data: alert, monitor, seconds open",
+    "alert.acknowledged": "a person took it; data: alert",
+    "alert.muted": "no more notifications until a time; data: alert, until",
+    "alert.unmuted": "notifications again; data: alert",
+    "notification.delivered": "a channel accepted it; data: notification, channel, attempts",
+    "notification.refused": "a channel refused it for good; data: notification, channel, error",
+    "notification.expired": "it could not be delivered in time; data: notification, channel, attempts, error",
+    "notification.suppressed": "it was held back on purpose; data: alert, channel, reason",
+    "channel.tested": "a test notification was sent; data: channel, outcome",
+    "user.created": "an account was made; data: user, role",
+    "user.role_changed": "data: user, from, to",
+    "user.signed_in": "data: user, second factor used",
+    "user.sign_in_failed": "data: user name tried, remote address",
+    "user.signed_out": "data: user",
+    "user.second_factor_changed": "data: user, what",
+    "token.created": "an API token was made; data: token id, name, scopes, expiry",
+    "token.revoked": "data: token id, name",
+    "token.ping_key_rotated": "a new ping key was made; the old one stops working",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """`subject` names what it is about as kind/name (`monitor/api`); `data` is JSON and holds no secret."""
+
+    kind: str
+    subject: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.kind not in EVENTS:
+            raise AssertionError(f"undeclared event kind {self.kind}")

@@ -1,0 +1,103 @@
+"""What the main process and its probers say to each other, and what one check found.
+
+Frames on the pipe are `length (4 bytes, big-endian) + MessagePack` of one Frame; see runtime/prober.
+Times are seconds: `at` since the Unix epoch, everything else a length.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+# What one check found. `unknown`: the checker itself could not tell (no resolver, secret missing, refused address).
+Verdict = Literal["up", "degraded", "down", "unknown"]
+
+# Error codes that evidence uses; the first word is the phase in which it happened.
+# lookup.* connect.* tls.* send.* wait.* transfer.* expect.* check.*
+ErrorCode = str
+
+
+class CheckOrder(msgspec.Struct, frozen=True, kw_only=True):
+    """Run this check again and again. Secrets are already resolved; probers keep them in memory only."""
+
+    uid: str  # the monitor's resource uid
+    kind: str  # check kind: http, tcp, ...
+    interval: float
+    timeout: float
+    options: dict[str, Any]  # {"target": document, "expect": document}, as the kind's spec dumps them
+    offset: float = 0.0  # where in the interval its slots lie; derived from the uid, so it survives restarts
+    first_delay: float = 0.0  # wait this long before the first run, so that a restart is spread out
+
+
+class CheckResult(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What one run found. Bodies never leave the prober, except as a short excerpt in `evidence`."""
+
+    uid: str
+    at: float  # start of the run, wall clock
+    lag: float = 0.0  # how late it started against its slot
+    duration: float = 0.0  # total time of the check
+    verdict: Verdict = "unknown"
+    code: ErrorCode = ""  # empty when up; `expect.status`, `connect.refused`, `wait.timeout`, ...
+    message: str = ""  # one sentence for a person, without secrets
+    phases: dict[str, float] = msgspec.field(default_factory=dict)  # lookup connect tls wait transfer
+    evidence: dict[str, Any] = msgspec.field(default_factory=dict)  # status, address, excerpt, certificate, ...
+    scheduled: bool = True  # False for rechecks and for checks asked for by a person
+
+
+class Assign(msgspec.Struct, frozen=True, tag="assign"):
+    """Add or replace these orders; an unchanged order keeps its next slot."""
+
+    orders: list[CheckOrder]
+
+
+class Withdraw(msgspec.Struct, frozen=True, tag="withdraw"):
+    uids: list[str]
+
+
+class Recheck(msgspec.Struct, frozen=True, tag="recheck"):
+    """Run once more in `delay` seconds, beside the schedule."""
+
+    uid: str
+    delay: float
+
+
+class RunOnce(msgspec.Struct, frozen=True, tag="once"):
+    """A check that is on no schedule (a page's button, /probe); answered by OnceDone with the same ticket."""
+
+    ticket: str
+    order: CheckOrder
+
+
+class Stop(msgspec.Struct, frozen=True, tag="stop"):
+    """Finish what is under way for at most a second and leave."""
+
+
+ToProber = Assign | Withdraw | Recheck | RunOnce | Stop
+
+
+class Results(msgspec.Struct, frozen=True, tag="results"):
+    results: list[CheckResult]
+
+
+class OnceDone(msgspec.Struct, frozen=True, tag="done"):
+    ticket: str
+    result: CheckResult
+
+
+class Vitals(msgspec.Struct, frozen=True, tag="vitals"):
+    """Sent every second or so: a prober that stops sending is replaced."""
+
+    at: float
+    assigned: int
+    running: int
+    checks: int  # run since it started
+    lag_p99: float  # of the last minute, seconds
+    memory: int  # resident bytes
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    pid: int
+
+
+FromProber = Results | OnceDone | Vitals | Ready

@@ -1,0 +1,125 @@
+"""What people declare: `kind / name / spec`.
+
+A Kind says how one sort of resource is written in a file, checked and referred to. Capabilities
+define their kinds; the runtime registers them in KINDS; the store knows nothing of any of them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+# Who keeps a resource: a file that is applied, the page, the API, targets given to `up`, a ping with create=1.
+Manager = Literal["file", "page", "api", "command", "ping"]
+
+NAME_LIMIT = 100
+# Letters and digits of any script, then also . _ - and single inner spaces are refused: names stand in URLs and labels.
+_NAME = re.compile(r"[^\W_](?:[\w.-]*[^\W_])?", re.UNICODE)
+
+
+class Spec(BaseModel):
+    """Root of all specs: unknown keys are mistakes, values are never mutated."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, validate_default=False)
+
+    def to_document(self) -> dict[str, Any]:
+        """The shortest JSON document that validates to the same spec (defaults left out)."""
+        return self.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A field of a spec that names another resource, such as ("monitor", "gateway", ("parents", 0))."""
+
+    kind: str
+    name: str
+    path: tuple[str | int, ...] = ()
+
+
+def _no_references(_spec: Any) -> Iterable[Reference]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One sort of resource.
+
+    validate: a plain document (as YAML gives it) -> Spec; raises pydantic.ValidationError.
+    schema: JSON Schema of one such document.
+    references: the resources that a spec names; the store checks that they exist and refuses cycles
+    within one kind.
+    listed: written as a list whose order matters (routes); names default to `<name>-<position>`.
+    """
+
+    name: str  # `monitor`
+    plural: str  # `monitors`, the key in a file
+    summary: str
+    validate: Callable[[Any], Spec]
+    schema: Callable[[], dict[str, Any]]
+    references: Callable[[Any], Iterable[Reference]] = _no_references
+    listed: bool = False
+
+
+@dataclass(slots=True)
+class Kinds:
+    """The registry, filled once at start by the runtime, in the order files are exported in."""
+
+    by_name: dict[str, Kind] = field(default_factory=dict)
+
+    def register(self, kind: Kind) -> None:
+        self.by_name[kind.name] = kind
+
+    def __getitem__(self, name: str) -> Kind:
+        return self.by_name[name]
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.by_name
+
+    def __iter__(self) -> Iterator[Kind]:
+        return iter(self.by_name.values())
+
+    def by_plural(self, plural: str) -> Kind | None:
+        return next((kind for kind in self if kind.plural == plural), None)
+
+
+KINDS = Kinds()
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """A stored resource. `uid` never changes while it exists and keys state and telemetry."""
+
+    uid: str
+    kind: str
+    name: str
+    document: dict[str, Any]  # the stored spec, secrets as references
+    manager: Manager
+    source: str  # file path, page user, token name
+    revision: int  # the revision that wrote it last
+    position: int = 0  # order within a listed kind
+
+    @property
+    def spec(self) -> Any:
+        """The typed spec (validated anew on each call; keep it if you need it often)."""
+        return KINDS[self.kind].validate(self.document)
+
+    @property
+    def subject(self) -> str:
+        return f"{self.kind}/{self.name}"
+
+
+def check_name(name: object) -> str:
+    """The name if it may be one; ValueError with the rule otherwise."""
+    if not isinstance(name, str) or not name:
+        raise ValueError("a name is text such as `api` or `nightly-report`; put quotes around numbers and dates")
+    if len(name) > NAME_LIMIT:
+        raise ValueError(f"a name has at most {NAME_LIMIT} characters, this one has {len(name)}")
+    if not _NAME.fullmatch(name):
+        raise ValueError("a name holds letters, digits and `.`, `_`, `-` between them")
+    return name

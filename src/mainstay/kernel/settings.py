@@ -1,0 +1,59 @@
+"""Every setting of the program, with its default and what it does.
+
+Read from the environment as MAINSTAY_<NAME> by `runtime.boot`; the reference page is made from this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+
+def setting(default: Any, about: str) -> Any:
+    return field(default=default, metadata={"about": about})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    data: Path = setting(Path(), "folder of all data; created with mode 0700")
+    database: str = setting("", "postgres://user:password@host/name; empty: SQLite in the data folder")
+    listen: str = setting("127.0.0.1:8800", "address and port of the web server")
+    url: str = setting("", "how people reach it, for links in messages; empty: http:// and the listen address")
+    probers: int = setting(1, "prober processes")
+    probe_allow: str = setting(
+        "self",
+        "which guarded addresses checks and channels may reach, comma-separated: `self` (loopback and this machine's "
+        "own addresses), `link-local`, `metadata`; empty closes all of them, as a shared install should",
+    )
+    uplink_targets: str = setting(
+        "1.1.1.1:443,8.8.8.8:443,9.9.9.9:443",
+        "host:port pairs that tell whether this machine has a network; counted only once reached",
+    )
+    telemetry_memory: str = setting("96MB", "memory limit of the embedded telemetry store")
+    raw_days: int = setting(7, "days to keep every single result")
+    minute_days: int = setting(14, "days to keep roll-ups by minute")
+    hour_days: int = setting(100, "days to keep roll-ups by hour")
+    day_days: int = setting(1100, "days to keep roll-ups by day")
+    ping_body_limit: int = setting(100_000, "bytes of a ping's body that are kept")
+    pings_kept: int = setting(100, "pings kept per heartbeat")
+    notification_expiry: int = setting(86_400, "seconds after which an undeliverable notification is given up")
+    smtp: str = setting(
+        "smtp://127.0.0.1:25", "mail server: smtp://, smtp+starttls:// or smtps://user:password@host:port"
+    )
+    mail_from: str = setting("mainstay@localhost", "sender address of mail")
+    secret_dirs: str = setting(
+        "/run/secrets", "folders, comma-separated, that ${file:} may read besides `secrets` in the data folder"
+    )
+    secure_cookies: bool = setting(False, "send cookies over HTTPS only; on by itself when `url` is https")
+    trusted_proxies: str = setting("", "addresses, comma-separated, whose X-Forwarded-For is believed")
+    log_level: str = setting("info", "debug, info, warning or error")
+    log_format: str = setting("auto", "auto, console or json")
+
+    @property
+    def base_url(self) -> str:
+        return (self.url or f"http://{self.listen}").rstrip("/")
+
+    @property
+    def cookies_secure(self) -> bool:
+        return self.secure_cookies or self.base_url.startswith("https://")

@@ -1,0 +1,163 @@
+"""Boot: settings from the environment, Django, and the registration of all kinds and reactions.
+
+Every entry (server, command, test) starts here; nothing else reads the environment's MAINSTAY_ names.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import secrets
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from mainstay.kernel.errors import UserError
+from mainstay.kernel.settings import Settings
+
+_current: Settings | None = None
+_light = False
+
+
+def default_data_folder() -> Path:
+    base = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
+    return Path(base) / "mainstay"
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Settings from MAINSTAY_* and then from `overrides` (None: not given). UserError names a bad one."""
+    values: dict[str, Any] = {"data": default_data_folder()}
+    for field in dataclasses.fields(Settings):
+        raw: Any = os.environ.get(f"MAINSTAY_{field.name.upper()}")
+        if overrides.get(field.name) is not None:
+            raw = overrides[field.name]
+        if raw is not None:
+            values[field.name] = _convert(field.name, str(field.type), raw)
+    values["data"] = Path(values["data"]).expanduser().absolute()
+    return Settings(**values)
+
+
+def _convert(name: str, wanted: str, raw: Any) -> Any:
+    try:
+        if wanted == "int":
+            return int(raw)
+        if wanted == "bool":
+            return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False, "": False}[
+                str(raw).lower()
+            ]
+    except (ValueError, KeyError):
+        kind = "a whole number" if wanted == "int" else "true or false"
+        raise UserError(f"MAINSTAY_{name.upper()} must be {kind}, not `{str(raw)[:40]}`") from None
+    return Path(raw) if wanted == "Path" else str(raw)
+
+
+def current_settings() -> Settings:
+    return _current or load_settings()
+
+
+def is_booted() -> bool:
+    return _current is not None
+
+
+def is_light() -> bool:
+    return _light
+
+
+def prepare_data_folder(settings: Settings) -> None:
+    """Create the data folder for this user alone."""
+    try:
+        settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+        (settings.data / "secrets").mkdir(exist_ok=True, mode=0o700)
+    except OSError as error:
+        raise UserError(
+            f"the data folder {settings.data} cannot be made: {error.strerror}",
+            hint="give another one with --data or MAINSTAY_DATA",
+        ) from None
+
+
+def secret_key(folder: Path) -> str:
+    """The signing key of this install, made on first use, readable by its owner only."""
+    path = folder / "secret.key"
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        pass
+    key = secrets.token_urlsafe(48)
+    temporary = folder / f".secret.key.{os.getpid()}"
+    temporary.touch(mode=0o600)
+    temporary.write_text(key)
+    try:
+        os.link(temporary, path)  # fails if another process was first: then its key counts
+    except FileExistsError:
+        key = path.read_text().strip()
+    finally:
+        temporary.unlink()
+    return key
+
+
+def database_settings(settings: Settings) -> dict[str, Any]:
+    if not settings.database:
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(settings.data / "state.sqlite3"),
+            "OPTIONS": {
+                "transaction_mode": "IMMEDIATE",
+                "timeout": 5,
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-8000",
+            },
+        }
+    url = urlsplit(settings.database)
+    if url.scheme not in ("postgres", "postgresql"):
+        raise UserError(f"MAINSTAY_DATABASE must begin with postgres://, not `{url.scheme}`")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": unquote(url.path.lstrip("/")) or "mainstay",
+        "USER": unquote(url.username or ""),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": unquote(url.hostname or ""),
+        "PORT": str(url.port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": _postgres_options(url.query),
+    }
+
+
+def _postgres_options(query: str) -> dict[str, Any]:
+    """`?host=/run/postgresql&sslmode=require` of the URL goes to the driver as it is."""
+    return {"connect_timeout": 5, **dict(parse_qsl(query))}
+
+
+def start_django(settings: Settings, *, light: bool = False) -> None:
+    """Set Django up for this process, once. `light` leaves the web out (commands)."""
+    global _current, _light
+    if _current is not None:
+        return
+    _current, _light = settings, light
+    prepare_data_folder(settings)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "mainstay.runtime.django_settings"
+    import django
+
+    django.setup(set_prefix=False)
+    register_all()
+
+
+def register_all() -> None:
+    """Fill the registry of kinds and import every capability's reactions."""
+    from mainstay.runtime.kinds import register_kinds
+
+    register_kinds()
+    from importlib import import_module
+
+    for capability in ("watch", "heartbeats", "alerting"):
+        name = f"mainstay.{capability}.reactions"
+        if name in sys.modules:
+            continue
+        import_module(name)
+
+
+def migrate() -> None:
+    """Bring the tables to this version; safe to run when they are."""
+    from django.core.management import call_command
+
+    call_command("migrate", verbosity=0, interactive=False)

@@ -1,0 +1,1 @@
+"""The prober process: runs checks in its own event loop; imports neither Django nor pydantic."""

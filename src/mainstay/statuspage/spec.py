@@ -1,0 +1,48 @@
+"""What a user may declare of a public status page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import Field
+
+from mainstay.kernel.resource import Kind, Reference, Spec
+
+
+class Component(Spec):
+    """One line of the page: as bad as the worst of its monitors and heartbeats."""
+
+    name: str = Field(max_length=100, description="what visitors read")
+    monitors: list[str] = Field([], max_length=200, description="monitors behind it")
+    heartbeats: list[str] = Field([], max_length=200, description="heartbeats behind it")
+    description: str = Field("", max_length=500, description="a sentence for visitors")
+    group: str = Field("", max_length=100, description="heading it stands under")
+
+
+class StatusPageSpec(Spec):
+    """A page at /status/<name>, open to everyone."""
+
+    title: str = Field(max_length=100, description="heading of the page")
+    description: str = Field("", max_length=2000, description="a sentence below the heading")
+    components: list[Component] = Field([], max_length=500, description="its lines, in order")
+    days: Annotated[int, Field(ge=1, le=365)] = Field(90, description="days of history that the bars show")
+    link: str = Field("", max_length=500, pattern=r"^(https?://\S+)?$", description="where the heading leads")
+    support: str = Field("", max_length=500, description="how visitors reach you, such as an e-mail address")
+
+
+def status_page_kind() -> Kind:
+    def references(spec: StatusPageSpec) -> Iterable[Reference]:
+        for index, component in enumerate(spec.components):
+            for kind, plural in (("monitor", "monitors"), ("heartbeat", "heartbeats")):
+                for position, name in enumerate(getattr(component, plural)):
+                    yield Reference(kind, name, ("components", index, plural, position))
+
+    return Kind(
+        "status_page",
+        "status_pages",
+        "what the public sees",
+        StatusPageSpec.model_validate,
+        lambda: StatusPageSpec.model_json_schema(mode="validation"),
+        references,
+    )

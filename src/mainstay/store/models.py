@@ -1,0 +1,88 @@
+"""Tables of the store. Documents are kept as the exact JSON text that was hashed or declared."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class JournalEntry(models.Model):
+    """One event. Never updated; `hash` chains it to the entry before (see store/journal.py)."""
+
+    seq = models.BigIntegerField(primary_key=True)
+    at_us = models.BigIntegerField(db_index=True)  # microseconds since the Unix epoch
+    actor = models.CharField(max_length=300)
+    kind = models.CharField(max_length=60, db_index=True)
+    subject = models.CharField(max_length=200, db_index=True)
+    data = models.TextField()  # canonical JSON
+    salt = models.CharField(max_length=32)
+    data_digest = models.CharField(max_length=64)
+    previous = models.CharField(max_length=64)
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "journal"
+
+
+class JournalHead(models.Model):
+    """One row, locked by whoever appends: the chain has one end, also with several writers."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True)
+    seq = models.BigIntegerField()
+    hash = models.CharField(max_length=64)
+
+    class Meta:
+        db_table = "journal_head"
+
+
+class ResourceRow(models.Model):
+    uid = models.CharField(max_length=26, primary_key=True)
+    kind = models.CharField(max_length=40)
+    name = models.CharField(max_length=100)
+    document = models.TextField()  # canonical JSON of the spec, defaults left out
+    manager = models.CharField(max_length=10)
+    source = models.CharField(max_length=400, default="")
+    position = models.IntegerField(default=0)
+    revision = models.BigIntegerField()
+
+    class Meta:
+        db_table = "resource"
+        constraints = (models.UniqueConstraint(fields=("kind", "name"), name="resource_kind_name"),)
+
+
+class RevisionRow(models.Model):
+    """One apply. Its number is what servers poll to learn that something was declared anew."""
+
+    number = models.BigAutoField(primary_key=True)
+    at_us = models.BigIntegerField()
+    actor = models.CharField(max_length=300)
+    manager = models.CharField(max_length=10)
+    source = models.CharField(max_length=400, default="")
+    message = models.CharField(max_length=500, default="")
+
+    class Meta:
+        db_table = "revision"
+
+
+class ChangeRow(models.Model):
+    """What a revision did to one resource; null documents mean absent before or after."""
+
+    revision = models.ForeignKey(RevisionRow, on_delete=models.PROTECT, related_name="changes")
+    uid = models.CharField(max_length=26, db_index=True)
+    kind = models.CharField(max_length=40)
+    name = models.CharField(max_length=100)
+    before = models.TextField(null=True)
+    after = models.TextField(null=True)
+
+    class Meta:
+        db_table = "resource_change"
+        indexes = (models.Index(fields=("kind", "name"), name="change_kind_name"),)
+
+
+class FactRow(models.Model):
+    """Small facts of this install: its id, the hash of the ping key, the set-up token's hash."""
+
+    key = models.CharField(max_length=60, primary_key=True)
+    value = models.TextField()
+
+    class Meta:
+        db_table = "fact"

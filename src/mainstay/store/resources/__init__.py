@@ -1,0 +1,1 @@
+"""Declared resources: reading files, planning, applying, exporting, rolling back."""

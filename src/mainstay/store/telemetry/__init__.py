@@ -1,0 +1,1 @@
+"""Telemetry: raw results and their roll-ups, behind one interface."""

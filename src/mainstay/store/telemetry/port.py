@@ -1,0 +1,109 @@
+"""The interface of telemetry: raw results in, roll-ups and pictures out.
+
+Engines: duckdb_store.py (embedded). All pass one contract suite (tests/integration/test_telemetry.py).
+Times are epoch seconds, lengths are seconds, shares are 0..1; "no data" is None and never 0 or 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+import msgspec
+
+# The states time is charged to. Only `down` lowers uptime; unknown, paused and maintenance count as no data.
+Charge = Literal["up", "degraded", "down", "unknown", "paused", "maintenance"]
+
+
+class Sample(msgspec.Struct, kw_only=True):
+    """One result. `charged` seconds before `at` were spent in state `charge` (0 for the first result)."""
+
+    uid: str
+    at: float
+    verdict: str
+    duration: float
+    charge: Charge
+    charged: float
+    lag: float = 0.0
+    phases: Mapping[str, float] = msgspec.field(default_factory=dict)  # lookup connect tls wait transfer
+    code: str = ""
+    message: str = ""
+    evidence: Mapping[str, Any] = msgspec.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Uptime:
+    """Seconds charged per state over a period; `share` is (up + degraded) / (up + degraded + down)."""
+
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    checks: int = 0
+    failures: int = 0
+
+    @property
+    def share(self) -> float | None:
+        good = self.seconds.get("up", 0.0) + self.seconds.get("degraded", 0.0)
+        total = good + self.seconds.get("down", 0.0)
+        return good / total if total > 0 else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One bucket of a history bar (a day, an hour): its start and what it was like."""
+
+    at: float
+    uptime: Uptime
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One bucket of a latency chart. Phases are means; None where nothing was measured."""
+
+    at: float
+    checks: int
+    failures: int
+    mean: float | None
+    p50: float | None
+    p95: float | None
+    maximum: float | None
+    phases: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TelemetryVitals:
+    """For the health page: what is buffered, written, lost (counted, never silent) and stored."""
+
+    buffered: int
+    written: int
+    lost: int
+    bytes_on_disk: int
+    last_error: str = ""
+
+
+class Telemetry(Protocol):
+    """Thread-safe. `append` never blocks on the disk; a full buffer drops the oldest and counts them."""
+
+    def append(self, samples: Sequence[Sample]) -> None: ...
+
+    def flush(self) -> None:
+        """Return once everything appended so far is written (tests, shutdown)."""
+
+    def latest(self, uid: str, limit: int = 50) -> list[Sample]:
+        """Newest first."""
+
+    def series(self, uid: str, since: float, until: float, buckets: int = 200) -> list[Point]: ...
+
+    def uptimes(self, uids: Sequence[str], since: float, until: float) -> dict[str, Uptime]: ...
+
+    def bars(self, uids: Sequence[str], days: int, until: float) -> dict[str, list[Bar]]:
+        """`days` bars per uid, oldest first, days in UTC; days without data have an empty Uptime."""
+
+    def maintain(self, now: float) -> None:
+        """Roll up what is complete and delete what is past its retention; called every minute or so."""
+
+    def forget(self, uids: Sequence[str]) -> None:
+        """Delete everything about these."""
+
+    def vitals(self) -> TelemetryVitals: ...
+
+    def close(self) -> None: ...

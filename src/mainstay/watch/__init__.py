@@ -1,0 +1,1 @@
+"""Watching: monitors, their states and what decides them."""

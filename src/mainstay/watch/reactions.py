@@ -1,0 +1,1 @@
+"""Reactions of watch to events of other capabilities."""

@@ -1,0 +1,130 @@
+"""What a user may declare of a monitor."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
+from pydantic_core import PydanticCustomError, ValidationError
+
+from mainstay.kernel.duration import Duration
+from mainstay.kernel.labels import Label, LabelName, Severity
+from mainstay.kernel.ports import CheckKind
+from mainstay.kernel.resource import Kind, Reference, Spec
+
+
+class Confirm(Spec):
+    """How often a check must fail before the monitor is down, and how soon it is repeated."""
+
+    failures: int = Field(2, ge=1, le=20, description="failed checks in a row that make it down")
+    recheck: Duration = Field(5.0, description="a failed check is repeated after this, not an interval later")
+
+
+class Recover(Spec):
+    """How often a check must succeed before the monitor is up again."""
+
+    successes: int = Field(2, ge=1, le=20, description="successful checks in a row that make it up")
+
+
+class Flapping(Spec):
+    """When a monitor counts as flapping, in percent of state changes over the last 20 results."""
+
+    start: int = Field(50, ge=10, le=100, description="percent at which flapping starts")
+    stop: int = Field(25, ge=0, le=99, description="percent at which it ends")
+
+
+class MonitorSpec(Spec):
+    """The part that all check kinds share; a subclass for each adds its own key and `expect`."""
+
+    check: ClassVar[CheckKind]
+
+    every: Duration = Field(60.0, ge=1, le=86_400, description="interval between checks")
+    timeout: Duration = Field(10.0, gt=0, le=120, description="hard limit of one check, all phases together")
+    confirm: Confirm = Confirm()
+    recover: Recover = Recover()
+    flapping: Flapping = Flapping()
+    parents: list[str] = Field([], max_length=20, description="monitors without which this one cannot work")
+    severity: Severity = Field("P2", description="P0 (worst) to P3; becomes a label of its alerts")
+    labels: dict[LabelName, Label] = Field({}, max_length=40, description="free labels; routes and windows match them")
+    tags: list[Label] = Field([], max_length=40, description="words to find it by")
+    alert_on: list[Literal["down", "degraded", "unknown"]] = Field(["down"], description="states that open an alert")
+    description: str = Field("", max_length=2000, description="for whoever is woken by it")
+    enabled: bool = Field(True, description="false: declared, but paused")
+
+    @property
+    def target(self) -> Any:
+        """The typed target of the check."""
+        return getattr(self, self.check.name)
+
+    @property
+    def address(self) -> str:
+        return self.check.address(self.target)
+
+    @field_validator("parents")
+    @classmethod
+    def _parents_once(cls, value: list[str]) -> list[str]:
+        if len(set(value)) != len(value):
+            raise ValueError("a parent is named twice")
+        return value
+
+    @model_validator(mode="after")
+    def _timeout_fits(self) -> MonitorSpec:
+        if self.flapping.stop >= self.flapping.start:
+            raise ValueError("flapping.stop must be below flapping.start")
+        return self
+
+
+def monitor_model(check: CheckKind) -> type[MonitorSpec]:
+    """The model of a monitor with this check."""
+
+    def from_shorthand(value: Any) -> Any:
+        return {check.shorthand: value} if isinstance(value, str | int) else value
+
+    shape: Any = check.target
+    target = Annotated[shape, BeforeValidator(from_shorthand, json_schema_input_type=str | shape)]
+    fields: dict[str, Any] = {
+        check.name: (target, Field(description=check.summary)),
+        "expect": (check.expect, check.expect()),
+        "every": (Duration, Field(check.interval, ge=1, le=86_400, description="interval between checks")),
+    }
+    model = create_model(
+        f"{check.name.title()}Monitor",
+        __base__=MonitorSpec,
+        **fields,
+    )
+    model.check = check
+    return model
+
+
+def monitor_kind(checks: Mapping[str, CheckKind]) -> Kind:
+    """The kind `monitor`, with one model for each check kind; the key present in a document chooses."""
+    models = {name: monitor_model(check) for name, check in checks.items()}
+
+    def validate(document: Any) -> Spec:
+        if not isinstance(document, dict):
+            raise _error("a monitor is a mapping, such as {http: https://example.com}")
+        present = [name for name in models if name in document]
+        if len(present) != 1:
+            known = ", ".join(models)
+            what = f"has {len(present)} checks ({', '.join(present)})" if present else "says nothing to check"
+            raise _error(f"a monitor needs exactly one of {known}; this one {what}", document, models)
+        return models[present[0]].model_validate(document)
+
+    def schema() -> dict[str, Any]:
+        return {"anyOf": [model.model_json_schema(mode="validation") for model in models.values()]}
+
+    def references(spec: MonitorSpec) -> Iterable[Reference]:
+        return [Reference("monitor", name, ("parents", index)) for index, name in enumerate(spec.parents)]
+
+    return Kind("monitor", "monitors", "something that is checked again and again", validate, schema, references)
+
+
+def _error(message: str, document: Any = None, models: Mapping[str, type[MonitorSpec]] | None = None) -> Exception:
+    errors: list[Any] = [{"type": PydanticCustomError("monitor", message), "loc": (), "input": None}]
+    if isinstance(document, dict) and models:
+        known = set(MonitorSpec.model_fields) | set(models) | {"expect"}
+        errors += [
+            {"type": "extra_forbidden", "loc": (str(key),), "input": None} for key in document if key not in known
+        ]
+    return ValidationError.from_exception_data("monitor", errors)

@@ -1,0 +1,1 @@
+"""Maintenance windows: when no one is to be woken."""

@@ -1,0 +1,66 @@
+"""What a user may declare of a maintenance window."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, Field, field_validator, model_validator
+
+from mainstay.kernel.matchers import parse_matcher
+from mainstay.kernel.resource import Kind, Spec
+from mainstay.kernel.windows import parse_rule
+from mainstay.kernel.zones import check_zone
+
+
+class WindowSpec(Spec):
+    """Either a recurring `rule` or one period `from` .. `until`."""
+
+    rule: Annotated[str, Field(max_length=200)] | None = Field(
+        None, description="`daily 02:00-04:00`, `monday 01:00-02:00`, `first tuesday 02:00-04:00`, `day 15 22:00-02:00`"
+    )
+    start: AwareDatetime | None = Field(None, alias="from", description="start of a single period, with its offset")
+    until: AwareDatetime | None = Field(None, description="end of a single period")
+    timezone: str = Field("UTC", max_length=60, description="zone of the rule")
+    covers: list[Annotated[str, Field(max_length=1000)]] = Field(
+        [], max_length=40, description="label matchers, all of which must fit; none covers everything"
+    )
+    description: str = Field("", max_length=2000, description="shown on status pages")
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, value: str) -> str:
+        return check_zone(value)
+
+    @field_validator("covers")
+    @classmethod
+    def _matchers_parse(cls, value: list[str]) -> list[str]:
+        for text in value:
+            parse_matcher(text)
+        return value
+
+    @field_validator("rule")
+    @classmethod
+    def _rule_parses(cls, value: str | None) -> str | None:
+        if value is not None:
+            parse_rule(value)
+        return value
+
+    @model_validator(mode="after")
+    def _one_form(self) -> WindowSpec:
+        single = self.start is not None and self.until is not None
+        if (self.rule is not None) == single or (self.start is None) != (self.until is None):
+            raise ValueError("a window needs either `rule` or both `from` and `until`")
+        if isinstance(self.start, datetime) and isinstance(self.until, datetime) and self.until <= self.start:
+            raise ValueError("`until` must be after `from`")
+        return self
+
+
+def window_kind() -> Kind:
+    return Kind(
+        "window",
+        "windows",
+        "planned work during which nobody is woken",
+        WindowSpec.model_validate,
+        lambda: WindowSpec.model_json_schema(mode="validation"),
+    )

