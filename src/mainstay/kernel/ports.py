@@ -2,7 +2,13 @@
 
 A check kind is a folder `integrations/checks/<name>/` with
     spec.py  `KIND = CheckKind(...)` and its pydantic models; imported where specs are validated
-    run.py   `async def run(order, context) -> CheckResult`; imported in probers only, when first used
+    run.py   imported in probers only, when first used; it may import neither Django nor pydantic:
+             `def prepare(order: CheckOrder) -> Plan` is pure and called once for an order, to compile patterns and
+             read options; the plan is kept while the order stands
+             `async def run(plan: Plan, context: CheckContext) -> CheckResult` makes one check. It answers with
+             `kernel.probing.finding(...)` or raises `CheckFault`; the prober fills in uid, at, lag, scheduled and,
+             where it is 0, duration. It keeps to `order.timeout` itself, so that its code can name the phase that
+             took too long; a run that does not is cancelled shortly after and becomes `check.timeout`
 A channel kind is a folder `integrations/channels/<name>/` with
     spec.py     `KIND = ChannelKind(...)`
     deliver.py  `def deliver(target, message, context) -> Receipt`; imported when first used
@@ -11,13 +17,15 @@ A channel kind is a folder `integrations/channels/<name>/` with
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from mainstay.kernel.probing import CheckOrder, CheckResult
     from mainstay.kernel.resource import Spec
+    from mainstay.kernel.settings import Settings
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,15 @@ class CheckKind:
 
 @dataclass(frozen=True, slots=True)
 class ChannelKind:
-    """How a channel says where to deliver: model of the value under the key `name` in a channel."""
+    """How a channel says where to deliver: model of the value under the key `name` in a channel.
+
+    load: imports `deliver.py` and gives its function, so that a plan does not pay for mail and chat libraries.
+    """
 
     name: str
     summary: str
     target: type[Spec]
+    load: Callable[[], Deliver]
     shorthand: str = ""
     requires: tuple[tuple[str, str], ...] = ()
 
@@ -72,6 +84,26 @@ class Receipt:
     data: dict[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class DeliveryContext:
+    """What a delivery may use. `timeout`: seconds for all of it; `now`: epoch seconds for texts such as `3 min ago`."""
+
+    settings: Settings
+    now: float
+    timeout: float = 10.0
+
+
+class Deliver(Protocol):
+    """Hand one message over, on a thread that may block for `context.timeout`.
+
+    `target` is the channel's document with every default written out and every secret filled in.
+    Raises Refused (repeating is useless) or Unavailable (repeat with backoff), without secrets in the text.
+    A repeat comes with the same `message.id`, because a crash may fall between hand-over and record.
+    """
+
+    def __call__(self, target: Mapping[str, Any], message: Notification, context: DeliveryContext) -> Receipt: ...
+
+
 class AddressGuard(Protocol):
     """Decides which addresses may be connected to (see integrations/addresses.py)."""
 
@@ -79,5 +111,23 @@ class AddressGuard(Protocol):
         """Empty if allowed, else the reason for a person."""
 
 
-class CheckRunner(Protocol):
-    async def __call__(self, order: CheckOrder, context: Any) -> CheckResult: ...
+class CheckContext(Protocol):
+    """What a prober lends to its runs."""
+
+    @property
+    def guard(self) -> AddressGuard: ...
+
+    @property
+    def ca_file(self) -> str:
+        """PEM file of the certificates to trust."""
+
+    async def addresses(self, host: str, family: int = 0) -> list[str]:
+        """The addresses of a name, or the literal itself, in the order to try, refused ones left out.
+
+        `family` is 0, socket.AF_INET or socket.AF_INET6. CheckFault `lookup.not_found` (down), `lookup.failed`
+        or `lookup.refused` (unknown) and `check.address_refused` (unknown). It has no time limit of its own:
+        wrap it in asyncio.timeout and answer `lookup.timeout`.
+        """
+
+    def shared(self, key: str, make: Callable[[], T]) -> T:
+        """One object per prober, such as a connection pool: made on first use, kept until the end."""

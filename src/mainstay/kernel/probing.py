@@ -45,6 +45,38 @@ class CheckResult(msgspec.Struct, kw_only=True, omit_defaults=True):
     scheduled: bool = True  # False for rechecks and for checks asked for by a person
 
 
+class CheckFault(Exception):  # a finding on its way up, not a mistake of ours
+    """Ends a run with this finding. `down`: the target is at fault; `unknown`: nothing can be said about it."""
+
+    def __init__(self, code: ErrorCode, message: str, *, verdict: Verdict = "down", **evidence: Any) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.verdict: Verdict = verdict
+        self.evidence = evidence
+
+
+def finding(
+    verdict: Verdict,
+    code: ErrorCode = "",
+    message: str = "",
+    *,
+    phases: dict[str, float] | None = None,
+    evidence: dict[str, Any] | None = None,
+) -> CheckResult:
+    """What a runner answers; the prober fills in whose check it was and when."""
+    return CheckResult(
+        uid="", at=0.0, verdict=verdict, code=code, message=message, phases=phases or {}, evidence=evidence or {}
+    )
+
+
+class Configure(msgspec.Struct, frozen=True, tag="configure"):
+    """The first frame a prober gets."""
+
+    probe_allow: str  # the setting of that name
+    ca_file: str = ""  # certificates to trust; empty: those of the system
+
+
 class Assign(msgspec.Struct, frozen=True, tag="assign"):
     """Add or replace these orders; an unchanged order keeps its next slot."""
 
@@ -73,7 +105,7 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
     """Finish what is under way for at most a second and leave."""
 
 
-ToProber = Assign | Withdraw | Recheck | RunOnce | Stop
+ToProber = Configure | Assign | Withdraw | Recheck | RunOnce | Stop
 
 
 class Results(msgspec.Struct, frozen=True, tag="results"):
@@ -94,6 +126,8 @@ class Vitals(msgspec.Struct, frozen=True, tag="vitals"):
     checks: int  # run since it started
     lag_p99: float  # of the last minute, seconds
     memory: int  # resident bytes
+    skipped: int = 0  # slots left out since it started because the check before was still running
+    dropped: int = 0  # results thrown away since it started because the main process did not read
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):

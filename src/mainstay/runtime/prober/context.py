@@ -1,0 +1,39 @@
+"""What the prober lends to its runs: the address guard, the resolver, and objects that all runs share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mainstay.integrations.addresses import Guard
+from mainstay.integrations.lookup import Lookup
+from mainstay.kernel.probing import CheckFault
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class Context:
+    """See kernel.ports.CheckContext for what each part promises."""
+
+    def __init__(self, guard: Guard | None = None, lookup: Lookup | None = None, ca_file: str = "") -> None:
+        self.guard = guard or Guard()
+        self.ca_file = ca_file
+        self._lookup = lookup or Lookup()
+        self._shared: dict[str, Any] = {}
+
+    async def addresses(self, host: str, family: int = 0) -> list[str]:
+        found = await self._lookup.addresses(host, family)
+        reasons = [(address, self.guard.refuses(address)) for address in found]
+        allowed = [address for address, reason in reasons if not reason]
+        if not allowed:
+            reason = reasons[0][1] if reasons else f"the name {host} has no address"
+            raise CheckFault("check.address_refused", reason, verdict="unknown")
+        return allowed
+
+    def shared(self, key: str, make: Callable[[], T]) -> T:
+        if key not in self._shared:
+            self._shared[key] = make()
+        made: T = self._shared[key]
+        return made
