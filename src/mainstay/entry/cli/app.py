@@ -1,0 +1,107 @@
+"""The command `mainstay`: a table of commands, each loaded only when it is called.
+
+Start-up is what people feel of a command line, so neither Django nor a command's own imports are
+touched before the command is known; `--help` of the root prints this table.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from mainstay import __version__
+from mainstay.kernel.errors import InvalidInput, MainstayError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+# name -> (module under entry/cli, attribute: a function or a typer.Typer, one line of help)
+COMMANDS: dict[str, tuple[str, str, str]] = {
+    "up": ("up", "up", "Start Mainstay and watch"),
+    "check": ("check", "check", "Run one check now and draw its phases"),
+    "status": ("monitors", "status", "What is wrong, and how many are fine"),
+    "monitors": ("monitors", "monitors", "List monitors with their states"),
+    "heartbeats": ("heartbeats", "heartbeats", "List heartbeats with their deadlines"),
+    "alerts": ("alerts", "alerts", "List, acknowledge and mute alerts"),
+    "plan": ("resources", "plan", "Show what a file would change"),
+    "apply": ("resources", "apply", "Change what is declared to what a file says"),
+    "export": ("resources", "export", "Write everything declared as one file"),
+    "schema": ("resources", "schema", "Print the JSON Schema of such files"),
+    "rollback": ("resources", "rollback", "Go back to an earlier revision"),
+    "notify": ("alerts", "notify", "Send a test notification"),
+    "journal": ("journal", "journal", "Read, follow, export and verify the journal"),
+    "token": ("tokens", "token", "Create and revoke API tokens and the ping key"),
+    "users": ("tokens", "users", "List people, add them, change their roles"),
+    "doctor": ("doctor", "doctor", "Look for what is wrong with this install"),
+}
+
+
+class Lazy(click.Group):
+    """Commands from the table; nothing of them is imported to list them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[cmd_name]
+        return _as_click(cmd_name, getattr(importlib.import_module(f"mainstay.entry.cli.{module}"), attribute))
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            from mainstay.kernel.diagnostics import did_you_mean
+
+            guess = did_you_mean(args[0], COMMANDS)
+            raise click.UsageError(f"there is no command `{args[0]}`{', ' + guess if guess else ''}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, summary) for name, (_, _, summary) in COMMANDS.items()])
+
+
+def _as_click(name: str, found: Any) -> click.Command:
+    import typer
+
+    if isinstance(found, typer.Typer):
+        command = typer.main.get_command(found)
+    else:
+        app = typer.Typer(add_completion=False, rich_markup_mode=None)
+        app.command(name)(found)
+        command = typer.main.get_command(app)
+    command.name = name
+    return command
+
+
+@click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mainstay")
+@click.option("--data", metavar="DIR", help="Data folder (default: MAINSTAY_DATA, else ~/.local/share/mainstay).")
+def cli(data: str | None) -> None:
+    """Operations software for small teams: watches, wakes, shows and remembers."""
+    if data:
+        os.environ["MAINSTAY_DATA"] = data
+
+
+def run(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong usage or wrong input."""
+    try:
+        cli(args=list(arguments) if arguments is not None else None, prog_name="mainstay", standalone_mode=True)
+    except InvalidInput as error:
+        for diagnostic in error.diagnostics:
+            print(diagnostic, file=sys.stderr)
+        sys.exit(2)
+    except MainstayError as error:
+        print(f"mainstay: {error.message}", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        sys.exit(1)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)

@@ -1,0 +1,65 @@
+"""The configuration lane: applies the given file at start and whenever it changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import structlog
+
+from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.kernel.errors import Conflict, InvalidInput, MainstayError
+from mainstay.kernel.event import Event
+from mainstay.store.resources.apply import apply_files
+from mainstay.store.work import unit_of_work
+from mainstay.store.writer import Writer
+
+log = structlog.get_logger("config")
+
+_SHOWN = 20  # diagnostics that an event holds
+
+
+class ConfigLane:
+    """Polls, because watching by inotify misses what editors and mounted ConfigMaps do."""
+
+    def __init__(self, path: Path, writer: Writer) -> None:
+        self._path = path
+        self._writer = writer
+        self._seen: tuple[int, int, int] | None = None
+        self.problem = ""  # what health and pages show while the file is not applied
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        try:
+            status = self._path.stat()
+        except OSError:
+            return None
+        return status.st_mtime_ns, status.st_size, status.st_ino
+
+    async def turn(self) -> None:
+        stamp = self._stamp()
+        if stamp is None:
+            self.problem = f"{self._path} cannot be read; what it declared stays"
+        elif stamp != self._seen:
+            self._seen = stamp
+            await self._writer.run(self._apply)
+
+    def _apply(self) -> None:
+        actor = Actor("file", str(self._path), ALL_SCOPES)
+        try:
+            revision = apply_files(actor, [self._path], prune=True)
+        except (InvalidInput, Conflict) as error:
+            self._reject(actor, error)
+            return
+        self.problem = ""
+        if revision is not None:
+            log.info("configuration applied", file=str(self._path), revision=revision)
+
+    def _reject(self, actor: Actor, error: MainstayError) -> None:
+        self.problem = f"{self._path} has mistakes and is not applied: {error.message}"
+        found = list(error.diagnostics) if isinstance(error, InvalidInput) else []
+        for diagnostic in found:
+            log.error("configuration has a mistake", where=str(diagnostic.place), problem=diagnostic.message)
+        if not found:
+            log.error("configuration is not applied", problem=str(error))
+        with unit_of_work(actor) as work:
+            data = {"file": str(self._path), "diagnostics": [item.as_dict() for item in found[:_SHOWN]]}
+            work.record(Event("config.rejected", "config", data | ({} if found else {"error": error.message})))

@@ -1,0 +1,72 @@
+"""The web server's dispatch: fast doors first, Django behind a thread pool for everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from pathlib import Path
+from typing import Any
+
+import a2wsgi
+import mainstay.entry.web
+import ninja
+from django.core.wsgi import get_wsgi_application
+from mainstay.entry.web.middleware import security_headers
+from starlette.staticfiles import StaticFiles
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+_WEB_THREADS = 8
+
+
+def django_application() -> Application:
+    """Django in a pool of threads, with the body limits that its own middleware keeps."""
+    wrapped: Application = a2wsgi.WSGIMiddleware(get_wsgi_application(), workers=_WEB_THREADS)  # type: ignore[assignment]
+    return wrapped
+
+
+def static_files() -> Application:
+    """Our own static files and those of the API documentation."""
+    folders = [Path(mainstay.entry.web.__file__).parent / "static", Path(ninja.__file__).parent / "static"]
+    files = StaticFiles(directory=folders[0])
+    files.all_directories = list(folders)
+    return files
+
+
+class Server:
+    """An ASGI application: the longest fitting prefix takes the request.
+
+    `headers` are added to every answer of a door that does not go through Django's middleware.
+    """
+
+    def __init__(self, doors: dict[str, Application], fallback: Application, *, https: bool) -> None:
+        self._doors = sorted(doors.items(), key=lambda item: -len(item[0]))
+        self._fallback = fallback
+        self._headers = security_headers(https)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            if scope["type"] == "websocket":
+                await send({"type": "websocket.close", "code": 1000})
+            return
+        path: str = scope["path"]
+        for prefix, door in self._doors:
+            if path.startswith(prefix) and (prefix.endswith("/") or path == prefix):
+                await door(scope, receive, self._with_headers(send))
+                return
+        await self._fallback(scope, receive, send)
+
+    def _with_headers(self, send: Send) -> Send:
+        extra = self._headers
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = list(message.get("headers", ()))
+                present = {name.lower() for name, _ in headers}
+                message["headers"] = headers + [(name, value) for name, value in extra if name.lower() not in present]
+            await send(message)
+
+        return sending
