@@ -93,9 +93,15 @@ class Refused(RemoteError):
 
 
 class Unavailable(RemoteError):
+    """`retry_after`: seconds that the other side asked to wait, if it did."""
+
     code = "unavailable"
     retryable = True
     status = 503
+
+    def __init__(self, message: str, *, hint: str = "", retry_after: float | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after = retry_after
 
 
 class InternalError(MainstayError):

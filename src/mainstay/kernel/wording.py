@@ -1,0 +1,93 @@
+"""A notification in words, the same in every channel: heading, facts, and times as people say them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mainstay.kernel.ports import Notification
+
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
+
+
+def lasting(seconds: float) -> str:
+    """Two units at most: `45 s`, `3 min`, `2 h 5 min`, `3 d 4 h`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    parts = []
+    for size, unit in _UNITS:
+        count, whole = divmod(whole, size)
+        if count:
+            parts.append(f"{count} {unit}")
+        elif parts:
+            break
+        if len(parts) == 2:
+            break
+    return " ".join(parts)
+
+
+def ago(at: float, now: float) -> str:
+    return f"{lasting(now - at)} ago" if now - at >= 1 else "just now"
+
+
+def instant(text: object) -> float | None:
+    """Epoch seconds of an RFC 3339 text; None if there is none."""
+    return datetime.fromisoformat(text).timestamp() if isinstance(text, str) and text else None
+
+
+def utc(text: object) -> str:
+    """`2026-01-02T03:04:05.678Z` as `2026-01-02 03:04:05 UTC`."""
+    return f"{text[:19].replace('T', ' ')} UTC" if isinstance(text, str) and text else ""
+
+
+def one_line(text: object, limit: int = 200) -> str:
+    """Printable text on one line, cut with an ellipsis: for subjects, headings and headers."""
+    flat = " ".join("".join(char if char.isprintable() else " " for char in str(text)).split())
+    return flat if len(flat) <= limit else flat[: limit - 1] + "\u2026"
+
+
+def heading(message: Notification) -> str:
+    """`[P1] api is down`, `Resolved: api is down`, `Test: ...`."""
+    title = one_line(message.alert.get("title") or message.alert.get("monitor") or "Mainstay")
+    if message.status == "firing":
+        return f"[{message.alert.get('severity', '')}] {title}"
+    return f"{'Resolved' if message.status == 'resolved' else 'Test'}: {title}"
+
+
+def facts(message: Notification, now: float) -> list[tuple[str, str]]:
+    """What a woken person asks first, as (question, answer); only what is known."""
+    alert, evidence = message.alert, message.evidence
+    since, until = instant(alert.get("since")), instant(alert.get("until"))
+    started = "" if since is None else f"{utc(alert['since'])} ({ago(since, now)})"
+    ended = "" if until is None else f"{utc(alert['until'])} ({ago(until, now)})"
+    lasted = "" if since is None or until is None else lasting(until - since)
+    answers = [
+        ("What", alert.get("summary", "")),
+        ("Since", started),
+        ("Until", ended),
+        ("Lasted", lasted),
+        ("Ended because", evidence.get("ended", "")),
+        ("Target", evidence.get("address", "")),
+        ("Phase", evidence.get("phase", "")),
+        ("Code", evidence.get("code", "")),
+        ("Error", evidence.get("error", "")),
+        ("Severity", alert.get("severity", "")),
+        ("Labels", _labels(alert.get("labels", {}))),
+        ("Changed lately", "\n".join(message.changes)),
+    ]
+    return [(question, str(answer)) for question, answer in answers if answer]
+
+
+def _labels(labels: Any) -> str:
+    own = {key: value for key, value in labels.items() if key not in ("monitor", "heartbeat", "severity")}
+    return ", ".join(f"{key}={value}" for key, value in sorted(own.items()))
+
+
+def plain_text(message: Notification, now: float) -> str:
+    """The whole message for channels that know text only."""
+    lines = [f"{question}: {answer}" for question, answer in facts(message, now)]
+    names = {"acknowledge": "Acknowledge", "monitor": "Open", "alert": "Alert"}
+    lines += [f"{names.get(name, name)}: {url}" for name, url in message.links.items()]
+    return "\n".join(lines)
