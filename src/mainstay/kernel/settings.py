@@ -46,13 +46,23 @@ class Settings:
         "/run/secrets", "folders, comma-separated, that ${file:} may read besides `secrets` in the data folder"
     )
     secure_cookies: bool = setting(False, "send cookies over HTTPS only; on by itself when `url` is https")
+    hosts: str = setting("", "further host names, comma-separated, under which browsers may reach the pages")
+    require_second_factor: str = setting(
+        "admin,operations,support", "roles, comma-separated, that need a second factor; empty: nobody has to"
+    )
+    second_factor_grace_days: int = setting(
+        7, "days a new person may put the second factor off; until then they cannot hand out access to others"
+    )
     trusted_proxies: str = setting("", "addresses, comma-separated, whose X-Forwarded-For is believed")
     log_level: str = setting("info", "debug, info, warning or error")
     log_format: str = setting("auto", "auto, console or json")
 
     @property
     def base_url(self) -> str:
-        return (self.url or f"http://{self.listen}").rstrip("/")
+        """Without a final slash. An address that listens everywhere is reached from here by loopback."""
+        host, _, port = self.listen.rpartition(":")
+        reachable = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104  compared
+        return (self.url or f"http://{reachable}:{port}").rstrip("/")
 
     @property
     def cookies_secure(self) -> bool:

@@ -1,0 +1,73 @@
+# Mainstay. `make` alone lists what there is.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TARGETS ?=
+CONFIG ?=
+DATA ?=
+LISTEN ?=
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+$(VENV)/.run: requirements/run.lock pyproject.toml
+	@PYTHON=$(PYTHON) tools/environment.sh $(VENV) requirements/run.lock
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.lock pyproject.toml
+	@PYTHON=$(PYTHON) tools/environment.sh $(VENV) requirements/dev.lock
+	@touch $@ $(VENV)/.run
+
+.PHONY: setup
+setup: $(VENV)/.run ## make .venv from the hashed locks; the command is .venv/bin/mainstay
+
+.PHONY: run
+run: setup ## start Mainstay: make run TARGETS="https://a.example" CONFIG=file.yaml
+	@exec $(BIN)/mainstay up $(TARGETS) $(if $(CONFIG),--config $(CONFIG)) $(if $(DATA),--data $(DATA)) $(if $(LISTEN),--listen $(LISTEN))
+
+.PHONY: check
+check: $(VENV)/.dev ## style, types, layers, migrations in step
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python tools/migrations_in_step.py
+	$(BIN)/python tools/reference.py --check
+
+.PHONY: test
+test: $(VENV)/.dev ## every test, on SQLite and then what touches the store on PostgreSQL
+	@tools/test_machine.sh
+	$(BIN)/pytest
+	MAINSTAY_TEST_DATABASE=postgres $(BIN)/pytest tests/integration
+
+.PHONY: chaos
+chaos: $(VENV)/.dev ## the tests of tests/chaos, longer
+	CHAOS_ROUNDS=200 $(BIN)/pytest tests/chaos --timeout 3600
+
+.PHONY: bench
+bench: $(VENV)/.dev ## measure against the figures of docs/reference/performance.md
+	@tools/test_machine.sh
+	$(BIN)/python -m bench
+
+.PHONY: docs
+docs: $(VENV)/.dev ## write the reference pages that are made from the code
+	$(BIN)/python tools/reference.py
+
+.PHONY: format
+format: $(VENV)/.dev ## mend style
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: lock
+lock: ## make the hashed requirement locks anew (needs uv)
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres --group build -o requirements/run.lock
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres --group build --group dev -o requirements/dev.lock
+
+.PHONY: clean
+clean: ## remove what was made
+	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,0 +1,126 @@
+"""Write the reference pages that are made from the code; with --check, fail if one is out of step.
+
+Pages: docs/reference/{settings,events,scopes,commands,error-codes}.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from mainstay.entry.cli.app import COMMANDS
+from mainstay.kernel import errors
+from mainstay.kernel.actor import SCOPES
+from mainstay.kernel.event import EVENTS
+from mainstay.kernel.settings import Settings
+
+FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
+
+
+def settings() -> Iterator[str]:
+    yield "# Settings\n"
+    yield "Every setting is read from the environment at start. Options of `mainstay up` win over it.\n"
+    yield "| name | default | what it does |\n|---|---|---|"
+    for field in dataclasses.fields(Settings):
+        default = (
+            "`~/.local/share/mainstay`"
+            if field.name == "data"
+            else f"`{field.default}`"
+            if field.default != ""
+            else "empty"
+        )
+        about = str(field.metadata["about"]).replace("|", "\\|")
+        yield f"| `MAINSTAY_{field.name.upper()}` | {default} | {about} |"
+
+
+def events() -> Iterator[str]:
+    yield "# Events\n"
+    yield "Every kind of entry that the journal holds. Times in `data` are seconds since the Unix epoch.\n"
+    yield "| kind | what happened |\n|---|---|"
+    yield from (f"| `{kind}` | {about} |" for kind, about in EVENTS.items())
+
+
+def scopes() -> Iterator[str]:
+    yield "# Scopes\n"
+    yield "What a role or a token may do. Every verb checks its scope before anything else.\n"
+    yield "| scope | allows to |\n|---|---|"
+    yield from (f"| `{scope}` | {about} |" for scope, about in SCOPES.items())
+
+
+def commands() -> Iterator[str]:
+    import click
+
+    from mainstay.entry.cli.app import cli
+
+    yield "# Commands\n"
+    yield "`mainstay --data DIR COMMAND`; every command has `--help`.\n"
+    context = click.Context(cli, info_name="mainstay", terminal_width=100)
+    for name, (_, _, summary) in COMMANDS.items():
+        command = cli.get_command(context, name)
+        yield f"## {name}\n\n{summary}.\n"
+        if command is not None:
+            yield from _usage(command, click.Context(command, info_name=f"mainstay {name}", terminal_width=100))
+
+
+def _usage(command: object, context: object) -> Iterator[str]:
+    import click
+
+    assert isinstance(command, click.Command)
+    assert isinstance(context, click.Context)
+    yield f"```\n{context.get_usage()}\n```\n"
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record and "--help" not in record[0]:
+            yield f"- `{record[0]}` {' '.join(record[1].split())}".rstrip()
+    yield ""
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            if inner is not None:
+                nested = click.Context(inner, info_name=f"{context.info_name} {name}", terminal_width=100)
+                yield f"### {context.info_name} {name}\n\n{inner.help or inner.get_short_help_str()}\n"
+                yield from _usage(inner, nested)
+
+
+def error_codes() -> Iterator[str]:
+    yield "# Error codes\n"
+    yield "Errors of the API and the command line; the message says what happened, the hint what to do.\n"
+    yield "| code | HTTP status | who can mend it | a repeat may help |\n|---|---|---|---|"
+    found = [
+        value for value in vars(errors).values() if isinstance(value, type) and issubclass(value, errors.MainstayError)
+    ]
+    for kind in found:
+        if kind is not errors.MainstayError:
+            yield f"| `{kind.code}` | {kind.status} | {kind.blame} | {'yes' if kind.retryable else 'no'} |"
+
+
+PAGES: dict[str, Callable[[], Iterator[str]]] = {
+    "settings": settings,
+    "events": events,
+    "scopes": scopes,
+    "commands": commands,
+    "error-codes": error_codes,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for name, page in PAGES.items():
+        path = FOLDER / f"{name}.md"
+        text = "\n".join(page()).strip() + "\n"
+        if not path.exists() or path.read_text() != text:
+            stale.append(path.name)
+            if not check:
+                path.write_text(text)
+    if check and stale:
+        sys.exit(f"out of step with the code: {', '.join(stale)}; run `make docs`")
+
+
+if __name__ == "__main__":
+    main()
