@@ -1,0 +1,114 @@
+// Latency charts: phases stacked as areas, p95 as a dashed line, failures as ticks along the top.
+/* global uPlot */
+
+const PHASES = ["lookup", "connect", "tls", "wait", "transfer"];
+const NAMES = { lookup: "Name lookup", connect: "Connect", tls: "TLS", wait: "First byte", transfer: "Transfer" };
+
+function colour(host, name) {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  host.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
+
+const milliseconds = (value) => (value == null ? "–" : value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
+
+function build(points) {
+  const used = PHASES.filter((phase) => points.some((point) => point.phases[phase] != null));
+  const at = points.map((point) => point.at);
+  const stacks = used.map(() => []);
+  for (const point of points) {
+    let sum = 0;
+    used.forEach((phase, index) => {
+      const value = point.phases[phase];
+      if (point.mean == null) { stacks[index].push(null); return; }
+      sum += (value ?? 0) * 1000;
+      stacks[index].push(sum);
+    });
+  }
+  const scaled = (key) => points.map((point) => (point[key] == null ? null : point[key] * 1000));
+  return { used, data: [at, ...stacks.toReversed(), scaled("mean"), scaled("p95"), points.map((point) => (point.failures ? point.failures : null))] };
+}
+
+function options(host, used, points, width) {
+  const ink = colour(host, "--muted");
+  const grid = { stroke: colour(host, "--line"), width: 1 };
+  const down = colour(host, "--down");
+  const areas = used.toReversed().map((phase) => {
+    const shade = colour(host, `--phase-${phase}`);
+    return { label: NAMES[phase], stroke: shade, fill: shade, width: 0, points: { show: false }, value: (_, __, ___, index) => (index == null ? "–" : milliseconds((points[index]?.phases[phase] ?? null) === null ? null : points[index].phases[phase] * 1000)) };
+  });
+  const failures = {
+    hooks: {
+      draw: (plot) => {
+        const { ctx, bbox } = plot;
+        const row = plot.data.at(-1);
+        ctx.save();
+        ctx.fillStyle = down;
+        row.forEach((count, index) => {
+          if (!count) return;
+          const x = plot.valToPos(plot.data[0][index], "x", true);
+          ctx.fillRect(x - 1, bbox.top, Math.max(2, bbox.width / row.length - 1), 6 * devicePixelRatio);
+        });
+        ctx.restore();
+      },
+    },
+  };
+  return {
+    width,
+    height: 240,
+    padding: [10, 8, 0, 0],
+    plugins: [failures],
+    cursor: { y: false, points: { show: false } },
+    legend: { live: true },
+    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
+    axes: [
+      { stroke: ink, grid: { show: false }, ticks: grid, font: "11px system-ui" },
+      { stroke: ink, grid, ticks: { show: false }, font: "11px system-ui", size: 58, values: (_, values) => values.map(milliseconds) },
+    ],
+    series: [
+      { label: "Time" },
+      ...areas,
+      { label: "Mean", stroke: colour(host, "--text"), width: areas.length ? 0 : 1.5, points: { show: false }, value: (_, value) => milliseconds(value) },
+      { label: "p95", stroke: colour(host, "--text"), width: 1.5, dash: [5, 4], points: { show: false }, value: (_, value) => milliseconds(value) },
+      { label: "Failed", scale: "n", stroke: down, width: 0, points: { show: false }, value: (_, value) => value ?? 0 },
+    ],
+  };
+}
+
+function draw(host) {
+  const source = document.getElementById(host.dataset.chart);
+  const points = JSON.parse(source?.textContent ?? "[]");
+  host.querySelector(".uplot")?.remove();
+  if (!points.some((point) => point.mean != null || point.failures)) return;
+  const { used, data } = build(points);
+  const plot = new uPlot(options(host, used, points, host.clientWidth), data, host);
+  host.plot = plot;
+}
+
+let width = 0;
+const watcher = new ResizeObserver((entries) => {
+  for (const { target, contentRect } of entries) {
+    if (Math.abs(contentRect.width - width) < 2) continue;
+    width = contentRect.width;
+    target.plot?.setSize({ width, height: 240 });
+  }
+});
+
+function all() {
+  for (const host of document.querySelectorAll("[data-chart]")) {
+    const text = document.getElementById(host.dataset.chart)?.textContent;
+    if (host.drawn === text && host.querySelector(".uplot")) continue;
+    host.drawn = text;
+    draw(host);
+    watcher.observe(host);
+  }
+}
+
+document.addEventListener("mainstay:theme", () => document.querySelectorAll("[data-chart]").forEach(draw));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => document.querySelectorAll("[data-chart]").forEach(draw));
+document.addEventListener("mainstay:swapped", all);
+document.addEventListener("htmx:afterSettle", all);
+all();

@@ -1,0 +1,176 @@
+"""Template tags of all pages: icons, states, times, figures, history bars, addresses of static files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from mainstay.entry.web.assets import asset_url
+from mainstay.entry.web.history import bars_svg, percent, share_of
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.duration import format_duration
+from mainstay.kernel.wording import lasting
+from mainstay.store.telemetry.port import Bar
+
+register = template.Library()
+
+_PHASES = ("lookup", "connect", "tls", "wait", "transfer")
+PHASE_NAMES = {
+    "lookup": "Name lookup",
+    "connect": "Connect",
+    "tls": "TLS",
+    "wait": "First byte",
+    "transfer": "Transfer",
+}
+
+
+@register.simple_tag
+def asset(path: str) -> str:
+    return asset_url(path)
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    return format_html('<svg class="i" aria-hidden="true"><use href="{}#{}"/></svg>', asset_url("icons.svg"), name)
+
+
+@register.simple_tag
+def state(value: str, text: str = "") -> SafeString:
+    """Icon and word of a state, in its colour."""
+    return format_html('<span class="state st st-{}">{}{}</span>', value, icon(value), text or value.capitalize())
+
+
+@register.simple_tag
+def badge(value: str, text: str = "") -> SafeString:
+    return format_html('<span class="badge st st-{}">{}{}</span>', value, icon(value), text or value.capitalize())
+
+
+@register.simple_tag(takes_context=True)
+def navlink(context: Mapping[str, Any], url: str, name: str, label: str) -> SafeString:
+    """One line of the main navigation; the page it leads to is marked as the current one."""
+    path = context["request"].path if "request" in context else ""
+    here = path == url or (url != "/" and path.startswith(url))
+    mark = SafeString(' aria-current="page"') if here else ""
+    count = _open_alerts() if name == "alerts" else 0
+    note = format_html('<span class="count">{}<span class="hush"> open</span></span>', count) if count else ""
+    return format_html('<li><a href="{}"{}>{}{}{}</a></li>', url, mark, icon(name), label, note)
+
+
+def _open_alerts() -> int:
+    from mainstay.alerting.queries import count_open
+
+    return count_open()
+
+
+@register.filter
+def ago(at: float | None) -> SafeString:
+    """`3 min ago`, or `in 5 min`, kept current by the page's script."""
+    if at is None:
+        return SafeString('<span class="muted">never</span>')
+    seconds = time.time() - at
+    words = f"{lasting(seconds)} ago" if seconds >= 0 else f"in {lasting(-seconds)}"
+    return _time(at, "ago", words)
+
+
+@register.filter
+def since(at: float | None) -> SafeString:
+    """How long ago, without "ago": `2 h 5 min`."""
+    return SafeString("\u2013") if at is None else _time(at, "for", lasting(abs(time.time() - at)))
+
+
+@register.filter
+def clock(at: float | None) -> SafeString:
+    """The moment itself: UTC on paper, the reader's zone on the screen."""
+    if at is None:
+        return SafeString("\u2013")
+    return _time(at, "clock", to_iso(at)[:19].replace("T", " ") + " UTC")
+
+
+def _time(at: float, form: str, words: str) -> SafeString:
+    iso = to_iso(at)
+    return format_html('<time datetime="{}" data-form="{}">{}</time>', iso, form, words)
+
+
+@register.filter
+def latency(seconds: float | None) -> str:
+    """`87 ms`, `1.24 s`; a dash if there is none."""
+    if seconds is None:
+        return "\u2013"
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
+    milliseconds = seconds * 1000
+    return f"{milliseconds:.1f} ms" if milliseconds < 10 else f"{milliseconds:.0f} ms"
+
+
+@register.filter
+def duration(seconds: float | None) -> str:
+    """As it is declared: `1m30s`."""
+    return "\u2013" if seconds is None else format_duration(seconds)
+
+
+@register.filter
+def spell(seconds: float | None) -> str:
+    """As people say it: `2 h 5 min`."""
+    return "\u2013" if seconds is None else lasting(seconds)
+
+
+@register.filter(name="percent")
+def percent_filter(share: float | None) -> str:
+    return percent(share)
+
+
+@register.filter
+def uptime(bars: Sequence[Bar] | None) -> str:
+    return percent(share_of(bars or ()))
+
+
+@register.simple_tag
+def history(bars: Sequence[Bar] | None, size: str = "") -> SafeString:
+    return bars_svg(bars or (), tall=size == "tall")
+
+
+@register.filter
+def phase_name(name: str) -> str:
+    return PHASE_NAMES.get(name, name)
+
+
+@register.simple_tag
+def phase_strip(phases: Mapping[str, float]) -> SafeString:
+    """A thin picture of where a check's time went."""
+    total = sum(phases.get(name, 0.0) for name in _PHASES)
+    if total <= 0:
+        return SafeString("")
+    shapes, left = [], 0.0
+    for name in _PHASES:
+        width = phases.get(name, 0.0) / total * 1000
+        if width > 0:
+            shapes.append(f'<rect class="p-{name}" x="{left:.1f}" y="0" width="{width:.1f}" height="10"/>')
+            left += width
+    label = ", ".join(f"{PHASE_NAMES[name]} {latency(phases[name])}" for name in _PHASES if phases.get(name))
+    return format_html(
+        '<svg class="phases" viewBox="0 0 1000 10" preserveAspectRatio="none" role="img" aria-label="{}">{}</svg>',
+        label,
+        SafeString("".join(shapes)),
+    )
+
+
+@register.filter
+def bytesize(count: float | None) -> str:
+    """`4.2 MB`, decimal."""
+    if count is None:
+        return "\u2013"
+    for unit in ("B", "kB", "MB", "GB"):
+        if count < 1000 or unit == "GB":
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return ""
+
+
+@register.filter
+def get(mapping: Mapping[str, Any], key: str) -> Any:
+    return mapping.get(key)
