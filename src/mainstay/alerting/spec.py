@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, create_model, field_validator
-from pydantic_core import PydanticCustomError, ValidationError
 
 from mainstay.kernel.matchers import parse_matcher
 from mainstay.kernel.ports import ChannelKind
 from mainstay.kernel.resource import Kind, Reference, Spec
+from mainstay.kernel.variants import validate_variant
 
 
 class ChannelSpec(Spec):
@@ -49,25 +49,19 @@ def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
     models = {name: _channel_model(channel) for name, channel in channels.items()}
 
     def validate(document: Any) -> Spec:
-        present = [name for name in models if name in document] if isinstance(document, dict) else []
-        if len(present) != 1:
-            known = ", ".join(models)
-            raise ValidationError.from_exception_data(
-                "channel",
-                [
-                    {
-                        "type": PydanticCustomError("channel", f"a channel needs exactly one of {known}"),
-                        "loc": (),
-                        "input": None,
-                    }
-                ],
-            )
-        return models[present[0]].model_validate(document)
+        return validate_variant("channel", document, models, ChannelSpec)
 
     def schema() -> dict[str, Any]:
         return {"anyOf": [model.model_json_schema(mode="validation") for model in models.values()]}
 
-    return Kind("channel", "channels", "where notifications go", validate, schema)
+    return Kind(
+        "channel",
+        "channels",
+        "where notifications go",
+        validate,
+        schema,
+        requires=lambda spec: spec.channel.requires,
+    )
 
 
 def _channel_model(channel: ChannelKind) -> type[ChannelSpec]:

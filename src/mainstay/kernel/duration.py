@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
@@ -12,7 +13,9 @@ __all__ = ["Duration", "format_duration", "parse_duration"]
 
 
 def _validate(value: Any) -> float:
-    return parse_duration(value)
+    seconds = parse_duration(value)
+    # Whole milliseconds: what is stored as text reads back as the same number.
+    return round(seconds, 3) if math.isfinite(seconds) else seconds
 
 
 Duration = Annotated[

@@ -6,6 +6,7 @@
     │   ├── NotFound
     │   ├── Forbidden       the actor lacks a scope
     │   ├── Conflict        somebody else changed or owns the thing
+    │   │   └── StalePlan   the resources changed since the plan was made; plan again
     │   └── TooLarge        a bound on size, depth or count was passed
     ├── RemoteError         another system is at fault
     │   ├── Refused         it said no for good; repeating is useless
@@ -75,6 +76,11 @@ class Forbidden(UserError):
 class Conflict(UserError):
     code = "conflict"
     status = 409
+
+
+class StalePlan(Conflict):
+    code = "stale_plan"
+    retryable = True
 
 
 class TooLarge(UserError):

@@ -7,6 +7,7 @@ define their kinds; the runtime registers them in KINDS; the store knows nothing
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 Manager = Literal["file", "page", "api", "command", "ping"]
 
 NAME_LIMIT = 100
-# Letters and digits of any script, then also . _ - and single inner spaces are refused: names stand in URLs and labels.
+# Letters and digits of any script, and . _ - between them; spaces are refused: names stand in URLs and labels.
 _NAME = re.compile(r"[^\W_](?:[\w.-]*[^\W_])?", re.UNICODE)
 
 
@@ -46,6 +47,10 @@ def _no_references(_spec: Any) -> Iterable[Reference]:
     return ()
 
 
+def _no_requirements(_spec: Any) -> Iterable[tuple[str, str]]:
+    return ()
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """One sort of resource.
@@ -55,6 +60,7 @@ class Kind:
     references: the resources that a spec names; the store checks that they exist and refuses cycles
     within one kind.
     listed: written as a list whose order matters (routes); names default to `<name>-<position>`.
+    requires: (module, extra) pairs that a spec needs beyond a plain install.
     """
 
     name: str  # `monitor`
@@ -64,6 +70,7 @@ class Kind:
     schema: Callable[[], dict[str, Any]]
     references: Callable[[Any], Iterable[Reference]] = _no_references
     listed: bool = False
+    requires: Callable[[Any], Iterable[tuple[str, str]]] = _no_requirements
 
 
 @dataclass(slots=True)
@@ -120,6 +127,9 @@ def check_name(name: object) -> str:
         raise ValueError("a name is text such as `api` or `nightly-report`; put quotes around numbers and dates")
     if len(name) > NAME_LIMIT:
         raise ValueError(f"a name has at most {NAME_LIMIT} characters, this one has {len(name)}")
-    if not _NAME.fullmatch(name):
+    if not unicodedata.is_normalized("NFC", name):
+        raise ValueError("a name is written in composed Unicode (NFC), so that two names that look alike are the same")
+    # Marks belong to the letter before them (Hindi, Thai); `\w` does not count them.
+    if not _NAME.fullmatch("".join("x" if unicodedata.category(sign)[0] == "M" else sign for sign in name)):
         raise ValueError("a name holds letters, digits and `.`, `_`, `-` between them")
     return name

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
+_LONGEST = 1e15  # seconds, far above every bound; larger whole numbers do not fit a float
 _WHOLE = re.compile(rf"(?:{_PART.pattern})+")
 
 
@@ -14,7 +16,9 @@ def parse_duration(text: object) -> float:
     if isinstance(text, bool) or not isinstance(text, int | float | str):
         raise ValueError("a duration is text such as 30s, 5m, 1h30m or 250ms")
     if isinstance(text, int | float):
-        return float(text)
+        return float(text) if abs(text) < _LONGEST else math.inf
+    if len(text) > 100:
+        raise ValueError("a duration is text such as 30s, 5m, 1h30m or 250ms")
     compact = text.strip().replace(" ", "")
     if re.fullmatch(r"\d+(\.\d+)?", compact):
         return float(compact)

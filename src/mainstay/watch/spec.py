@@ -6,12 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
-from pydantic_core import PydanticCustomError, ValidationError
 
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Kind, Reference, Spec
+from mainstay.kernel.variants import validate_variant
 
 
 class Confirm(Spec):
@@ -102,14 +102,7 @@ def monitor_kind(checks: Mapping[str, CheckKind]) -> Kind:
     models = {name: monitor_model(check) for name, check in checks.items()}
 
     def validate(document: Any) -> Spec:
-        if not isinstance(document, dict):
-            raise _error("a monitor is a mapping, such as {http: https://example.com}")
-        present = [name for name in models if name in document]
-        if len(present) != 1:
-            known = ", ".join(models)
-            what = f"has {len(present)} checks ({', '.join(present)})" if present else "says nothing to check"
-            raise _error(f"a monitor needs exactly one of {known}; this one {what}", document, models)
-        return models[present[0]].model_validate(document)
+        return validate_variant("monitor", document, models, MonitorSpec)
 
     def schema() -> dict[str, Any]:
         return {"anyOf": [model.model_json_schema(mode="validation") for model in models.values()]}
@@ -117,14 +110,12 @@ def monitor_kind(checks: Mapping[str, CheckKind]) -> Kind:
     def references(spec: MonitorSpec) -> Iterable[Reference]:
         return [Reference("monitor", name, ("parents", index)) for index, name in enumerate(spec.parents)]
 
-    return Kind("monitor", "monitors", "something that is checked again and again", validate, schema, references)
-
-
-def _error(message: str, document: Any = None, models: Mapping[str, type[MonitorSpec]] | None = None) -> Exception:
-    errors: list[Any] = [{"type": PydanticCustomError("monitor", message), "loc": (), "input": None}]
-    if isinstance(document, dict) and models:
-        known = set(MonitorSpec.model_fields) | set(models) | {"expect"}
-        errors += [
-            {"type": "extra_forbidden", "loc": (str(key),), "input": None} for key in document if key not in known
-        ]
-    return ValidationError.from_exception_data("monitor", errors)
+    return Kind(
+        "monitor",
+        "monitors",
+        "something that is checked again and again",
+        validate,
+        schema,
+        references,
+        requires=lambda spec: spec.check.requires,
+    )
