@@ -1,0 +1,45 @@
+"""What is checked in benchmarks: a local nginx that answers at once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bench.server import free_port
+
+_CONFIG = """
+daemon off; worker_processes 1; pid {folder}/nginx.pid; error_log {folder}/error.log; user root;
+events {{ worker_connections 4096; }}
+http {{
+  access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
+  uwsgi_temp_path {folder}; scgi_temp_path {folder};
+  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "ok"; }} }}
+}}
+"""
+
+
+@contextmanager
+def nginx() -> Iterator[str]:
+    """The URL of a running nginx."""
+    folder, port = Path(tempfile.mkdtemp(prefix="mainstay-nginx-")), free_port()
+    (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, port=port))
+    environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"}
+    process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf")], env=environment)
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(url, timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.05)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(10)
