@@ -1,0 +1,1 @@
+"""DNS queries and their answers."""

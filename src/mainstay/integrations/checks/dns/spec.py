@@ -1,0 +1,103 @@
+"""What a monitor may say about a DNS query."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from mainstay.integrations.checks.endpoints import ip_address, split_endpoint
+from mainstay.kernel.duration import Duration
+from mainstay.kernel.ports import CheckKind
+from mainstay.kernel.resource import Spec
+
+RecordType = Literal[
+    "A",
+    "AAAA",
+    "CAA",
+    "CNAME",
+    "DNSKEY",
+    "DS",
+    "HTTPS",
+    "MX",
+    "NAPTR",
+    "NS",
+    "PTR",
+    "SOA",
+    "SRV",
+    "SVCB",
+    "TLSA",
+    "TXT",
+]
+Rcode = Literal["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"]
+
+
+class DnsTarget(Spec):
+    name: str = Field(
+        min_length=1, max_length=255, description="what to ask for; an IP address with type PTR is turned around"
+    )
+    type: RecordType = Field("A", description="record type")
+    resolver: str = Field(
+        "", max_length=80, description="address of the server to ask, with or without port; empty: the system's"
+    )
+    protocol: Literal["udp", "tcp", "tls"] = Field("udp", description="tls is DNS over TLS, port 853")
+    server_name: str | None = Field(
+        None, max_length=253, description="name that a TLS server's certificate must have; default: its address"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, value: str) -> str:
+        name = value.strip()
+        labels = name.rstrip(".").split(".") if name != "." else []
+        if any(not label or len(label) > 63 for label in labels) or any(letter.isspace() for letter in name):
+            raise ValueError(f"`{value[:80]}` is not a domain name: labels have 1 to 63 characters, without spaces")
+        return name
+
+    @field_validator("resolver")
+    @classmethod
+    def _resolver(cls, value: str) -> str:
+        written = value.strip()
+        if not written:
+            return ""
+        host, _ = split_endpoint(written, 53)
+        if ip_address(host) is None:
+            # A name would have to be looked up by another resolver first, and the result would blame the wrong one.
+            raise ValueError(
+                f"`{value[:80]}` is a name; a resolver is given by its address, such as 1.1.1.1 or [::1]:53"
+            )
+        return written
+
+    @model_validator(mode="after")
+    def _tls_needs_resolver(self) -> DnsTarget:
+        if self.protocol == "tls" and not self.resolver:
+            raise ValueError("protocol tls needs a `resolver`, such as 1.1.1.1")
+        return self
+
+
+class DnsExpect(Spec):
+    values: list[str] = Field(
+        [], max_length=100, description="records as zone files write them, such as `10 mail.example.com`; in any order"
+    )
+    match: Literal["all", "any", "exact"] = Field(
+        "all", description="all values must be there, any one of them, or exactly these"
+    )
+    rcode: Rcode = Field("NOERROR", description="response code; NXDOMAIN watches that a name does not exist")
+    min_answers: int | None = Field(
+        None, ge=0, le=1000, description="records of the type at least; default: 1, or 0 with another rcode"
+    )
+    dnssec: bool = Field(False, description="the resolver must say that it has validated the answer (AD flag)")
+    degraded_after: Duration | None = Field(None, description="slower than this is degraded")
+    down_after: Duration | None = Field(None, description="slower than this is a failure")
+
+    @field_validator("values", mode="before")
+    @classmethod
+    def _one_value(cls, value: Any) -> Any:
+        return [value] if isinstance(value, str) else value
+
+
+def _address(target: DnsTarget) -> str:
+    return f"{target.type} {target.name}" + (f" @{target.resolver}" if target.resolver else "")
+
+
+KIND = CheckKind("dns", "DNS query", DnsTarget, DnsExpect, "name", _address)

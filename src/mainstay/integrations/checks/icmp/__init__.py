@@ -1,0 +1,1 @@
+"""ICMP echo, better known as ping."""

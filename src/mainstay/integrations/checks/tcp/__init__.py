@@ -1,0 +1,1 @@
+"""TCP connections, optionally with words sent and expected."""

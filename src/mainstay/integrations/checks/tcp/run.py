@@ -1,0 +1,114 @@
+"""Connect, optionally speak TLS, send, and look for words in what comes back."""
+
+from __future__ import annotations
+
+import re
+import ssl
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mainstay.integrations.checks.certificates import shake_hands, trust
+from mainstay.integrations.checks.endpoints import split_endpoint
+from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, excerpt, find_addresses
+from mainstay.integrations.checks.streams import connect, connection_failure
+from mainstay.kernel.probing import CheckFault
+
+if TYPE_CHECKING:
+    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.streams import Stream
+    from mainstay.kernel.ports import CheckContext
+    from mainstay.kernel.probing import CheckOrder, CheckResult
+
+RECEIVE_LIMIT = 65_536  # bytes that are looked through
+PIECES_LIMIT = 256  # reads; a target that sends byte by byte is not searched again for each of them
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    timeout: float
+    host: str
+    port: int
+    send: bytes
+    tls: bool
+    server_name: str
+    verify: bool
+    ca: str
+    contains: bytes | None
+    regex: re.Pattern[str] | None
+    limits: LatencyLimits
+
+
+def prepare(order: CheckOrder) -> Plan:
+    target, expect = document(order, "target"), document(order, "expect")
+    host, port = split_endpoint(target["address"])
+    return Plan(
+        timeout=order.timeout,
+        host=host,
+        port=port,
+        send=(target.get("send") or "").encode(),
+        tls=target.get("tls", False),
+        server_name=target.get("server_name") or host,
+        verify=target.get("verify", True),
+        ca=target.get("ca") or "",
+        contains=expect["contains"].encode() if expect.get("contains") else None,
+        regex=re.compile(expect["regex"]) if expect.get("regex") else None,
+        limits=LatencyLimits(expect),
+    )
+
+
+async def run(plan: Plan, context: CheckContext) -> CheckResult:
+    async def walk(steps: Steps) -> None:
+        addresses = await find_addresses(steps, context, plan.host)
+        stream = await connect(steps, addresses, plan.port)
+        try:
+            await _converse(plan, context, steps, stream)
+        finally:
+            stream.close()
+        plan.limits.judge(steps.elapsed)
+
+    return await carry_out(plan.timeout, walk)
+
+
+async def _converse(plan: Plan, context: CheckContext, steps: Steps, stream: Stream) -> None:
+    if plan.tls:
+        await shake_hands(steps, stream, trust(plan.ca, context.ca_file, plan.verify), plan.server_name)
+    if plan.send:
+        with steps.phase("send"):
+            try:
+                await stream.send(plan.send)
+            except (OSError, ssl.SSLError) as error:
+                raise connection_failure(error, "the target", "send") from None
+    if plan.contains is not None or plan.regex is not None:
+        with steps.phase("wait"):
+            await _listen(plan, steps, stream)
+
+
+async def _listen(plan: Plan, steps: Steps, stream: Stream) -> None:
+    """Read until what is expected has come; CheckFault once it cannot come any more."""
+    received = b""
+    missing: CheckFault | None = CheckFault("wait.closed", "the target closed the connection without a word")
+    for _ in range(PIECES_LIMIT):
+        try:
+            piece = await stream.receive()
+        except OSError as error:  # ssl.SSLError is one
+            if received:
+                break
+            raise connection_failure(error, "the target", "wait") from None
+        if not piece:
+            break
+        received = (received + piece)[:RECEIVE_LIMIT]
+        steps.evidence |= {"received": len(received), "excerpt": excerpt(received)}
+        missing = steps.if_late = _missing(plan, received)
+        if missing is None or len(received) == RECEIVE_LIMIT:
+            break
+    if missing is not None:
+        raise missing
+
+
+def _missing(plan: Plan, received: bytes) -> CheckFault | None:
+    if plan.contains is not None and plan.contains not in received:
+        wanted = excerpt(plan.contains)
+        return CheckFault("expect.contains", f"`{wanted}` is not in the {len(received)} bytes that came")
+    if plan.regex is not None and not plan.regex.search(received.decode("utf-8", "replace")):
+        return CheckFault("expect.regex", f"`{plan.regex.pattern}` does not match the {len(received)} bytes that came")
+    return None

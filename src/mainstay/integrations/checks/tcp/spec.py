@@ -1,0 +1,60 @@
+"""What a monitor may say about a TCP connection."""
+
+from __future__ import annotations
+
+import re
+
+from pydantic import Field, field_validator
+
+from mainstay.integrations.checks.endpoints import check_host, split_endpoint
+from mainstay.kernel.duration import Duration
+from mainstay.kernel.ports import CheckKind
+from mainstay.kernel.resource import Spec
+from mainstay.kernel.secret import Text
+
+
+class TcpTarget(Spec):
+    address: str = Field(max_length=300, description="host:port, such as db.example.com:5432 or [2001:db8::1]:22")
+    send: Text | None = Field(
+        None, max_length=10_000, description='what to send once connected; "\\r\\n" in double quotes'
+    )
+    tls: bool = Field(False, description="speak TLS from the first byte on")
+    server_name: str | None = Field(
+        None, max_length=253, description="name to ask for and to verify; default: the host"
+    )
+    verify: bool = Field(True, description="refuse certificates that are not trusted, expired or for another name")
+    ca: Text | None = Field(
+        None, description="certificates to trust (PEM, such as ${file:/path}); default: the system's"
+    )
+
+    @field_validator("address")
+    @classmethod
+    def _endpoint(cls, value: str) -> str:
+        split_endpoint(value)
+        return value.strip()
+
+    @field_validator("server_name")
+    @classmethod
+    def _name(cls, value: str | None) -> str | None:
+        return value if value is None else check_host(value)
+
+
+class TcpExpect(Spec):
+    contains: str | None = Field(None, min_length=1, max_length=1000, description="text that the target must send")
+    regex: str | None = Field(
+        None, min_length=1, max_length=1000, description="Python regular expression found in what it sends"
+    )
+    degraded_after: Duration | None = Field(None, description="slower than this, all phases together, is degraded")
+    down_after: Duration | None = Field(None, description="slower than this is a failure")
+
+    @field_validator("regex")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        try:
+            re.compile(value or "")
+        except re.error as error:
+            raise ValueError(f"this is no regular expression: {error}") from None
+        return value
+
+
+KIND = CheckKind("tcp", "TCP connection", TcpTarget, TcpExpect, "address", lambda target: str(target.address))

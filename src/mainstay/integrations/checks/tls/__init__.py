@@ -1,0 +1,1 @@
+"""TLS certificates: the chain, its names and how long it lasts."""
