@@ -1,1 +1,224 @@
-"""Reactions of alerting to events of other capabilities."""
+"""What alerting does when something happens elsewhere: alerts open, change and end, and messages are written,
+all in the transaction of the event itself, so that neither can be lost without the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+
+from mainstay.alerting import declared
+from mainstay.alerting.models import AlertRow, OutboxRow
+from mainstay.alerting.outbox import close, put_firing, put_resolved
+from mainstay.alerting.rules import Decision, on_trouble, title_of
+from mainstay.kernel.event import Event
+from mainstay.kernel.ids import new_id
+from mainstay.store.work import Work, react
+
+UPLINK = "uplink"  # subject of the one alert about the machine itself
+_ENDINGS = {
+    "went_paused": "the monitor was paused",
+    "went_maintenance": "a maintenance window covers it",
+}
+
+
+@react("monitor.went_down", "monitor.went_degraded", "monitor.went_unknown", "heartbeat.went_down")
+def on_failing(work: Work, event: Event) -> None:
+    level = event.kind.partition("went_")[2]
+    kind, _, name = event.subject.partition("/")
+    alert = open_alert(event.subject)
+    current = None if alert is None else alert.level
+    severities = None if alert is None else (alert.severity, _severity(event))
+    decision = on_trouble(level, declared.alert_on(kind, name), current, severities)
+    if alert is None:
+        if decision.action == "open":
+            fire(work, _new_alert(work, event, level))
+    elif decision.action == "resolve":
+        resolve(work, alert, decision.reason)
+    elif decision.action != "ignore":
+        _change(work, alert, event, level, decision)
+
+
+@react("monitor.stayed_down")
+def on_stayed_down(work: Work, event: Event) -> None:
+    """The parent that explained it is back: whoever was spared must be told now."""
+    alert = open_alert(event.subject)
+    if alert is None:
+        kind, _, name = event.subject.partition("/")
+        if "down" in declared.alert_on(kind, name):
+            fire(work, _new_alert(work, event, "down"))
+        return
+    if not alert.suppressed_by:
+        return
+    parent, alert.suppressed_by = alert.suppressed_by, ""
+    _take_over(alert, event, alert.level)
+    data = {"alert": alert.id, "monitor": alert.name, "suppressed_by": parent}
+    work.record(Event("alert.unsuppressed", alert.subject, data))
+    _send(work, alert)
+
+
+@react("monitor.went_up", "heartbeat.went_up")
+def on_up(work: Work, event: Event) -> None:
+    """Watch holds recoveries back while a monitor flaps, so this one counts."""
+    alert = open_alert(event.subject)
+    if alert is not None:
+        resolve(work, alert, "it works again")
+
+
+@react("monitor.went_paused", "monitor.went_maintenance", "heartbeat.went_paused")
+def on_set_aside(work: Work, event: Event) -> None:
+    alert = open_alert(event.subject)
+    if alert is not None:
+        reason = _ENDINGS[event.kind.partition(".")[2]].replace("monitor", event.subject.partition("/")[0])
+        window = event.data.get("window")
+        resolve(work, alert, f"{reason} ({window})" if window else reason)
+
+
+@react("uplink.lost")
+def on_uplink_lost(work: Work, event: Event) -> None:
+    if open_alert(UPLINK) is None:
+        fire(work, _uplink_alert(work, event))
+
+
+@react("uplink.restored")
+def on_uplink_restored(work: Work, _event: Event) -> None:
+    alert = open_alert(UPLINK)
+    if alert is not None:
+        resolve(work, alert, "the network is back")
+
+
+@react("resources.applied", "resources.rolled_back")
+def on_applied(work: Work, _event: Event) -> None:
+    """Whatever was deleted takes its open alert and its undelivered messages with it."""
+    for kind in ("monitor", "heartbeat"):
+        alerts = AlertRow.objects.filter(status="firing", subject__startswith=f"{kind}/").exclude(uid="")
+        if open_alerts := list(alerts):
+            existing = declared.existing(kind)
+            for alert in open_alerts:
+                if alert.uid not in existing:
+                    resolve(work, alert, f"the {kind} was deleted")
+    waiting = OutboxRow.objects.filter(state="pending")
+    gone = set(waiting.values_list("channel", flat=True).distinct())
+    if gone and (gone := gone - set(declared.channel_names())):
+        for row in waiting.filter(channel__in=gone).select_related("alert").order_by("id"):
+            row.refresh_from_db()  # closing an earlier one may have closed this one
+            if row.state == "pending":
+                close(work, row, "cancelled", "the channel was deleted")
+
+
+def open_alert(subject: str) -> AlertRow | None:
+    return AlertRow.objects.filter(subject=subject, status="firing").first()
+
+
+def fire(work: Work, alert: AlertRow) -> None:
+    """Write a new alert with its messages and tell of it."""
+    routing = declared.routing(alert.labels)
+    alert.untold = routing.untold
+    alert.save(force_insert=True)
+    data: dict[str, Any] = {
+        "alert": alert.id,
+        "monitor": alert.name,
+        "severity": alert.severity,
+        "level": alert.level,
+        "labels": alert.labels,
+        "suppressed": bool(alert.suppressed_by),
+        "channels": list(routing.channels),
+    }
+    if alert.suppressed_by:
+        data["why"] = f"its parent {alert.suppressed_by} is failing too"
+    if alert.untold:
+        data["untold"] = alert.untold
+    work.record(Event("alert.fired", alert.subject, data))
+    put_firing(work, alert, routing, _changes(work, alert), _keep())
+
+
+def resolve(work: Work, alert: AlertRow, reason: str) -> None:
+    """End an alert; channels that were told are told that it is over."""
+    alert.status, alert.resolved_at, alert.resolved_reason = "resolved", work.now, reason[:300]
+    alert.save()
+    data = {
+        "alert": alert.id,
+        "monitor": alert.name,
+        "reason": alert.resolved_reason,
+        "seconds": round(max(0.0, work.now - alert.opened_at), 3),
+    }
+    work.record(Event("alert.resolved", alert.subject, data))
+    put_resolved(work, alert, declared.channels(), _keep())
+
+
+def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Decision) -> None:
+    """An open alert got worse, milder or news; only getting worse is worth waking people again."""
+    was = {"level": alert.level, "severity": alert.severity}
+    worse, parent = decision.action == "escalate", alert.suppressed_by
+    explained_by = str(event.data.get("suppressed_by", ""))[:100]
+    alert.suppressed_by = explained_by if worse or parent else ""
+    _take_over(alert, event, level)
+    if decision.action in ("escalate", "ease"):
+        data = {"alert": alert.id, "monitor": alert.name, "level": level, "severity": alert.severity, "was": was}
+        kind = "alert.escalated" if worse else "alert.eased"
+        work.record(Event(kind, alert.subject, {**data, "reason": decision.reason}))
+    if parent and not explained_by:
+        data = {"alert": alert.id, "monitor": alert.name, "suppressed_by": parent}
+        work.record(Event("alert.unsuppressed", alert.subject, data))
+    if worse or (parent and not explained_by):
+        _send(work, alert)
+
+
+def _send(work: Work, alert: AlertRow) -> None:
+    routing = declared.routing(alert.labels)
+    alert.untold = routing.untold
+    alert.save()
+    put_firing(work, alert, routing, _changes(work, alert), _keep())
+
+
+def _new_alert(work: Work, event: Event, level: str) -> AlertRow:
+    alert = AlertRow(
+        id=new_id(work.now),
+        subject=event.subject,
+        uid=str(event.data.get("uid", ""))[:26],
+        name=event.subject.partition("/")[2][:100],
+        opened_at=work.now,
+        since=float(event.data.get("since") or work.now),
+        suppressed_by=str(event.data.get("suppressed_by", ""))[:100],
+    )
+    _describe(alert, event, level)
+    return alert
+
+
+def _uplink_alert(work: Work, event: Event) -> AlertRow:
+    alert = AlertRow(id=new_id(work.now), subject=UPLINK, name="this machine", opened_at=work.now)
+    alert.since = float(event.data.get("since") or work.now)
+    _describe(alert, event, "down")
+    alert.severity, alert.labels = "P1", {"uplink": "lost", "severity": "P1"}
+    alert.reason = alert.reason or "no network; results of checks are unknown"
+    return alert
+
+
+def _take_over(alert: AlertRow, event: Event, level: str) -> None:
+    _describe(alert, event, level)
+    alert.save()
+
+
+def _describe(alert: AlertRow, event: Event, level: str) -> None:
+    data = event.data
+    alert.level, alert.severity = level, _severity(event)
+    alert.labels = {str(key): str(value) for key, value in dict(data.get("labels") or {}).items()}
+    alert.title = title_of(alert.name, level, alert.subject.partition("/")[0])[:300]
+    alert.address = str(data.get("address", ""))[:2000]
+    alert.reason, alert.code = str(data.get("reason", ""))[:300], str(data.get("code", ""))[:60]
+    alert.message = str(data.get("message", ""))[:1000]
+    evidence = data.get("evidence")
+    alert.evidence = evidence if isinstance(evidence, dict) else {"text": str(evidence)} if evidence else {}
+
+
+def _severity(event: Event) -> str:
+    return str(event.data.get("severity") or "P2")[:2]
+
+
+def _changes(work: Work, alert: AlertRow) -> list[str]:
+    kind, _, name = alert.subject.partition("/")
+    return declared.recent_changes(kind, name, work.now) if name else []
+
+
+def _keep() -> float:
+    return float(settings.MAINSTAY.notification_expiry)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import email.utils
 import os
+import socket
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -60,7 +61,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], context: DeliveryCon
     transfer = _Transfer(Guard.from_settings(context.settings.probe_allow))
     handle = pycurl.Curl()
     try:
-        _prepare(handle, transfer, url, body, headers, context.timeout)
+        _request(handle, url, body, headers)
+        _bound(handle, transfer, context.timeout)
         handle.perform()
         transfer.answer.status = handle.getinfo(pycurl.RESPONSE_CODE)
     except pycurl.error as error:
@@ -69,6 +71,8 @@ def post(url: str, body: bytes, headers: Mapping[str, str], context: DeliveryCon
             raise transfer.failure(int(error.args[0]), context.timeout) from None
     finally:
         handle.close()
+        for opened in transfer.sockets:
+            opened.close()
     return transfer.answer
 
 
@@ -103,6 +107,7 @@ class _Transfer:
         self.answer = Answer()
         self.refusal = ""
         self.headers_done = False
+        self.sockets: list[socket.socket] = []
         self._guard = guard
 
     @property
@@ -111,14 +116,14 @@ class _Transfer:
         return self.headers_done and self.answer.status >= 200
 
     def open_socket(self, _purpose: int, address: tuple[int, int, int, tuple[str | bytes, int]]) -> object:
-        import socket
-
         family, kind, protocol, endpoint = address
         host = endpoint[0].decode() if isinstance(endpoint[0], bytes) else endpoint[0]
         self.refusal = self._guard.refuses(host)
         if self.refusal:
             return pycurl.SOCKET_BAD
-        return socket.socket(family, kind, protocol)
+        opened = socket.socket(family, kind, protocol)
+        self.sockets.append(opened)  # pycurl works on a duplicate
+        return opened
 
     def header(self, line: bytes) -> None:
         text = line.decode("latin-1").strip()
@@ -153,29 +158,26 @@ _REASONS = {
     pycurl.E_SEND_ERROR: "the connection broke while sending",
     pycurl.E_RECV_ERROR: "the connection broke while waiting",
     pycurl.E_UNSUPPORTED_PROTOCOL: "it did not answer in HTTP",
-    pycurl.E_WEIRD_SERVER_REPLY: "it did not answer in HTTP",
+    pycurl.E_FTP_WEIRD_SERVER_REPLY: "it did not answer in HTTP",
 }
 
 
-def _prepare(
-    handle: pycurl.Curl,
-    transfer: _Transfer,
-    url: str,
-    body: bytes,
-    headers: Mapping[str, str],
-    timeout: float,
-) -> None:
+def _request(handle: pycurl.Curl, url: str, body: bytes, headers: Mapping[str, str]) -> None:
     lines = {"Expect": "", "User-Agent": f"Mainstay/{__version__}", **headers}
+    handle.setopt(pycurl.URL, url.encode())
+    handle.setopt(pycurl.POST, 1)
+    handle.setopt(pycurl.POSTFIELDS, body)
+    handle.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" if value else f"{name}:" for name, value in lines.items()])
+
+
+def _bound(handle: pycurl.Curl, transfer: _Transfer, timeout: float) -> None:
+    """All that keeps a request from taking too long, reading too much or reaching the wrong place."""
     for option, value in (
-        (pycurl.URL, url.encode()),
-        (pycurl.POST, 1),
-        (pycurl.POSTFIELDS, body),
-        (pycurl.HTTPHEADER, [f"{name}: {value}" if value else f"{name}:" for name, value in lines.items()]),
         (pycurl.TIMEOUT_MS, int(timeout * 1000)),
         (pycurl.CONNECTTIMEOUT_MS, int(timeout * 1000)),
         (pycurl.NOSIGNAL, 1),
         (pycurl.FOLLOWLOCATION, 0),
-        (pycurl.PROTOCOLS_STR, "http,https"),
+        (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
         (pycurl.PROXY, ""),  # a proxy of the environment would look addresses up behind the guard's back
         (pycurl.CAINFO, trusted_certificates()),
         (pycurl.OPENSOCKETFUNCTION, transfer.open_socket),

@@ -23,7 +23,7 @@ def without_password(url: str) -> str:
         password = urlsplit(REFERENCE.sub("reference", url)).password
     except ValueError as error:
         raise ValueError(f"this is not a URL: {error}") from None
-    if password is not None and not REFERENCE.search(url.split("@")[0]):
+    if password is not None and not REFERENCE.search(url.partition("@")[0]):
         raise ValueError("a password must be a reference: https://user:${env:NAME}@host/")
     return url
 

@@ -1,0 +1,153 @@
+"""Verbs of the delivery lane: claim what is due, record what became of it. Each is one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import F, QuerySet
+
+from mainstay.alerting import declared
+from mainstay.alerting.links import links_of, test_links
+from mainstay.alerting.models import OutboxRow
+from mainstay.alerting.outbox import close, receipt_document, subject_of
+from mainstay.alerting.rules import UNDER_WAY, Failure
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.errors import MainstayError
+from mainstay.kernel.event import Event
+from mainstay.kernel.ports import Notification, Receipt
+from mainstay.store.work import Work, unit_of_work
+
+if TYPE_CHECKING:
+    from mainstay.alerting.spec import ChannelSpec
+    from mainstay.kernel.clock import Clock
+    from mainstay.kernel.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A message that this process may hand over until its lease ends. `attempt` proves whose claim it is."""
+
+    channel: str
+    spec: ChannelSpec
+    attempt: int
+    message: Notification
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What the lane can take on: `free(channel)` messages for a channel, none for those in `full`."""
+
+    free: Callable[[str], int]
+    full: Collection[str] = ()
+    total: int = 32
+
+
+def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock: Clock | None = None) -> list[Claim]:
+    """Take due messages, for each channel its oldest first; `lease` is in seconds.
+
+    A claim whose lease ended (its process died) is taken again. What is too old expires first; messages to
+    channels that are gone are cancelled.
+    """
+    actor.require("alerts:write")
+    with unit_of_work(actor, clock) as work:
+        due = OutboxRow.objects.filter(state__in=UNDER_WAY, next_at__lte=work.now)
+        _expire(work, due.filter(expires_at__lte=work.now))
+        waiting = due.exclude(channel__in=room.full).order_by().values_list("channel", flat=True).distinct()
+        claims: list[Claim] = []
+        names = sorted(waiting)
+        if names:
+            channels = declared.channels()
+            for name in names:
+                free = min(room.free(name), room.total - len(claims))
+                rows = due.filter(channel=name).select_related("alert").order_by("next_at", "id")
+                if name not in channels:
+                    for row in rows:
+                        close(work, row, "cancelled", "the channel was deleted")
+                    continue
+                claims += [
+                    Claim(name, channels[name], row.attempts + 1, message_of(row, settings))
+                    for row in rows[: max(0, free)]
+                    if _take(row, work.now + lease)
+                ]
+        return claims
+
+
+def _take(row: OutboxRow, lease_end: float) -> bool:
+    same = OutboxRow.objects.filter(id=row.id, state=row.state, attempts=row.attempts, next_at=row.next_at)
+    return bool(same.update(state="delivering", attempts=F("attempts") + 1, next_at=lease_end))
+
+
+def message_of(row: OutboxRow, settings: Settings) -> Notification:
+    links = links_of(settings.base_url, row.alert, row.created_at) if row.alert else test_links(settings.base_url)
+    payload = row.payload
+    if row.kind != "firing":
+        links.pop("acknowledge", None)
+    return Notification(
+        row.id, row.kind, payload["alert"], payload["evidence"], links, tuple(payload.get("changes", ()))
+    )
+
+
+def mark_delivered(actor: Actor, claim: Claim, receipt: Receipt, clock: Clock | None = None) -> None:
+    actor.require("alerts:write")
+    with unit_of_work(actor, clock) as work:
+        row = _claimed(claim)
+        if row is None:
+            return
+        row.receipt, row.delivered_at, row.last_error = receipt_document(receipt), work.now, ""
+        data = {**_about(row), "attempts": row.attempts, "seconds": round(work.now - row.created_at, 3)}
+        work.record(Event("notification.delivered", subject_of(row), data))
+        close(work, row, "delivered")
+
+
+def mark_failed(actor: Actor, claim: Claim, error: MainstayError, failure: Failure, clock: Clock | None = None) -> None:
+    """Repeat later, or give up for good with the reason on show."""
+    actor.require("alerts:write")
+    with unit_of_work(actor, clock) as work:
+        row = _claimed(claim)
+        if row is None:
+            return
+        row.last_error, row.failed_at = str(error)[:1000], work.now
+        if failure.again_in is None:
+            data = {**_about(row), "attempts": row.attempts, "error": row.last_error}
+            work.record(Event("notification.refused", subject_of(row), data))
+            close(work, row, "refused", failure.reason)
+        else:
+            row.state, row.next_at = "pending", min(work.now + failure.again_in, row.expires_at)
+            row.save()
+
+
+def reclaim(actor: Actor, clock: Clock | None = None) -> int:
+    """At a start: what the process before had claimed is due at once, not when its lease ends. The number of rows."""
+    actor.require("alerts:write")
+    with unit_of_work(actor, clock) as work:
+        return OutboxRow.objects.filter(state="delivering", next_at__gt=work.now).update(next_at=work.now)
+
+
+def hasten(actor: Actor, channel: str, clock: Clock | None = None) -> int:
+    """The channel works again: repeat now what waits for a later attempt. The number of messages."""
+    actor.require("alerts:write")
+    with unit_of_work(actor, clock) as work:
+        later = OutboxRow.objects.filter(channel=channel, state="pending", next_at__gt=work.now)
+        return later.update(next_at=work.now)
+
+
+def _expire(work: Work, late: QuerySet[OutboxRow]) -> None:
+    """Give up what could not be delivered in its time, oldest first."""
+    for row in late.select_related("alert").order_by("created_at", "id")[:200]:
+        row.refresh_from_db()  # an earlier one may have closed this one
+        if row.state in UNDER_WAY:
+            data = {**_about(row), "attempts": row.attempts, "error": row.last_error}
+            work.record(Event("notification.expired", subject_of(row), data))
+            close(work, row, "expired", "it could not be delivered in time")
+
+
+def _about(row: OutboxRow) -> dict[str, Any]:
+    return {"notification": row.id, "alert": row.alert_id, "channel": row.channel, "kind": row.kind}
+
+
+def _claimed(claim: Claim) -> OutboxRow | None:
+    """The row, unless the lease ended and somebody else took it."""
+    rows = OutboxRow.objects.select_related("alert").filter(id=claim.message.id)
+    return rows.filter(state="delivering", attempts=claim.attempt).first()

@@ -1,0 +1,178 @@
+"""The delivery lane: takes due messages from the outbox and hands them over, each channel on its own.
+
+Woken at once by news of alerts, and at least every POLL seconds, because commands write to the outbox too.
+A slow channel holds at most PER_CHANNEL threads; one that fails rests, and is then tried with one message
+until it answers. What it was doing when it was killed is done again with the same key when the lease ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+
+import structlog
+
+from mainstay.alerting.delivery import Claim, Room, claim_due, hasten, mark_delivered, mark_failed, reclaim
+from mainstay.alerting.handover import hand_over
+from mainstay.alerting.rules import LONGEST_RETRY_AFTER, after_failure, backoff
+from mainstay.kernel.actor import system
+from mainstay.kernel.clock import Clock
+from mainstay.kernel.errors import RemoteError, StoreBusy, Unavailable
+from mainstay.kernel.event import Event
+from mainstay.kernel.ports import Receipt
+from mainstay.kernel.settings import Settings
+from mainstay.store.hub import HUB
+from mainstay.store.writer import Writer
+
+log = structlog.get_logger("delivery")
+
+POLL = 2.0  # seconds
+PER_CHANNEL = 4  # deliveries to one channel at a time
+THREADS = 32
+LEASE = 45.0  # seconds; longer than any delivery may take
+LONGEST_REST = 60.0  # seconds that a failing channel is left alone
+_LANE = system("delivery")
+_NEWS = ("alert.", "notification.", "resources.")
+
+
+@dataclass(slots=True)
+class _Channel:
+    """How one channel does, in this process."""
+
+    running: int = 0
+    failures: int = 0  # in a row
+    rests_until: float = 0.0  # monotonic
+
+    def free(self, now: float) -> int:
+        """How many more deliveries may start now: none while it rests, one while it is on trial."""
+        return 0 if now < self.rests_until else (1 if self.failures else PER_CHANNEL) - self.running
+
+    def rest(self, error: RemoteError, now: float) -> None:
+        """It failed: leave it alone for a while, longer each time in a row, or as long as it asked."""
+        self.failures += 1
+        pause = min(LONGEST_REST, backoff(self.failures, 0.5))
+        asked = error.retry_after if isinstance(error, Unavailable) else None
+        self.rests_until = now + max(pause, min(asked or 0.0, LONGEST_RETRY_AFTER))
+
+
+@dataclass(slots=True)
+class DeliveryLane:
+    """`run` works until it is cancelled; `stop` lets deliveries under way finish and gives the rest back."""
+
+    settings: Settings
+    writer: Writer
+    clock: Clock
+    lease: float = LEASE
+    delivered: int = 0  # since the start
+    failed: int = 0
+    _channels: dict[str, _Channel] = field(default_factory=dict)
+    _running: set[asyncio.Task[None]] = field(default_factory=set)
+    _wake: asyncio.Event = field(default_factory=asyncio.Event)
+    _pool: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="delivery")
+    )
+
+    async def run(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def hear(event: Event) -> None:
+            if event.kind.startswith(_NEWS):
+                with contextlib.suppress(RuntimeError):  # the loop has ended
+                    loop.call_soon_threadsafe(self._wake.set)
+
+        silence = HUB.subscribe(hear)
+        try:
+            await self.writer.run(partial(reclaim, _LANE, self.clock))
+            while True:
+                await self._turn_or_log()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._wake.wait(), self._pause())
+        finally:
+            silence()
+
+    async def stop(self, patience: float = 5.0) -> None:
+        """Wait for deliveries under way, at most `patience` seconds; what is left is repeated after a start."""
+        if self._running:
+            await asyncio.wait(self._running, timeout=patience)
+        for task in self._running:
+            task.cancel()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    async def turn(self) -> int:
+        """Claim and start what is due now. The number of deliveries started."""
+        self._wake.clear()
+        now = self.clock.monotonic()
+        total = THREADS - len(self._running)
+        if total <= 0:
+            return 0
+        full = [name for name, channel in self._channels.items() if channel.free(now) <= 0]
+        room = Room(lambda name: self._channel(name).free(now), full, total)
+        take = partial(claim_due, _LANE, self.settings, room, self.lease, self.clock)
+        claims = await self.writer.run(take)
+        for claim in claims:
+            self._channel(claim.channel).running += 1
+            task = asyncio.create_task(self._deliver(claim), name=f"deliver {claim.message.id}")
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return len(claims)
+
+    def _channel(self, name: str) -> _Channel:
+        return self._channels.setdefault(name, _Channel())
+
+    async def _turn_or_log(self) -> None:
+        try:
+            await self.turn()
+        except Exception:
+            log.exception("delivery failed, goes on")
+
+    def _pause(self) -> float:
+        """Until a resting channel may be tried again, at most POLL."""
+        now = self.clock.monotonic()
+        rests = [channel.rests_until - now for channel in self._channels.values() if channel.rests_until > now]
+        return max(0.01, min([POLL, *rests]))
+
+    async def _deliver(self, claim: Claim) -> None:
+        channel = self._channel(claim.channel)
+        try:
+            outcome = await self._attempt(claim)
+            await self._record(claim, channel, outcome)
+        except StoreBusy:
+            log.warning("stopping before the outcome was recorded; it is repeated", notification=claim.message.id)
+        finally:
+            channel.running -= 1
+            self._wake.set()
+
+    async def _attempt(self, claim: Claim) -> Receipt | RemoteError:
+        loop = asyncio.get_running_loop()
+        try:
+            work = partial(hand_over, claim.spec, claim.message, self.settings, self.clock.now())
+            return await loop.run_in_executor(self._pool, work)
+        except RemoteError as error:
+            return error
+        except Exception as error:
+            # Neither the text nor the variables of the error: both may hold secrets of the channel.
+            where = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
+            log.error(
+                "a channel failed in an unforeseen way", channel=claim.channel, error=type(error).__name__, where=where
+            )
+            return Unavailable(f"delivery failed inside Mainstay ({type(error).__name__})")
+
+    async def _record(self, claim: Claim, channel: _Channel, outcome: Receipt | RemoteError) -> None:
+        if isinstance(outcome, Receipt):
+            await self.writer.run(partial(mark_delivered, _LANE, claim, outcome, self.clock))
+            self.delivered += 1
+            if channel.failures:
+                await self.writer.run(partial(hasten, _LANE, claim.channel, self.clock))
+            channel.failures = 0
+            return
+        self.failed += 1
+        failure = after_failure(outcome, claim.attempt, random.random())  # noqa: S311  spreads repeats, hides nothing
+        log.warning("not delivered", channel=claim.channel, attempt=claim.attempt, again_in=failure.again_in)
+        if failure.again_in is not None:
+            channel.rest(outcome, self.clock.monotonic())
+        await self.writer.run(partial(mark_failed, _LANE, claim, outcome, failure, self.clock))
