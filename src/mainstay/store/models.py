@@ -64,7 +64,8 @@ class RevisionRow(models.Model):
 
 
 class ChangeRow(models.Model):
-    """What a revision did to one resource; null documents mean absent before or after."""
+    """What a revision did to one resource. `before` and `after` are canonical JSON of its document, manager,
+    source and position (store/resources/plan.py, State); null means absent."""
 
     revision = models.ForeignKey(RevisionRow, on_delete=models.PROTECT, related_name="changes")
     uid = models.CharField(max_length=26, db_index=True)

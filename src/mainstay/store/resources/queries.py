@@ -1,0 +1,151 @@
+"""Reads of resources and their revisions. Callers check `resources:read` at their door."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, cast
+
+from django.db.models import Count, Max
+
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.diagnostics import did_you_mean
+from mainstay.kernel.errors import NotFound
+from mainstay.kernel.resource import KINDS, Kind, Manager, Resource
+from mainstay.store.models import ChangeRow, ResourceRow, RevisionRow
+from mainstay.store.resources.plan import Action, Change, State
+
+if TYPE_CHECKING:
+    from typing import Any
+
+
+def kind_named(name: str) -> Kind:
+    """The kind; NotFound with a guess if there is none."""
+    if name not in KINDS:
+        known = [kind.name for kind in KINDS]
+        guess = did_you_mean(name, known) or f"known are {', '.join(known)}"
+        raise NotFound(f"there is no kind `{name[:40]}`", hint=guess)
+    return KINDS[name]
+
+
+def resources(kind: str | None = None) -> list[Resource]:
+    """All resources, or those of one kind, in the order in which files are exported."""
+    rows = ResourceRow.objects.filter(kind=kind) if kind else ResourceRow.objects.all()
+    order = {known.name: index for index, known in enumerate(KINDS)}
+    found = [_resource(row) for row in rows]
+    found.sort(key=lambda one: (order.get(one.kind, len(order)), one.kind, one.position, one.name))
+    return found
+
+
+def resource(kind: str, name: str) -> Resource:
+    """One resource; NotFound with a guess if there is none."""
+    row = ResourceRow.objects.filter(kind=kind_named(kind).name, name=name).first()
+    if row is None:
+        names = ResourceRow.objects.filter(kind=kind).values_list("name", flat=True)[:2000]
+        raise NotFound(f"there is no {kind} `{name[:100]}`", hint=did_you_mean(name, names))
+    return _resource(row)
+
+
+def by_uid(uid: str) -> Resource | None:
+    row = ResourceRow.objects.filter(uid=uid).first()
+    return _resource(row) if row else None
+
+
+def latest_revision() -> int:
+    """The newest revision number, 0 before the first apply; cheap enough to poll."""
+    return RevisionRow.objects.aggregate(newest=Max("number"))["newest"] or 0
+
+
+def _resource(row: ResourceRow) -> Resource:
+    manager = cast("Manager", row.manager)
+    return Resource(
+        row.uid, row.kind, row.name, json.loads(row.document), manager, row.source, row.revision, row.position
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One apply: who, when, how much. `changes` is filled by `revision` and `history` only."""
+
+    number: int
+    at: float
+    actor: str
+    manager: str
+    source: str
+    message: str
+    counts: dict[str, int] = field(default_factory=dict)
+    changes: tuple[Change, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "number": self.number,
+            "at": to_iso(self.at),
+            "actor": self.actor,
+            "manager": self.manager,
+            "source": self.source,
+            "message": self.message,
+            "counts": self.counts,
+            "changes": [change.as_dict() for change in self.changes],
+        }
+
+
+def revisions(*, limit: int = 50, before: int | None = None) -> list[Revision]:
+    """The newest revisions with their counts; `before` pages back."""
+    rows = RevisionRow.objects.order_by("-number")
+    if before is not None:
+        rows = rows.filter(number__lt=before)
+    found = list(rows[:limit])
+    counts = _counts(row.number for row in found)
+    return [_revision(row, counts.get(row.number, {})) for row in found]
+
+
+def revision(number: int, *, limit: int = 500) -> Revision:
+    """One revision with its first `limit` changes; NotFound if there is none."""
+    row = RevisionRow.objects.filter(number=number).first() if 0 < number < 2**63 else None
+    if row is None:
+        raise NotFound(f"there is no revision {number}", hint=f"the newest is {latest_revision()}")
+    changes = tuple(_change(found) for found in row.changes.order_by("id")[:limit])
+    return _revision(row, _counts([number]).get(number, {}), changes)
+
+
+def history(kind: str, name: str, *, limit: int = 50) -> list[Revision]:
+    """The revisions that touched one resource, newest first, each with its change to it."""
+    rows = ChangeRow.objects.filter(kind=kind, name=name).select_related("revision").order_by("-id")[:limit]
+    return [_revision(row.revision, {}, (_change(row),)) for row in rows]
+
+
+def states_after(number: int) -> list[tuple[str, str, str, State]]:
+    """(uid, kind, name, state) of every resource as it was right after a revision."""
+    rows = ChangeRow.objects.filter(revision_id__lte=number)
+    newest = rows.values("uid").annotate(newest=Max("id")).values("newest")
+    alive = ChangeRow.objects.filter(id__in=newest, after__isnull=False).order_by("id")
+    return [(row.uid, row.kind, row.name, _state(row.after)) for row in alive if row.after is not None]
+
+
+def _counts(numbers: Iterable[int]) -> dict[int, dict[str, int]]:
+    found: dict[int, dict[str, int]] = {}
+    rows = ChangeRow.objects.filter(revision_id__in=list(numbers))
+    totals = rows.values("revision_id").annotate(every=Count("id"), before=Count("before"), after=Count("after"))
+    for total in totals:
+        created, deleted = total["every"] - total["before"], total["every"] - total["after"]
+        changed = total["every"] - created - deleted
+        found[total["revision_id"]] = {"create": created, "update": changed, "delete": deleted}
+    return found
+
+
+def _revision(row: RevisionRow, counts: dict[str, int], changes: tuple[Change, ...] = ()) -> Revision:
+    at = row.at_us / 1_000_000
+    return Revision(row.number, at, row.actor, row.manager, row.source, row.message, counts, changes)
+
+
+def _change(row: ChangeRow) -> Change:
+    before = _state(row.before) if row.before is not None else None
+    after = _state(row.after) if row.after is not None else None
+    action: Action = "create" if before is None else "delete" if after is None else "update"
+    return Change(action, row.kind, row.name, row.uid, before, after)
+
+
+def _state(text: str) -> State:
+    kept = json.loads(text)
+    return State(kept["document"], kept["manager"], kept["source"], kept["position"])
