@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from mainstay.kernel.errors import UserError
 from mainstay.runtime.boot import current_settings, database_settings, is_booted, is_light, secret_key
 
 MAINSTAY = current_settings()
@@ -32,6 +36,7 @@ _WEB = [
     "allauth",
     "allauth.account",
     "allauth.mfa",
+    "allauth.usersessions",
     "ninja",
     "mainstay.statuspage",
     "mainstay.entry.web",
@@ -40,14 +45,14 @@ _WEB = [
 INSTALLED_APPS = [*_OWN, *_LIGHT] if is_light() else [*_OWN, *_WEB, *_LIGHT]
 
 MIDDLEWARE = [
-    "django.middleware.security.SecurityMiddleware",
+    "mainstay.entry.web.middleware.GuardMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "mainstay.entry.web.middleware.ErrorsMiddleware",
 ]
 ROOT_URLCONF = "mainstay.entry.web.urls"
 TEMPLATES = [
@@ -59,11 +64,109 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "mainstay.accounts.doors.factor_notice",
             ],
         },
     }
 ]
 WSGI_APPLICATION = None
 STATIC_URL = "/static/"
-ALLOWED_HOSTS = ["*"]
 LOGGING_CONFIG = None
+# Messages wear the colours of states.
+MESSAGE_TAGS = {10: "unknown", 20: "maintenance", 25: "up", 30: "degraded", 40: "down"}
+# Checked by GuardMiddleware, which also knows about literal addresses.
+ALLOWED_HOSTS = ["*"]
+
+# Sign-in ---------------------------------------------------------------------------------------------------
+
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+# Scrypt (memory-hard, in the standard library) for new passwords; the others only to read older hashes.
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
+]
+_VALIDATION = "django.contrib.auth.password_validation."
+AUTH_PASSWORD_VALIDATORS: list[dict[str, Any]] = [
+    {"NAME": _VALIDATION + "MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": _VALIDATION + "UserAttributeSimilarityValidator", "OPTIONS": {"user_attributes": ["email"]}},
+    {"NAME": _VALIDATION + "CommonPasswordValidator"},
+    {"NAME": _VALIDATION + "NumericPasswordValidator"},
+]
+LOGIN_URL = "/accounts/login/"
+LOGIN_REDIRECT_URL = "/"
+LOGOUT_REDIRECT_URL = "/accounts/login/"
+
+_SECURE = MAINSTAY.cookies_secure
+# Browsers do not keep the cookies of different ports apart: names of our own leave other programs on localhost alone.
+_PREFIX = "__Host-" if _SECURE else ""
+SESSION_COOKIE_NAME = f"{_PREFIX}mainstay_session"
+SESSION_COOKIE_SECURE = _SECURE
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_AGE = 14 * 86_400
+CSRF_COOKIE_NAME = f"{_PREFIX}mainstay_csrf"
+CSRF_COOKIE_SECURE = _SECURE
+CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves
+CSRF_COOKIE_SAMESITE = "Lax"
+CSRF_FAILURE_VIEW = "mainstay.entry.web.errors.csrf_failure"
+_URL = urlsplit(MAINSTAY.base_url)
+# Behind a proxy that ends TLS, the browser's origin differs from the one that reaches us.
+CSRF_TRUSTED_ORIGINS = [f"{_URL.scheme}://{_URL.netloc}"]
+BODY_LIMIT = 2 * 1024 * 1024
+DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_LIMIT
+
+ACCOUNT_ADAPTER = "mainstay.accounts.adapters.AccountAdapter"
+ACCOUNT_USER_MODEL_USERNAME_FIELD = None
+ACCOUNT_LOGIN_METHODS = {"email"}
+ACCOUNT_SIGNUP_FIELDS = ["email*", "password1*", "password2*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"  # whoever makes an account vouches for its address
+ACCOUNT_PREVENT_ENUMERATION = True
+ACCOUNT_EMAIL_UNKNOWN_ACCOUNTS = False  # no mail to strangers
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_SESSION_REMEMBER = True
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False  # this session stays, all others end
+ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
+ACCOUNT_RATE_LIMITS = {
+    "login": "30/m/ip",
+    "login_failed": "10/m/ip,5/300s/key",
+    "reset_password": "20/m/ip,5/m/key",
+    "reset_password_from_key": "20/m/ip",
+    "change_password": "5/m/user",
+    "reauthenticate": "10/m/user",
+}
+MFA_ADAPTER = "mainstay.accounts.adapters.FactorAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = True  # there is no open sign-up that could take somebody else's address
+MFA_TOTP_ISSUER = "Mainstay"
+
+# Throttling counts in memory; on PostgreSQL, where several processes may serve, in a table that all of them see.
+CACHES: dict[str, dict[str, Any]] = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "account_cache",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    }
+    if MAINSTAY.database
+    else {
+        "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+        "OPTIONS": {"MAX_ENTRIES": 20_000},
+    }
+}
+
+# Mail ------------------------------------------------------------------------------------------------------
+
+_MAIL = urlsplit(MAINSTAY.smtp)
+if _MAIL.scheme not in ("smtp", "smtp+starttls", "smtps"):
+    raise UserError(
+        f"MAINSTAY_SMTP must begin with smtp://, smtp+starttls:// or smtps://, not `{_MAIL.scheme[:20]}`",
+        hint="for example smtps://user:password@mail.example.com:465",
+    )
+EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
+EMAIL_HOST = _MAIL.hostname or "127.0.0.1"
+EMAIL_PORT = _MAIL.port or {"smtp": 25, "smtp+starttls": 587, "smtps": 465}[_MAIL.scheme]
+EMAIL_HOST_USER = unquote(_MAIL.username or "")
+EMAIL_HOST_PASSWORD = unquote(_MAIL.password or "")
+EMAIL_USE_TLS = _MAIL.scheme == "smtp+starttls"
+EMAIL_USE_SSL = _MAIL.scheme == "smtps"
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = MAINSTAY.mail_from

@@ -1,5 +1,25 @@
-"""Every page's address."""
+"""Every page's address. What the event loop serves itself (pings, status pages, live updates) is in the runtime."""
 
 from __future__ import annotations
 
-urlpatterns: list[object] = []
+from importlib.util import find_spec
+
+from django.urls import URLPattern, URLResolver, include, path
+
+from mainstay.entry.api.root import api, docs
+from mainstay.entry.web import errors
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("", include("mainstay.accounts.page_urls")),
+    path("accounts/", include("allauth.urls")),
+    path("api/docs", docs, name="api_docs"),
+    path("api/v1/", api.urls),
+]
+if find_spec("mainstay.entry.web.page_urls"):
+    urlpatterns.append(path("", include("mainstay.entry.web.page_urls")))
+
+handler400 = errors.bad_request
+handler403 = errors.forbidden
+handler404 = errors.not_found
+handler500 = errors.broken
+handler429 = errors.too_many

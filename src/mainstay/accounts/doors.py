@@ -1,0 +1,179 @@
+"""Doors: what a page needs of its visitor is declared where the page is defined, and checked here.
+
+A view without `@page` or `@public` does not pass the house test, so nothing is open by accident.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial, wraps
+from importlib import import_module
+from types import SimpleNamespace
+from typing import Any, TypeVar, cast
+from urllib.parse import quote
+
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.core.exceptions import ReauthenticationRequired
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import get_user
+from django.db import close_old_connections
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.cache import patch_cache_control
+from ninja.operation import Operation
+from ninja.utils import contribute_operation_callback
+
+from mainstay.accounts import queries, rules
+from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.kernel.clock import to_iso
+
+View = TypeVar("View", bound=Callable[..., Any])
+_LONGEST_HEADER = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What a view asks of its visitor; `scope` empty: anybody who is signed in."""
+
+    scope: str = ""
+    public: bool = False
+
+
+def public(view: View) -> View:
+    """Mark a Django view as open to everybody."""
+    view.door = Door(public=True)  # type: ignore[attr-defined] # a mark on a function
+    return view
+
+
+def page(scope: str = "", *, fresh: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """A Django view for signed-in people who hold `scope`; sets `request.actor` and `request.standing`.
+
+    fresh: the password must have been typed within ACCOUNT_REAUTHENTICATION_TIMEOUT, else it is asked for again.
+    """
+    if scope and scope not in ALL_SCOPES:
+        raise AssertionError(f"undeclared scope {scope}")
+
+    def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(view)
+        def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            refusal = _admit(request, scope)
+            if refusal is not None:
+                return refusal
+            if fresh and not _is_fresh(request):
+                raise ReauthenticationRequired
+            response = view(request, *args, **kwargs)
+            if not response.has_header("Cache-Control"):
+                patch_cache_control(response, private=True, no_cache=True)
+            return response
+
+        guarded.door = Door(scope)  # type: ignore[attr-defined] # a mark on a function
+        return guarded
+
+    return decorate
+
+
+def requires(scope: str) -> Callable[[View], View]:
+    """An API operation for actors who hold `scope`; stands below `@router.get(...)`. `request.auth` is the Actor."""
+    if scope not in ALL_SCOPES:
+        raise AssertionError(f"undeclared scope {scope}")
+
+    def decorate(view: View) -> View:
+        if hasattr(view, "_ninja_operation"):
+            raise AssertionError("@requires stands below the router's decorator")
+        contribute_operation_callback(view, partial(_guard_operation, scope))
+        return view
+
+    return decorate
+
+
+def _guard_operation(scope: str, operation: Operation) -> None:
+    # The function's signature has been read by now, so a plain wrapper does.
+    inner = operation.view_func
+
+    @wraps(inner)
+    def guarded(request: HttpRequest, **values: Any) -> Any:
+        request.auth.require(scope)  # type: ignore[attr-defined] # set by the API's authentication
+        return inner(request, **values)
+
+    guarded.door = Door(scope)  # type: ignore[attr-defined] # a mark on a function
+    operation.view_func = guarded
+
+
+def _admit(request: HttpRequest, scope: str) -> HttpResponse | None:
+    user = queries.signed_in_user(request.user)
+    if user is None:
+        return _elsewhere(request, _sign_in_address(request))
+    standing = queries.standing_of(user)
+    actor = Actor("user", user.email, standing.scopes)
+    request.actor, request.standing = actor, standing  # type: ignore[attr-defined] # how views learn of them
+    withheld = scope in rules.scopes_of(user.role) - standing.scopes
+    if standing.factor == "overdue" or withheld:
+        messages.warning(request, "Set up your second factor first: your role asks for one.")
+        return _elsewhere(request, reverse("mfa_activate_totp"))
+    if scope:
+        actor.require(scope)
+    return None
+
+
+def _sign_in_address(request: HttpRequest) -> str:
+    """The sign-in page, which leads back here; after a form there is nothing to come back to."""
+    login = reverse("account_login")
+    return f"{login}?next={quote(request.get_full_path())}" if request.method in ("GET", "HEAD") else login
+
+
+def _elsewhere(request: HttpRequest, address: str) -> HttpResponse:
+    if request.headers.get("HX-Request") == "true":  # htmx would put the sign-in page into a corner of this one
+        return HttpResponse(status=401, headers={"HX-Redirect": address})
+    return HttpResponseRedirect(address)
+
+
+def _is_fresh(request: HttpRequest) -> bool:
+    records = get_authentication_records(request, request.user)
+    return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def factor_notice(request: HttpRequest) -> dict[str, Any]:
+    """For every template: `factor_due`, the ISO time by which the visitor must have a second factor, or empty."""
+    standing = getattr(request, "standing", None)
+    return {"factor_due": to_iso(standing.due_at) if standing is not None and standing.factor == "due" else ""}
+
+
+# For doors that do not go through Django: call these on a thread, they read the database -------------------
+
+
+def session_actor(cookies: Mapping[str, str]) -> Actor | None:
+    """The person whose session cookie this is; None if there is none, it is over, or nothing is allowed yet."""
+    key = cookies.get(settings.SESSION_COOKIE_NAME, "")
+    if not key or len(key) > 64:
+        return None
+    close_old_connections()
+    engine = import_module(settings.SESSION_ENGINE)
+    # Django's own check: it compares the session with the user's present password, too.
+    user = queries.signed_in_user(get_user(cast("HttpRequest", SimpleNamespace(session=engine.SessionStore(key)))))
+    actor = queries.actor_of_user(user) if user is not None else None
+    return actor if actor is not None and actor.scopes else None
+
+
+def token_actor(authorization: str) -> Actor | None:
+    """The actor of an Authorization header: `Bearer <token>`, or `Basic` with the token as password (or user)."""
+    scheme, _, credentials = authorization.strip().partition(" ")
+    if len(authorization) > _LONGEST_HEADER:
+        return None
+    if scheme.lower() == "bearer":
+        return queries.actor_of_token(credentials.strip())
+    if scheme.lower() == "basic":
+        return next((found for text in _basic(credentials) if (found := queries.actor_of_token(text))), None)
+    return None
+
+
+def _basic(credentials: str) -> list[str]:
+    try:
+        name, _, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return []
+    return [password, name]

@@ -1,0 +1,77 @@
+"""Forms of the account pages. They repeat the rules of the verbs only to say so beside the field."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.contrib.auth.password_validation import password_validators_help_texts, validate_password
+
+from mainstay.accounts import rules
+from mainstay.accounts.models import User
+from mainstay.kernel.actor import SCOPES
+
+
+class NewPasswordForm(forms.Form):
+    """A new password, twice."""
+
+    password1 = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        help_text=password_validators_help_texts()[0],
+    )
+    password2 = forms.CharField(
+        label="Password again",
+        strip=False,
+        max_length=1000,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+    )
+
+    def __init__(self, data: Any = None, *, email: str = "") -> None:
+        super().__init__(data)
+        self._email = email
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        password, again = cleaned.get("password1"), cleaned.get("password2")
+        if password and again and password != again:
+            self.add_error("password2", "The two passwords differ.")
+        elif password:
+            try:
+                validate_password(password, User(email=cleaned.get("email") or self._email))
+            except forms.ValidationError as error:
+                self.add_error("password1", error)
+        return cleaned
+
+
+class SetUpForm(NewPasswordForm):
+    """The first administrator."""
+
+    email = forms.EmailField(
+        label="E-mail address", max_length=190, widget=forms.EmailInput(attrs={"autocomplete": "username"})
+    )
+    field_order = ("email", "password1", "password2")
+
+
+class NewUserForm(forms.Form):
+    email = forms.EmailField(label="E-mail address", max_length=190)
+    role = forms.ChoiceField(
+        label="Role", choices=[(role, f"{role}: {about}") for role, about in rules.ROLES.items()], initial="operations"
+    )
+
+
+class NewTokenForm(forms.Form):
+    """Offers the scopes that the person has themselves."""
+
+    name = forms.CharField(label="Name", max_length=100, help_text="What it is for, such as `deploy` or `prometheus`.")
+    days = forms.IntegerField(
+        label="Days until it expires", min_value=1, max_value=rules.LONGEST_TOKEN_DAYS, initial=rules.TOKEN_DAYS
+    )
+    scopes = forms.MultipleChoiceField(label="What it may do", widget=forms.CheckboxSelectMultiple)
+
+    def __init__(self, data: Any = None, *, scopes: frozenset[str] = frozenset()) -> None:
+        super().__init__(data)
+        choices = [(scope, f"{scope}: {about}") for scope, about in SCOPES.items() if scope in scopes]
+        self.fields["scopes"].choices = choices  # type: ignore[attr-defined] # a field with choices

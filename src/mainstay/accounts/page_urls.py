@@ -1,0 +1,26 @@
+"""Addresses of the account pages."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, URLResolver, path
+from django.views.generic.base import RedirectView
+
+from mainstay.accounts import pages
+from mainstay.accounts.doors import public
+
+# allauth would let people keep several addresses; here the address is the account, and an administrator gave it.
+_to_account = public(RedirectView.as_view(pattern_name="account"))
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("setup/<str:token>", pages.set_up, name="set_up"),
+    path("join/<str:secret>", pages.join, name="join"),
+    path("account/", pages.account, name="account"),
+    path("account/tokens/", pages.tokens, name="tokens"),
+    path("account/tokens/new/", pages.new_token, name="new_token"),
+    path("account/tokens/<str:token_id>/revoke/", pages.revoke_token, name="revoke_token"),
+    path("users/", pages.users, name="users"),
+    path("users/new/", pages.new_user, name="new_user"),
+    path("users/change/", pages.change_user, name="change_user"),
+    path("accounts/email/", _to_account),
+    path("accounts/confirm-email/", _to_account),
+]

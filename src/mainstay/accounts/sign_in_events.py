@@ -1,0 +1,79 @@
+"""From the signals of Django and allauth to the journal: who came, who failed, who left, whose factor changed.
+
+The only place that listens to signals; nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from allauth.account.internal.flows.login import get_authentication_records
+from allauth.account.signals import password_changed, password_reset, password_set
+from allauth.mfa import signals as factor_signals
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+
+from mainstay.accounts import verbs
+from mainstay.accounts.models import User
+from mainstay.kernel.actor import Actor
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+
+def _address(request: HttpRequest | None) -> str:
+    return str(request.META.get("REMOTE_ADDR", "")) if request is not None else ""
+
+
+def _user(user: User) -> Actor:
+    return Actor("user", user.email)
+
+
+def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
+    methods = {record["method"] for record in get_authentication_records(request, user)}
+    details = {"second_factor": "yes" if "mfa" in methods else "no", "address": _address(request)}
+    verbs.note_sign_in("user.signed_in", _user(user), user.email, details)
+
+
+def sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
+    details = {"step": "password", "address": _address(request)}
+    verbs.note_sign_in("user.sign_in_failed", Actor("public", "sign-in"), str(credentials.get("email", "")), details)
+
+
+def factor_failed(request: HttpRequest, user: User, **_: Any) -> None:
+    details = {"step": "second factor", "address": _address(request)}
+    verbs.note_sign_in("user.sign_in_failed", Actor("public", "sign-in"), user.email, details)
+
+
+def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
+    if user is not None:
+        verbs.note_sign_in("user.signed_out", _user(user), user.email, {"address": _address(request)})
+
+
+def new_password(request: HttpRequest, user: User, **extra: Any) -> None:
+    how = "reset by mail" if extra["signal"] is password_reset else "changed"
+    verbs.note_sign_in("user.password_changed", _user(user), user.email, {"how": how, "address": _address(request)})
+
+
+def factor_added(user: User, authenticator: Any, **_: Any) -> None:
+    verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} added")
+
+
+def factor_removed(user: User, authenticator: Any, **_: Any) -> None:
+    verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} removed")
+
+
+def factor_renewed(user: User, authenticator: Any, **_: Any) -> None:
+    verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} made anew")
+
+
+def connect() -> None:
+    """Start listening; called once when the apps are ready."""
+    user_logged_in.connect(signed_in)
+    user_login_failed.connect(sign_in_failed)
+    user_logged_out.connect(signed_out)
+    for signal in (password_changed, password_set, password_reset):
+        signal.connect(new_password)
+    factor_signals.authenticator_added.connect(factor_added)
+    factor_signals.authenticator_removed.connect(factor_removed)
+    factor_signals.authenticator_reset.connect(factor_renewed)
+    factor_signals.authentication_failed.connect(factor_failed)

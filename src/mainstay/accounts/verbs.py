@@ -1,0 +1,313 @@
+"""Every change to accounts: people, their roles and links, and API tokens."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import structlog
+from django.apps import apps
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
+from django.core.validators import validate_email
+from django.db import connection
+from django.db.models import Q
+
+from mainstay.accounts import queries, rules
+from mainstay.accounts.models import Invitation, Token, User
+from mainstay.kernel.actor import Actor, system
+from mainstay.kernel.errors import Conflict, Forbidden, NotFound, StoreBusy, UserError
+from mainstay.kernel.event import Event
+from mainstay.store.models import FactRow
+from mainstay.store.work import Work, unit_of_work
+
+log = structlog.get_logger("accounts")
+
+SETUP_SECONDS = 86_400.0
+INVITATION_SECONDS = 7 * 86_400.0
+# `user/<address>` is the subject of journal entries, which hold 200 characters.
+_LONGEST_EMAIL = 190
+
+
+def check_email(email: str) -> str:
+    """The address in lower case; UserError if it is none."""
+    address = email.strip().lower()
+    try:
+        validate_email(address)
+    except ValidationError:
+        raise UserError(f"`{email[:80]}` is not an e-mail address") from None
+    if len(address) > _LONGEST_EMAIL:
+        raise UserError(f"an e-mail address has at most {_LONGEST_EMAIL} characters here")
+    return address
+
+
+def check_password(password: str, user: User) -> None:
+    """UserError with every reason why this password will not do."""
+    try:
+        validate_password(password, user)
+    except ValidationError as error:
+        raise UserError(" ".join(error.messages)) from None
+
+
+# The first administrator -----------------------------------------------------------------------------------
+
+
+def make_setup_link(actor: Actor) -> str | None:
+    """A new one-time token for /setup/<token>, good for 24 hours; None once there is an administrator.
+
+    Called at every start: an earlier token stops working.
+    """
+    actor.require("users:write")
+    with unit_of_work(actor) as work:
+        if queries.has_admin():
+            FactRow.objects.filter(key=queries.SETUP_FACT).delete()
+            return None
+        token = secrets.token_urlsafe(32)
+        value = f"{rules.hash_secret(token)} {work.now + SETUP_SECONDS}"
+        FactRow.objects.update_or_create(key=queries.SETUP_FACT, defaults={"value": value})
+    return token
+
+
+def create_first_admin(token: str, email: str, password: str) -> User:
+    """Use the set-up token up: the holder becomes administrator. NotFound if it is not good (any more)."""
+    with unit_of_work(Actor("link", "setup")) as work:
+        # The row's lock lets one of two simultaneous visitors through.
+        fact = FactRow.objects.select_for_update().filter(key=queries.SETUP_FACT).first()
+        if fact is None or not queries.fits_setup(fact.value, token, work.now) or queries.has_admin():
+            raise NotFound("this set-up link is not valid (any more)", hint="a new one is printed at the next start")
+        # An account of this name may wait for its password: then it becomes the administrator.
+        address = check_email(email)
+        user = User.objects.filter(email=address).first() or User(email=address)
+        user.role, user.is_active = "admin", True
+        check_password(password, user)
+        user.set_password(password)
+        user.second_factor_since = _moment(work)
+        user.save()
+        _sync_address(user)
+        fact.delete()
+        work.record(Event("user.created", f"user/{address}", {"user": address, "role": "admin"}))
+    return user
+
+
+# People ----------------------------------------------------------------------------------------------------
+
+
+def create_user(actor: Actor, email: str, role: str) -> str:
+    """Make an account and return the secret of the one-time link /join/<secret>, good for seven days."""
+    actor.require("users:write")
+    address = check_email(email)
+    rules.check_role(role)
+    with unit_of_work(actor) as work:
+        if User.objects.filter(email=address).exists():
+            raise Conflict(f"there is an account for {address} already", hint="change its role, or make a new link")
+        user = User(email=address, role=role, second_factor_since=_moment(work))
+        user.set_unusable_password()
+        user.save()
+        _sync_address(user)
+        work.record(Event("user.created", f"user/{address}", {"user": address, "role": role}))
+        return _new_link(work, user)
+
+
+def make_link(actor: Actor, email: str) -> str:
+    """A new one-time link with which this person sets a new password; an earlier link stops working."""
+    actor.require("users:write")
+    with unit_of_work(actor) as work:
+        user = _user(email)
+        if not user.is_active:
+            raise Conflict(f"the account {user.email} is switched off", hint="switch it on first")
+        work.record(Event("user.link_made", f"user/{user.email}", {"user": user.email}))
+        return _new_link(work, user)
+
+
+def accept_invitation(secret: str, password: str) -> User:
+    """Use a one-time link up and set the password. NotFound if the link is not good (any more)."""
+    with unit_of_work(Actor("link", "join")) as work:
+        row = Invitation.objects.select_for_update().filter(secret_hash=rules.hash_secret(secret)).first()
+        if row is None or row.expires_us <= work.now * 1e6 or not row.user.is_active:
+            raise NotFound("this link is not valid (any more)", hint="ask an administrator for a new one")
+        user = row.user
+        check_password(password, user)
+        user.set_password(password)  # ends every session of theirs
+        user.save(update_fields=["password"])
+        row.delete()
+        work.record(Event("user.password_changed", f"user/{user.email}", {"user": user.email, "how": "link"}))
+    return user
+
+
+def change_role(actor: Actor, email: str, role: str) -> None:
+    """Give a person another role. Conflict if that would leave nobody who can administer."""
+    actor.require("users:write")
+    rules.check_role(role)
+    with unit_of_work(actor) as work:
+        user = _user(email)
+        before = user.role
+        if before == role:
+            return
+        if before == "admin":
+            _keep_an_admin(user)
+        needing = queries.factor_policy().roles
+        if role in needing and before not in needing:
+            user.second_factor_since = _moment(work)
+        user.role = role
+        user.save(update_fields=["role", "second_factor_since"])
+        work.record(Event("user.role_changed", f"user/{user.email}", {"user": user.email, "from": before, "to": role}))
+        work.after_commit(queries.forget_tokens)
+
+
+def deactivate(actor: Actor, email: str) -> None:
+    """Switch an account off: sessions and tokens stop at once. The last administrator stays."""
+    actor.require("users:write")
+    with unit_of_work(actor) as work:
+        user = _user(email)
+        if not user.is_active:
+            return
+        if user.role == "admin":
+            _keep_an_admin(user)
+        user.is_active = False
+        user.save(update_fields=["is_active"])
+        Invitation.objects.filter(user=user).delete()
+        work.record(Event("user.deactivated", f"user/{user.email}", {"user": user.email}))
+        work.after_commit(queries.forget_tokens)
+
+
+def reactivate(actor: Actor, email: str) -> None:
+    """Switch an account on again, with the role that it had."""
+    actor.require("users:write")
+    with unit_of_work(actor) as work:
+        user = _user(email)
+        if user.is_active:
+            return
+        user.is_active = True
+        user.save(update_fields=["is_active"])
+        work.record(Event("user.reactivated", f"user/{user.email}", {"user": user.email}))
+        work.after_commit(queries.forget_tokens)
+
+
+def reset_second_factor(actor: Actor, email: str) -> None:
+    """Take away a lost second factor and its recovery codes; the grace to make a new one begins now."""
+    actor.require("users:write")
+    with unit_of_work(actor) as work:
+        user = _user(email)
+        removed, _ = apps.get_model("mfa", "Authenticator").objects.filter(user_id=user.pk).delete()
+        if not removed:
+            raise Conflict(f"{user.email} has no second factor")
+        user.second_factor_since = _moment(work)
+        user.save(update_fields=["second_factor_since"])
+        _record_factor(work, user.email, "reset by an administrator")
+
+
+def note_second_factor(actor: Actor, email: str, what: str) -> None:
+    """Tell the journal of a change that allauth made to a person's second factor."""
+    with unit_of_work(actor) as work:
+        _record_factor(work, email, what)
+
+
+def note_sign_in(kind: str, actor: Actor, email: str, details: dict[str, str]) -> None:
+    """Tell the journal of a sign-in, a failed one, a sign-out or a new password (`kind` is the event's)."""
+    tried = email.strip().lower()[:_LONGEST_EMAIL]
+    with unit_of_work(actor) as work:
+        work.record(Event(kind, f"user/{tried}", {"user": tried, **details}))
+
+
+def forget_expired_sessions() -> None:
+    """Delete sessions and invitations past their end; called once a day or so."""
+    from django.contrib.sessions.models import Session
+
+    with unit_of_work(system("accounts")) as work:
+        Session.objects.filter(expire_date__lt=_moment(work)).delete()
+        Invitation.objects.filter(expires_us__lt=int(work.now * 1e6)).delete()
+
+
+def _user(email: str) -> User:
+    """The account, locked until the end of the unit of work."""
+    found = User.objects.select_for_update().filter(email=email.strip().lower()).first()
+    if found is None:
+        raise NotFound(f"there is no account for {email[:80]}")
+    return found
+
+
+def _keep_an_admin(leaving: User) -> None:
+    # The lock on every administrator makes two who remove each other at the same time take turns.
+    others = User.objects.select_for_update().filter(Q(role="admin", is_active=True) & ~Q(pk=leaving.pk))
+    if not any(user.has_usable_password() for user in others):
+        raise Conflict("the last administrator stays", hint="make somebody else an administrator first")
+
+
+def _new_link(work: Work, user: User) -> str:
+    secret = secrets.token_urlsafe(32)
+    expires_us = int((work.now + INVITATION_SECONDS) * 1e6)
+    Invitation.objects.filter(user=user).delete()
+    Invitation.objects.create(secret_hash=rules.hash_secret(secret), user=user, expires_us=expires_us)
+    return secret
+
+
+def _sync_address(user: User) -> None:
+    """allauth keeps addresses in a table of its own; whoever made the account vouches for the address."""
+    addresses = apps.get_model("account", "EmailAddress").objects
+    addresses.update_or_create(user_id=user.pk, email=user.email, defaults={"primary": True, "verified": True})
+
+
+def _record_factor(work: Work, email: str, what: str) -> None:
+    work.record(Event("user.second_factor_changed", f"user/{email}", {"user": email, "what": what}))
+
+
+def _moment(work: Work) -> datetime:
+    return datetime.fromtimestamp(work.now, UTC)
+
+
+# Tokens ----------------------------------------------------------------------------------------------------
+
+
+def create_token(actor: Actor, name: str, scopes: list[str], days: float = rules.TOKEN_DAYS) -> str:
+    """Make an API token and return it, for the only time. Its scopes are part of the actor's own."""
+    actor.require("tokens:write")
+    label = " ".join(name.split())
+    if not 1 <= len(label) <= 100:
+        raise UserError("a token needs a name of at most 100 characters", hint="say what it is for: `deploy`")
+    wanted = rules.check_scopes(scopes)
+    beyond = sorted(wanted - actor.scopes)
+    if beyond:
+        raise Forbidden(f"{actor} cannot hand out what it lacks: {' '.join(beyond)}", hint="leave these scopes out")
+    lifetime = rules.check_lifetime(days)
+    token = rules.new_token()
+    with unit_of_work(actor) as work:
+        owner = queries.owner_of(actor)
+        row = Token.objects.create(
+            id=token.id,
+            name=label,
+            secret_hash=rules.hash_secret(token.secret),
+            scopes=" ".join(sorted(wanted)),
+            owner=owner,
+            made_by=str(actor)[:300],
+            created_us=int(work.now * 1e6),
+            expires_us=int((work.now + lifetime) * 1e6),
+        )
+        data = {"token": row.id, "name": label, "scopes": sorted(wanted), "expires": work.now + lifetime}
+        work.record(Event("token.created", f"token/{row.id}", data))
+    return str(token)
+
+
+def revoke_token(actor: Actor, token_id: str) -> None:
+    """End a token at once. Others' tokens need the right to keep people. A repeat changes nothing."""
+    actor.require("tokens:write")
+    with unit_of_work(actor) as work:
+        row = Token.objects.select_for_update().filter(id=token_id).first()
+        mine = row is not None and row.owner_id is not None and row.owner == queries.owner_of(actor)
+        # A stranger's token looks the same as none.
+        if row is None or not (mine or actor.may("users:write")):
+            raise NotFound(f"there is no token {token_id[:20]}")
+        if row.revoked_us is not None:
+            return
+        row.revoked_us = int(work.now * 1e6)
+        row.save(update_fields=["revoked_us"])
+        work.record(Event("token.revoked", f"token/{row.id}", {"token": row.id, "name": row.name}))
+        work.after_commit(lambda: queries.forget_token(token_id))
+
+
+def note_token_use(token_id: str) -> None:
+    """Write the time of use down; run on the thread of `queries`, never in a request."""
+    with suppress(StoreBusy), unit_of_work(system("accounts")) as work:
+        Token.objects.filter(id=token_id).update(last_used_us=int(work.now * 1e6))
+    # This thread serves no request, so nothing else would give its connection back.
+    connection.close()
