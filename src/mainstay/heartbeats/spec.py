@@ -10,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.resource import Kind, Spec
+from mainstay.kernel.schedule import check_cron
 from mainstay.kernel.zones import check_zone
 
 
@@ -38,15 +39,7 @@ class HeartbeatSpec(Spec):
     @classmethod
     def _cron_parses(cls, value: str | None) -> str | None:
         if value is not None:
-            from datetime import UTC, datetime
-
-            from cronsim import CronSim, CronSimError
-
-            try:
-                next(CronSim(value, datetime(2026, 1, 1, tzinfo=UTC)))
-            except (CronSimError, StopIteration) as error:
-                reason = str(error) or "it never comes true"
-                raise ValueError(f"`{value[:60]}` is not a cron expression: {reason}") from None
+            check_cron(value)
         return value
 
     @model_validator(mode="after")

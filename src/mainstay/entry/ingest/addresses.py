@@ -1,0 +1,56 @@
+"""Who sent a request: the peer's address, or what a trusted proxy says of it."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from functools import lru_cache
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """Addresses and networks of a comma-separated setting; ValueError names the one that is neither."""
+    return tuple(ipaddress.ip_network(part.strip(), strict=False) for part in text.split(",") if part.strip())
+
+
+class Proxies:
+    """Believes X-Forwarded-For and X-Forwarded-Proto of trusted peers only, from the nearest hop outwards."""
+
+    def __init__(self, trusted: str) -> None:
+        self._networks = parse_networks(trusted)
+        self._trusts = lru_cache(maxsize=1024)(self._look_up)
+
+    def origin(self, peer: str, scheme: str, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
+        """(address, scheme) of the client. The address is empty if there is none that can be believed."""
+        if not self._networks or not self._trusts(peer):
+            return peer, scheme
+        address = peer
+        for hop in reversed(headers.get(b"x-forwarded-for", b"").decode("latin-1").split(",")[-20:]):
+            found = _address(hop.strip())
+            if not found:
+                break
+            address = found
+            if not self._trusts(found):
+                break
+        said = headers.get(b"x-forwarded-proto", b"").decode("latin-1").split(",")[0].strip().lower()
+        return address, said if said in ("http", "https") else scheme
+
+    def _look_up(self, address: str) -> bool:
+        try:
+            parsed = ipaddress.ip_address(address)
+        except ValueError:
+            return False
+        return any(parsed in network for network in self._networks)
+
+
+def _address(hop: str) -> str:
+    """The address of `1.2.3.4`, `1.2.3.4:567`, `::1` or `[::1]:567`; empty for anything else."""
+    if hop.startswith("["):
+        hop = hop[1:].partition("]")[0]
+    elif hop.count(":") == 1:
+        hop = hop.partition(":")[0]
+    try:
+        return str(ipaddress.ip_address(hop))
+    except ValueError:
+        return ""

@@ -1,0 +1,283 @@
+"""The door for pings: a bare ASGI application that answers when the ping is on the disk, and not before.
+
+Requests are put on one queue; everything that is queued while a transaction runs goes into the next one
+(group commit), so the cost of a durable write is shared by all who wait for it. Bounds:
+    a full queue or too many bytes of bodies held    429, Retry-After
+    a database busy for longer than 25 s             503, Retry-After; the ping is still recorded when it can be
+    a body that takes longer than 30 s               408, nothing is recorded
+    a body beyond 64 MB                              413, nothing is recorded
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, MutableMapping
+from functools import partial
+from typing import Any
+
+import structlog
+
+from mainstay.entry.ingest.addresses import Proxies
+from mainstay.entry.ingest.ping_request import (
+    AMBIGUOUS,
+    BAD_URL,
+    CREATED,
+    METHODS,
+    NOT_FOUND,
+    OK,
+    Answer,
+    Signal,
+    read_signal,
+)
+from mainstay.heartbeats.coverage import covering_window
+from mainstay.heartbeats.directory import Directory
+from mainstay.heartbeats.intake import Covering, Incoming, take_in
+from mainstay.heartbeats.rules import Ping
+from mainstay.heartbeats.verbs import PING_KEY, Created, TooManyCreations, create_by_ping
+from mainstay.kernel.actor import system
+from mainstay.kernel.clock import Clock, SystemClock
+from mainstay.kernel.errors import Conflict, StoreBusy, UserError
+from mainstay.kernel.settings import Settings
+from mainstay.store.writer import Writer
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+log = structlog.get_logger("pings")
+
+QUEUE_LIMIT = 20_000  # pings that wait
+HELD_LIMIT = 64 * 1024 * 1024  # bytes of bodies that wait or are being read
+BODY_LIMIT = 64 * 1024 * 1024  # bytes of one body that are read, however few of them are kept
+BODY_SECONDS = 30.0
+BUSY_SECONDS = 25.0
+BATCH = 1000  # pings of one transaction
+
+_ALLOW = (b"allow", b"GET, HEAD, POST, OPTIONS")
+_RETRY = (b"retry-after", b"5")
+_CLOSE = (b"connection", b"close")
+_PREFLIGHT = Answer(204, b"", ((b"access-control-allow-methods", b"GET, HEAD, POST"), _ALLOW))
+_BAD_METHOD = Answer(405, b"method not allowed", (_ALLOW,))
+_TOO_SLOW = Answer(408, b"the body took too long", (_CLOSE,))
+_TOO_LARGE = Answer(413, b"the body is too large", (_CLOSE,))
+_FULL = Answer(429, b"too many pings at once, try again", ((b"retry-after", b"1"),))
+_TOO_MANY_CREATED = Answer(429, b"too many heartbeats were created in the last hour", ((b"retry-after", b"600"),))
+_FAILED = Answer(500, b"the ping could not be recorded")
+_BUSY = Answer(503, b"the database is busy, try again", (_RETRY,))
+
+_ACTOR = system("pings")
+
+
+class _Gone(Exception):
+    """The client went away before its body was complete."""
+
+
+class _Pending:
+    """A ping that waits for its transaction; `waiting` is answered once."""
+
+    __slots__ = ("incoming", "since", "waiting")
+
+    def __init__(self, incoming: Incoming, waiting: asyncio.Future[Answer], since: float) -> None:
+        self.incoming = incoming
+        self.waiting = waiting
+        self.since = since
+
+    def answer(self, answer: Answer) -> None:
+        if not self.waiting.done():
+            self.waiting.set_result(answer)
+
+
+class PingApp:
+    """Answers everything under /ping/. One instance serves one event loop."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        directory: Directory,
+        settings: Settings,
+        clock: Clock | None = None,
+        covering: Covering = covering_window,
+    ) -> None:
+        self._writer = writer
+        self._directory = directory
+        self._clock = clock or SystemClock()
+        self._proxies = Proxies(settings.trusted_proxies)
+        self._body_limit = max(0, settings.ping_body_limit)
+        self._take_in = partial(take_in, _ACTOR, kept=max(1, settings.pings_kept), covering=covering, clock=self._clock)
+        self._queue: deque[_Pending] = deque()
+        self._in_flight: list[_Pending] = []
+        self._committing: asyncio.Task[None] | None = None
+        self._held = 0
+        self._headers = [
+            (b"content-type", b"text/plain; charset=utf-8"),
+            (b"access-control-allow-origin", b"*"),
+            (b"cache-control", b"max-age=0, no-cache, no-store, must-revalidate, private"),
+        ]
+        self._taken_headers = [*self._headers, (b"ping-body-limit", str(self._body_limit).encode())]
+
+    @property
+    def waiting(self) -> int:
+        """Pings that are not on the disk yet; health shows it."""
+        return len(self._queue) + len(self._in_flight)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            answer = await self._answer(scope, receive)
+        except _Gone:
+            return
+        body = answer.text
+        headers = self._taken_headers if answer.status in (200, 201) else self._headers
+        if answer.status != 204:
+            headers = [*headers, (b"content-length", str(len(body)).encode()), *answer.headers]
+        else:
+            headers = [*headers, *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Answer:
+        if scope["method"] not in METHODS:
+            return _PREFLIGHT if scope["method"] == "OPTIONS" else _BAD_METHOD
+        path = scope.get("raw_path") or scope["path"].encode()
+        signal = read_signal(self._directory, path, scope.get("query_string", b""))
+        if isinstance(signal, Answer):
+            return signal
+        if self.waiting >= QUEUE_LIMIT or self._held >= HELD_LIMIT:
+            return _FULL
+        headers = dict(scope["headers"])
+        kept, size = b"", 0
+        if b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0":
+            read = await self._read(receive)
+            if isinstance(read, Answer):
+                return read
+            kept, size = read
+        return await self._record(scope, headers, signal, kept, size)
+
+    async def _read(self, receive: Receive) -> tuple[bytes, int] | Answer:
+        """The kept part of the body and its whole size; the rest is read and dropped as it comes."""
+        kept, size, complete = bytearray(), 0, False
+        try:
+            async with asyncio.timeout(BODY_SECONDS):
+                while not complete:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise _Gone
+                    chunk = message.get("body", b"")
+                    room = chunk[: self._body_limit - len(kept)]
+                    kept += room
+                    self._held += len(room)
+                    size += len(chunk)
+                    complete = not message.get("more_body", False)
+                    if size > BODY_LIMIT:
+                        return self._refuse(kept, _TOO_LARGE)
+        except TimeoutError:
+            return self._refuse(kept, _TOO_SLOW)
+        except BaseException:
+            self._held -= len(kept)
+            raise
+        return bytes(kept), size
+
+    def _refuse(self, kept: bytearray, answer: Answer) -> Answer:
+        self._held -= len(kept)
+        return answer
+
+    async def _record(
+        self, scope: Scope, headers: dict[bytes, bytes], signal: Signal, body: bytes, size: int
+    ) -> Answer:
+        entry, taken = signal.entry, OK
+        if entry is None:
+            made = await self._create(signal.create)
+            if isinstance(made, Answer):
+                self._held -= len(body)
+                return made
+            entry, taken = made.entry, CREATED if made.fresh else OK
+        client = scope.get("client")
+        remote, scheme = self._proxies.origin(client[0] if client else "", scope.get("scheme", "http"), headers)
+        incoming = Incoming(
+            entry,
+            Ping(self._clock.now(), signal.kind, signal.rid, signal.exit_status),
+            scope["method"],
+            scheme,
+            remote[:45],
+            _printable(headers.get(b"user-agent", b"")),
+            body or None,
+            size,
+        )
+        answer = await self._enqueue(incoming)
+        return taken if answer is OK else answer
+
+    def _enqueue(self, incoming: Incoming) -> asyncio.Future[Answer]:
+        loop = asyncio.get_running_loop()
+        pending = _Pending(incoming, loop.create_future(), time.monotonic())
+        self._queue.append(pending)
+        if self._committing is None:
+            self._committing = loop.create_task(self._commit())
+        return pending.waiting
+
+    async def _commit(self) -> None:
+        """Write until nothing waits. Only one of these runs at a time."""
+        sweeper = asyncio.get_running_loop().create_task(self._sweep())
+        try:
+            while self._queue:
+                batch = [self._queue.popleft() for _ in range(min(BATCH, len(self._queue)))]
+                self._in_flight = batch
+                await self._write(batch)
+                self._in_flight = []
+                self._held -= sum(len(pending.incoming.body or b"") for pending in batch)
+        finally:
+            self._committing = None
+            sweeper.cancel()
+
+    async def _write(self, batch: list[_Pending]) -> None:
+        try:
+            gone = await self._writer.run(partial(self._take_in, [pending.incoming for pending in batch]))
+        except StoreBusy:  # the server is stopping and the database does not answer
+            for pending in batch:
+                pending.answer(_BUSY)
+        except Exception:
+            log.exception("pings could not be recorded", pings=len(batch))
+            await self._write_singly(batch)
+        else:
+            for pending in batch:
+                pending.answer(NOT_FOUND if pending.incoming.entry.uid in gone else OK)
+
+    async def _write_singly(self, batch: list[_Pending]) -> None:
+        """One ping that cannot be written must not take the others with it."""
+        if len(batch) == 1:
+            batch[0].answer(_FAILED)
+            return
+        for pending in batch:
+            await self._write([pending])
+
+    async def _sweep(self) -> None:
+        """Answer who has waited too long; their pings stay in the queue."""
+        while True:
+            await asyncio.sleep(1)
+            limit = time.monotonic() - BUSY_SECONDS
+            for pending in (*self._in_flight, *self._queue):
+                if pending.since > limit:
+                    break
+                pending.answer(_BUSY)
+
+    async def _create(self, slug: str) -> Created | Answer:
+        try:
+            async with asyncio.timeout(BUSY_SECONDS):
+                made = await self._writer.run(partial(create_by_ping, PING_KEY, slug, clock=self._clock))
+        except (StoreBusy, TimeoutError):
+            return _BUSY
+        except TooManyCreations:
+            return _TOO_MANY_CREATED
+        except Conflict:
+            return AMBIGUOUS
+        except UserError as error:
+            log.warning("a heartbeat could not be made by a ping", slug=slug, error=error.message)
+            return BAD_URL
+        self._directory.add(made.entry)
+        return made
+
+
+def _printable(raw: bytes) -> str:
+    text = raw[:200].decode("latin-1")
+    return text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)

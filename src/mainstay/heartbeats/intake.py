@@ -1,0 +1,133 @@
+"""Pings into the database, many in one transaction, in plain SQL: the ORM would cost more than the disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
+from operator import attrgetter
+
+from django.db import connection
+
+from mainstay.heartbeats.directory import Entry
+from mainstay.heartbeats.rules import Condition, Ping, receive
+from mainstay.heartbeats.transitions import tell
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.clock import Clock
+from mainstay.store.work import Work, unit_of_work
+
+# (labels, epoch seconds) -> name of a maintenance window that covers them, or empty.
+Covering = Callable[[Mapping[str, str], float], str]
+
+PRUNE_EVERY = 20  # pings of one heartbeat between two prunings
+
+# The columns of rules.Condition, in the order of its fields.
+_condition = attrgetter(*(field.name for field in fields(Condition)))
+_SELECT = (
+    "SELECT uid, pings, failures, state, reason, since, paused_by, last_ping, last_kind, last_start, last_rid, "
+    "last_duration, due_at, next_at FROM heartbeat WHERE uid IN "
+)
+_UPDATE = (
+    "UPDATE heartbeat SET pings = %s, failures = %s, state = %s, reason = %s, since = %s, paused_by = %s, "
+    "last_ping = %s, last_kind = %s, last_start = %s, last_rid = %s, last_duration = %s, due_at = %s, next_at = %s "
+    "WHERE uid = %s"
+)
+_INSERT = (
+    "INSERT INTO ping (heartbeat, n, at, kind, exit_status, rid, method, scheme, remote, user_agent, duration, body, "
+    "body_size) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+)
+_PRUNE = "DELETE FROM ping WHERE heartbeat = %s AND n <= %s"
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One ping as the door took it; `body` is cut to its limit already, `body_size` is what was sent."""
+
+    entry: Entry
+    ping: Ping
+    method: str
+    scheme: str
+    remote: str
+    user_agent: str
+    body: bytes | None = None
+    body_size: int = 0
+
+
+@dataclass(slots=True)
+class _Standing:
+    """A heartbeat's row while a batch is applied to it."""
+
+    condition: Condition
+    pings: int
+    failures: int
+    before: int
+
+
+def take_in(
+    actor: Actor, batch: Sequence[Incoming], *, kept: int, covering: Covering, clock: Clock | None = None
+) -> frozenset[str]:
+    """Record all pings and what they change, in one transaction. Returns uids that exist no more.
+
+    Raises StoreBusy; nothing is written then and the same batch may be given again.
+    """
+    actor.require("monitors:check")
+    with unit_of_work(actor, clock) as work:
+        standings = _load({incoming.entry.uid for incoming in batch})
+        written = [_apply(work, incoming, standings, covering) for incoming in batch]
+        with connection.cursor() as cursor:
+            cursor.executemany(_INSERT, [row for row in written if row is not None])
+            cursor.executemany(_UPDATE, [_update_row(uid, standing) for uid, standing in standings.items()])
+            prunings = [
+                (uid, standing.pings - kept)
+                for uid, standing in standings.items()
+                if standing.pings // PRUNE_EVERY != standing.before // PRUNE_EVERY and standing.pings > kept
+            ]
+            if prunings:
+                cursor.executemany(_PRUNE, prunings)
+    return frozenset(incoming.entry.uid for incoming in batch if incoming.entry.uid not in standings)
+
+
+def _load(uids: Iterable[str]) -> dict[str, _Standing]:
+    wanted = sorted(uids)
+    query = _SELECT + "(" + ", ".join(["%s"] * len(wanted)) + ")"
+    if connection.vendor == "postgresql":
+        query += " ORDER BY uid FOR UPDATE"  # one order for everybody, or two writers could wait for each other
+    with connection.cursor() as cursor:
+        cursor.execute(query, wanted)
+        return {row[0]: _Standing(Condition(*row[3:]), row[1], row[2], row[1]) for row in cursor.fetchall()}
+
+
+def _apply(
+    work: Work, incoming: Incoming, standings: Mapping[str, _Standing], covering: Covering
+) -> tuple[object, ...] | None:
+    """Change the standing by one ping and return its row, or None if the heartbeat is gone."""
+    entry, ping = incoming.entry, incoming.ping
+    standing = standings.get(entry.uid)
+    if standing is None:
+        return None
+    window = covering(entry.alert_labels, ping.at) if ping.kind == "fail" else ""
+    before = standing.condition
+    decision = receive(before, entry.rhythm, ping, window)
+    standing.condition = decision.condition
+    standing.pings += 1
+    standing.failures += decision.recorded == "fail"
+    tell(work, entry, before, decision, ping=standing.pings)
+    ended = decision.recorded in ("success", "fail")
+    return (
+        entry.uid,
+        standing.pings,
+        ping.at,
+        decision.recorded,
+        ping.exit_status,
+        ping.rid,
+        incoming.method,
+        incoming.scheme,
+        incoming.remote,
+        incoming.user_agent,
+        decision.condition.last_duration if ended else None,
+        incoming.body,
+        incoming.body_size,
+    )
+
+
+def _update_row(uid: str, standing: _Standing) -> tuple[object, ...]:
+    return (standing.pings, standing.failures, *_condition(standing.condition), uid)

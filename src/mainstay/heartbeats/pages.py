@@ -1,0 +1,116 @@
+"""Pages of heartbeats: all of them, and one with its address, its schedule and its pings."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from mainstay.heartbeats import queries, verbs
+from mainstay.kernel.errors import UserError
+from mainstay.store.resources.queries import history
+from mainstay.store.resources.queries import resource as find_resource
+
+if TYPE_CHECKING:
+    from mainstay.heartbeats.queries import HeartbeatView
+    from mainstay.store.requests import PageRequest
+
+_PAGE = 100
+_PINGS = 30
+_VERBS = {"pause": verbs.pause_heartbeat, "resume": verbs.resume_heartbeat}
+
+
+@require_GET
+def heartbeat_list(request: PageRequest) -> HttpResponse:
+    """Every heartbeat, what needs attention first."""
+    request.actor.require("monitors:read")
+    every = queries.heartbeats()
+    text, state = request.GET.get("q", "").strip()[:100], request.GET.get("state", "")
+    found = [view for view in every if _fits(view, text) and (not state or view.shown == state)]
+    page = _page_number(request, len(found))
+    tally = {name: sum(1 for view in every if view.shown == name) for name in queries.STATE_ORDER}
+    context = {
+        "views": found[(page - 1) * _PAGE : page * _PAGE],
+        "found": len(found),
+        "total": len(every),
+        "tally": [(name, count) for name, count in tally.items() if count],
+        "asked": {"q": text, "state": state},
+        "pages": _pages(page, len(found), {"q": text, "state": state}),
+        "may_write": request.actor.may("resources:write"),
+    }
+    return render(request, "heartbeats/list.html", context)
+
+
+def _fits(view: HeartbeatView, text: str) -> bool:
+    if not text:
+        return True
+    words = " ".join((view.name, view.schedule, view.description, *view.tags, *view.labels.values())).lower()
+    return all(part in words for part in text.lower().split())
+
+
+def _page_number(request: PageRequest, found: int) -> int:
+    asked = request.GET.get("page", "1")
+    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else 1
+    return max(1, min(number, -(-found // _PAGE)))
+
+
+def _pages(page: int, found: int, query: dict[str, str]) -> dict[str, Any]:
+    def link(number: int) -> str:
+        return "?" + urlencode({**{key: value for key, value in query.items() if value}, "page": number})
+
+    last = max(1, -(-found // _PAGE))
+    return {
+        "number": page,
+        "last": last,
+        "previous": link(page - 1) if page > 1 else "",
+        "next": link(page + 1) if page < last else "",
+    }
+
+
+@require_GET
+def heartbeat_page(request: PageRequest, name: str) -> HttpResponse:
+    """One heartbeat: is it well, when is it due, how does a job report to it."""
+    request.actor.require("monitors:read")
+    view = queries.heartbeat(name)
+    base = settings.MAINSTAY.base_url
+    resource = find_resource("heartbeat", name)
+    before = request.GET.get("before", "")
+    below = int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None
+    pings = queries.pings(view.uid, limit=_PINGS + 1, before=below)
+    context = {
+        "view": view,
+        "url": queries.ping_url(base, view.uuid),
+        "slug_url": queries.slug_url(base, view.slug) if queries.has_ping_key() else "",
+        "pings": pings[:_PINGS],
+        "older": pings[_PINGS - 1].n if len(pings) > _PINGS else None,
+        "paging_back": below is not None,
+        "resource": resource,
+        "revisions": history("heartbeat", name, limit=5),
+        "may_check": request.actor.may("monitors:check"),
+        "may_write": request.actor.may("resources:write"),
+    }
+    return render(request, "heartbeats/one.html", context)
+
+
+@require_GET
+def ping_body(request: PageRequest, name: str, n: int) -> HttpResponse:
+    """One ping's body, as a fragment."""
+    request.actor.require("monitors:read")
+    view = queries.heartbeat(name)
+    return render(request, "heartbeats/ping.html", {"ping": queries.ping(view.uid, n)})
+
+
+@require_POST
+def heartbeat_order(request: PageRequest, name: str, order: str) -> HttpResponse:
+    """Pause or resume one heartbeat."""
+    if order not in _VERBS:
+        raise UserError(f"a heartbeat cannot be asked to `{order[:20]}`", hint="pause or resume it")
+    changed = _VERBS[order](request.actor, name)
+    word = {"pause": "paused", "resume": "watched again"}[order]
+    messages.success(request, f"{name} is {word}." if changed else f"{name} was that already.", extra_tags="up")
+    return HttpResponseRedirect(f"/heartbeats/{quote(name)}/")

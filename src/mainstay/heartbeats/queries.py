@@ -1,0 +1,257 @@
+"""Reads of heartbeats: lists for pages, one with its pings, and the directory that pings are placed by."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from mainstay.heartbeats.deadlines import condition_of
+from mainstay.heartbeats.declared import entry_of, rhythm_of, spec_of
+from mainstay.heartbeats.directory import Directory, Entry
+from mainstay.heartbeats.models import HeartbeatRow, PingRow
+from mainstay.heartbeats.rules import is_late
+from mainstay.heartbeats.verbs import PING_KEY_FACT
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.errors import NotFound
+from mainstay.kernel.resource import Resource
+from mainstay.store.models import FactRow
+from mainstay.store.resources.queries import resource, resources
+
+# What a list puts first.
+STATE_ORDER = ("down", "unknown", "late", "up", "new", "paused")
+
+
+@dataclass(frozen=True, slots=True)
+class HeartbeatView:
+    """One heartbeat as pages and programs see it. Times are epoch seconds, durations seconds."""
+
+    uid: str
+    name: str
+    state: str  # new up down unknown paused
+    late: bool  # due, but within grace
+    started: bool  # a run is under way
+    reason: str
+    since: float
+    schedule: str
+    grace: float
+    severity: str
+    labels: dict[str, str]
+    tags: list[str]
+    description: str
+    enabled: bool
+    manager: str
+    uuid: str
+    slug: str
+    last_ping: float | None
+    last_kind: str
+    last_start: float | None
+    last_duration: float | None
+    due_at: float | None
+    deadline: float | None
+    pings: int
+    failures: int
+
+    @property
+    def shown(self) -> str:
+        """The word that a page shows for its state."""
+        return "late" if self.late else self.state
+
+    def as_dict(self, base_url: str = "") -> dict[str, Any]:
+        """JSON for programs; times in RFC 3339. The ping address is in it: whoever has it can report in."""
+        return {
+            "uid": self.uid,
+            "name": self.name,
+            "state": self.state,
+            "late": self.late,
+            "started": self.started,
+            "reason": self.reason,
+            "since": to_iso(self.since),
+            "schedule": self.schedule,
+            "grace": self.grace,
+            "severity": self.severity,
+            "labels": self.labels,
+            "tags": self.tags,
+            "description": self.description,
+            "enabled": self.enabled,
+            "manager": self.manager,
+            "slug": self.slug,
+            "ping_url": ping_url(base_url, self.uuid),
+            "last_ping": _iso(self.last_ping),
+            "last_kind": self.last_kind,
+            "last_start": _iso(self.last_start),
+            "last_duration": self.last_duration,
+            "due_at": _iso(self.due_at),
+            "deadline": _iso(self.deadline),
+            "pings": self.pings,
+            "failures": self.failures,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class PingView:
+    """One ping; `body` is set when a single one was asked for."""
+
+    n: int
+    at: float
+    kind: str
+    exit_status: int | None
+    rid: str
+    method: str
+    scheme: str
+    remote: str
+    user_agent: str
+    duration: float | None
+    body_size: int  # bytes that were sent; fewer may be kept
+    body: bytes | None = None
+
+    @property
+    def text(self) -> str:
+        """The kept body for a page: UTF-8, what is not is replaced."""
+        return (self.body or b"").decode("utf-8", "replace")
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "n": self.n,
+            "at": to_iso(self.at),
+            "kind": self.kind,
+            "exit_status": self.exit_status,
+            "rid": self.rid,
+            "method": self.method,
+            "scheme": self.scheme,
+            "remote": self.remote,
+            "user_agent": self.user_agent,
+            "duration": self.duration,
+            "body_size": self.body_size,
+        }
+
+
+def ping_url(base_url: str, address: str) -> str:
+    return f"{base_url}/ping/{address}"
+
+
+def slug_url(base_url: str, slug: str, ping_key: str = "<ping-key>") -> str:
+    """The address by name, or empty if no letter of the name survives in a slug."""
+    return f"{base_url}/ping/{ping_key}/{slug}" if slug else ""
+
+
+def heartbeats(now: float | None = None) -> list[HeartbeatView]:
+    """All of them, what needs attention first, then by name."""
+    moment = time.time() if now is None else now
+    rows = HeartbeatRow.objects.in_bulk()
+    views = [_view(known, rows[known.uid], moment) for known in resources("heartbeat") if known.uid in rows]
+    return sorted(views, key=lambda view: (STATE_ORDER.index(view.shown), view.name))
+
+
+def heartbeat(name: str, now: float | None = None) -> HeartbeatView:
+    """NotFound if none has this name."""
+    found = resource("heartbeat", name)
+    row = HeartbeatRow.objects.filter(uid=found.uid).first()
+    if row is None:
+        raise NotFound(f"the heartbeat {name} is not known to the server yet", hint="try again")
+    return _view(found, row, time.time() if now is None else now)
+
+
+def counts(now: float | None = None) -> dict[str, int]:
+    """How many are in each state, `late` counted apart from `up`."""
+    moment = time.time() if now is None else now
+    rows = HeartbeatRow.objects.all()
+    tally = Counter("late" if is_late(condition_of(row), moment) else row.state for row in rows)
+    return {state: tally.get(state, 0) for state in STATE_ORDER}
+
+
+def pings(uid: str, *, limit: int = 100, before: int | None = None) -> list[PingView]:
+    """The newest pings of one heartbeat without their bodies; `before` continues below a number."""
+    rows = PingRow.objects.filter(heartbeat=uid).defer("body")
+    if before is not None:
+        rows = rows.filter(n__lt=before)
+    return [_ping(row) for row in rows.order_by("-n")[:limit]]
+
+
+def ping(uid: str, n: int) -> PingView:
+    """One ping with its body; NotFound if it was never sent or is no longer kept."""
+    row = PingRow.objects.filter(heartbeat=uid, n=n).first()
+    if row is None:
+        raise NotFound(f"ping {n} is not kept (any more)")
+    return _ping(row, bytes(row.body) if row.body is not None else None)
+
+
+def has_ping_key() -> bool:
+    """Whether addresses by slug work; the key itself is not known to anybody but its holder."""
+    return FactRow.objects.filter(key=PING_KEY_FACT).exists()
+
+
+def ping_key_hash() -> str:
+    fact = FactRow.objects.filter(key=PING_KEY_FACT).first()
+    return fact.value if fact else ""
+
+
+def directory_entries() -> list[Entry]:
+    """Every declared heartbeat that has a row."""
+    addresses = dict(HeartbeatRow.objects.values_list("uid", "ping_uuid"))
+    return [entry_of(known, addresses[known.uid]) for known in resources("heartbeat") if known.uid in addresses]
+
+
+def load_directory() -> Directory:
+    return Directory(directory_entries(), ping_key_hash())
+
+
+def _view(found: Resource, row: HeartbeatRow, now: float) -> HeartbeatView:
+    spec = spec_of(found)
+    rhythm = rhythm_of(spec)
+    return HeartbeatView(
+        uid=found.uid,
+        name=found.name,
+        state=row.state,
+        late=is_late(condition_of(row), now),
+        started=row.last_start is not None,
+        reason=row.reason,
+        since=row.since,
+        schedule=str(rhythm.schedule),
+        grace=rhythm.grace,
+        severity=spec.severity,
+        labels=dict(spec.labels),
+        tags=list(spec.tags),
+        description=spec.description,
+        enabled=spec.enabled,
+        manager=found.manager,
+        uuid=row.ping_uuid,
+        slug=row.slug,
+        last_ping=row.last_ping,
+        last_kind=row.last_kind,
+        last_start=row.last_start,
+        last_duration=row.last_duration,
+        due_at=row.due_at,
+        deadline=row.next_at,
+        pings=row.pings,
+        failures=row.failures,
+    )
+
+
+def _ping(row: PingRow, body: bytes | None = None) -> PingView:
+    return PingView(
+        row.n,
+        row.at,
+        row.kind,
+        row.exit_status,
+        row.rid,
+        row.method,
+        row.scheme,
+        row.remote,
+        row.user_agent,
+        row.duration,
+        row.body_size,
+        body,
+    )
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else to_iso(at)
+
+
+def named(names: Iterable[str], now: float | None = None) -> dict[str, HeartbeatView]:
+    """Those of the given names that exist, for status pages and the like."""
+    wanted = set(names)
+    return {view.name: view for view in heartbeats(now) if view.name in wanted}

@@ -1,0 +1,294 @@
+"""What a ping, a passed deadline, a pause or a new schedule does to a heartbeat. Pure; time is passed in.
+
+States (as stored):
+    new      never reported in, or resumed before it ever did: silence is not judged yet
+    up       the last word was a success and the next one is not overdue
+    down     a failure was reported, a ping stayed away past its grace, or a run overran its grace
+    unknown  a ping may have been missed through no fault of the job (Mainstay was away, maintenance)
+    paused   by a person (the next success resumes it) or by `enabled: false` (pings are kept, nothing changes)
+Shown besides: `late` (due, but within grace) and `started` (a run is under way).
+
+The meaning of start, success, fail, log, exit status and run ids is that of Healthchecks (Check.ping and
+get_grace_start in its hc/api/models.py).
+
+When Mainstay could not listen (restart, SIGSTOP, a clock jump, a lost database, no network), pings could not
+arrive, and clients repeat a refused ping for about half a minute. So a missed ping is excused if an absence
+overlaps the time in which it was expected (due time to deadline):
+    absence of 30 s or more that holds the deadline or half of that time: the state becomes unknown, until the
+        next due time after the return plus grace
+    any other absence: the deadline moves to at least 60 s after the return
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from mainstay.kernel.schedule import NEVER, Schedule
+
+State = Literal["new", "up", "down", "unknown", "paused"]
+PingKind = Literal["success", "start", "fail", "log", "ign"]
+
+SHORT_ABSENCE = 30.0  # seconds that clients bridge with retries
+SETTLE = 60.0  # seconds after a return in which repeated pings are expected
+
+
+@dataclass(frozen=True, slots=True)
+class Rhythm:
+    """The judged part of a spec: when pings are due and how late they may be (seconds)."""
+
+    schedule: Schedule
+    grace: float
+    enabled: bool = True
+
+    @property
+    def signature(self) -> str:
+        """Changes when deadlines must be computed anew."""
+        return f"{self.schedule} grace {self.grace:g}s"
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What is known of one heartbeat. Times are epoch seconds; `due_at` plus grace (or less) is `next_at`."""
+
+    state: State = "new"
+    reason: str = "never_pinged"
+    since: float = 0.0
+    paused_by: Literal["", "person", "declaration"] = ""
+    last_ping: float | None = None  # success or fail
+    last_kind: str = ""  # kind of the last ping of any sort
+    last_start: float | None = None  # a run under way
+    last_rid: str = ""  # its run id
+    last_duration: float | None = None
+    due_at: float | None = None
+    next_at: float | None = None  # the deadline that the lane claims
+
+
+@dataclass(frozen=True, slots=True)
+class Ping:
+    at: float
+    kind: PingKind
+    rid: str = ""
+    exit_status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """A change of state that becomes an event. `code` is short, `message` one sentence for a person."""
+
+    state: State
+    previous: State
+    reason: str
+    since: float
+    code: str
+    message: str
+    downtime: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    condition: Condition
+    reason: str
+    transition: Transition | None = None
+    recorded: PingKind = "log"  # what the ping counts as; `ign` was kept but changed nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A time in which pings could not be taken in."""
+
+    since: float
+    until: float
+    cause: str = "mainstay_was_away"
+
+    @property
+    def seconds(self) -> float:
+        return self.until - self.since
+
+
+def receive(now: Condition, rhythm: Rhythm, ping: Ping, window: str = "") -> Decision:
+    """Apply one ping; `window` names a maintenance window that covers the heartbeat (looked at for failures)."""
+    if not rhythm.enabled:
+        return Decision(replace(now, last_kind="ign"), "declared_disabled", recorded="ign")
+    if ping.kind == "log":
+        return Decision(replace(now, last_kind="log"), "logged", recorded="log")
+    if ping.kind == "start":
+        started = replace(now, last_kind="start", last_start=ping.at, last_rid=ping.rid)
+        return Decision(arm(started, rhythm, ping.at), "started", recorded="start")
+    ended = _end_run(now, ping)
+    if ping.kind == "fail":
+        return _failed(now, ended, rhythm, ping, window)
+    up = replace(ended, state="up", paused_by="", reason="reported_success")
+    return _entered(now, up, rhythm, ping.at, "the job reported success", code="success", recorded="success")
+
+
+def _end_run(now: Condition, ping: Ping) -> Condition:
+    """Pair success or fail with the start of the same run id."""
+    ended = replace(now, last_ping=ping.at, last_kind=ping.kind, last_duration=None)
+    if now.last_start is None:
+        return ended
+    if now.last_rid == ping.rid:
+        duration = max(0.0, ping.at - now.last_start)
+        return replace(ended, last_duration=duration, last_start=None, last_rid="")
+    if ping.kind == "fail" or not ping.rid:
+        return replace(ended, last_start=None, last_rid="")
+    return ended  # another run of the same job ended; the latest one still runs
+
+
+def _failed(now: Condition, ended: Condition, rhythm: Rhythm, ping: Ping, window: str) -> Decision:
+    if window:
+        held = replace(ended, state="unknown", paused_by="", reason="failed_in_maintenance")
+        message = f"the job reported a failure during the maintenance window {window}"
+        return _entered(now, held, rhythm, ping.at, message, code="maintenance", recorded="fail")
+    if ping.exit_status:
+        reason, code = "exit_status", f"exit_{ping.exit_status}"
+        message = f"the job ended with exit status {ping.exit_status}"
+    else:
+        reason, code, message = "reported_failure", "fail", "the job reported a failure"
+    down = replace(ended, state="down", paused_by="", reason=reason)
+    return _entered(now, down, rhythm, ping.at, message, code=code, recorded="fail")
+
+
+def _entered(
+    before: Condition,
+    after: Condition,
+    rhythm: Rhythm,
+    at: float,
+    message: str,
+    *,
+    code: str = "",
+    recorded: PingKind = "log",
+) -> Decision:
+    """The decision with the deadline armed and, if the state changed, its transition."""
+    if after.state == before.state:
+        kept = replace(after, reason=after.reason if after.state == "down" else before.reason)
+        return Decision(arm(kept, rhythm, at), after.reason, recorded=recorded)
+    armed = arm(replace(after, since=at), rhythm, at)
+    downtime = max(0.0, at - before.since) if before.state == "down" else None
+    transition = Transition(after.state, before.state, after.reason, at, code or after.reason, message, downtime)
+    return Decision(armed, after.reason, transition, recorded)
+
+
+def arm(condition: Condition, rhythm: Rhythm, at: float) -> Condition:
+    """The condition with its due time and deadline, as the original computes them.
+
+    The grace begins at the due time after the last ping, or at the start of a run if that is earlier.
+    Nothing is due while down, and while new or paused only the end of a run that was started.
+    """
+    due = NEVER
+    if condition.state == "up" and condition.last_ping is not None:
+        due = rhythm.schedule.next_after(condition.last_ping)
+    elif condition.state == "unknown":
+        due = rhythm.schedule.next_after(at)
+    if condition.last_start is not None and condition.state != "down":
+        due = min(due, condition.last_start)
+    if due == NEVER or condition.paused_by == "declaration":
+        return replace(condition, due_at=None, next_at=None)
+    return replace(condition, due_at=due, next_at=due + rhythm.grace)
+
+
+def deadline_passed(
+    now: Condition, rhythm: Rhythm, at: float, absences: Sequence[Absence] = (), window: str = ""
+) -> Decision:
+    """Judge a heartbeat whose `next_at` is not after `at`; `absences` are the recent ones, in any order."""
+    if now.next_at is None or now.next_at > at:
+        return Decision(now, "not_due")
+    if now.state == "down" or not rhythm.enabled:
+        return Decision(replace(now, due_at=None, next_at=None), "nothing_due")
+    due = now.due_at if now.due_at is not None else now.next_at - rhythm.grace
+    if window:
+        return _unknown(now, rhythm, at, "maintenance", f"a ping stayed away during the maintenance window {window}")
+    for absence in absences:
+        if _hid_the_ping(absence, due, now.next_at):
+            return _unknown(now, rhythm, max(at, absence.until), absence.cause, _ABSENT[absence.cause])
+    settled = max(
+        (absence.until + SETTLE for absence in absences if _overlap(absence, due, now.next_at) >= 0), default=at
+    )
+    if settled > at:
+        return Decision(replace(now, next_at=settled), "just_returned")
+    return _missed(now, due)
+
+
+def _overlap(absence: Absence, due: float, deadline: float) -> float:
+    return min(absence.until, deadline) - max(absence.since, due)
+
+
+def _hid_the_ping(absence: Absence, due: float, deadline: float) -> bool:
+    overlap = _overlap(absence, due, deadline)
+    if overlap < 0 or absence.seconds < SHORT_ABSENCE:
+        return False
+    return absence.until >= deadline or overlap >= (deadline - due) / 2
+
+
+_ABSENT = {
+    "mainstay_was_away": "a ping may have been missed while Mainstay could not take pings in",
+    "uplink_lost": "a ping may have been missed while this machine had no network",
+}
+
+
+def _unknown(now: Condition, rhythm: Rhythm, at: float, reason: str, message: str) -> Decision:
+    waiting = replace(now, state="unknown", reason=reason, last_start=None, last_rid="", paused_by="")
+    return _entered(now, waiting, rhythm, at, message)
+
+
+def _missed(now: Condition, due: float) -> Decision:
+    deadline = now.next_at or due
+    overran = now.last_start is not None and due == now.last_start
+    reason = "overran" if overran else "missed"
+    message = (
+        "a run was started and has not ended within its grace time"
+        if overran
+        else "no ping came when one was due, nor within the grace time"
+    )
+    down = replace(now, state="down", reason=reason, since=deadline, paused_by="", due_at=None, next_at=None)
+    if overran:
+        down = replace(down, last_start=None, last_rid="")
+    return Decision(down, reason, Transition("down", now.state, reason, deadline, reason, message))
+
+
+def pause(now: Condition, at: float, by: Literal["person", "declaration"]) -> Decision:
+    """Stop judging. A second pause changes nothing, but a declared one outranks a person's."""
+    paused = replace(now, paused_by=by, last_start=None, last_rid="", due_at=None, next_at=None)
+    reason = "paused_by_person" if by == "person" else "declared_disabled"
+    if now.state == "paused":
+        unchanged = now.paused_by in (by, "declaration")
+        return Decision(now if unchanged else replace(paused, reason=reason), reason)
+    message = "paused by a person" if by == "person" else "declared with `enabled: false`"
+    return Decision(
+        replace(paused, state="paused", reason=reason, since=at),
+        reason,
+        Transition("paused", now.state, reason, at, "paused", message),
+    )
+
+
+def resume(now: Condition, rhythm: Rhythm, at: float) -> Decision:
+    """Judge again: one that has reported in before is unknown until its next due time plus grace, else new."""
+    if now.state != "paused":
+        return Decision(now, "not_paused")
+    if now.last_ping is None:
+        fresh = replace(now, state="new", reason="never_pinged", since=at, paused_by="")
+        return Decision(arm(fresh, rhythm, at), "resumed")
+    waiting = replace(now, state="unknown", reason="resumed", since=at, paused_by="")
+    return Decision(
+        arm(waiting, rhythm, at),
+        "resumed",
+        Transition("unknown", "paused", "resumed", at, "resumed", "resumed; waiting for the next ping"),
+    )
+
+
+def redeclare(now: Condition, rhythm: Rhythm, at: float) -> Decision:
+    """Take a changed spec up: pause or resume with `enabled`, and never call a ping late by the new schedule alone."""
+    if not rhythm.enabled:
+        return pause(now, at, "declaration")
+    if now.paused_by == "declaration":
+        return resume(now, rhythm, at)
+    armed = arm(now, rhythm, at)
+    if armed.next_at is not None and armed.next_at < at + rhythm.grace:
+        armed = replace(armed, next_at=at + rhythm.grace)
+    return Decision(armed, "rescheduled")
+
+
+def is_late(now: Condition, at: float) -> bool:
+    """Due but within grace (the original shows `grace`); a run under way is not late."""
+    return now.state == "up" and now.last_start is None and now.due_at is not None and now.due_at <= at

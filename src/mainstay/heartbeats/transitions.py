@@ -1,0 +1,59 @@
+"""From a decision to the journal: the event that tells of a changed state, by the contract of all transitions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.event import Event
+
+if TYPE_CHECKING:
+    from mainstay.heartbeats.directory import Entry
+    from mainstay.heartbeats.rules import Condition, Decision, Transition
+    from mainstay.store.work import Work
+
+
+def tell(work: Work, entry: Entry, before: Condition, decision: Decision, *, ping: int = 0) -> None:
+    """Record the decision's transition, if it has one. `ping` is the number of the ping that caused it.
+
+    What a job printed stays out of the journal, which keeps everything for good; readers find it by `ping`.
+    """
+    if decision.transition is None:
+        return
+    work.record(_event(entry, before, decision.condition, decision.transition, ping))
+
+
+def _event(entry: Entry, before: Condition, after: Condition, transition: Transition, ping: int) -> Event:
+    evidence: dict[str, Any] = {
+        "schedule": str(entry.rhythm.schedule),
+        "grace_seconds": entry.rhythm.grace,
+        "last_ping": _iso(after.last_ping),
+    }
+    if transition.reason in ("missed", "overran"):
+        evidence |= {"due": _iso(before.due_at), "deadline": _iso(before.next_at)}
+    if transition.reason == "overran":
+        evidence["started"] = _iso(before.last_start)
+    if after.last_duration is not None:
+        evidence["duration_seconds"] = round(after.last_duration, 3)
+    if ping:
+        evidence["ping"] = ping
+    data: dict[str, Any] = {
+        "uid": entry.uid,
+        "severity": entry.severity,
+        "labels": entry.alert_labels,
+        "address": str(entry.rhythm.schedule),
+        "previous": transition.previous,
+        "since": transition.since,
+        "reason": transition.reason,
+        "code": transition.code,
+        "message": transition.message,
+        "evidence": evidence,
+        "suppressed_by": "",
+    }
+    if transition.downtime is not None:
+        data["downtime"] = round(transition.downtime, 3)
+    return Event(f"heartbeat.went_{transition.state}", f"heartbeat/{entry.name}", data)
+
+
+def _iso(at: float | None) -> str:
+    return "" if at is None else to_iso(at)

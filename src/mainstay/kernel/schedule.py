@@ -1,0 +1,78 @@
+"""When something is due next: a fixed interval or a cron expression on the clock of a time zone.
+
+Cron expressions have five fields and are read as Debian's cron reads them (library cronsim): a job at a fixed
+time that a clock change skips is due right after the gap; one that a clock change repeats is due once, at the
+first of the two times; a job with `*` hours or minutes follows elapsed time.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+NEVER = math.inf
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """Exactly one of `every` (seconds) and `cron` is set; `timezone` is the zone of the expression."""
+
+    every: float = 0.0
+    cron: str = ""
+    timezone: str = "UTC"
+
+    def next_after(self, after: float) -> float:
+        """Epoch seconds of the first due time later than `after`; NEVER if there is none within 50 years."""
+        if not self.cron:
+            return after + self.every
+        known = _known.get(self)
+        if known is not None and known[0] <= after < known[1]:
+            return known[1]
+        due = _next_match(self.cron, self.timezone, after)
+        if len(_known) > 50_000:
+            _known.clear()
+        _known[self] = (after, due)
+        return due
+
+    def __str__(self) -> str:
+        return f"{self.cron} {self.timezone}" if self.cron else f"every {self.every:g}s"
+
+
+# Between two due times the answer stays the same, and a busy heartbeat asks with every ping.
+_known: dict[Schedule, tuple[float, float]] = {}
+
+
+def check_cron(expression: str) -> str:
+    """The expression if it has five fields and comes true one day; ValueError with the reason otherwise."""
+    if len(expression.split()) != 5:
+        raise ValueError(f"`{expression[:60]}` is not a cron expression of five fields such as `0 2 * * *`")
+    try:
+        next(CronSim(expression, datetime(2026, 1, 1, tzinfo=UTC)))
+    except CronSimError as error:
+        raise ValueError(f"`{expression[:60]}` is not a cron expression: {error}") from None
+    except StopIteration:
+        raise ValueError(f"`{expression[:60]}` never comes true") from None
+    return expression
+
+
+@lru_cache(maxsize=256)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _next_match(cron: str, timezone: str, after: float) -> float:
+    start = datetime.fromtimestamp(after, UTC).astimezone(_zone(timezone))
+    try:
+        for match in CronSim(cron, start):
+            # In a repeated hour cronsim answers with the first of the two times, which may be over already.
+            due = match.astimezone(UTC).timestamp()
+            if due > after:
+                return due
+    except OverflowError:  # the year 10000
+        return NEVER
+    return NEVER

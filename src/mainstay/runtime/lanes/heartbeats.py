@@ -1,0 +1,126 @@
+"""The heartbeats lane: keeps the ping directory in step with what is declared and judges passed deadlines.
+
+One turn a second. The time between two turns that reached the database is what Mainstay was awake for: a
+longer gap (SIGSTOP, a clock jump, a database that did not answer, a restart) is an absence, in which pings
+could not be taken in; rules.deadline_passed excuses by it. A lost network of the machine counts the same.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+import structlog
+
+from mainstay.heartbeats.coverage import covering_window
+from mainstay.heartbeats.deadlines import claim_due, last_alive, note_alive
+from mainstay.heartbeats.directory import Directory
+from mainstay.heartbeats.intake import Covering
+from mainstay.heartbeats.queries import directory_entries, ping_key_hash
+from mainstay.heartbeats.reconcile import reconcile
+from mainstay.heartbeats.rules import Absence
+from mainstay.kernel.actor import system
+from mainstay.kernel.clock import Clock
+from mainstay.kernel.event import Event
+from mainstay.kernel.settings import Settings
+from mainstay.store.hub import HUB
+from mainstay.store.resources.queries import latest_revision
+from mainstay.store.work import unit_of_work
+from mainstay.store.writer import Writer
+
+log = structlog.get_logger("heartbeats")
+
+EVERY = 1.0  # seconds between turns
+GAP = 5.0  # a longer time between two turns is an absence
+NOTE_EVERY = 10.0  # seconds between traces of life in the database
+SLACK = 0.5  # seconds after a deadline in which a ping that came in time may still be on its way to the disk
+
+_ACTOR = system("heartbeats")
+
+
+class HeartbeatLane:
+    """`turn` is called about every EVERY seconds by the runtime (lanes.forever); `directory` goes to PingApp."""
+
+    def __init__(self, settings: Settings, writer: Writer, clock: Clock, covering: Covering = covering_window) -> None:
+        self.settings = settings
+        self.directory = Directory()
+        self._writer = writer
+        self._clock = clock
+        self._covering = covering
+        self._awake_at: float | None = None  # when the last turn was done, by the wall clock
+        self._noted_at = 0.0
+        self._absences: deque[Absence] = deque(maxlen=20)
+        self._uplink_lost_at: float | None = None
+        self._seen: tuple[int, str] | None = None  # revision and hash of the ping key
+        self._stale = True
+        self._unsubscribe = HUB.subscribe(self._hear)
+
+    def close(self) -> None:
+        self._unsubscribe()
+
+    def _hear(self, event: Event) -> None:
+        """Called on whatever thread committed: leave a note for the next turn."""
+        if event.kind in ("resources.applied", "resources.rolled_back", "token.ping_key_rotated"):
+            self._stale = True
+        elif event.kind == "uplink.lost":
+            self._uplink_lost_at = self._clock.now()
+        elif event.kind == "uplink.restored" and self._uplink_lost_at is not None:
+            self._absences.append(Absence(self._uplink_lost_at, self._clock.now(), "uplink_lost"))
+            self._uplink_lost_at = None
+
+    async def start(self) -> None:
+        """Before the first ping is taken in: make missing rows and fill the directory."""
+        await self._writer.run(self._begin)
+
+    async def turn(self) -> None:
+        """Take up news, then judge everything that is due."""
+        more = True
+        while more:
+            more = await self._writer.run(self._work)
+
+    def _begin(self) -> None:
+        with unit_of_work(_ACTOR, self._clock) as work:
+            reconcile(work)
+        self._refresh()
+        if self._awake_at is None:
+            before = last_alive()
+            self._awake_at = before if before is not None else self._clock.now()
+
+    def _work(self) -> bool:
+        """One round on the writer's thread. True if more deadlines wait."""
+        if self._awake_at is None:
+            self._begin()
+        if self._stale or self._declared() != self._seen:
+            self._refresh()
+        now = self._clock.now()
+        absences = (*self._absences, *self._gap(now))
+        more = False
+        if self._uplink_lost_at is None:  # else nothing can come in from outside; judged when the network is back
+            claimed = claim_due(
+                _ACTOR, self.directory.by_uid, now - SLACK, absences, covering=self._covering, clock=self._clock
+            )
+            more = claimed.more
+        self._stay_awake(now)
+        return more
+
+    def _gap(self, now: float) -> tuple[Absence, ...]:
+        """The absence that ends with this turn, if there was one."""
+        awake_at = self._awake_at
+        return (Absence(awake_at, now),) if awake_at is not None and now - awake_at > GAP else ()
+
+    def _stay_awake(self, now: float) -> None:
+        """The turn got through: only now does the time since the last one count as over."""
+        if abs(now - self._noted_at) >= NOTE_EVERY:
+            note_alive(_ACTOR, now)
+            self._noted_at = now
+        for absence in self._gap(now):
+            self._absences.append(absence)
+            log.info("pings could not be taken in for a while", seconds=round(absence.seconds, 1))
+        self._awake_at = now
+
+    def _declared(self) -> tuple[int, str]:
+        return latest_revision(), ping_key_hash()
+
+    def _refresh(self) -> None:
+        self._stale = False
+        self._seen = self._declared()
+        self.directory.replace(directory_entries(), self._seen[1])
