@@ -8,7 +8,9 @@ left alone, as a place for anchors.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any
 
 from pydantic import ValidationError
@@ -51,6 +53,7 @@ class Declaration:
     automatic: bool = False  # named by its position
     uid: str = ""  # kept when an earlier resource is restored
     spec: Spec | None = None
+    partial: Spec | None = None  # what is right in a document with mistakes, so that its references are checked too
     document: dict[str, Any] = field(default_factory=dict)
 
     @property
@@ -122,12 +125,13 @@ def _section(
     if len(section) > LIMIT_RESOURCES:
         diagnostics.add(f"more than {LIMIT_RESOURCES:,} {kind.plural}", document.place((kind.plural,)))
         return
-    for key, raw in enumerate(section) if kind.listed else section.items():
+    entries: Iterable[tuple[Any, Any]] = section.items() if isinstance(section, dict) else enumerate(section)
+    for key, raw in entries:
         path = (kind.plural, key)
         if kind.listed:
             positions[kind.name] = positions.get(kind.name, 0) + 1
         own = raw.get("name") if kind.listed and isinstance(raw, dict) else None
-        name = (own or f"{kind.name}-{positions[kind.name]}") if kind.listed else key
+        name: Any = (own or f"{kind.name}-{positions[kind.name]}") if kind.listed else key
         if _name_fits(kind, name, document, (*path, "name") if own else path, diagnostics):
             yield kind, name, raw, path
 
@@ -158,7 +162,9 @@ def type_declaration(own: Declaration, diagnostics: Diagnostics) -> None:
 
 def _note_mistakes(own: Declaration, error: ValidationError, diagnostics: Diagnostics) -> None:
     told = {item.place for item in diagnostics.errors if item.place.line}
-    for mistake in explain(error, own.kind.name, own.raw):
+    mistakes = explain(error, own.kind.name, own.raw)
+    own.partial = _validated(own.kind, _without(own.raw, [mistake.path for mistake in mistakes]))
+    for mistake in mistakes:
         place = own.origin.place(mistake.path, key=mistake.at_key or not mistake.path)
         if place in told and not mistake.at_key:
             continue  # the reader has said already why there is no value here
@@ -175,3 +181,23 @@ def _subject(own: Declaration, path: Path) -> str:
         return f"the {own.kind.name} `{own.name[:NAME_LIMIT]}`"
     index = path[-1]
     return f"`{names[-1][:60]}`" if isinstance(index, str) else f"entry {index + 1} of `{names[-1][:60]}`"
+
+
+def _validated(kind: Kind, raw: Any) -> Spec | None:
+    try:
+        return kind.validate(raw)
+    except ValidationError:
+        return None
+
+
+def _without(raw: Any, paths: Iterable[Path]) -> Any:
+    """A copy without the keys that are wrong or lead to what is wrong in a list."""
+    copy = deepcopy(raw)
+    for path in paths:
+        steps = list(takewhile(lambda step: isinstance(step, str), path))
+        inner = copy
+        for step in steps[:-1]:
+            inner = inner.get(step) if isinstance(inner, dict) else None
+        if steps and isinstance(inner, dict):
+            inner.pop(steps[-1], None)
+    return copy

@@ -38,14 +38,15 @@ def check_references(
         by_kind.setdefault(kind, set()).add(name)
     names = _Names(by_kind)
     for own in desired.values():
-        if own.spec is not None and len(diagnostics) <= LIMIT_MISTAKES:
+        if len(diagnostics) <= LIMIT_MISTAKES:
             _check_targets(own, names, diagnostics)
     _check_deleted(current, desired, deleted, diagnostics)
     _check_cycles(current, desired, deleted, diagnostics)
 
 
 def _check_targets(own: Declaration, names: _Names, diagnostics: Diagnostics) -> None:
-    for reference in own.kind.references(own.spec):
+    spec = own.spec or own.partial
+    for reference in own.kind.references(spec) if spec is not None else ():
         if reference.name not in names.by_kind.get(reference.kind, ()):
             hint = names.guess((reference.kind, reference.name)) or f"declare it under `{KINDS[reference.kind].plural}`"
             place = own.origin.place(reference.path)
@@ -88,7 +89,7 @@ def _check_cycles(
     def targets(key: Key) -> list[str]:
         own = desired.get(key)
         if own is not None:
-            spec = own.spec
+            spec = own.spec or own.partial
         elif key in current and key not in deleted:
             spec = current[key].spec
         else:

@@ -1,0 +1,105 @@
+"""Plans and mistakes as lines of text for people, each with the style that a terminal may give it."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Literal
+
+from mainstay.kernel.diagnostics import Diagnostic
+from mainstay.store.resources.documents import source_lines
+from mainstay.store.resources.plan import ABSENT, Change, FieldChange, Plan
+from mainstay.store.resources.planning import keeper
+
+Style = Literal["created", "changed", "deleted", "plain", "faint", "error", "warning", "strong"]
+Line = tuple[Style, str]
+
+_SIGNS: dict[str, tuple[str, Style]] = {
+    "create": ("+", "created"),
+    "update": ("~", "changed"),
+    "delete": ("-", "deleted"),
+}
+_VALUE_LIMIT = 160
+_SOURCE_LIMIT = 120
+_MISTAKES_SHOWN = 50  # nobody reads on
+
+
+def plan_lines(plan: Plan) -> Iterator[Line]:
+    """Every difference, field by field, and the totals."""
+    for change in plan.differences:
+        yield from change_lines(change)
+    yield "strong", totals(plan)
+
+
+def totals(plan: Plan) -> str:
+    if plan.is_empty:
+        count = plan.counts.get("unchanged", 0)
+        return f"No difference: {count} {'resource is' if count == 1 else 'resources are'} as declared."
+    words = (("create", "to create"), ("update", "to change"), ("delete", "to delete"), ("unchanged", "unchanged"))
+    return f"Plan: {', '.join(f'{plan.counts.get(action, 0)} {word}' for action, word in words)}."
+
+
+def change_lines(change: Change) -> Iterator[Line]:
+    sign, style = _SIGNS[change.action]
+    taken = ""
+    if change.takeover and change.before and change.after:
+        taken = f"  (kept by {keeper(change.before)} until now)"
+    yield style, f"{sign} {change.kind} {change.name}{printable(taken)}"
+    if change.action == "delete":
+        return
+    for field in change.fields:
+        yield style, f"    {_field(field, change.action)}"
+
+
+def _field(field: FieldChange, action: str) -> str:
+    before, after = _value(field.before), _value(field.after)
+    path = printable(field.path)
+    if field.before is ABSENT:
+        return f"{path}: {after}" if action == "create" else f"{path}: (default) -> {after}"
+    return f"{path}: {before} -> {'(default)' if field.after is ABSENT else after}"
+
+
+def _value(value: Any) -> str:
+    if value is ABSENT:
+        return ""
+    text = value if isinstance(value, str) and value and value == value.strip() else None
+    shown = printable(text or json.dumps(value, ensure_ascii=False))
+    return shown if len(shown) <= _VALUE_LIMIT else f"{shown[: _VALUE_LIMIT - 1]}\u2026"
+
+
+def printable(text: str) -> str:
+    """One line without anything that could move the cursor or turn the writing direction."""
+    return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
+
+
+def mistake_lines(mistakes: Iterable[Diagnostic], texts: Mapping[str, str]) -> Iterator[Line]:
+    """Each mistake with its place, the line that it is in, and a caret below its column."""
+    lines: dict[str, list[str]] = {}
+    for count, mistake in enumerate(mistakes):
+        if count == _MISTAKES_SHOWN:
+            yield "faint", "... and more; --json tells them all"
+            return
+        yield mistake.severity, printable(str(mistake))
+        place = mistake.place
+        if place.line and place.file in texts:
+            if place.file not in lines:
+                lines[place.file] = source_lines(texts[place.file])
+            yield from _excerpt(lines[place.file][place.line - 1], place.line, place.column)
+
+
+def _excerpt(line: str, number: int, column: int) -> Iterator[Line]:
+    start = max(0, column - _SOURCE_LIMIT + 20)
+    shown = line[start : start + _SOURCE_LIMIT]
+    before = printable(shown[: max(0, column - 1 - start)])
+    label = f"{number:>6} | "
+    yield "faint", label + printable(shown)
+    if column:
+        yield "faint", " " * (len(label) - 2) + "| " + " " * _width(before) + "^"
+
+
+def _width(text: str) -> int:
+    """Columns on a terminal: East Asian wide characters take two, combining marks none."""
+    return sum(
+        0 if unicodedata.combining(sign) else 2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text
+    )
