@@ -1,0 +1,101 @@
+"""What the watch lane has decided and not written yet: a queue, written in order and in batches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import structlog
+
+from mainstay.kernel.actor import system
+from mainstay.kernel.clock import Clock
+from mainstay.kernel.errors import StoreBusy
+from mainstay.store.writer import Writer
+from mainstay.watch import verbs
+from mainstay.watch.board import Moved
+from mainstay.watch.uplink import Change
+
+log = structlog.get_logger("watch")
+
+BATCH = 200  # changes in one transaction
+_LANE = system("watch")
+
+
+class Transitions:
+    """`reload` is called with the uids whose rows others have changed, after their queued moves are void."""
+
+    def __init__(self, writer: Writer, clock: Clock, reload: Callable[[Iterable[str]], Awaitable[None]]) -> None:
+        self._writer, self._clock, self._reload = writer, clock, reload
+        self._queue: deque[Moved | Change] = deque()
+        self._held: set[str] = set()  # being read anew; what is decided of them meanwhile does not count
+        self._wake = asyncio.Event()
+
+    def __len__(self) -> int:
+        return len(self._queue)
+
+    def put(self, changes: Iterable[Change], moves: Iterable[Moved]) -> None:
+        self._queue.extend(changes)
+        self._queue.extend(move for move in moves if move.uid not in self._held)
+        self._wake.set()
+
+    def waiting_uids(self) -> set[str]:
+        return {item.uid for item in self._queue if isinstance(item, Moved)}
+
+    @contextmanager
+    def holding(self, uids: set[str]) -> Iterator[None]:
+        """Void the moves of these monitors that wait, and those that come until the block ends."""
+        self._held |= uids
+        kept = [item for item in self._queue if not (isinstance(item, Moved) and item.uid in uids)]
+        self._queue.clear()
+        self._queue.extend(kept)
+        try:
+            yield
+        finally:
+            self._held -= uids
+
+    async def turn(self) -> None:
+        await self._wake.wait()
+        self._wake.clear()
+        await self.flush()
+
+    async def flush(self) -> None:
+        """Return once all that waits is written."""
+        while self._queue:
+            size = min(BATCH, len(self._queue))
+            try:
+                await self._write(size)
+            except StoreBusy:
+                raise
+            except Exception:
+                log.exception("a batch of changes cannot be written together", count=size)
+                await self._write_one_by_one(size)
+
+    async def _write(self, size: int) -> None:
+        """Write the first changes of the queue; they leave it once they are durable."""
+        batch = [self._queue[index] for index in range(size)]
+        overtaken = await self._writer.run(partial(verbs.record_transitions, _LANE, batch, self._clock))
+        written = {id(item) for item in batch}
+        while self._queue and id(self._queue[0]) in written:
+            self._queue.popleft()
+        if overtaken:
+            await self._reload(overtaken)
+
+    async def _write_one_by_one(self, size: int) -> None:
+        """Whatever still fails is dropped, and its monitor read anew, so that its next results decide again."""
+        for _ in range(size):
+            if not self._queue:
+                return
+            item = self._queue[0]
+            try:
+                await self._write(1)
+            except StoreBusy:
+                raise
+            except Exception:
+                name = item.name if isinstance(item, Moved) else f"uplink/{item.part}"
+                log.exception("a change cannot be written; it will be decided anew", change=name)
+                self._queue.popleft()
+                if isinstance(item, Moved):
+                    await self._reload([item.uid])

@@ -1,0 +1,116 @@
+"""What is declared, prepared for the watch lane: monitors, their orders to probers, windows and stored states.
+
+Reads block on the database and on secret files; the lane calls this on a thread of its own, one at a time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from mainstay.kernel.probing import CheckOrder
+from mainstay.kernel.secret import SecretMissing, references
+from mainstay.store.journal import Filter, entries
+from mainstay.store.resources.queries import latest_revision, resources
+from mainstay.store.secrets import SecretSource
+from mainstay.watch.board import Watched
+from mainstay.watch.facts import share_of, watched_of
+from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
+from mainstay.watch.spec import MonitorSpec
+from mainstay.watch.state import MonitorState, from_json
+from mainstay.watch.uplink import Change, Part
+from mainstay.windows.queries import Window, declared
+
+Stored = dict[str, tuple[MonitorState, int]]  # uid -> (state, version of its row)
+
+
+@dataclass(frozen=True, slots=True)
+class Monitor:
+    """One declared monitor. `options` still hold references to secrets."""
+
+    watched: Watched
+    revision: int
+    enabled: bool
+    options: dict[str, Any]
+    secret: bool  # its options refer to secrets
+
+    @property
+    def uid(self) -> str:
+        return self.watched.facts.uid
+
+
+@dataclass(slots=True)
+class Directory:
+    """Specs are validated once and kept while their revision stays."""
+
+    secrets: SecretSource
+    revision: int = -1
+    monitors: dict[str, Monitor] = field(default_factory=dict)
+    windows: list[Window] = field(default_factory=list)
+
+    def refresh(self) -> Directory:
+        """Read everything declared anew; returns itself, for use as a job."""
+        revision = latest_revision()  # first: what comes in between is read again, never missed
+        found = {}
+        for resource in resources("monitor"):
+            known = self.monitors.get(resource.uid)
+            if known is None or known.revision != resource.revision or known.watched.facts.name != resource.name:
+                spec: MonitorSpec = resource.spec
+                options = {"target": spec.target.to_document(), "expect": _document(spec, "expect")}
+                secret = any(True for _ in references(options))
+                known = Monitor(watched_of(resource, spec), resource.revision, spec.enabled, options, secret)
+            found[resource.uid] = known
+        self.monitors, self.windows, self.revision = found, declared(), revision
+        return self
+
+    def orders(self, uids: Iterable[str]) -> dict[str, CheckOrder | SecretMissing]:
+        """The orders of these monitors with their secrets, or what is missing."""
+        return {uid: self._order(self.monitors[uid]) for uid in uids if uid in self.monitors}
+
+    def _order(self, monitor: Monitor) -> CheckOrder | SecretMissing:
+        try:
+            options = self.secrets.fill(monitor.options) if monitor.secret else monitor.options
+        except SecretMissing as missing:
+            return missing
+        policy = monitor.watched.policy
+        return CheckOrder(
+            uid=monitor.uid,
+            kind=monitor.watched.facts.kind,
+            interval=policy.interval,
+            timeout=policy.timeout,
+            options=options,
+            offset=round(share_of(monitor.uid) * policy.interval, 3),
+        )
+
+
+def _document(spec: MonitorSpec, part: str) -> dict[str, Any]:
+    value = getattr(spec, part, None)
+    found: dict[str, Any] = value.to_document() if value is not None else {}
+    return found
+
+
+def stored_states() -> Stored:
+    rows = MonitorStateRow.objects.values_list("uid", "version", "counters")
+    return {uid: (from_json(counters), version) for uid, version, counters in rows}
+
+
+def stored_state(uid: str) -> tuple[MonitorState, int] | None:
+    row = MonitorStateRow.objects.filter(uid=uid).values_list("version", "counters").first()
+    return None if row is None else (from_json(row[1]), row[0])
+
+
+def news() -> tuple[int, bool]:
+    """(newest revision, whether somebody asked for something); cheap, polled every second or so."""
+    return latest_revision(), MonitorRequestRow.objects.exists()
+
+
+def lost_parts() -> dict[Part, Change]:
+    """What the journal says is lost of this machine's uplink: a restart does not bring it back."""
+    found: dict[Part, Change] = {}
+    parts: tuple[Part, Part] = ("network", "resolver")
+    for part in parts:
+        for entry in entries(Filter(kind="uplink.*", subject=f"uplink/{part}"), limit=1):
+            if entry.kind == "uplink.lost":
+                found[part] = Change(part, True, float(entry.data.get("since", entry.at)), str(entry.data["reason"]))
+    return found

@@ -1,0 +1,68 @@
+"""Where a target lies, as far as its address tells: on this machine, in a private network, or beyond."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+# Loopback targets do not need a network. Private ones need an interface, but not the way to the internet.
+Scope = Literal["loopback", "private", "public"]
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """`named`: reached by a name, so the resolver matters too.
+
+    `assumed`: a name that no check has found the address of yet, so its scope is the safe guess.
+    """
+
+    scope: Scope = "public"
+    named: bool = False
+    assumed: bool = False
+
+
+def locate(address: str) -> Location:
+    """The location of `https://host/path`, `host:port`, `[::1]:53`, `host`; public if it cannot be told.
+
+    Of a name nothing is known before it was looked up, except that `localhost` is this machine.
+    """
+    host = _host_of(address.strip())
+    if host == "localhost" or host.endswith(".localhost"):
+        return Location("loopback")
+    scope = scope_of(host)
+    return Location("public", named=True, assumed=True) if scope is None else Location(scope)
+
+
+def scope_of(ip: str) -> Scope | None:
+    """The scope of an address; None if the text is a name."""
+    try:
+        address = ipaddress.ip_address(ip.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = getattr(address, "ipv4_mapped", None)
+    address = mapped or address
+    if address.is_loopback or address.is_unspecified:
+        return "loopback"
+    return "private" if address.is_private or address.is_link_local else "public"
+
+
+def learned(location: Location, ip: object) -> Location:
+    """The location of a name after a check was answered from `ip`."""
+    scope = scope_of(ip) if location.assumed and isinstance(ip, str) else None
+    return location if scope is None else Location(scope, named=True)
+
+
+def _host_of(address: str) -> str:
+    text = address
+    if "://" in address:
+        try:
+            return (urlsplit(address).hostname or "").lower()
+        except ValueError:
+            return ""
+    if text.startswith("["):
+        return text[1:].partition("]")[0].lower()
+    if text.count(":") == 1:
+        text = text.partition(":")[0]
+    return text.partition("/")[0].lower()

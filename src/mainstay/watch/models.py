@@ -1,0 +1,45 @@
+"""Tables of watch: what was decided about each monitor, and what people asked the watch lane to do.
+
+Read outside of the capability by nobody; written by `verbs.py` only.
+"""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class MonitorStateRow(models.Model):
+    """One monitor, keyed by its resource's uid. `version` grows with every transition: compare and set."""
+
+    uid = models.CharField(max_length=26, primary_key=True)
+    version = models.BigIntegerField(default=1)
+    state = models.CharField(max_length=12, db_index=True)  # as shown: up degraded down unknown paused maintenance
+    since = models.FloatField()  # epoch seconds
+    reason = models.CharField(max_length=40)
+    code = models.CharField(max_length=60, default="")  # of the result that made it so
+    message = models.TextField(default="")
+    evidence = models.TextField(default="{}")  # JSON
+    counters = models.TextField()  # JSON of watch.state.MonitorState: all that the rules remember
+    suppressed_by = models.CharField(max_length=100, default="")
+    paused_by = models.CharField(max_length=300, default="")
+    window = models.CharField(max_length=100, default="")
+    flapping = models.BooleanField(default=False)
+    last_at = models.FloatField(default=0)  # the newest result; saved every few seconds
+    last_verdict = models.CharField(max_length=10, default="")
+    last_duration = models.FloatField(default=0)
+    last_code = models.CharField(max_length=60, default="")
+    last_message = models.TextField(default="")
+
+    class Meta:
+        db_table = "monitor_state"
+
+
+class MonitorRequestRow(models.Model):
+    """A wish for the watch lane of the running server, whichever process it came from; deleted once heard."""
+
+    uid = models.CharField(max_length=26)
+    wish = models.CharField(max_length=10)  # check: check it now; reload: its row was changed by a person
+    at = models.FloatField()
+
+    class Meta:
+        db_table = "monitor_request"

@@ -1,0 +1,148 @@
+"""From decisions to events: what the journal and other capabilities are told of a monitor."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mainstay.kernel.event import Event
+from mainstay.kernel.probing import CheckResult
+from mainstay.watch.state import Decision, Reason, Transition
+from mainstay.watch.uplink import Change
+
+_EVIDENCE_KEYS = 40
+_TEXT_LIMIT = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What every event of a monitor says of it."""
+
+    uid: str
+    name: str
+    kind: str = ""  # of the check: http, tcp, ...
+    severity: str = "P2"
+    labels: Mapping[str, str] = field(default_factory=dict)  # as declared
+    address: str = ""
+    alert_on: tuple[str, ...] = ("down",)
+
+    @property
+    def subject(self) -> str:
+        return f"monitor/{self.name}"
+
+    @property
+    def alert_labels(self) -> dict[str, str]:
+        return {**self.labels, "monitor": self.name, "severity": self.severity}
+
+    @property
+    def window_labels(self) -> dict[str, str]:
+        """What the matchers of maintenance windows see."""
+        return {**self.alert_labels, "kind": self.kind}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What the result behind a decision said."""
+
+    code: str = ""
+    message: str = ""
+    evidence: Mapping[str, Any] = field(default_factory=dict)
+
+
+NOTHING_FOUND = Finding()
+
+
+def finding_of(result: CheckResult) -> Finding:
+    """Bounded, because a prober passes on what a target sent."""
+    evidence = {str(key): _plain(value) for key, value in list(result.evidence.items())[:_EVIDENCE_KEYS]}
+    if result.phases:
+        evidence["phases"] = result.phases
+    if result.duration:
+        evidence["duration"] = round(result.duration, 6)
+    return Finding(result.code[:60], result.message[:_TEXT_LIMIT], evidence)
+
+
+def _plain(value: Any, depth: int = 4) -> Any:
+    """The value as JSON has it, bounded in depth and size: the journal must never choke on what a target sent."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping) and depth:
+        return {str(key)[:100]: _plain(inner, depth - 1) for key, inner in list(value.items())[:_EVIDENCE_KEYS]}
+    if isinstance(value, list | tuple) and depth:
+        return [_plain(inner, depth - 1) for inner in value[:_EVIDENCE_KEYS]]
+    return str(value)[:_TEXT_LIMIT]
+
+
+def events_of(facts: Facts, decision: Decision, finding: Finding) -> list[Event]:
+    """The events of one decision, in the order they are recorded in."""
+    events = []
+    if decision.flapping is True:
+        events.append(_flapping(facts, decision, "started"))
+    if decision.transition is not None:
+        events.append(_transition(facts, decision.transition, decision, finding))
+    if decision.stayed_down:
+        data = _data(facts, finding) | {
+            "previous": "down",
+            "since": decision.state.since,
+            "reason": decision.reason.value,
+            "suppressed_by": "",
+        }
+        events.append(Event("monitor.stayed_down", facts.subject, data))
+    if decision.flapping is False:
+        events.append(_flapping(facts, decision, "stopped"))
+    return events
+
+
+def uplink_event(change: Change) -> Event:
+    """What the guard found of this machine's own network or resolver."""
+    since = round(change.since, 3)
+    if change.lost:
+        evidence = {"part": change.part, "why": change.why}
+        data = {"since": since, "reason": change.why, "message": change.why, "evidence": evidence}
+        return Event("uplink.lost", f"uplink/{change.part}", data)
+    return Event("uplink.restored", f"uplink/{change.part}", {"since": since, "seconds": round(change.seconds, 3)})
+
+
+def _transition(facts: Facts, transition: Transition, decision: Decision, finding: Finding) -> Event:
+    data = _data(facts, finding) | {
+        "previous": transition.previous,
+        "since": round(transition.since, 3),
+        "reason": transition.reason.value,
+        "suppressed_by": _suppressor(transition),
+    }
+    if transition.downtime is not None:
+        data["downtime"] = round(transition.downtime, 3)
+    if transition.to == "maintenance":
+        data["window"] = decision.state.window
+    if transition.to == "paused":
+        data["by"] = decision.state.paused_by
+    kind = "monitor.resumed" if transition.to == "pending" else f"monitor.went_{transition.to}"
+    return Event(kind, facts.subject, data)
+
+
+def _suppressor(transition: Transition) -> str:
+    """A failing parent, or the part of this machine that has an alert of its own."""
+    excuses = {Reason.UPLINK_LOST: "uplink/network", Reason.RESOLVER_DEAD: "uplink/resolver"}
+    return transition.suppressed_by or excuses.get(transition.reason, "")
+
+
+def _flapping(facts: Facts, decision: Decision, what: str) -> Event:
+    data = {"uid": facts.uid, "severity": facts.severity, "labels": facts.alert_labels, "share": decision.flap_share}
+    return Event(f"monitor.flapping_{what}", facts.subject, data)
+
+
+def _data(facts: Facts, finding: Finding) -> dict[str, Any]:
+    return {
+        "uid": facts.uid,
+        "severity": facts.severity,
+        "labels": facts.alert_labels,
+        "address": facts.address,
+        "alert_on": list(facts.alert_on),
+        "code": finding.code,
+        "message": finding.message,
+        "evidence": dict(finding.evidence),
+    }

@@ -1,0 +1,201 @@
+"""Every change of what is remembered of monitors, each in one transaction with the events that tell of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db import connection
+
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.clock import Clock
+from mainstay.kernel.diagnostics import did_you_mean
+from mainstay.kernel.errors import Conflict, NotFound
+from mainstay.kernel.probing import CheckResult
+from mainstay.kernel.resource import Resource
+from mainstay.store.models import ResourceRow
+from mainstay.store.resources.queries import resources
+from mainstay.store.work import Work, unit_of_work
+from mainstay.watch.board import Moved
+from mainstay.watch.facts import facts_of
+from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
+from mainstay.watch.rules import decide
+from mainstay.watch.state import MonitorState, Paused, Policy, Resumed, from_json, to_json
+from mainstay.watch.telling import NOTHING_FOUND, Finding, events_of, uplink_event
+from mainstay.watch.uplink import Change
+
+CONFIGURATION = "configuration"  # who paused a monitor that is declared with `enabled: false`
+
+
+@dataclass(frozen=True, slots=True)
+class Latest:
+    """A monitor's counters and its newest result, as they are saved every few seconds."""
+
+    uid: str
+    version: int
+    state: MonitorState
+    result: CheckResult | None = None
+
+
+def record_transitions(actor: Actor, moves: Sequence[Moved | Change], clock: Clock | None = None) -> list[str]:
+    """Write states and events in the order given, in one transaction.
+
+    A Change is what the uplink guard has found. Gives the uids whose row somebody else has changed meanwhile
+    (a person paused it): nothing is written for those, and the caller reads them anew. Moves of monitors that
+    are not declared any more are dropped.
+    """
+    actor.require("monitors:check")
+    overtaken: list[str] = []
+    with unit_of_work(actor, clock) as work:
+        uids = [move.uid for move in moves if isinstance(move, Moved)]
+        declared = set(ResourceRow.objects.filter(uid__in=uids).values_list("uid", flat=True))
+        for move in moves:
+            if isinstance(move, Change):
+                work.record(uplink_event(move))
+                continue
+            if move.uid in overtaken or move.uid not in declared:
+                continue
+            if _write(move.uid, move.version, move.state, move.finding):
+                for event in move.events:
+                    work.record(event)
+            else:
+                overtaken.append(move.uid)
+    return overtaken
+
+
+def save_counters(actor: Actor, latest: Iterable[Latest], clock: Clock | None = None) -> None:
+    """Save counters and newest results; no event, because nothing happened. Rows changed meanwhile are left alone."""
+    actor.require("monitors:check")
+    rows = [_saved(item) for item in latest]
+    if not rows:
+        return
+    with unit_of_work(actor, clock), connection.cursor() as cursor:
+        cursor.executemany(
+            'UPDATE monitor_state SET counters=%s, reason=%s, suppressed_by=%s, "window"=%s, flapping=%s, '
+            "last_verdict=%s, last_at=%s, last_duration=%s, last_code=%s, last_message=%s "
+            "WHERE uid=%s AND version=%s",
+            rows,
+        )
+
+
+def _saved(item: Latest) -> tuple[str | float | bool, ...]:
+    state, result = item.state, item.result
+    found = ("", 0.0, 0.0, "", "")
+    if result is not None:
+        found = (result.verdict, result.at, result.duration, result.code[:60], result.message[:1000])
+    counters = (to_json(state), state.reason, state.suppressed_by, state.window, state.flapping)
+    return (*counters, *found, item.uid, item.version)
+
+
+def create_states(actor: Actor, uids: Sequence[str], clock: Clock | None = None) -> None:
+    """Rows for monitors that have none yet, so that pages and counts show them from the start."""
+    actor.require("monitors:check")
+    with unit_of_work(actor, clock) as work:
+        columns = _columns(MonitorState(since=work.now), NOTHING_FOUND)
+        rows = [MonitorStateRow(uid=uid, **columns) for uid in uids]
+        MonitorStateRow.objects.bulk_create(rows, ignore_conflicts=True, batch_size=200)
+
+
+def forget_monitors(actor: Actor, uids: Sequence[str], clock: Clock | None = None) -> None:
+    """Delete the states of monitors that are not declared any more."""
+    actor.require("monitors:check")
+    with unit_of_work(actor, clock):
+        for start in range(0, len(uids), 500):
+            MonitorStateRow.objects.filter(uid__in=uids[start : start + 500]).delete()
+
+
+def pause_monitors(actor: Actor, names: Sequence[str], clock: Clock | None = None, *, by: str = "") -> int:
+    """Stop checking; survives a restart. Gives how many were not paused before. NotFound names an unknown one."""
+    actor.require("monitors:check")
+    with unit_of_work(actor, clock) as work:
+        return sum(_order(work, resource, Paused(by or str(actor))) for resource in _monitors(names))
+
+
+def resume_monitors(actor: Actor, names: Sequence[str], clock: Clock | None = None, *, configured: bool = False) -> int:
+    """Check again. Gives how many were paused before; Conflict for one whose declaration says `enabled: false`."""
+    actor.require("monitors:check")
+    with unit_of_work(actor, clock) as work:
+        found = _monitors(names)
+        for resource in found:
+            if not configured and resource.document.get("enabled", True) is False:
+                raise Conflict(
+                    f"the monitor `{resource.name}` is declared with `enabled: false`",
+                    hint="remove that line where it is declared, then it is checked",
+                )
+        return sum(_order(work, resource, Resumed()) for resource in found)
+
+
+def check_now(actor: Actor, names: Sequence[str], clock: Clock | None = None) -> int:
+    """Ask the running server to check these at once, beside their schedule. Conflict for a paused one."""
+    actor.require("monitors:check")
+    with unit_of_work(actor, clock) as work:
+        found = _monitors(names)
+        uids = [resource.uid for resource in found]
+        paused = set(MonitorStateRow.objects.filter(uid__in=uids, state="paused").values_list("uid", flat=True))
+        for resource in found:
+            if resource.uid in paused:
+                raise Conflict(f"the monitor `{resource.name}` is paused", hint="resume it first")
+        MonitorRequestRow.objects.bulk_create(
+            [MonitorRequestRow(uid=uid, wish="check", at=work.now) for uid in dict.fromkeys(uids)]
+        )
+        return len(set(uids))
+
+
+def take_requests(actor: Actor, clock: Clock | None = None) -> list[tuple[str, str]]:
+    """(uid, wish) of everything that was asked since the last time, oldest first; they are deleted."""
+    actor.require("monitors:check")
+    if not MonitorRequestRow.objects.exists():
+        return []
+    with unit_of_work(actor, clock):
+        rows = list(MonitorRequestRow.objects.order_by("id")[:10_000])
+        MonitorRequestRow.objects.filter(id__in=[row.id for row in rows]).delete()
+    return [(row.uid, row.wish) for row in rows]
+
+
+def _monitors(names: Sequence[str]) -> list[Resource]:
+    known = {resource.name: resource for resource in resources("monitor")}
+    for name in names:
+        if name not in known:
+            raise NotFound(f"there is no monitor `{name[:100]}`", hint=did_you_mean(name, known))
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def _order(work: Work, resource: Resource, signal: Paused | Resumed) -> bool:
+    row = MonitorStateRow.objects.select_for_update().filter(uid=resource.uid).first()
+    state = from_json(row.counters) if row is not None else MonitorState()
+    decision = decide(state, signal, work.now, Policy())
+    if decision.transition is None:
+        return False
+    if not _write(resource.uid, row.version if row is not None else 0, decision.state, NOTHING_FOUND):
+        raise Conflict(f"the monitor `{resource.name}` changed at this very moment", hint="try again")
+    for event in events_of(facts_of(resource), decision, NOTHING_FOUND):
+        work.record(event)
+    MonitorRequestRow.objects.create(uid=resource.uid, wish="reload", at=work.now)
+    return True
+
+
+def _write(uid: str, version: int, state: MonitorState, finding: Finding) -> bool:
+    """Compare and set: False if the row is not at `version` (0: there is none)."""
+    columns = _columns(state, finding)
+    if version:
+        changed = MonitorStateRow.objects.filter(uid=uid, version=version).update(version=version + 1, **columns)
+        return changed == 1
+    _row, created = MonitorStateRow.objects.get_or_create(uid=uid, defaults=columns)
+    return created
+
+
+def _columns(state: MonitorState, finding: Finding) -> dict[str, object]:
+    return {
+        "state": state.shown,
+        "since": state.since,
+        "reason": state.reason,
+        "code": finding.code,
+        "message": finding.message,
+        "evidence": json.dumps(finding.evidence, ensure_ascii=False),
+        "counters": to_json(state),
+        "suppressed_by": state.suppressed_by,
+        "paused_by": state.paused_by,
+        "window": state.window,
+        "flapping": state.flapping,
+    }

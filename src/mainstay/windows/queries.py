@@ -1,0 +1,100 @@
+"""Reads of maintenance windows: which one covers something now, and which come next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from zoneinfo import ZoneInfo
+
+from mainstay.kernel.matchers import all_match
+from mainstay.kernel.windows import Rule, next_period, parse_rule, period_at
+from mainstay.store.resources.queries import resources
+from mainstay.windows.spec import WindowSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A declared window, parsed. `period` is (start, end) in epoch seconds of one that does not recur."""
+
+    name: str
+    description: str = ""
+    covers: tuple[str, ...] = ()  # matchers, all of which must fit
+    rule: Rule | None = None
+    zone: ZoneInfo = ZoneInfo("UTC")
+    period: tuple[float, float] | None = None
+
+    def active(self, now: float) -> tuple[float, float] | None:
+        """(start, end) of the period that `now` lies in, or None."""
+        if self.rule is not None:
+            return period_at(self.rule, self.zone, now)
+        return self.period if self.period and self.period[0] <= now < self.period[1] else None
+
+    def next_after(self, now: float) -> tuple[float, float] | None:
+        """(start, end) of the first period that begins after `now`, or None."""
+        if self.rule is not None:
+            return next_period(self.rule, self.zone, now)
+        return self.period if self.period and self.period[0] > now else None
+
+    def fits(self, labels: Mapping[str, str]) -> bool:
+        return all_match(self.covers, labels)
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One period of one window, in epoch seconds."""
+
+    window: str
+    start: float
+    end: float
+    description: str = ""
+    covers: tuple[str, ...] = ()
+
+
+def declared() -> list[Window]:
+    """All windows, by name."""
+    found = [window_of(resource.name, resource.spec) for resource in resources("window")]
+    return sorted(found, key=lambda window: window.name)
+
+
+def window_of(name: str, spec: WindowSpec) -> Window:
+    period = None
+    if spec.start is not None and spec.until is not None:
+        period = (spec.start.timestamp(), spec.until.timestamp())
+    rule = parse_rule(spec.rule) if spec.rule else None
+    return Window(name, spec.description, tuple(spec.covers), rule, ZoneInfo(spec.timezone), period)
+
+
+def active(windows: Iterable[Window], now: float) -> list[Window]:
+    """The windows in force now, those that end last first: so one that lasts is not left for one that does not."""
+    found = [(period[1], window) for window in windows if (period := window.active(now)) is not None]
+    return [window for _end, window in sorted(found, key=lambda pair: (-pair[0], pair[1].name))]
+
+
+def covering(labels: Mapping[str, str], now: float, windows: Iterable[Window] | None = None) -> Window | None:
+    """The window that covers something with these labels now, or None."""
+    candidates = active(declared() if windows is None else windows, now)
+    return next((window for window in candidates if window.fits(labels)), None)
+
+
+def current(now: float, windows: Iterable[Window] | None = None) -> list[Occurrence]:
+    """The periods in force now."""
+    found = []
+    for window in active(declared() if windows is None else windows, now):
+        period = window.active(now)
+        if period is not None:
+            found.append(Occurrence(window.name, *period, window.description, window.covers))
+    return found
+
+
+def upcoming(now: float, until: float, windows: Iterable[Window] | None = None, *, limit: int = 50) -> list[Occurrence]:
+    """The periods that begin after `now` and before `until`, soonest first, at most `limit` of each window."""
+    found = []
+    for window in declared() if windows is None else windows:
+        at = now
+        for _ in range(limit):
+            period = window.next_after(at)
+            if period is None or period[0] >= until:
+                break
+            found.append(Occurrence(window.name, *period, window.description, window.covers))
+            at = period[0]
+    return sorted(found, key=lambda occurrence: (occurrence.start, occurrence.window))[:limit]
