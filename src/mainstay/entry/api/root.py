@@ -35,6 +35,7 @@ __all__ = ["api", "docs", "requires"]
 
 # Prefix, module with a `router`, and the heading in the documentation.
 _ROUTERS = (
+    ("", "mainstay.entry.api.plans", "Plans and revisions"),
     ("/resources", "mainstay.entry.api.resources", "Resources"),
     ("/monitors", "mainstay.watch.api", "Monitors"),
     ("/heartbeats", "mainstay.heartbeats.api", "Heartbeats"),

@@ -208,7 +208,7 @@ def _make(settings: Settings, reading: Reading, prune: bool, takeover: bool) -> 
     from mainstay.store.secrets import SecretSource
 
     source = ", ".join(dict.fromkeys(reading.sources.values()))[:400]
-    terms = Terms("file", source, takeover, "files" if prune else "none", SecretSource(settings))
+    terms = Terms("file", source, takeover, "all" if prune else "none", SecretSource(settings))
 
     return lambda: plan_reading(_actor(), reading, terms)
 

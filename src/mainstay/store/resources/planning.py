@@ -22,8 +22,9 @@ from mainstay.store.resources.plan import Plan, State, make_plan
 from mainstay.store.resources.references import Key, check_references
 from mainstay.store.secrets import SecretSource
 
-# none: what is not declared stays. sources: what the same files declared before goes. files: what any file declared.
-Prune = Literal["none", "sources", "files"]
+# What goes when it is no longer declared. none: nothing. sources: what the same files declared before.
+# all: what anybody declared in the same way (any file, or any program over the API).
+Prune = Literal["none", "sources", "all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +60,8 @@ def plan_reading(actor: Actor, reading: Reading, terms: Terms) -> Plan:
     desired = {own.key: own for own in found}
     _check_automatic_names(found, stored.resources, terms, diagnostics)
     # A file with mistakes may mean to declare what it seems to leave out.
-    sources = set(reading.sources.values())
-    deleted = {} if diagnostics.errors else _pruned(stored.resources, desired, sources, terms.prune)
+    sources = set(reading.sources.values()) or {terms.source}
+    deleted = {} if diagnostics.errors else _pruned(stored.resources, desired, sources, terms)
     return _plan(stored, desired, deleted, terms, diagnostics)
 
 
@@ -178,14 +179,16 @@ def _raise_sorted(diagnostics: Diagnostics) -> None:
 
 
 def _pruned(
-    current: Mapping[Key, Resource], desired: Mapping[Key, Declaration], sources: set[str], prune: Prune
+    current: Mapping[Key, Resource], desired: Mapping[Key, Declaration], sources: set[str], terms: Terms
 ) -> dict[Key, Resource]:
-    if prune == "none":
+    if terms.prune == "none":
         return {}
     return {
         key: resource
         for key, resource in current.items()
-        if key not in desired and resource.manager == "file" and (prune == "files" or resource.source in sources)
+        if key not in desired
+        and resource.manager == terms.manager
+        and (terms.prune == "all" or resource.source in sources)
     }
 
 

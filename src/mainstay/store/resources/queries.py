@@ -40,11 +40,16 @@ def resources(kind: str | None = None) -> list[Resource]:
 
 def resource(kind: str, name: str) -> Resource:
     """One resource; NotFound with a guess if there is none."""
-    row = ResourceRow.objects.filter(kind=kind_named(kind).name, name=name).first()
-    if row is None:
+    found = find(kind_named(kind).name, name)
+    if found is None:
         names = ResourceRow.objects.filter(kind=kind).values_list("name", flat=True)[:2000]
         raise NotFound(f"there is no {kind} `{name[:100]}`", hint=did_you_mean(name, names))
-    return _resource(row)
+    return found
+
+
+def find(kind: str, name: str) -> Resource | None:
+    row = ResourceRow.objects.filter(kind=kind, name=name).first()
+    return _resource(row) if row else None
 
 
 def by_uid(uid: str) -> Resource | None:
