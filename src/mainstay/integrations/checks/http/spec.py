@@ -1,22 +1,230 @@
-"""HTTP and HTTPS."""
+"""What a user may declare of an HTTP check.
+
+An answer is good when its status is 200-299, or 200-399 where redirects are not followed; `expect` says more.
+"""
 
 from __future__ import annotations
 
-from pydantic import Field
+import json
+import re
+from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
+from pydantic import Field, JsonValue, field_validator, model_validator
+
+from mainstay.integrations.checks.http.credentials import is_secret_name, secret_query, userinfo, without_userinfo
+from mainstay.integrations.checks.http.jsonpath import parse_comparison, parse_path
+from mainstay.integrations.checks.http.patterns import compile_pattern
+from mainstay.integrations.checks.http.statuses import parse_statuses
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
-from mainstay.kernel.secret import Text
+from mainstay.kernel.secret import REFERENCE, Secret, Text
+
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # token of RFC 9110, 5.6.2
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_AS_REFERENCE = "write ${env:NAME} or ${file:/path}, and keep the value there"
+Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+Pattern = str
+
+
+class Basic(Spec):
+    username: Text = Field(max_length=500, description="name to sign in with")
+    password: Secret = Field(description="reference to the password")
+
+
+class Auth(Spec):
+    """How to sign in; exactly one of the three."""
+
+    basic: Basic | None = Field(None, description="HTTP basic authentication")
+    digest: Basic | None = Field(None, description="HTTP digest authentication")
+    bearer: Secret | None = Field(None, description="reference to a token sent as `Authorization: Bearer`")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if sum(part is not None for part in (self.basic, self.digest, self.bearer)) != 1:
+            raise ValueError("auth needs exactly one of basic, digest and bearer")
+        return self
+
+
+class Redirects(Spec):
+    follow: bool = Field(True, description="follow redirects; credentials go to the first origin only")
+    limit: int = Field(10, ge=1, le=50, description="redirects that are followed at most")
+
+
+class Tls(Spec):
+    verify: bool = Field(True, description="check the certificate and its name")
+    ca: Text | None = Field(None, description="PEM certificates to trust instead of the system's, or ${file:ca.pem}")
+    certificate: Text | None = Field(None, description="client certificate in PEM form, usually ${file:client.pem}")
+    key: Secret | None = Field(None, description="reference to the key of the client certificate")
+    key_password: Secret | None = Field(None, description="reference to the password of that key")
+    server_name: str | None = Field(
+        None, pattern=r"^[A-Za-z0-9.-]{1,253}$", description="name to ask for and to check, instead of the URL's host"
+    )
+    min_version: Literal["1.2", "1.3"] = Field("1.2", description="oldest version of TLS that is accepted")
+
+    @model_validator(mode="after")
+    def _key_with_certificate(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("a client certificate needs both `certificate` and `key`")
+        return self
 
 
 class HttpTarget(Spec):
-    url: Text = Field(pattern=r"^https?://", max_length=2000, description="what to request")
+    url: Text = Field(max_length=2000, description="what to request")
+    method: Method = Field("GET", description="method of the request")
+    headers: dict[str, Text] = Field({}, max_length=50, description="headers to send")
+    body: Text | None = Field(None, description="body to send as it is")
+    json_: JsonValue = Field(None, alias="json", description="body to send as JSON")
+    auth: Auth | None = Field(None, description="how to sign in")
+    redirects: Redirects = Field(Redirects(), description="what to do with redirects")
+    tls: Tls = Field(Tls(), description="options of TLS")
+    http_version: Literal["1.0", "1.1", "2", "2-prior-knowledge"] = Field(
+        "1.1", description="2: HTTP/2 where the server offers it; 2-prior-knowledge: without asking, also without TLS"
+    )
+    compressed: bool = Field(False, description="ask for a compressed answer and unpack it")
+    proxy: Text | None = Field(None, max_length=2000, description="http://, https:// or socks5h:// proxy to go through")
+    ip_version: Literal[4, 6] | None = Field(None, description="use addresses of this version only")
+    max_read: int = Field(
+        10 * 1024 * 1024, ge=1024, le=1024**3, description="bytes of a body that are read; the rest is cut off"
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _usable_url(cls, url: str) -> str:
+        _check_url(url, ("http", "https"), "https://example.com/health")
+        for name, value in secret_query(url):
+            if not REFERENCE.search(value):
+                raise ValueError(f"the query parameter `{name}` looks like a credential: {_AS_REFERENCE}")
+        return url
+
+    @field_validator("proxy")
+    @classmethod
+    def _usable_proxy(cls, url: str | None) -> str | None:
+        if url is not None:
+            _check_url(url, ("http", "https", "socks5h"), "http://proxy.example.com:3128")
+        return url
+
+    @field_validator("headers")
+    @classmethod
+    def _usable_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"`{name[:40]}` is not the name of a header")
+            if _CONTROL.search(value):
+                raise ValueError(f"the header {name} holds a line break or a control character")
+            if is_secret_name(name) and not REFERENCE.search(value):
+                raise ValueError(f"the header {name} holds a credential: {_AS_REFERENCE}")
+        if len({name.lower() for name in headers}) != len(headers):
+            raise ValueError("a header is named twice")
+        return headers
+
+    @field_validator("json_")
+    @classmethod
+    def _small_json(cls, value: JsonValue) -> JsonValue:
+        if len(json.dumps(value)) > 100_000:
+            raise ValueError("json has at most 100000 characters")
+        return value
+
+    @model_validator(mode="after")
+    def _one_body(self) -> Self:
+        if self.body is not None and self.json_ is not None:
+            raise ValueError("give either body or json, not both")
+        if self.method == "HEAD" and (self.body is not None or self.json_ is not None):
+            raise ValueError("a HEAD request has no body")
+        if self.auth is not None and any(name.lower() == "authorization" for name in self.headers):
+            raise ValueError("give either auth or the header Authorization, not both")
+        return self
+
+
+def _check_url(url: str, schemes: tuple[str, ...], example: str) -> None:
+    """ValueError unless the URL, with references standing for parts of it, can be requested."""
+    user = userinfo(url)
+    if user and not REFERENCE.search(user):
+        raise ValueError(f"the URL holds a user or a password: {_AS_REFERENCE}, or use auth")
+    if re.search(r"[\s\\]", REFERENCE.sub("x", url)) or _CONTROL.search(url):
+        raise ValueError(f"the URL holds a space, a backslash or a control character; write it as {example}")
+    if REFERENCE.match(url):  # all of it comes from outside
+        return
+    try:
+        parts = urlsplit(REFERENCE.sub("x", without_userinfo(url)))
+        port = parts.port
+    except ValueError as error:
+        raise ValueError(f"`{without_userinfo(url)[:80]}` is not a URL: {error}") from None
+    if parts.scheme.lower() not in schemes or not parts.hostname or port == 0:
+        known = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise ValueError(f"`{without_userinfo(url)[:80]}` is not a URL with {known} and a host, such as {example}")
 
 
 class HttpExpect(Spec):
+    status: int | str | list[int | str] | None = Field(
+        None, description="good status codes: 200, 200-299, 2xx or a list; default 200-299, or 200-399 unfollowed"
+    )
+    headers: dict[str, str] = Field(
+        {}, max_length=50, description="header -> its exact value, or /pattern/ to be found in it"
+    )
+    contains: str | list[str] | None = Field(None, description="text that the body must hold")
+    not_contains: str | list[str] | None = Field(None, description="text that the body must not hold")
+    regex: Pattern | None = Field(None, description="pattern to be found in the body")
+    json_: dict[str, JsonValue] = Field(
+        {}, alias="json", max_length=50, description="JSON path -> value, or an operator such as `>= 3`"
+    )
+    min_bytes: int | None = Field(None, ge=0, description="smallest size of the body")
+    max_bytes: int | None = Field(None, ge=0, description="largest size of the body")
+    certificate_days: float | None = Field(None, ge=0, le=3650, description="degraded with fewer days left than this")
+    protocol: Literal["1.0", "1.1", "2"] | None = Field(None, description="version of HTTP that must be spoken")
     degraded_after: Duration | None = Field(None, description="slower than this is degraded")
     down_after: Duration | None = Field(None, description="slower than this is a failure")
 
+    @field_validator("status")
+    @classmethod
+    def _known_status(cls, value: Any) -> Any:
+        if value is not None and not parse_statuses(value):
+            raise ValueError("status names no code")
+        return value
 
-KIND = CheckKind("http", "HTTP or HTTPS request", HttpTarget, HttpExpect, "url", lambda target: str(target.url))
+    @field_validator("headers")
+    @classmethod
+    def _usable_headers(cls, headers: dict[str, str]) -> dict[str, str]:
+        for name, value in headers.items():
+            if not _HEADER_NAME.fullmatch(name):
+                raise ValueError(f"`{name[:40]}` is not the name of a header")
+            if len(value) > 2 and value.startswith("/") and value.endswith("/"):
+                compile_pattern(value[1:-1])
+        return headers
+
+    @field_validator("contains", "not_contains")
+    @classmethod
+    def _some_text(cls, value: str | list[str] | None) -> str | list[str] | None:
+        for text in [value] if isinstance(value, str) else value or []:
+            if not text or len(text) > 10_000:
+                raise ValueError("text to look for has 1 to 10000 characters")
+        return value
+
+    @field_validator("regex")
+    @classmethod
+    def _known_pattern(cls, value: str | None) -> str | None:
+        if value is not None:
+            compile_pattern(value)
+        return value
+
+    @field_validator("json_")
+    @classmethod
+    def _known_paths(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+        for path, expected in value.items():
+            parse_path(path)
+            parse_comparison(expected)
+        return value
+
+    @model_validator(mode="after")
+    def _sizes_fit(self) -> Self:
+        if self.min_bytes is not None and self.max_bytes is not None and self.min_bytes > self.max_bytes:
+            raise ValueError("min_bytes is above max_bytes")
+        if self.degraded_after is not None and self.down_after is not None and self.degraded_after > self.down_after:
+            raise ValueError("degraded_after is above down_after")
+        return self
+
+
+KIND = CheckKind(
+    "http", "HTTP or HTTPS request", HttpTarget, HttpExpect, "url", lambda target: without_userinfo(str(target.url))
+)

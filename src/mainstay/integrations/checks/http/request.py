@@ -1,0 +1,232 @@
+"""From an order to the options of libcurl, worked out once and set again for each run."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+
+import pycurl
+
+from mainstay import __version__
+from mainstay.integrations.checks.http.credentials import is_secret_name, maskable, secret_query, userinfo
+from mainstay.integrations.checks.http.expectations import Expectations
+from mainstay.integrations.checks.steps import document
+from mainstay.kernel.probing import CheckFault
+
+if TYPE_CHECKING:
+    from mainstay.kernel.probing import CheckOrder
+
+# The key exchanges of OpenSSL without the post-quantum hybrid, whose key share costs a tenth of a handshake and
+# 1.2 kB on the wire; a check carries nothing that is worth recording for later decryption.
+_GROUPS = "X25519:P-256:P-384:P-521"
+_VERSIONS = {
+    "1.0": pycurl.CURL_HTTP_VERSION_1_0,
+    "1.1": pycurl.CURL_HTTP_VERSION_1_1,
+    "2": pycurl.CURL_HTTP_VERSION_2TLS,
+    "2-prior-knowledge": pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
+}
+_TLS_VERSIONS = {"1.2": pycurl.SSLVERSION_TLSv1_2, "1.3": pycurl.SSLVERSION_TLSv1_3}
+# An address in its one usual form and nothing that another parser could read differently.
+_PLAIN = re.compile(r"https?://(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?::\d{1,5})?(?:[/?][^\s\\]*)?")
+_UNSAFE = re.compile(r"[^\x21-\x7e]")
+Option = tuple[int, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to one URL; a redirect makes another one from it."""
+
+    url: str
+    method: str
+    body: bytes | None
+    headers: tuple[str, ...]
+    secret_headers: tuple[str, ...]
+    credentials: tuple[Option, ...]
+
+
+class State:
+    """What one run leaves for the next."""
+
+    __slots__ = ("certificate", "certificate_due")
+
+    def __init__(self) -> None:
+        self.certificate: dict[str, Any] | None = None
+        self.certificate_due = 0.0  # monotonic time at which it is read again
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    order: CheckOrder
+    first: Request
+    options: tuple[Option, ...]  # what all requests of a run share
+    expectations: Expectations
+    secrets: tuple[str, ...]  # values that are masked in what is shown
+    follow: bool
+    redirect_limit: int
+    max_read: int
+    family: int
+    server_name: str
+    proxy: str
+    state: State = field(default_factory=State)
+
+
+def plan_request(order: CheckOrder) -> Plan:
+    """CheckFault or ValueError if the order cannot be carried out."""
+    target = document(order, "target")
+    tls = target.get("tls") or {}
+    redirects = target.get("redirects") or {}
+    follow = redirects.get("follow", True)
+    proxy = target.get("proxy") or ""
+    first = _first_request(target)
+    return Plan(
+        order=order,
+        first=first,
+        options=(*_shared_options(target), *_tls_options(tls)),
+        expectations=Expectations(document(order, "expect"), follows=follow),
+        secrets=maskable([*_secrets(target), *getattr(order, "secrets", ())]),
+        follow=follow,
+        redirect_limit=redirects.get("limit", 10),
+        max_read=target.get("max_read", 10 * 1024 * 1024),
+        family={4: socket.AF_INET, 6: socket.AF_INET6}.get(target.get("ip_version") or 0, 0),
+        server_name=tls.get("server_name") or "",
+        proxy=proxy,
+    )
+
+
+def is_plain_address(url: str) -> str:
+    """The IPv4 address of a URL in whose host no two parsers differ, else the empty string."""
+    found = _PLAIN.fullmatch(url)
+    return found[1] if found else ""
+
+
+def clean_url(url: str) -> str:
+    """The URL in ASCII: host in its IDNA form, other characters percent-encoded. CheckFault if there is no host."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        if not host.isascii():
+            host = host.encode("idna").decode()
+    except ValueError as error:
+        raise CheckFault("check.bad_url", f"the URL cannot be used: {error}", verdict="unknown") from None
+    if parts.scheme not in ("http", "https") or not host:
+        raise CheckFault("check.bad_url", "the URL needs http:// or https:// and a host", verdict="unknown")
+    bare = f"[{host}]" if ":" in host else host
+    authority = f"{bare}:{port}" if port else bare
+    cleaned = urlunsplit((parts.scheme, authority, parts.path or "/", parts.query, ""))
+    return _UNSAFE.sub(lambda found: quote(found[0]), cleaned)
+
+
+def _first_request(target: dict[str, Any]) -> Request:
+    url = str(target["url"])
+    body, content_type = _body(target)
+    headers = [(str(name), str(value)) for name, value in (target.get("headers") or {}).items()]
+    given = {name.lower() for name, _value in headers}
+    if body is not None and "content-type" not in given:
+        headers.append(("Content-Type", content_type))
+    if "user-agent" not in given:
+        headers.append(("User-Agent", f"Mainstay/{__version__}"))
+    for name, value in headers:
+        if re.search(r"[\r\n\0]", name + value):
+            raise CheckFault("check.bad_header", f"the header {name[:40]} holds a line break", verdict="unknown")
+    return Request(
+        url=url if is_plain_address(url) else clean_url(url),
+        method=target.get("method", "GET"),
+        body=body,
+        headers=tuple(_line(*header) for header in headers if not is_secret_name(header[0])),
+        secret_headers=tuple(_line(*header) for header in headers if is_secret_name(header[0])),
+        credentials=tuple(_credentials(target.get("auth") or {}, userinfo(url))),
+    )
+
+
+def _line(name: str, value: str) -> str:
+    # libcurl drops `Name:`; `Name;` is how an empty header is sent.
+    return f"{name}: {value}" if value else f"{name};"
+
+
+def _body(target: dict[str, Any]) -> tuple[bytes | None, str]:
+    if target.get("json") is not None:
+        return json.dumps(target["json"], ensure_ascii=False).encode(), "application/json"
+    if target.get("body") is not None:
+        return str(target["body"]).encode(), "text/plain; charset=utf-8"
+    return None, ""
+
+
+def _credentials(auth: dict[str, Any], user: str) -> list[Option]:
+    if bearer := auth.get("bearer"):
+        return [(pycurl.HTTPAUTH, pycurl.HTTPAUTH_BEARER), (pycurl.XOAUTH2_BEARER, str(bearer))]
+    for name, method in (("basic", pycurl.HTTPAUTH_BASIC), ("digest", pycurl.HTTPAUTH_DIGEST)):
+        if given := auth.get(name):
+            return [
+                (pycurl.HTTPAUTH, method),
+                (pycurl.USERNAME, str(given["username"])),
+                (pycurl.PASSWORD, str(given["password"])),
+            ]
+    if user:
+        name, _, password = user.partition(":")
+        return [
+            (pycurl.HTTPAUTH, pycurl.HTTPAUTH_BASIC),
+            (pycurl.USERNAME, unquote(name)),
+            (pycurl.PASSWORD, unquote(password)),
+        ]
+    return []
+
+
+def _shared_options(target: dict[str, Any]) -> list[Option]:
+    version = target.get("http_version", "1.1")
+    options: list[Option] = [
+        (pycurl.NOSIGNAL, 1),
+        (pycurl.FRESH_CONNECT, 1),
+        (pycurl.FORBID_REUSE, 1),
+        (pycurl.PROTOCOLS, pycurl.PROTO_HTTP | pycurl.PROTO_HTTPS),
+        (pycurl.HTTP_VERSION, _VERSIONS[version]),
+        # An empty text also keeps the environment's http_proxy away: a check says itself how it travels.
+        (pycurl.PROXY, target.get("proxy") or ""),
+    ]
+    if version != "2":
+        options.append((pycurl.SSL_ENABLE_ALPN, 0))
+    if target.get("compressed"):
+        options.append((pycurl.ACCEPT_ENCODING, ""))
+    if target.get("ip_version"):
+        options.append((pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4 if target["ip_version"] == 4 else pycurl.IPRESOLVE_V6))
+    return options
+
+
+def _tls_options(tls: dict[str, Any]) -> list[Option]:
+    options: list[Option] = [
+        (pycurl.SSL_SESSIONID_CACHE, 0),  # each check makes a full handshake
+        (pycurl.SSL_EC_CURVES, _GROUPS),
+    ]
+    if tls.get("min_version", "1.2") != "1.2":
+        options.append((pycurl.SSLVERSION, _TLS_VERSIONS[tls["min_version"]]))
+    if not tls.get("verify", True):
+        options += [(pycurl.SSL_VERIFYPEER, 0), (pycurl.SSL_VERIFYHOST, 0)]
+    if tls.get("ca"):
+        options.append((pycurl.CAINFO_BLOB, str(tls["ca"]).encode()))
+    if tls.get("certificate"):
+        options.append((pycurl.SSLCERT_BLOB, str(tls["certificate"]).encode()))
+        options.append((pycurl.SSLKEY_BLOB, str(tls["key"]).encode()))
+    if tls.get("key_password"):
+        options.append((pycurl.KEYPASSWD, str(tls["key_password"])))
+    return options
+
+
+def _secrets(target: dict[str, Any]) -> list[str]:
+    """Values that are credentials by where they stand."""
+    found = []
+    for name, value in (target.get("headers") or {}).items():
+        if is_secret_name(name):
+            found += [str(value), str(value).rpartition(" ")[2]]
+    auth = target.get("auth") or {}
+    found += [str(part["password"]) for part in (auth.get("basic"), auth.get("digest")) if part]
+    found.append(str(auth.get("bearer") or ""))
+    for url in (str(target["url"]), str(target.get("proxy") or "")):
+        user = userinfo(url)
+        found += [user, unquote(user.partition(":")[2])]
+        found += [value for _name, value in secret_query(url)]
+    tls = target.get("tls") or {}
+    found += [str(tls.get("key") or ""), str(tls.get("key_password") or "")]
+    return found
