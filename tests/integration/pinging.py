@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 from django.db import connections
+
 from mainstay.entry.ingest.pings import PingApp
 from mainstay.heartbeats import queries
 from mainstay.heartbeats.verbs import rotate_ping_key

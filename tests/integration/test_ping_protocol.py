@@ -7,8 +7,9 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from mainstay.heartbeats import queries
 from pinging import Served, heartbeat, serving
+
+from mainstay.heartbeats import queries
 
 RID = "123e4567-e89b-12d3-a456-426614174000"
 
@@ -171,8 +172,9 @@ def test_create_is_bounded(served: Served, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_a_changed_key_works_at_once_and_the_old_one_no_more(served: Served) -> None:
-    from mainstay.heartbeats.verbs import rotate_ping_key
     from pinging import ACTOR
+
+    from mainstay.heartbeats.verbs import rotate_ping_key
 
     declared(served)
     key = rotate_ping_key(ACTOR)
@@ -191,8 +193,9 @@ def test_a_declared_uuid_is_its_address_and_survives_changes(served: Served) -> 
 
 
 def test_a_deleted_heartbeat_is_not_found(served: Served) -> None:
-    from mainstay.store.resources.apply import remove
     from pinging import ACTOR
+
+    from mainstay.store.resources.apply import remove
 
     view = declared(served)
     served.client.get(f"/ping/{view.uuid}")

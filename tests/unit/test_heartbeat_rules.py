@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+
 from mainstay.heartbeats.rules import (
     Absence,
     Condition,

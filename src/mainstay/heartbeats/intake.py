@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from operator import attrgetter
+from typing import Any
 
 from django.db import connection
 
@@ -98,7 +99,7 @@ def _load(uids: Iterable[str]) -> dict[str, _Standing]:
 
 def _apply(
     work: Work, incoming: Incoming, standings: Mapping[str, _Standing], covering: Covering
-) -> tuple[object, ...] | None:
+) -> tuple[Any, ...] | None:
     """Change the standing by one ping and return its row, or None if the heartbeat is gone."""
     entry, ping = incoming.entry, incoming.ping
     standing = standings.get(entry.uid)
@@ -129,5 +130,5 @@ def _apply(
     )
 
 
-def _update_row(uid: str, standing: _Standing) -> tuple[object, ...]:
+def _update_row(uid: str, standing: _Standing) -> tuple[Any, ...]:
     return (standing.pings, standing.failures, *_condition(standing.condition), uid)

@@ -137,7 +137,7 @@ def _end_run(now: Condition, ping: Ping) -> Condition:
 
 
 def _failed(now: Condition, ended: Condition, rhythm: Rhythm, ping: Ping, window: str) -> Decision:
-    if window:
+    if window and now.state != "down":  # what was down before the window is down in it
         held = replace(ended, state="unknown", paused_by="", reason="failed_in_maintenance")
         message = f"the job reported a failure during the maintenance window {window}"
         return _entered(now, held, rhythm, ping.at, message, code="maintenance", recorded="fail")

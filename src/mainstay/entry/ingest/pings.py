@@ -31,7 +31,7 @@ from mainstay.entry.ingest.ping_request import (
     Signal,
     read_signal,
 )
-from mainstay.heartbeats.coverage import covering_window
+from mainstay.heartbeats.coverage import Coverage
 from mainstay.heartbeats.directory import Directory
 from mainstay.heartbeats.intake import Covering, Incoming, take_in
 from mainstay.heartbeats.rules import Ping
@@ -99,14 +99,16 @@ class PingApp:
         directory: Directory,
         settings: Settings,
         clock: Clock | None = None,
-        covering: Covering = covering_window,
+        covering: Covering | None = None,
     ) -> None:
         self._writer = writer
         self._directory = directory
         self._clock = clock or SystemClock()
         self._proxies = Proxies(settings.trusted_proxies)
         self._body_limit = max(0, settings.ping_body_limit)
-        self._take_in = partial(take_in, _ACTOR, kept=max(1, settings.pings_kept), covering=covering, clock=self._clock)
+        self._take_in = partial(
+            take_in, _ACTOR, kept=max(1, settings.pings_kept), covering=covering or Coverage(), clock=self._clock
+        )
         self._queue: deque[_Pending] = deque()
         self._in_flight: list[_Pending] = []
         self._committing: asyncio.Task[None] | None = None

@@ -11,7 +11,7 @@ from collections import deque
 
 import structlog
 
-from mainstay.heartbeats.coverage import covering_window
+from mainstay.heartbeats.coverage import Coverage
 from mainstay.heartbeats.deadlines import claim_due, last_alive, note_alive
 from mainstay.heartbeats.directory import Directory
 from mainstay.heartbeats.intake import Covering
@@ -40,12 +40,12 @@ _ACTOR = system("heartbeats")
 class HeartbeatLane:
     """`turn` is called about every EVERY seconds by the runtime (lanes.forever); `directory` goes to PingApp."""
 
-    def __init__(self, settings: Settings, writer: Writer, clock: Clock, covering: Covering = covering_window) -> None:
+    def __init__(self, settings: Settings, writer: Writer, clock: Clock, covering: Covering | None = None) -> None:
         self.settings = settings
         self.directory = Directory()
         self._writer = writer
         self._clock = clock
-        self._covering = covering
+        self._covering = covering or Coverage()
         self._awake_at: float | None = None  # when the last turn was done, by the wall clock
         self._noted_at = 0.0
         self._absences: deque[Absence] = deque(maxlen=20)

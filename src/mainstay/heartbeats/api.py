@@ -1,0 +1,130 @@
+"""Heartbeats over the API: list, one with its pings, pause and resume. Declaring goes through /resources."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from mainstay.accounts.doors import requires
+from mainstay.heartbeats import queries, verbs
+from mainstay.kernel.actor import Actor
+
+router = Router()
+
+
+class HeartbeatOut(Schema):
+    """Times are RFC 3339 in UTC, durations seconds."""
+
+    uid: str
+    name: str
+    state: str = Field(description="new, up, down, unknown or paused")
+    late: bool = Field(description="due, but within grace")
+    started: bool = Field(description="a run is under way")
+    reason: str
+    since: str
+    schedule: str
+    grace: float
+    severity: str
+    labels: dict[str, str]
+    tags: list[str]
+    description: str
+    enabled: bool
+    manager: str
+    slug: str
+    ping_url: str | None = Field(description="null without the scope monitors:check: whoever has it can report in")
+    last_ping: str | None
+    last_kind: str
+    last_start: str | None
+    last_duration: float | None
+    due_at: str | None
+    deadline: str | None
+    pings: int
+    failures: int
+
+
+class PingOut(Schema):
+    n: int
+    at: str
+    kind: str = Field(description="success, start, fail, log, or ign: kept but without effect")
+    exit_status: int | None
+    rid: str
+    method: str
+    scheme: str
+    remote: str
+    user_agent: str
+    duration: float | None
+    body_size: int = Field(description="bytes that were sent; fewer may be kept")
+
+
+class PingPage(Schema):
+    """Newest first. Ask again with `before` set to `next` for older ones; null: that was all."""
+
+    pings: list[PingOut]
+    next: int | None
+
+
+class Changed(Schema):
+    changed: bool = Field(description="false: it was so already")
+
+
+def _actor(request: HttpRequest) -> Actor:
+    actor: Actor = request.auth  # type: ignore[attr-defined] # set by the API's authentication
+    return actor
+
+
+def _shown(request: HttpRequest, view: queries.HeartbeatView) -> dict[str, Any]:
+    document = view.as_dict(settings.MAINSTAY.base_url)
+    if not _actor(request).may("monitors:check"):
+        document["ping_url"] = None
+    return document
+
+
+@router.get("", response=list[HeartbeatOut], summary="All heartbeats, what needs attention first")
+@requires("monitors:read")
+def list_heartbeats(
+    request: HttpRequest, state: Annotated[str, Query(max_length=10, description="only those in this state")] = ""
+) -> list[dict[str, Any]]:
+    return [_shown(request, view) for view in queries.heartbeats() if state in ("", view.shown, view.state)]
+
+
+@router.get("/{name}", response=HeartbeatOut, summary="One heartbeat")
+@requires("monitors:read")
+def one_heartbeat(request: HttpRequest, name: str) -> dict[str, Any]:
+    return _shown(request, queries.heartbeat(name))
+
+
+@router.get("/{name}/pings", response=PingPage, summary="Its pings")
+@requires("monitors:read")
+def list_pings(
+    request: HttpRequest,
+    name: str,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+) -> dict[str, Any]:
+    found = queries.pings(queries.heartbeat(name).uid, limit=limit + 1, before=before)
+    page = [ping.as_dict() for ping in found[:limit]]
+    return {"pings": page, "next": page[-1]["n"] if len(found) > limit else None}
+
+
+@router.get("/{name}/pings/{int:n}/body", summary="What a ping sent, as it came (the kept part)")
+@requires("monitors:read")
+def ping_body(request: HttpRequest, name: str, n: int) -> HttpResponse:
+    found = queries.ping(queries.heartbeat(name).uid, min(n, 2**63 - 1))
+    headers = {"Content-Disposition": f'attachment; filename="ping-{found.n}.txt"', "X-Content-Type-Options": "nosniff"}
+    return HttpResponse(found.body or b"", content_type="application/octet-stream", headers=headers)
+
+
+@router.post("/{name}/pause", response=Changed, summary="Stop judging it until it is resumed or reports success")
+@requires("monitors:check")
+def pause(request: HttpRequest, name: str) -> dict[str, bool]:
+    return {"changed": verbs.pause_heartbeat(_actor(request), name)}
+
+
+@router.post("/{name}/resume", response=Changed, summary="Judge it again")
+@requires("monitors:check")
+def resume(request: HttpRequest, name: str) -> dict[str, bool]:
+    return {"changed": verbs.resume_heartbeat(_actor(request), name)}
