@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from django import template
@@ -11,11 +11,11 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from mainstay.entry.web.assets import asset_url
-from mainstay.entry.web.history import bars_svg, percent, share_of
+from mainstay.entry.web.history import bars_svg, percent
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.duration import format_duration
 from mainstay.kernel.wording import lasting
-from mainstay.store.telemetry.port import Bar
+from mainstay.store.telemetry.history import Line
 
 register = template.Library()
 
@@ -27,6 +27,16 @@ PHASE_NAMES = {
     "wait": "First byte",
     "transfer": "Transfer",
 }
+
+
+# States that borrow another one's icon and colour, and states with words of their own.
+LOOKS = {"late": "degraded", "new": "none", "firing": "down", "resolved": "up", "pending": "unknown"}
+WORDS = {"new": "Waiting for its first ping", "firing": "Open"}
+
+
+@register.filter
+def look(value: str) -> str:
+    return LOOKS.get(value, value)
 
 
 @register.simple_tag
@@ -42,12 +52,16 @@ def icon(name: str) -> SafeString:
 @register.simple_tag
 def state(value: str, text: str = "") -> SafeString:
     """Icon and word of a state, in its colour."""
-    return format_html('<span class="state st st-{}">{}{}</span>', value, icon(value), text or value.capitalize())
+    shown = look(value)
+    words = text or WORDS.get(value, value.capitalize())
+    return format_html('<span class="state st st-{}">{}{}</span>', shown, icon(shown), words)
 
 
 @register.simple_tag
 def badge(value: str, text: str = "") -> SafeString:
-    return format_html('<span class="badge st st-{}">{}{}</span>', value, icon(value), text or value.capitalize())
+    shown = look(value)
+    words = text or WORDS.get(value, value.capitalize())
+    return format_html('<span class="badge st st-{}">{}{}</span>', shown, icon(shown), words)
 
 
 @register.simple_tag(takes_context=True)
@@ -62,9 +76,9 @@ def navlink(context: Mapping[str, Any], url: str, name: str, label: str) -> Safe
 
 
 def _open_alerts() -> int:
-    from mainstay.alerting.queries import count_open
+    from mainstay.alerting.queries import open_count
 
-    return count_open()
+    return open_count()
 
 
 @register.filter
@@ -125,13 +139,13 @@ def percent_filter(share: float | None) -> str:
 
 
 @register.filter
-def uptime(bars: Sequence[Bar] | None) -> str:
-    return percent(share_of(bars or ()))
+def uptime(line: Line | None) -> str:
+    return percent(line.share if line else None)
 
 
 @register.simple_tag
-def history(bars: Sequence[Bar] | None, size: str = "") -> SafeString:
-    return bars_svg(bars or (), tall=size == "tall")
+def history(line: Line | None, size: str = "") -> SafeString:
+    return bars_svg(line, tall=size == "tall") if line else SafeString("")
 
 
 @register.filter

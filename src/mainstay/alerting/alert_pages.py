@@ -1,0 +1,202 @@
+"""Pages of alerts for people who are signed in: what is open, and one alert from its first failure to its end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.views.decorators.http import require_GET, require_POST
+
+from mainstay.alerting import queries, verbs
+from mainstay.kernel.duration import parse_duration
+from mainstay.kernel.errors import UserError
+from mainstay.kernel.wording import lasting
+
+if TYPE_CHECKING:
+    from mainstay.alerting.queries import Alert, Delivery
+    from mainstay.store.journal import Entry
+    from mainstay.store.requests import PageRequest
+
+_PAGE = 50
+_SEVERITIES = ("P0", "P1", "P2", "P3")
+MUTES = (("30m", "30 minutes"), ("2h", "2 hours"), ("8h", "8 hours"), ("1d", "a day"), ("7d", "a week"))
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """An alert with what a list shows of it."""
+
+    alert: Alert
+    state: str
+    url: str
+    subject_url: str
+
+    @property
+    def lasted(self) -> float:
+        alert = self.alert
+        return (time.time() if alert.resolved_at is None else alert.resolved_at) - alert.since
+
+
+def row_of(alert: Alert, now: float) -> Row:
+    kind, _, name = alert.subject.partition("/")
+    place = {"monitor": "/monitors/{}/", "heartbeat": "/heartbeats/{}/"}.get(kind, "/health/")
+    return Row(alert, alert.state(now), f"/alerts/{alert.id}/", place.format(quote(name)))
+
+
+@require_GET
+def alert_list(request: PageRequest) -> HttpResponse:
+    """Open ones first, then what is over."""
+    request.actor.require("alerts:read")
+    asked = {name: request.GET.get(name, "").strip()[:100] for name in ("q", "status", "severity", "subject")}
+    page = _number(request.GET.get("page", "1"))
+    status = asked["status"] if asked["status"] in ("firing", "resolved") else ""
+    found = queries.alerts(
+        status=status,  # type: ignore[arg-type]  # checked above
+        severity=asked["severity"] if asked["severity"] in _SEVERITIES else "",
+        subject=asked["subject"],
+        text=asked["q"],
+        limit=_PAGE + 1,
+        offset=(page - 1) * _PAGE,
+    )
+    now = time.time()
+    rows = [row_of(alert, now) for alert in found[:_PAGE]]
+    kept = {name: value for name, value in asked.items() if value}
+    context = {
+        "open_rows": [row for row in rows if row.alert.is_open],
+        "over_rows": [row for row in rows if not row.alert.is_open],
+        "asked": asked,
+        "filtered": bool(kept),
+        "severities": _SEVERITIES,
+        "previous": "?" + urlencode({**kept, "page": page - 1}) if page > 1 else "",
+        "next": "?" + urlencode({**kept, "page": page + 1}) if len(found) > _PAGE else "",
+        "open_total": queries.open_count(),
+        "may_alert": request.actor.may("alerts:write"),
+    }
+    return render(request, "alerting/list.html", context)
+
+
+@require_GET
+def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
+    """One alert: what, since when, who was told, what happened."""
+    request.actor.require("alerts:read")
+    alert = queries.alert(alert_id)
+    now = time.time()
+    context = {
+        "row": row_of(alert, now),
+        "alert": alert,
+        "labels": {name: value for name, value in alert.labels.items() if name not in ("monitor", "heartbeat")},
+        "muted": alert.muted_until is not None and alert.muted_until > now,
+        "deliveries": [told_of(delivery) for delivery in queries.notifications_of_alert(alert.id)],
+        "timeline": [step_of(entry) for entry in queries.journal_of(alert)],
+        "mutes": MUTES,
+        "may_alert": request.actor.may("alerts:write"),
+    }
+    return render(request, "alerting/one.html", context)
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notification in words."""
+
+    delivery: Delivery
+    look: str
+    words: str
+
+
+_LOOKS = {"delivered": "up", "refused": "down", "expired": "down", "suppressed": "mute", "cancelled": "paused"}
+
+
+def told_of(delivery: Delivery) -> Told:
+    waiting = delivery.attempts and delivery.state in ("pending", "delivering")
+    look = _LOOKS.get(delivery.state, "degraded" if waiting else "clock")
+    words = {"firing": "that it began", "resolved": "that it is over", "test": "a test"}[delivery.kind]
+    return Told(delivery, look, words)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a timeline."""
+
+    at: float
+    look: str
+    title: str
+    text: str
+    actor: str
+
+
+_TITLES = {
+    "monitor.went_down": ("down", "Went down"),
+    "monitor.went_degraded": ("degraded", "Became degraded"),
+    "monitor.went_up": ("up", "Recovered"),
+    "monitor.went_unknown": ("unknown", "Became unknown"),
+    "monitor.went_paused": ("paused", "Paused"),
+    "monitor.went_maintenance": ("maintenance", "Maintenance began"),
+    "monitor.stayed_down": ("down", "Still down after its parent came back"),
+    "monitor.flapping_started": ("degraded", "Changes state too often"),
+    "monitor.flapping_stopped": ("up", "Calm again"),
+    "heartbeat.went_down": ("down", "Went down"),
+    "heartbeat.went_up": ("up", "Reported in again"),
+    "heartbeat.went_paused": ("paused", "Paused"),
+    "heartbeat.went_unknown": ("unknown", "Became unknown"),
+    "alert.fired": ("alerts", "Alert opened"),
+    "alert.resolved": ("up", "Alert closed"),
+    "alert.acknowledged": ("check", "Taken"),
+    "alert.muted": ("mute", "Muted"),
+    "alert.unmuted": ("alerts", "Unmuted"),
+    "notification.delivered": ("channels", "Told"),
+    "notification.refused": ("down", "Refused by"),
+    "notification.expired": ("down", "Never reached"),
+    "notification.suppressed": ("mute", "Held back from"),
+}
+
+
+def step_of(entry: Entry) -> Step:
+    """A journal entry as a line of a timeline."""
+    look, title = _TITLES.get(entry.kind, ("clock", entry.kind))
+    data = entry.data
+    if entry.kind.startswith("notification."):
+        title = f"{title} {data.get('channel', '')}".strip()
+        text = str(data.get("error") or data.get("reason") or "")
+    elif entry.kind == "alert.resolved" and isinstance(data.get("seconds_open"), int | float):
+        text = f"open for {lasting(data['seconds_open'])}"
+    else:
+        text = str(data.get("message") or data.get("until") or data.get("reason") or "").replace("_", " ")
+    return Step(entry.at, look, title, text[:300], entry.actor)
+
+
+@require_POST
+def alert_order(request: PageRequest, alert_id: str, order: str) -> HttpResponse:
+    """Acknowledge, mute or unmute one alert, then go back to where the visitor was."""
+    if order == "acknowledge":
+        alert = verbs.acknowledge_alert(request.actor, alert_id)
+        told = f"{alert.title}: it is yours now."
+    elif order == "mute":
+        seconds = _mute_length(request.POST.get("for", ""))
+        verbs.mute_alert(request.actor, alert_id, time.time() + seconds)
+        told = f"Muted for {lasting(seconds)}. It is still watched."
+    elif order == "unmute":
+        verbs.unmute_alert(request.actor, alert_id)
+        told = "Unmuted."
+    else:
+        raise UserError(f"an alert cannot be asked to `{order[:20]}`", hint="acknowledge, mute or unmute it")
+    messages.success(request, told, extra_tags="up")
+    wanted = request.POST.get("next", "")
+    safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) and wanted.startswith("/")
+    return HttpResponseRedirect(wanted if safe else f"/alerts/{quote(alert_id)}/")
+
+
+def _mute_length(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise UserError(str(error), hint="such as 2h") from None
+
+
+def _number(text: str) -> int:
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1

@@ -1,0 +1,42 @@
+"""A first text for the editor, for each kind: short, true, and with the keys that people ask for next."""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, str] = {
+    "monitor": """monitors:
+  website:
+    http: https://example.com
+    every: 1m
+    expect: {status: 200-299, degraded_after: 1s}
+    severity: P1
+    labels: {service: website}
+""",
+    "heartbeat": """heartbeats:
+  nightly-backup:
+    cron: "0 2 * * *"
+    timezone: UTC
+    grace: 30m
+    severity: P1
+""",
+    "channel": """channels:
+  hook:
+    webhook: {url: https://hooks.example.com/alerts, secret: "${env:HOOK_SECRET}"}
+    description: The chat of the team
+""",
+    "route": """routes:
+  - {name: urgent, match: ['severity=~"P0|P1"'], to: [hook]}
+""",
+    "window": """windows:
+  monthly:
+    rule: first tuesday 02:00-04:00
+    timezone: UTC
+    covers: ['service="website"']
+    description: Monthly updates
+""",
+    "status_page": """status_pages:
+  public:
+    title: Example
+    components:
+      - {name: Website, monitors: [website]}
+""",
+}

@@ -1,0 +1,77 @@
+"""Pages of revisions: what each apply changed, and going back to one after a look at the plan."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from mainstay.entry.web.changes import change_views
+from mainstay.kernel.errors import StalePlan, UserError
+from mainstay.store.resources import queries
+from mainstay.store.resources.apply import apply_rollback
+from mainstay.store.resources.planning import Terms, plan_rollback
+
+if TYPE_CHECKING:
+    from mainstay.store.requests import PageRequest
+    from mainstay.store.resources.plan import Plan
+
+_PAGE = 50
+
+
+@require_GET
+def revision_list(request: PageRequest) -> HttpResponse:
+    """Every apply, newest first."""
+    request.actor.require("resources:read")
+    asked = request.GET.get("before", "")
+    before = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 18 else None
+    found = queries.revisions(limit=_PAGE + 1, before=before)
+    context = {
+        "revisions": found[:_PAGE],
+        "older": found[_PAGE - 1].number if len(found) > _PAGE else None,
+        "newest": queries.latest_revision(),
+        "may_write": request.actor.may("resources:write"),
+    }
+    return render(request, "web/revisions.html", context)
+
+
+@require_GET
+def revision_page(request: PageRequest, number: int) -> HttpResponse:
+    """What one apply changed."""
+    request.actor.require("resources:read")
+    revision = queries.revision(number)
+    context = {
+        "revision": revision,
+        "changes": change_views(revision.changes),
+        "newest": queries.latest_revision(),
+        "may_write": request.actor.may("resources:write"),
+    }
+    return render(request, "web/revision.html", context)
+
+
+@require_GET
+def rollback_plan(request: PageRequest, number: int) -> HttpResponse:
+    """What would change if everything became as it was right after this revision; number 0 is refused."""
+    plan = _plan(request, number)
+    context = {"number": number, "plan": plan, "changes": change_views(plan.differences)}
+    return render(request, "web/rollback.html", context)
+
+
+@require_POST
+def rollback_apply(request: PageRequest, number: int) -> HttpResponse:
+    """Go back, if nothing has changed since the plan was shown."""
+    plan = _plan(request, number)
+    if str(plan.base) != request.POST.get("base", ""):
+        raise StalePlan("something else was applied in the meantime", hint="look at the plan again")
+    revision = apply_rollback(request.actor, number, plan)
+    messages.success(request, f"Everything is as it was after revision {number}. This is revision {revision}.")
+    return HttpResponseRedirect(f"/revisions/{revision}/")
+
+
+def _plan(request: PageRequest, number: int) -> Plan:
+    if number < 1:
+        raise UserError("there is nothing before the first revision", hint="delete what should not be there")
+    return plan_rollback(request.actor, number, Terms("page", request.actor.name, takeover=True))

@@ -1,0 +1,143 @@
+"""Public status pages for many visitors: finished bytes in memory, answered by the event loop alone.
+
+Pages are read and rendered again at most once a second when something that they show has changed, and every
+half minute in any case. While the database does not answer, the last pages stay and say how old they are.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import time
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from typing import Any
+from urllib.parse import parse_qs, quote
+
+import structlog
+from django.db import DatabaseError, close_old_connections
+
+from mainstay.kernel.errors import MainstayError
+from mainstay.kernel.event import Event
+from mainstay.statuspage.queries import public_pages
+from mainstay.statuspage.rendering import Answer, answer, answers
+from mainstay.statuspage.view import PublicPage
+from mainstay.store.hub import HUB
+
+log = structlog.get_logger("statuspage")
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Reader = Callable[[], Sequence[PublicPage]]
+
+_AT_MOST_EVERY = 1.0
+_AT_LEAST_EVERY = 30.0
+_SHOWN = ("monitor.", "heartbeat.", "alert.", "resources.", "uplink.")
+_API = "/api/v2/"
+_NOTHING = answer(b'{"error": "there is no such status page"}', b"application/json; charset=utf-8", shared=True)
+_NO_PAGE = answer(b"There is no status page at this address.\n", b"text/plain; charset=utf-8")
+
+
+class StatusPages:
+    """An ASGI application for `/status/` and `/api/v2/summary.json`, `/api/v2/status.json`.
+
+    `start` reads the pages for the first time and begins to follow what happens; `stop` ends that.
+    """
+
+    def __init__(self, reader: Reader = public_pages) -> None:
+        self._reader = reader
+        self._answers: dict[str, Answer] = {}
+        self._pages: Sequence[PublicPage] = ()
+        self._stale_since: float | None = None
+        self._changed = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._unsubscribe: Callable[[], None] = lambda: None
+
+    async def start(self) -> None:
+        loop = asyncio.get_running_loop()
+
+        def heard(event: Event) -> None:
+            if event.kind.startswith(_SHOWN):
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is served any more
+                    loop.call_soon_threadsafe(self._changed.set)
+
+        self._unsubscribe = HUB.subscribe(heard)
+        await self.refresh()
+        self._task = asyncio.create_task(self._follow(), name="status pages")
+
+    async def stop(self) -> None:
+        self._unsubscribe()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def refresh(self) -> None:
+        """Read and render everything now; what cannot be read stays as it was."""
+        self._answers = await asyncio.to_thread(self._build)
+
+    async def _follow(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), _AT_LEAST_EVERY)
+            self._changed.clear()
+            await self.refresh()
+            await asyncio.sleep(_AT_MOST_EVERY)
+
+    def _build(self) -> dict[str, Answer]:
+        close_old_connections()
+        try:
+            self._pages = self._reader()
+            self._stale_since = None
+        except (DatabaseError, MainstayError) as error:
+            if self._stale_since is None:
+                self._stale_since = min((page.at for page in self._pages), default=time.time())
+                log.warning("status pages cannot be read, the last ones stay", error=str(error)[:200])
+        pages = [dataclasses.replace(page, stale_since=self._stale_since) for page in self._pages]
+        found: dict[str, Answer] = {}
+        for page in pages:
+            found |= answers(page)
+        if len(pages) == 1:
+            only = f"/status/{pages[0].slug}"
+            for name in ("summary.json", "status.json"):
+                found[_API + name] = found[only + _API + name]
+        return found
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path.startswith(_API) and scope["query_string"]:
+            slug = parse_qs(scope["query_string"].decode("latin-1")).get("page", [""])[0]
+            path = f"/status/{slug}{path}" if slug else path
+        if scope["method"] not in ("GET", "HEAD"):
+            await _send(send, 405, [*_NO_PAGE.plain_headers, (b"allow", b"GET, HEAD")], _NO_PAGE.plain)
+            return
+        found = self._answers.get(path)
+        if found is None:
+            await self._elsewhere(path, send)
+            return
+        wanted = accepted = b""
+        for name, value in scope["headers"]:
+            if name == b"if-none-match":
+                wanted = value
+            elif name == b"accept-encoding":
+                accepted = value
+        if wanted and (found.etag in wanted or wanted == b"*"):
+            await _send(send, 304, found.unchanged_headers, b"")
+            return
+        packed = b"gzip" in accepted
+        headers, body = (found.packed_headers, found.packed) if packed else (found.plain_headers, found.plain)
+        await _send(send, 200, headers, body if scope["method"] == "GET" else b"")
+
+    async def _elsewhere(self, path: str, send: Send) -> None:
+        """The only page for `/status/`, else not found: pages are not listed to strangers."""
+        if path.rstrip("/") == "/status" and len(self._pages) == 1:
+            target = f"/status/{quote(self._pages[0].slug)}/".encode()
+            await _send(send, 302, [(b"location", target), (b"content-length", b"0")], b"")
+            return
+        missing = _NOTHING if _API in path else _NO_PAGE
+        await _send(send, 404, missing.plain_headers, missing.plain)
+
+
+async def _send(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,13 @@
+"""What a page for people is given: Django's request with the actor that the door has let in."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+
+from mainstay.kernel.actor import Actor
+
+
+class PageRequest(HttpRequest):
+    """Set by the door (`entry.web.doors.page`) before any view runs."""
+
+    actor: Actor
