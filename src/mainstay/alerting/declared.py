@@ -5,63 +5,68 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mainstay.alerting.rules import Routing, choose_channels
+from mainstay.kernel.clock import to_datetime
 from mainstay.kernel.errors import NotFound
-from mainstay.kernel.resource import Resource
-from mainstay.store.models import ResourceRow
+from mainstay.store.resources.queries import history, resource, resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mainstay.alerting.spec import ChannelSpec, RouteSpec
+    from mainstay.store.resources.queries import Revision
 
-
-def resources(kind: str) -> list[Resource]:
-    import json
-
-    return [
-        Resource(r.uid, r.kind, r.name, json.loads(r.document), r.manager, r.source, r.revision, r.position)  # type: ignore[arg-type]
-        for r in ResourceRow.objects.filter(kind=kind).order_by("position", "name")
-    ]
+LATELY = 86_400.0  # seconds: changes of the last day are told with an alert
+_CHANGES_TOLD, _FIELDS_TOLD = 3, 5
 
 
 def channels() -> dict[str, ChannelSpec]:
     """Every channel by its name."""
-    return {resource.name: resource.spec for resource in resources("channel")}
+    return {found.name: found.spec for found in resources("channel")}
+
+
+def channel_names() -> list[str]:
+    return [found.name for found in resources("channel")]
 
 
 def channel(name: str) -> ChannelSpec:
     """NotFound, with what was probably meant."""
-    from mainstay.kernel.diagnostics import did_you_mean
-
-    known = {resource.name: resource for resource in resources("channel")}
-    if name not in known:
-        raise NotFound(f"there is no channel `{name[:100]}`", hint=did_you_mean(name, known))
-    spec: ChannelSpec = known[name].spec
+    spec: ChannelSpec = resource("channel", name).spec
     return spec
 
 
 def routing(labels: Mapping[str, str]) -> Routing:
     """Which channels an alert with these labels goes to now."""
-    routes: list[tuple[str, RouteSpec]] = [(resource.name, resource.spec) for resource in resources("route")]
-    return choose_channels(routes, [resource.name for resource in resources("channel")], labels)
+    routes: list[tuple[str, RouteSpec]] = [(found.name, found.spec) for found in resources("route")]
+    return choose_channels(routes, channel_names(), labels)
 
 
 def alert_on(kind: str, name: str) -> frozenset[str]:
     """The states that open an alert: as a monitor declares it; everything else alerts on down only."""
-    if kind != "monitor":
+    try:
+        return frozenset(resource(kind, name).spec.alert_on) if kind == "monitor" else frozenset({"down"})
+    except NotFound:
         return frozenset({"down"})
-    found = next((resource for resource in resources("monitor") if resource.name == name), None)
-    return frozenset(found.spec.alert_on) if found is not None else frozenset({"down"})
 
 
 def existing(kind: str) -> frozenset[str]:
     """The uids of all resources of a kind."""
-    return frozenset(resource.uid for resource in resources(kind))
-
-
-def channel_names() -> list[str]:
-    return [resource.name for resource in resources("channel")]
+    return frozenset(found.uid for found in resources(kind))
 
 
 def recent_changes(kind: str, name: str, now: float) -> list[str]:
-    return []
+    """What was declared anew about this resource in the last day, one sentence each, newest first.
+
+    Names of fields only: values may be long, and a message leaves the house.
+    """
+    revisions = history(kind, name, limit=_CHANGES_TOLD)
+    return [_sentence(revision) for revision in revisions if now - LATELY <= revision.at <= now]
+
+
+def _sentence(revision: Revision) -> str:
+    change = revision.changes[0]
+    words = {"create": "declared", "update": "changed", "delete": "deleted"}
+    fields = [found.path for found in change.fields] if change.action == "update" else []
+    more = f" and {len(fields) - _FIELDS_TOLD} more" if len(fields) > _FIELDS_TOLD else ""
+    what = f": {', '.join(fields[:_FIELDS_TOLD])}{more}" if fields else ""
+    when = to_datetime(revision.at).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{when} {words[change.action]} by {revision.actor} (revision {revision.number}){what}"

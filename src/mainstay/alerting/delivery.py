@@ -85,7 +85,13 @@ def message_of(row: OutboxRow, settings: Settings) -> Notification:
     if row.kind != "firing":
         links.pop("acknowledge", None)
     return Notification(
-        row.id, row.kind, payload["alert"], payload["evidence"], links, tuple(payload.get("changes", ()))
+        id=row.id,
+        status=row.kind,
+        alert=payload["alert"],
+        evidence=payload["evidence"],
+        links=links,
+        changes=tuple(payload["changes"]),
+        thread=payload["thread"],
     )
 
 

@@ -50,14 +50,14 @@ def alert_of(token: str, now: float) -> str:
 def links_of(base_url: str, alert: AlertRow, issued: float) -> dict[str, str]:
     """Absolute URLs: what is wrong, the alert, and taking it."""
     kind, _, name = alert.subject.partition("/")
-    links = {"monitor": f"{base_url}/{kind}s/{quote(name)}"} if name else {}
-    links["alert"] = f"{base_url}/alerts/{alert.id}"
+    links = {"monitor": f"{base_url}/{kind}s/{quote(name)}/"} if name else {}
+    links["alert"] = f"{base_url}/alerts/{alert.id}/"
     links["acknowledge"] = f"{base_url}/a/{acknowledge_token(alert.id, issued)}"
     return links
 
 
 def test_links(base_url: str) -> dict[str, str]:
-    return {"alert": f"{base_url}/channels"}
+    return {"alert": f"{base_url}/channels/"}
 
 
 def _mac(alert_id: str, expiry: str, key: str) -> str:

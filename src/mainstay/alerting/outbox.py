@@ -106,12 +106,14 @@ def _release(work: Work, row: OutboxRow) -> None:
 
 def _row(work: Work, alert: AlertRow, channel: str, message: tuple[str, dict[str, Any]], keep: float) -> OutboxRow:
     """message: kind and payload."""
+    told = OutboxRow.objects.filter(alert_id=alert.id, channel=channel, kind="firing").exclude(state="suppressed")
+    first = told.order_by("created_at", "id").values_list("id", flat=True).first()
     return OutboxRow(
         id=new_id(work.now),
         alert=alert,
         channel=channel,
         kind=message[0],
-        payload=message[1],
+        payload={**message[1], "thread": first or ""},
         next_at=work.now,
         created_at=work.now,
         expires_at=work.now + keep,

@@ -74,6 +74,7 @@ class Notification:
     evidence: Mapping[str, Any]
     links: Mapping[str, str]  # monitor, acknowledge
     changes: tuple[str, ...] = ()  # what changed lately, one sentence each
+    thread: str = ""  # id of the first notification about this alert on this channel, if that is another one
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ log = structlog.get_logger("delivery")
 POLL = 2.0  # seconds
 PER_CHANNEL = 4  # deliveries to one channel at a time
 THREADS = 32
+HARD_LIMIT = 30.0  # seconds after which a delivery counts as failed, whatever its thread does
 LEASE = 45.0  # seconds; longer than any delivery may take
 LONGEST_REST = 60.0  # seconds that a failing channel is left alone
 _LANE = system("delivery")
@@ -51,6 +52,12 @@ class _Channel:
     def free(self, now: float) -> int:
         """How many more deliveries may start now: none while it rests, one while it is on trial."""
         return 0 if now < self.rests_until else (1 if self.failures else PER_CHANNEL) - self.running
+
+    def leave(self, handing: asyncio.Future[Receipt]) -> None:
+        """Its thread came back, perhaps long after the delivery counted as failed."""
+        self.running -= 1
+        if not handing.cancelled():
+            handing.exception()  # looked at already, or too late to matter
 
     def rest(self, error: RemoteError, now: float) -> None:
         """It failed: leave it alone for a while, longer each time in a row, or as long as it asked."""
@@ -118,8 +125,13 @@ class DeliveryLane:
             self._channel(claim.channel).running += 1
             task = asyncio.create_task(self._deliver(claim), name=f"deliver {claim.message.id}")
             self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            task.add_done_callback(self._ended)
         return len(claims)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._running.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a delivery could not be recorded; it is repeated", task=task.get_name(), exc_info=error)
 
     def _channel(self, name: str) -> _Channel:
         return self._channels.setdefault(name, _Channel())
@@ -138,29 +150,31 @@ class DeliveryLane:
 
     async def _deliver(self, claim: Claim) -> None:
         channel = self._channel(claim.channel)
+        work = partial(hand_over, claim.spec, claim.message, self.settings, self.clock.now())
+        handing = asyncio.get_running_loop().run_in_executor(self._pool, work)
         try:
-            outcome = await self._attempt(claim)
+            outcome = await self._outcome(claim, handing)
             await self._record(claim, channel, outcome)
         except StoreBusy:
             log.warning("stopping before the outcome was recorded; it is repeated", notification=claim.message.id)
         finally:
-            channel.running -= 1
+            handing.add_done_callback(channel.leave)
             self._wake.set()
 
-    async def _attempt(self, claim: Claim) -> Receipt | RemoteError:
-        loop = asyncio.get_running_loop()
+    async def _outcome(self, claim: Claim, handing: asyncio.Future[Receipt]) -> Receipt | RemoteError:
+        done, _ = await asyncio.wait({handing}, timeout=HARD_LIMIT)
+        if not done:
+            return Unavailable(f"delivery did not end within {HARD_LIMIT:g} s")
         try:
-            work = partial(hand_over, claim.spec, claim.message, self.settings, self.clock.now())
-            return await loop.run_in_executor(self._pool, work)
+            return handing.result()
         except RemoteError as error:
             return error
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  a mistake in a channel's library must not lose the message
             # Neither the text nor the variables of the error: both may hold secrets of the channel.
             where = [f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)]
-            log.error(
-                "a channel failed in an unforeseen way", channel=claim.channel, error=type(error).__name__, where=where
-            )
-            return Unavailable(f"delivery failed inside Mainstay ({type(error).__name__})")
+            name = type(error).__name__
+            log.error("a channel failed in an unforeseen way", channel=claim.channel, error=name, where=where)
+            return Unavailable(f"delivery failed inside Mainstay ({name})")
 
     async def _record(self, claim: Claim, channel: _Channel, outcome: Receipt | RemoteError) -> None:
         if isinstance(outcome, Receipt):
@@ -172,7 +186,8 @@ class DeliveryLane:
             return
         self.failed += 1
         failure = after_failure(outcome, claim.attempt, random.random())  # noqa: S311  spreads repeats, hides nothing
-        log.warning("not delivered", channel=claim.channel, attempt=claim.attempt, again_in=failure.again_in)
+        again = {"attempt": claim.attempt, "again_in": failure.again_in}
+        log.warning("not delivered", channel=claim.channel, error=outcome.message, **again)
         if failure.again_in is not None:
             channel.rest(outcome, self.clock.monotonic())
         await self.writer.run(partial(mark_failed, _LANE, claim, outcome, failure, self.clock))

@@ -1,0 +1,259 @@
+"""Reads of alerts and notifications. Callers check `alerts:read` at their door."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from django.db.models import Case, Count, IntegerField, Max, Q, Value, When
+
+from mainstay.alerting.models import AlertRow, OutboxRow
+from mainstay.alerting.rules import UNDER_WAY
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.errors import NotFound
+from mainstay.store.journal import Entry, Filter, entries
+from mainstay.store.resources.queries import resources
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+AlertState = Literal["firing", "acknowledged", "muted", "suppressed", "resolved"]
+_LIMIT = 500
+_TIMES = ("opened_at", "since", "resolved_at", "acknowledged_at", "muted_until")
+_NOTIFICATION_TIMES = ("next_at", "created_at", "delivered_at", "failed_at", "expires_at")
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alert as readers see it; times are epoch seconds."""
+
+    id: str
+    subject: str
+    uid: str
+    name: str
+    severity: str
+    level: str
+    labels: Mapping[str, str]
+    status: str
+    title: str
+    address: str
+    reason: str
+    code: str
+    message: str
+    evidence: Mapping[str, Any]
+    opened_at: float
+    since: float
+    resolved_at: float | None
+    resolved_reason: str
+    acknowledged_at: float | None
+    acknowledged_by: str
+    muted_until: float | None
+    suppressed_by: str
+    untold: str
+
+    @property
+    def kind(self) -> str:
+        """`monitor`, `heartbeat` or `uplink`."""
+        return self.subject.partition("/")[0]
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == "firing"
+
+    def state(self, now: float) -> AlertState:
+        """The one word that a list shows."""
+        if not self.is_open:
+            return "resolved"
+        if self.suppressed_by:
+            return "suppressed"
+        if self.muted_until is not None and self.muted_until > now:
+            return "muted"
+        return "acknowledged" if self.acknowledged_at is not None else "firing"
+
+    def as_dict(self) -> dict[str, Any]:
+        return _with_iso(asdict(self), _TIMES)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A notification and what became of it; `reason` says why it was chosen, held back or cancelled."""
+
+    id: str
+    alert_id: str | None
+    channel: str
+    kind: str
+    state: str
+    reason: str
+    attempts: int
+    next_at: float | None
+    last_error: str
+    failed_at: float | None
+    receipt: Mapping[str, Any]
+    created_at: float
+    delivered_at: float | None
+    expires_at: float
+
+    def as_dict(self) -> dict[str, Any]:
+        return _with_iso(asdict(self), _NOTIFICATION_TIMES)
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelHealth:
+    """How one declared channel does. `problem` is set while its newest attempt failed."""
+
+    name: str
+    kind: str
+    resolved: bool
+    description: str
+    last_success: float | None
+    last_failure: float | None
+    problem: str
+    pending: int
+    delivered: int
+    refused: int
+    expired: int
+
+    @property
+    def state(self) -> str:
+        """`up`, `down` (its newest attempt failed) or `unknown` (it was never tried)."""
+        if self.problem:
+            return "down"
+        return "unknown" if self.last_success is None else "up"
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**_with_iso(asdict(self), ("last_success", "last_failure")), "state": self.state}
+
+
+def alerts(
+    *,
+    status: Literal["", "firing", "resolved"] = "",
+    severity: str = "",
+    subject: str = "",
+    text: str = "",
+    limit: int = 100,
+    offset: int = 0,
+) -> list[Alert]:
+    """Open ones first, the worst first among them, then the newest."""
+    rows = AlertRow.objects.all()
+    for column, value in (("status", status), ("severity", severity), ("subject", subject)):
+        if value:
+            rows = rows.filter(**{column: value})
+    if text:
+        rows = rows.filter(Q(title__icontains=text) | Q(message__icontains=text))
+    # Suppressed ones come last among the open: their parent is the one to look at.
+    rank = Case(
+        When(status="firing", suppressed_by="", then=Value(0)),
+        When(status="firing", then=Value(1)),
+        default=Value(2),
+        output_field=IntegerField(),
+    )
+    severity_order = Case(When(status="firing", then="severity"), default=Value(""))
+    ordered = rows.order_by(rank, severity_order, "-opened_at", "-id")
+    return [_alert(row) for row in ordered[offset : offset + min(limit, _LIMIT)]]
+
+
+def open_count() -> int:
+    return AlertRow.objects.filter(status="firing").count()
+
+
+def open_alerts_by_subject(subjects: Iterable[str] | None = None) -> dict[str, Alert]:
+    """The open alerts, for lists of monitors; `subjects` None: all."""
+    rows = AlertRow.objects.filter(status="firing")
+    if subjects is not None:
+        rows = rows.filter(subject__in=list(subjects))
+    return {row.subject: _alert(row) for row in rows}
+
+
+def alert(alert_id: str) -> Alert:
+    """NotFound if there is none."""
+    row = AlertRow.objects.filter(id=alert_id[:26]).first()
+    if row is None:
+        raise NotFound(f"there is no alert `{alert_id[:40]}`", hint="`mainstay alerts` lists them")
+    return _alert(row)
+
+
+def notifications_of_alert(alert_id: str) -> list[Delivery]:
+    """In the order in which they were written."""
+    return [_delivery(row) for row in OutboxRow.objects.filter(alert_id=alert_id).order_by("created_at", "id")]
+
+
+def notifications_of(subject: str, *, limit: int = 50) -> list[Delivery]:
+    """Of one monitor or heartbeat (`monitor/api`), the newest first."""
+    rows = OutboxRow.objects.filter(alert__subject=subject).order_by("-created_at", "-id")
+    return [_delivery(row) for row in rows[:limit]]
+
+
+def notifications(*, channel: str = "", state: str = "", limit: int = 100, offset: int = 0) -> list[Delivery]:
+    """Of all alerts, the newest first."""
+    rows = OutboxRow.objects.order_by("-created_at", "-id")
+    for column, value in (("channel", channel), ("state", state)):
+        if value:
+            rows = rows.filter(**{column: value})
+    return [_delivery(row) for row in rows[offset : offset + min(limit, _LIMIT)]]
+
+
+def journal_of(found: Alert, *, limit: int = 100) -> list[Entry]:
+    """What happened to its subject while the alert was open, oldest first."""
+    end = None if found.resolved_at is None else found.resolved_at + 60  # deliveries of the end belong to it
+    wanted = Filter(subject=found.subject, since=min(found.since, found.opened_at), until=end)
+    return list(entries(wanted, limit=limit, newest_first=False))
+
+
+def alerts_of(subject: str, *, limit: int = 20) -> list[Alert]:
+    return [_alert(row) for row in AlertRow.objects.filter(subject=subject).order_by("-opened_at", "-id")[:limit]]
+
+
+def channel_health() -> list[ChannelHealth]:
+    """Every declared channel with what became of its notifications; a refusal stays visible until a success."""
+    rows = OutboxRow.objects.values("channel").annotate(
+        last_success=Max("delivered_at"),
+        last_failure=Max("failed_at"),
+        pending=Count("id", filter=Q(state__in=UNDER_WAY)),
+        delivered=Count("id", filter=Q(state="delivered")),
+        refused=Count("id", filter=Q(state="refused")),
+        expired=Count("id", filter=Q(state="expired")),
+    )
+    known: dict[str, dict[str, Any]] = {row["channel"]: dict(row) for row in rows}
+    empty: dict[str, Any] = {
+        "last_success": None,
+        "last_failure": None,
+        "pending": 0,
+        "delivered": 0,
+        "refused": 0,
+        "expired": 0,
+    }
+    found = []
+    for one in resources("channel"):
+        numbers = {name: known.get(one.name, empty)[name] for name in empty}
+        spec = one.spec
+        problem = _problem(one.name, numbers["last_success"], numbers["last_failure"])
+        found.append(
+            ChannelHealth(
+                name=one.name,
+                kind=spec.channel.name,
+                resolved=spec.resolved,
+                description=spec.description,
+                problem=problem,
+                **numbers,
+            )
+        )
+    return found
+
+
+def _problem(channel: str, success: float | None, failure: float | None) -> str:
+    if failure is None or (success is not None and success > failure):
+        return ""
+    row = OutboxRow.objects.filter(channel=channel, failed_at=failure).exclude(last_error="").first()
+    return row.last_error if row is not None else ""
+
+
+def _alert(row: AlertRow) -> Alert:
+    return Alert(**{name: getattr(row, name) for name in Alert.__slots__})
+
+
+def _delivery(row: OutboxRow) -> Delivery:
+    return Delivery(**{name: getattr(row, name) for name in Delivery.__slots__})
+
+
+def _with_iso(document: dict[str, Any], times: Iterable[str]) -> dict[str, Any]:
+    return document | {name: None if document[name] is None else to_iso(document[name]) for name in times}

@@ -1,0 +1,109 @@
+"""Delivery by mail: which server, and what its answers mean.
+
+Replies 4xx and broken connections come again, 5xx are final (RFC 5321, 4.2.1). If the server takes the mail for
+some recipients and not for others it counts as delivered, and the receipt names the others: a repeat would reach
+the first ones twice. A server that offers no encryption where it was asked for gets nothing.
+"""
+
+from __future__ import annotations
+
+import smtplib
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from mainstay.integrations.addresses import Guard
+from mainstay.integrations.channels.email.message import compose
+from mainstay.integrations.channels.email.session import Session
+from mainstay.integrations.channels.email.spec import is_address
+from mainstay.kernel.errors import Refused, RemoteError, Unavailable
+from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
+from mainstay.kernel.wording import one_line
+
+_PORTS = {"none": 25, "starttls": 587, "tls": 465}
+_SCHEMES = {"smtp": "none", "smtp+starttls": "starttls", "smtps": "tls"}
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    host: str
+    port: int
+    security: str
+    user: str = ""
+    password: str = ""
+
+
+def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryContext) -> Receipt:
+    server = _server(target.get("smtp"), context.settings.smtp)
+    sender = target.get("from") or context.settings.mail_from
+    for address in (sender, *target["to"]):
+        if not is_address(address):
+            raise Refused("a sender or recipient is not an e-mail address", hint="look at `to` and `from`")
+    mail = compose(message, sender, target["to"], context.now)
+    try:
+        refused = _send(server, sender, list(target["to"]), mail, context)
+    except (OSError, smtplib.SMTPException) as error:
+        raise _meaning(error, server, context.timeout) from None
+    taken = len(target["to"]) - len(refused)
+    others = f", not for {', '.join(sorted(refused))}" if refused else ""
+    return Receipt(f"accepted for {taken} of {len(target['to'])}{others}", {"refused": sorted(refused)})
+
+
+def _server(declared: Mapping[str, Any] | None, setting: str) -> Server:
+    if declared is not None:
+        port = declared.get("port") or _PORTS[declared["security"]]
+        password = declared.get("password") or ""
+        return Server(declared["host"], port, declared["security"], declared.get("user") or "", password)
+    url = urlsplit(setting)
+    if url.scheme not in _SCHEMES or not url.hostname:
+        raise Refused(
+            "the setting MAINSTAY_SMTP is not a mail server", hint="write smtp://, smtp+starttls:// or smtps://host"
+        )
+    security = _SCHEMES[url.scheme]
+    user, password = unquote(url.username or ""), unquote(url.password or "")
+    return Server(url.hostname, url.port or _PORTS[security], security, user, password)
+
+
+def _send(
+    server: Server, sender: str, recipients: list[str], mail: bytes, context: DeliveryContext
+) -> dict[str, tuple[int, bytes]]:
+    guard = Guard.from_settings(context.settings.probe_allow)
+    with Session(server.host, server.port, server.security, guard, context.timeout) as session:
+        if server.user:
+            session.login(server.user, server.password)
+        return session.sendmail(sender, recipients, mail)
+
+
+def _meaning(error: OSError | smtplib.SMTPException, server: Server, timeout: float) -> RemoteError:
+    """What a failed session means, in words without the password."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        code, text = max(error.recipients.values(), key=lambda reply: reply[0])
+        names = ", ".join(sorted(error.recipients))
+        if all(500 <= reply[0] < 600 for reply in error.recipients.values()):
+            return Refused(f"no recipient was accepted ({names}): {_reply(code, text, server)}")
+        return Unavailable(f"no recipient was accepted for now ({names}): {_reply(code, text, server)}")
+    if isinstance(error, smtplib.SMTPResponseException):
+        said = _reply(error.smtp_code, error.smtp_error, server)
+        return Refused(said) if 500 <= error.smtp_code < 600 else Unavailable(said)
+    return Unavailable(_trouble(error, server, timeout))
+
+
+def _trouble(error: OSError | smtplib.SMTPException, server: Server, timeout: float) -> str:
+    """Why there was no whole session; it may be better later."""
+    if isinstance(error, ssl.SSLError):
+        return f"no trusted encryption with the mail server: {error.reason or 'the handshake failed'}"
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        return one_line(f"the mail server lacks what is asked of it: {error}")
+    if isinstance(error, TimeoutError):
+        return f"the mail server did not answer within {timeout:g} s"
+    reason = error.strerror if isinstance(error, OSError) else None
+    return one_line(f"no session with the mail server {server.host}: {reason or error}")
+
+
+def _reply(code: int, text: str | bytes, server: Server) -> str:
+    words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+    if len(server.password) >= 4:
+        words = words.replace(server.password, "***")
+    return one_line(f"the mail server answered {code} {words}", 300)

@@ -1,0 +1,93 @@
+"""The mail itself: plain text, and HTML that reads well on a phone, in the dark, and with pictures off.
+
+Its Message-ID is made from the notification, so a repeat after a crash can be seen as one; later messages about
+the same alert refer to the first one, so that mail readers show them as one thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from email.message import EmailMessage
+from email.policy import SMTP
+from email.utils import format_datetime, formataddr
+from functools import cache
+from html import escape
+from importlib import resources
+from string import Template
+
+from mainstay.kernel.clock import to_datetime
+from mainstay.kernel.ports import Notification
+from mainstay.kernel.wording import facts, heading, one_line, plain_text
+
+_COLOURS = {"firing": "#b3261e", "resolved": "#2e7d32", "test": "#1565c0"}
+_BUTTONS = {"acknowledge": "Acknowledge", "monitor": "Open", "alert": "Alert"}
+_FONT = "-apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
+
+_FACT = (
+    '<p class="quiet" style="margin:8px 0 0;font-size:13px;line-height:18px;color:#5b6673;">{question}</p>'
+    '<p class="text" style="margin:0;font-size:16px;line-height:22px;color:#1a2027;'
+    'overflow-wrap:anywhere;">{answer}</p>'
+)
+_BUTTON = (
+    '<a href="{url}" {looks}display:inline-block;margin:8px 8px 0 0;padding:12px 20px;border-radius:6px;'
+    'font-size:16px;text-decoration:none;">{name}</a>'
+)
+_FIRST = 'style="border:1px solid {colour};background:{colour};color:#ffffff;'
+_OTHER = 'class="second" style="border:1px solid #b8c0ca;color:#1f4fa3;'
+
+
+@cache
+def _page() -> Template:
+    """The page. Readers that know media queries follow their own scheme; the light one stands inline for the others."""
+    return Template((resources.files(__package__) / "message.html").read_text("utf-8"))
+
+
+def compose(message: Notification, sender: str, recipients: Sequence[str], now: float) -> bytes:
+    """The whole mail as it goes over the wire (CRLF, folded headers)."""
+    mail = EmailMessage(policy=SMTP)
+    domain = sender.rpartition("@")[2]
+    mail["From"] = formataddr(("Mainstay", sender))
+    mail["To"] = ", ".join(recipients)
+    mail["Subject"] = one_line(heading(message), 180)
+    mail["Date"] = format_datetime(to_datetime(now))
+    mail["Message-ID"] = f"<{message.id}@{domain}>"
+    if message.thread and message.thread != message.id:
+        mail["In-Reply-To"] = mail["References"] = f"<{message.thread}@{domain}>"
+    mail["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notes in return
+    if message.status == "firing" and message.alert.get("severity") in ("P0", "P1"):
+        mail["Importance"] = "high"
+    mail.set_content(plain_text(message, now) + "\n", cte="quoted-printable")
+    mail.add_alternative(html_of(message, now), subtype="html", cte="quoted-printable")
+    return mail.as_bytes()
+
+
+def html_of(message: Notification, now: float) -> str:
+    colour = _COLOURS[message.status]
+    label = {"firing": f"{message.alert.get('severity', '')} alert", "resolved": "Resolved", "test": "Test"}
+    found = facts(message, now)
+    return _page().substitute(
+        title=escape(one_line(message.alert.get("title", "Mainstay"))),
+        preview=escape(one_line(message.alert.get("summary", ""))),
+        label=escape(label[message.status].strip()),
+        colour=colour,
+        font=escape(_FONT),
+        facts="".join(_FACT.format(question=escape(name), answer=_lines(text)) for name, text in found),
+        buttons=_buttons(message.links, colour),
+    )
+
+
+def _lines(text: str) -> str:
+    return "<br>".join(escape(line) for line in text.splitlines())
+
+
+def _buttons(links: Mapping[str, str], colour: str) -> str:
+    """The first one is what a woken person does first."""
+    order = [name for name in _BUTTONS if name in links]
+    return "".join(
+        _BUTTON.format(
+            url=escape(links[name], quote=True),
+            name=_BUTTONS[name],
+            looks=_OTHER if index else _FIRST.format(colour=colour),
+        )
+        for index, name in enumerate(order)
+    )

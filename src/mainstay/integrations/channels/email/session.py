@@ -1,0 +1,115 @@
+"""One bounded SMTP session: guarded addresses, one time limit for everything, bounded replies, verified TLS."""
+
+from __future__ import annotations
+
+import contextlib
+import smtplib
+import socket
+import ssl
+import threading
+from types import TracebackType
+from typing import Any
+
+from mainstay.integrations.http_client import trusted_certificates
+from mainstay.kernel.ports import AddressGuard
+
+_REPLIES_LIMIT = 256 * 1024  # bytes of all replies in a session
+
+
+class Session(smtplib.SMTP):
+    """Connected and encrypted when made. OSError or SMTPException if that, or anything later, fails."""
+
+    def __init__(self, host: str, port: int, security: str, guard: AddressGuard, timeout: float) -> None:
+        self._guard = guard
+        self._security = security
+        self._raw: socket.socket | None = None
+        self._late = False
+        self._watchdog = threading.Timer(timeout, self._end)
+        self._watchdog.daemon = True
+        self._watchdog.start()
+        try:
+            super().__init__(host, port, local_hostname=_own_name(), timeout=timeout)
+            if security == "starttls":
+                self.starttls(context=_tls())
+        except BaseException as error:
+            self.close()
+            self._stop_watchdog(error)
+            raise
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # The mail was taken or not before QUIT; how the session ends does not matter.
+        with contextlib.suppress(OSError, smtplib.SMTPException):
+            super().__exit__(kind, error, trace)
+        self.close()
+        self._stop_watchdog(error)
+
+    def _stop_watchdog(self, error: BaseException | None) -> None:
+        self._watchdog.cancel()
+        self._watchdog.join()
+        if self._late and error is not None:
+            raise TimeoutError from None
+
+    def _end(self) -> None:
+        """Time is up: break the connection under whatever waits for it."""
+        self._late = True
+        current = self.sock or self._raw
+        if current is not None:
+            # SSLSocket.shutdown would meddle with the state that the other thread works on. OSError: closed already.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(current, socket.SHUT_RDWR)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        last: OSError = OSError("its name could not be looked up")
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+            if reason := self._guard.refuses(str(address[0])):
+                last = OSError(reason)
+                continue
+            opened = socket.socket(family, kind, protocol)
+            self._raw = opened
+            try:
+                opened.settimeout(timeout)
+                opened.connect(address)
+                if self._security == "tls":
+                    self._raw = _tls().wrap_socket(opened, server_hostname=host, do_handshake_on_connect=False)
+                    self._raw.do_handshake()
+            except OSError as error:
+                self._raw.close()
+                last = error
+            else:
+                return self._raw
+        raise last
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None and self.sock is not None:
+            self.file = _Bounded(self.sock.makefile("rb"))
+        return super().getreply()
+
+
+class _Bounded:
+    """Replies that end: a server may not fill the memory."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._left = _REPLIES_LIMIT
+
+    def readline(self, limit: int) -> bytes:
+        line: bytes = self._file.readline(limit)
+        self._left -= len(line)
+        if self._left < 0:
+            raise OSError("the mail server says too much")
+        return line
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _tls() -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=trusted_certificates())
+
+
+def _own_name() -> str:
+    """What to say in EHLO, without asking a name server."""
+    name = socket.gethostname()
+    return name if name.isascii() and name.replace("-", "").replace(".", "").isalnum() else "localhost"
