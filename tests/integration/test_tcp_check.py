@@ -57,14 +57,14 @@ def test_a_port_that_accepts_is_up() -> None:
         result = run_check("tcp", f"127.0.0.1:{port}")
     assert (result.verdict, result.code, result.message) == ("up", "", "")
     assert set(result.phases) == {"lookup", "connect"}
-    assert result.evidence == {"address": "127.0.0.1"}
+    assert result.evidence == {"address": f"127.0.0.1:{port}"}
     assert result.duration >= result.phases["connect"] > 0
 
 
 def test_ipv6() -> None:
     with tcp_server(until_closed, "::1") as port:
         result = run_check("tcp", f"[::1]:{port}")
-    assert (result.verdict, result.evidence["address"]) == ("up", "::1")
+    assert (result.verdict, result.evidence["address"]) == ("up", f"[::1]:{port}")
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_the_second_address_is_tried_when_the_first_refuses() -> None:
     context = context_with({"twice.test": ["::1", "127.0.0.1"]})
     with tcp_server(until_closed) as port:
         result = run_check("tcp", f"twice.test:{port}", context=context)
-    assert (result.verdict, result.evidence["address"]) == ("up", "127.0.0.1")
+    assert (result.verdict, result.evidence["address"]) == ("up", f"127.0.0.1:{port}")
 
 
 def test_a_name_that_does_not_exist_is_down() -> None:

@@ -13,6 +13,7 @@ import ssl
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from mainstay.integrations.checks.endpoints import format_endpoint
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ async def connect(steps: Steps, addresses: list[str], port: int) -> Stream:
         for index, ip in enumerate(addresses):
             last = index == len(addresses) - 1
             share = steps.remaining / (len(addresses) - index)
-            steps.evidence["address"] = ip
+            steps.evidence["address"] = format_endpoint(ip, port)
             try:
                 async with asyncio.timeout(None if last else share):  # the last one has the hard limit
                     return await _connect_one(ip, port)
@@ -67,7 +68,7 @@ def connection_failure(error: OSError, where: str, phase: str = "connect") -> Ch
     """What an operating system's error on a connection means."""
     if error.errno in _OWN_SHORTAGE:
         reason = f"this machine could not open a connection: {error.strerror}"
-        return CheckFault("check.exhausted", reason, verdict="unknown")
+        return CheckFault("check.resources", reason, verdict="unknown")
     if isinstance(error, ConnectionRefusedError):
         return CheckFault(f"{phase}.refused", f"{where} refuses connections: nothing listens there")
     if isinstance(error, ConnectionResetError | BrokenPipeError):

@@ -16,7 +16,7 @@ from mainstay.integrations.checks.certificates import shake_hands, trust
 from mainstay.integrations.checks.dns.answers import SHOWN, judge, records
 from mainstay.integrations.checks.dns.datagrams import ask_over_udp
 from mainstay.integrations.checks.endpoints import format_endpoint, ip_address, split_endpoint
-from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document
+from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, find_addresses
 from mainstay.integrations.checks.streams import connect, connection_failure
 from mainstay.kernel.probing import CheckFault
 
@@ -111,8 +111,12 @@ def _question(plan: Plan) -> dns.message.Message:
 async def _ask(plan: Plan, context: CheckContext, steps: Steps, query: dns.message.Message) -> dns.message.Message:
     """Ask the server named, else the system's servers one after the other, each with its share of the time."""
     if plan.resolver:
-        # The address itself; the context only guards it.
-        return await _ask_one(plan, context, steps, query, (await context.addresses(plan.resolver))[0])
+        # A spec allows addresses only, /probe also names; either way the context guards what is asked.
+        if ip_address(plan.resolver) is None:
+            addresses = await find_addresses(steps, context, plan.resolver)
+        else:
+            addresses = await context.addresses(plan.resolver)
+        return await _ask_one(plan, context, steps, query, addresses[0])
     # That the system's resolver is dead says nothing about the name.
     fault = CheckFault("check.no_resolver", f"{_RESOLV_CONF} names no resolver; give the target one", verdict="unknown")
     servers = await asyncio.to_thread(system_servers, _RESOLV_CONF)
@@ -145,7 +149,7 @@ async def _ask_one(
     import dns.flags
 
     steps.evidence["resolver"] = format_endpoint(server, plan.port)
-    steps.evidence["address"] = server
+    steps.evidence["address"] = format_endpoint(server, plan.port)
     steps.evidence["protocol"] = plan.protocol
     if plan.protocol == "udp":
         response = await ask_over_udp(steps, query, server, plan.port)

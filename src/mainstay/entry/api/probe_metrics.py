@@ -1,0 +1,205 @@
+"""What a result is called in the words of the Prometheus blackbox exporter. Pure.
+
+Names, help texts and which of them are always there follow blackbox_exporter 0.23, `prober/*.go`.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+from mainstay.entry.api.exposition import Family
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mainstay.kernel.probing import CheckResult
+
+Labels = Mapping[str, str]
+Row = tuple[str, Labels, float]  # name, labels, value
+
+_GAUGES = {
+    "probe_success": "Displays whether or not the probe was a success",
+    "probe_duration_seconds": "Returns how long the probe took to complete in seconds",
+    "probe_dns_lookup_time_seconds": "Returns the time taken for probe dns lookup in seconds",
+    "probe_ip_protocol": "Specifies whether probe ip protocol is IP4 or IP6",
+    "probe_ip_addr_hash": "Specifies the hash of IP address. It's useful to detect if the IP address changes.",
+    "probe_failed_due_to_regex": "Indicates if probe failed due to regex",
+    "probe_http_content_length": "Length of http content response",
+    "probe_http_duration_seconds": "Duration of http request by phase, summed over all redirects",
+    "probe_http_last_modified_timestamp_seconds": "Returns the Last-Modified HTTP response header in unixtime",
+    "probe_http_redirects": "The number of redirects",
+    "probe_http_ssl": "Indicates if SSL was used for the final redirect",
+    "probe_http_status_code": "Response HTTP status code",
+    "probe_http_uncompressed_body_length": "Length of uncompressed response body",
+    "probe_http_version": "Returns the version of HTTP of the probe response",
+    "probe_ssl_earliest_cert_expiry": "Returns last SSL chain expiry in unixtime",
+    "probe_ssl_last_chain_expiry_timestamp_seconds": "Returns last SSL chain expiry in timestamp",
+    "probe_dns_additional_rrs": "Returns number of entries in the additional resource record list",
+    "probe_dns_answer_rrs": "Returns number of entries in the answer resource record list",
+    "probe_dns_authority_rrs": "Returns number of entries in the authority resource record list",
+    "probe_dns_duration_seconds": "Duration of DNS request by phase",
+    "probe_dns_query_succeeded": "Displays whether or not the query was executed successfully",
+    "probe_dns_serial": "Returns the serial number of the zone",
+    "probe_icmp_duration_seconds": "Duration of icmp request by phase",
+    "probe_icmp_reply_hop_limit": "Replied packet hop limit (TTL for ipv4)",
+}
+_INFOS = {
+    "probe_ssl_last_chain": "Contains SSL leaf certificate information",
+    "probe_tls_version": "Returns the TLS version used or NaN when unknown",
+}
+_VERSIONS = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1", "TLSv1.2": "TLS 1.2", "TLSv1.3": "TLS 1.3"}
+# The exporter's value for a chain that was not verified: the zero time of its language, 0001-01-01.
+_NEVER = -62_135_596_800.0
+
+
+class ProbeFamilies:
+    """Collects results into families, so that many monitors share one HELP and TYPE each."""
+
+    def __init__(self) -> None:
+        self._families: dict[str, Family] = {}
+
+    def add(self, kind: str, result: CheckResult, labels: Labels | None = None) -> None:
+        for name, own, value in rows(kind, result):
+            self._family(name).add(value, {**(labels or {}), **own})
+
+    def families(self) -> list[Family]:
+        return list(self._families.values())
+
+    def _family(self, name: str) -> Family:
+        family = self._families.get(name)
+        if family is None:
+            is_info = name in _INFOS
+            text = _INFOS[name] if is_info else _GAUGES[name]
+            family = self._families[name] = Family(name, text, "info" if is_info else "gauge")
+        return family
+
+
+def rows(kind: str, result: CheckResult) -> Iterator[Row]:
+    """All values of one result; `degraded` counts as a success, as the exporter knows no such thing."""
+    phases, evidence = result.phases, result.evidence
+    yield "probe_success", {}, float(result.verdict in ("up", "degraded"))
+    yield "probe_duration_seconds", {}, result.duration
+    yield "probe_dns_lookup_time_seconds", {}, phases.get("lookup", 0.0)
+    address = _address(evidence)
+    yield "probe_ip_protocol", {}, float(address.version if address else 0)
+    yield "probe_ip_addr_hash", {}, float(address_hash(address.packed) if address else 0)
+    if kind == "http":
+        yield from _http(phases, evidence, result.code)
+    elif kind in ("tcp", "tls"):
+        yield "probe_failed_due_to_regex", {}, float(result.code in ("expect.regex", "expect.contains"))
+    elif kind == "dns":
+        yield from _dns(phases, evidence)
+    elif kind == "icmp":
+        yield from _icmp(phases, evidence)
+    if kind != "dns":
+        yield from _certificates(evidence)
+
+
+def address_hash(packed: bytes) -> int:
+    """FNV-1a with 32 bits over the address in network order."""
+    value = 0x811C9DC5
+    for byte in packed:
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return value
+
+
+def _address(evidence: Mapping[str, Any]) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """Of `192.0.2.1`, `192.0.2.1:443`, `2001:db8::1` or `[2001:db8::1]:443`."""
+    written = str(evidence.get("address") or "")
+    host = written[1:].partition("]")[0] if written.startswith("[") else written
+    if host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _http(phases: Mapping[str, float], evidence: Mapping[str, Any], code: str) -> Iterator[Row]:
+    answered = "status" in evidence
+    headers = evidence.get("headers") or {}
+    size = float(evidence.get("bytes", 0))
+    yield "probe_http_status_code", {}, float(evidence.get("status", 0))
+    yield "probe_http_version", {}, _number(evidence.get("http_version"), 0.0)
+    yield "probe_http_redirects", {}, float(evidence.get("redirects", 0))
+    # Without a Content-Length the exporter says -1.
+    yield "probe_http_content_length", {}, _number(headers.get("content-length"), -1.0) if answered else 0.0
+    yield "probe_http_uncompressed_body_length", {}, size
+    yield "probe_http_ssl", {}, float(answered and phases.get("tls", 0.0) > 0)
+    regexes = ("expect.regex", "expect.contains", "expect.not_contains", "expect.header")
+    yield "probe_failed_due_to_regex", {}, float(code in regexes)
+    modified = _http_date(headers.get("last-modified"))
+    if modified is not None:
+        yield "probe_http_last_modified_timestamp_seconds", {}, modified
+    yield "probe_http_duration_seconds", {"phase": "resolve"}, phases.get("lookup", 0.0)
+    if "connect" in phases:
+        yield "probe_http_duration_seconds", {"phase": "connect"}, phases["connect"]
+        yield "probe_http_duration_seconds", {"phase": "tls"}, phases.get("tls", 0.0)
+        yield "probe_http_duration_seconds", {"phase": "processing"}, phases.get("wait", 0.0)
+        yield "probe_http_duration_seconds", {"phase": "transfer"}, phases.get("transfer", 0.0)
+
+
+def _dns(phases: Mapping[str, float], evidence: Mapping[str, Any]) -> Iterator[Row]:
+    for part in ("answer", "authority", "additional"):
+        yield f"probe_dns_{part}_rrs", {}, float(evidence.get(f"{part}_rrs", 0))
+    yield "probe_dns_query_succeeded", {}, float("rcode" in evidence)
+    if "serial" in evidence:
+        yield "probe_dns_serial", {}, float(evidence["serial"])
+    yield "probe_dns_duration_seconds", {"phase": "resolve"}, phases.get("lookup", 0.0)
+    yield "probe_dns_duration_seconds", {"phase": "connect"}, phases.get("connect", 0.0) + phases.get("tls", 0.0)
+    yield "probe_dns_duration_seconds", {"phase": "request"}, phases.get("wait", 0.0)
+
+
+def _icmp(phases: Mapping[str, float], evidence: Mapping[str, Any]) -> Iterator[Row]:
+    if "hop_limit" in evidence:
+        yield "probe_icmp_reply_hop_limit", {}, float(evidence["hop_limit"])
+    trip = phases.get("wait", 0.0) if evidence.get("received") else 0.0
+    yield "probe_icmp_duration_seconds", {"phase": "resolve"}, phases.get("lookup", 0.0)
+    yield "probe_icmp_duration_seconds", {"phase": "setup"}, phases.get("connect", 0.0)
+    yield "probe_icmp_duration_seconds", {"phase": "rtt"}, trip
+
+
+def _certificates(evidence: Mapping[str, Any]) -> Iterator[Row]:
+    one = evidence.get("certificate")
+    chain = [fact for fact in evidence.get("certificates") or ([one] if one else []) if "not_after" in fact]
+    if not chain:
+        return
+    tls = evidence.get("tls")
+    earliest = min(float(fact["not_after"]) for fact in chain)
+    yield "probe_ssl_earliest_cert_expiry", {}, earliest
+    if not isinstance(tls, Mapping):
+        return
+    yield "probe_ssl_last_chain_expiry_timestamp_seconds", {}, earliest if tls.get("verified") else _NEVER
+    if tls.get("version"):
+        yield "probe_tls_version", {"version": _VERSIONS.get(tls["version"], "unknown")}, 1.0
+    if tls.get("verified"):
+        leaf = chain[0]
+        labels = {
+            "fingerprint_sha256": str(leaf.get("fingerprint_sha256", "")),
+            "issuer": str(leaf.get("issuer", "")),
+            "subject": str(leaf.get("subject", "")),
+            # Addresses are no DNS names; the exporter lists the latter only.
+            "subjectalternative": ",".join(name for name in leaf.get("names", []) if not _is_address(name)),
+        }
+        yield "probe_ssl_last_chain", labels, 1.0
+
+
+def _is_address(name: str) -> bool:
+    return _address({"address": name}) is not None
+
+
+def _number(written: Any, otherwise: float) -> float:
+    try:
+        return float(written)
+    except (TypeError, ValueError):
+        return otherwise
+
+
+def _http_date(written: Any) -> float | None:
+    try:
+        return parsedate_to_datetime(str(written)).timestamp() if written else None
+    except ValueError:
+        return None
