@@ -35,7 +35,8 @@ class Guard:
     def remember(self, lost: dict[Part, Change]) -> None:
         """What was lost when the program stopped. Those targets were reachable, or they could not be missed."""
         if lost:
-            self._board.uplink.lost, self._board.uplink.counted = lost, set(self._targets)
+            uplink = self._board.uplink
+            uplink.lost, uplink.counted, uplink.private_lost = lost, set(self._targets), "network" in lost
 
     def ask(self, *, resolver: bool) -> None:
         self._resolver = self._resolver or resolver

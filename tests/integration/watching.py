@@ -1,0 +1,157 @@
+"""The watch lane with probers, telemetry and a network that tests decide about."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from django.db import connections
+
+from mainstay.kernel.actor import command
+from mainstay.kernel.clock import Clock, SystemClock
+from mainstay.kernel.probing import CheckOrder, CheckResult, Verdict
+from mainstay.runtime.boot import current_settings
+from mainstay.runtime.lanes.watch import WatchLane
+from mainstay.store.journal import Entry, Filter, entries
+from mainstay.store.resources.apply import declare
+from mainstay.store.telemetry.port import Sample
+from mainstay.store.writer import Writer
+from mainstay.watch.uplink import Evidence, Routes
+
+ACTOR = command("tests")
+ONLINE = Evidence(0.0, Routes(default=True, interface=True), {"uplink:1": True}, resolver=True)
+OFFLINE = Evidence(0.0, Routes(default=True, interface=True), {"uplink:1": False}, resolver=False)
+
+
+class FakeProbers:
+    """Keeps what it was told; the test hands in results."""
+
+    def __init__(self) -> None:
+        self.on_results: Callable[[list[CheckResult]], None] = lambda _results: None
+        self.orders: dict[str, CheckOrder] = {}
+        self.assigned: list[str] = []
+        self.rechecked: list[tuple[str, float]] = []
+
+    def assign(self, orders: list[CheckOrder]) -> None:
+        self.orders |= {order.uid: order for order in orders}
+        self.assigned += [order.uid for order in orders]
+
+    def withdraw(self, uids: list[str]) -> None:
+        for uid in uids:
+            self.orders.pop(uid, None)
+
+    def recheck(self, uid: str, delay: float) -> None:
+        self.rechecked.append((uid, delay))
+
+
+class FakeTelemetry:
+    def __init__(self) -> None:
+        self.samples: list[Sample] = []
+
+    def append(self, samples: Sequence[Sample]) -> None:
+        self.samples += samples
+
+
+class FakeLook:
+    """A look at a machine whose network the test plugs and unplugs."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.sees, self.looks = clock, ONLINE, 0
+
+    async def __call__(self, *, resolver: bool) -> Evidence:
+        self.looks += 1
+        await asyncio.sleep(0)
+        at = self.clock.now()
+        return Evidence(at, self.sees.routes, self.sees.targets, self.sees.resolver if resolver else None)
+
+
+class Watching:
+    """A running lane and the fakes around it."""
+
+    def __init__(self, clock: Clock | None = None, writer: Writer | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.probers, self.telemetry, self.look = FakeProbers(), FakeTelemetry(), FakeLook(self.clock)
+        self.writer = writer or Writer()
+        self.lane = WatchLane(
+            current_settings(),
+            self.probers,
+            self.telemetry,
+            self.writer,
+            self.clock,
+            look=self.look,  # type: ignore[arg-type]
+        )
+
+    def uid(self, name: str) -> str:
+        entry = self.lane.board.named(name)
+        assert entry is not None
+        return entry.watched.facts.uid
+
+    def state(self, name: str) -> str:
+        entry = self.lane.board.named(name)
+        return entry.state.shown if entry is not None else "absent"
+
+    def result(self, name: str, verdict: Verdict, code: str = "", **more: Any) -> None:
+        """Hand one result in, as if its check had just begun and ended."""
+        if verdict == "down" and not code:
+            code = "connect.refused"
+        at = more.pop("at", self.clock.now())
+        found = CheckResult(uid=self.uid(name), at=at, verdict=verdict, code=code, duration=0.01, **more)
+        self.probers.on_results([found])
+
+    async def until(self, condition: Callable[[], bool], patience: float = 15.0) -> None:
+        for _ in range(int(patience / 0.01)):
+            if condition():
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError("what was waited for did not happen")
+
+    async def written(self) -> None:
+        """Return once all that is decided is in the database."""
+        await self.until(lambda: self.lane.waiting == 0)
+
+
+def monitor(name: str, target: str = "http://127.0.0.1:1/", **document: Any) -> str:
+    """Declare a monitor; its uid."""
+    return declare(ACTOR, "monitor", name, {"http": target, **document}, manager="api").uid
+
+
+@asynccontextmanager
+async def watching(clock: Clock | None = None) -> AsyncIterator[Watching]:
+    """A lane that runs until the block ends."""
+    scene = Watching(clock)
+    await scene.lane.start()
+    task = asyncio.create_task(scene.lane.run())
+    try:
+        yield scene
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        await scene.lane.stop()
+        await scene.writer.run(connections.close_all)
+        scene.writer.stop()
+
+
+async def journal(kind: str = "monitor.*", subject: str = "") -> list[Entry]:
+    """Entries oldest first, read on another thread."""
+
+    def read() -> list[Entry]:
+        try:
+            return list(entries(Filter(kind=kind, subject=subject), limit=0, newest_first=False))
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(read)
+
+
+async def in_thread(job: Callable[[], Any]) -> Any:
+    """Run something that blocks on the database, as another process would."""
+
+    def run() -> Any:
+        try:
+            return job()
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(run)
