@@ -102,5 +102,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """`did you mean `x`` for the closest known word, or the empty string."""
     if len(word) > 100:  # the comparison takes quadratic time, and nobody means a known word by that
         return ""
-    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    words = list(known)
+    close = [one for one in words if one.lower() == word.lower()][:1]
+    close = close or difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     return f"did you mean `{close[0]}`" if close else ""
