@@ -31,7 +31,7 @@ def hand_over(spec: ChannelSpec, message: Notification, settings: Settings, now:
         target = source.fill(document)
         hidden = [source.lookup(*reference) for reference in references(document)]
     except SecretMissing as error:
-        raise Unavailable(str(error), hint="set it where the server runs; the message waits") from None
+        raise Unavailable(str(error), hint="give it to the server; messages wait until then") from None
     try:
         receipt = spec.channel.load()(target, message, DeliveryContext(settings, now, TIMEOUT))
     except RemoteError as error:

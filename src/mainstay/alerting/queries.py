@@ -172,6 +172,14 @@ def alert(alert_id: str) -> Alert:
     return _alert(row)
 
 
+def ids_beginning(start: str, *, limit: int = 2) -> list[str]:
+    """For people who type part of an id; too short a start fits nothing."""
+    if len(start) < 4:
+        return []
+    rows = AlertRow.objects.filter(id__startswith=start.lower()[:26]).values_list("id", flat=True)
+    return list(rows[:limit])
+
+
 def notifications_of_alert(alert_id: str) -> list[Delivery]:
     """In the order in which they were written."""
     return [_delivery(row) for row in OutboxRow.objects.filter(alert_id=alert_id).order_by("created_at", "id")]

@@ -40,6 +40,8 @@ _ROUTERS = (
     ("/monitors", "mainstay.watch.api", "Monitors"),
     ("/heartbeats", "mainstay.heartbeats.api", "Heartbeats"),
     ("/alerts", "mainstay.alerting.api", "Alerts"),
+    ("/channels", "mainstay.alerting.channels_api", "Channels"),
+    ("/notifications", "mainstay.alerting.notifications_api", "Notifications"),
     ("/journal", "mainstay.entry.api.journal", "Journal"),
     ("/tokens", "mainstay.entry.api.tokens", "Tokens"),
 )

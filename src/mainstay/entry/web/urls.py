@@ -12,6 +12,7 @@ from mainstay.entry.web import errors
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("mainstay.accounts.page_urls")),
     path("accounts/", include("allauth.urls")),
+    path("", include("mainstay.alerting.page_urls")),
     path("api/docs", docs, name="api_docs"),
     path("api/v1/", api.urls),
 ]

@@ -77,6 +77,7 @@ class DeliveryLane:
     lease: float = LEASE
     delivered: int = 0  # since the start
     failed: int = 0
+    _started: bool = False
     _channels: dict[str, _Channel] = field(default_factory=dict)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -94,7 +95,6 @@ class DeliveryLane:
 
         silence = HUB.subscribe(hear)
         try:
-            await self.writer.run(partial(reclaim, _LANE, self.clock))
             while True:
                 await self._turn_or_log()
                 with contextlib.suppress(TimeoutError):
@@ -113,6 +113,9 @@ class DeliveryLane:
     async def turn(self) -> int:
         """Claim and start what is due now. The number of deliveries started."""
         self._wake.clear()
+        if not self._started:
+            await self.writer.run(partial(reclaim, _LANE, self.clock))
+            self._started = True
         now = self.clock.monotonic()
         total = THREADS - len(self._running)
         if total <= 0:

@@ -1,0 +1,129 @@
+"""Alerts over the API: list, read, acknowledge, mute, unmute."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, Literal
+
+from django.http import HttpRequest
+from ninja import Query, Router, Schema
+from pydantic import AwareDatetime, Field
+
+from mainstay.accounts.doors import requires
+from mainstay.alerting import queries, verbs
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.duration import Duration
+from mainstay.kernel.errors import UserError
+
+router = Router()
+
+
+class AlertOut(Schema):
+    id: str
+    subject: str = Field(description="`monitor/api`, `heartbeat/backup` or `uplink`")
+    uid: str
+    name: str
+    severity: str
+    level: str = Field(description="down, degraded or unknown")
+    labels: dict[str, str]
+    status: str = Field(description="firing or resolved")
+    title: str
+    address: str
+    reason: str
+    code: str
+    message: str
+    evidence: dict[str, Any]
+    opened_at: str
+    since: str = Field(description="start of the first failed check")
+    resolved_at: str | None
+    resolved_reason: str
+    acknowledged_at: str | None
+    acknowledged_by: str
+    muted_until: str | None
+    suppressed_by: str = Field(description="the failing parent that explains it")
+    untold: str = Field(description="why no channel was chosen, if none was")
+
+
+class NotificationOut(Schema):
+    id: str = Field(description="also the idempotency key")
+    alert_id: str | None
+    channel: str
+    kind: str = Field(description="firing, resolved or test")
+    state: str = Field(description="pending, delivering, delivered, refused, expired, suppressed or cancelled")
+    reason: str = Field(description="why it was chosen, held back or cancelled")
+    attempts: int
+    next_at: str | None
+    last_error: str
+    failed_at: str | None
+    receipt: dict[str, Any]
+    created_at: str
+    delivered_at: str | None
+    expires_at: str
+
+
+class AlertDetail(AlertOut):
+    notifications: list[NotificationOut]
+    journal: list[dict[str, Any]]
+
+
+class AlertFilter(Schema):
+    """Empty fields fit everything."""
+
+    status: Literal["", "firing", "resolved"] = ""
+    severity: Literal["", "P0", "P1", "P2", "P3"] = ""
+    subject: str = Field("", max_length=200, description="such as `monitor/api`")
+    text: str = Field("", max_length=200, description="part of the title or the error")
+    limit: int = Field(100, ge=1, le=500)
+    offset: int = Field(0, ge=0, le=1_000_000)
+
+
+class MuteIn(Schema):
+    """Exactly one of the two."""
+
+    duration: Duration | None = Field(None, alias="for", description="such as 2h")
+    until: AwareDatetime | None = None
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    actor: Actor = request.auth  # type: ignore[attr-defined] # set by the API's authentication
+    return actor
+
+
+@router.get("", response=list[AlertOut], summary="Alerts, open ones first, the worst first among them")
+@requires("alerts:read")
+def list_alerts(_request: HttpRequest, wanted: Query[AlertFilter]) -> list[dict[str, Any]]:
+    return [alert.as_dict() for alert in queries.alerts(**wanted.model_dump())]
+
+
+@router.get("/{alert_id}", response=AlertDetail, summary="One alert with its notifications and journal entries")
+@requires("alerts:read")
+def get_alert(_request: HttpRequest, alert_id: str) -> dict[str, Any]:
+    alert = queries.alert(alert_id)
+    return alert.as_dict() | {
+        "notifications": [one.as_dict() for one in queries.notifications_of_alert(alert.id)],
+        "journal": [entry.as_dict() for entry in queries.journal_of(alert)],
+    }
+
+
+@router.post("/{alert_id}/acknowledge", response=AlertOut, summary="Take an alert; a repeat changes nothing")
+@requires("alerts:write")
+def acknowledge(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+    verbs.acknowledge_alert(actor_of(request), alert_id)
+    return queries.alert(alert_id).as_dict()
+
+
+@router.post("/{alert_id}/mute", response=AlertOut, summary="No more firing notifications until a time")
+@requires("alerts:write")
+def mute(request: HttpRequest, alert_id: str, wanted: MuteIn) -> dict[str, Any]:
+    if (wanted.duration is None) == (wanted.until is None):
+        raise UserError("exactly one of `for` and `until` is needed", hint='such as {"for": "2h"}')
+    until = wanted.until.timestamp() if wanted.until is not None else time.time() + (wanted.duration or 0)
+    verbs.mute_alert(actor_of(request), alert_id, until)
+    return queries.alert(alert_id).as_dict()
+
+
+@router.post("/{alert_id}/unmute", response=AlertOut, summary="Notifications again")
+@requires("alerts:write")
+def unmute(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+    verbs.unmute_alert(actor_of(request), alert_id)
+    return queries.alert(alert_id).as_dict()
