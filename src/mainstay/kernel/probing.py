@@ -28,6 +28,7 @@ class CheckOrder(msgspec.Struct, frozen=True, kw_only=True):
     options: dict[str, Any]  # {"target": document, "expect": document}, as the kind's spec dumps them
     offset: float = 0.0  # where in the interval its slots lie; derived from the uid, so it survives restarts
     first_delay: float = 0.0  # wait this long before the first run, so that a restart is spread out
+    secrets: tuple[str, ...] = ()  # resolved values in `options`, masked in evidence and messages
 
 
 class CheckResult(msgspec.Struct, kw_only=True, omit_defaults=True):

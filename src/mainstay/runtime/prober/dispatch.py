@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib
 import re
-import time
 from typing import TYPE_CHECKING, Any
 
 from mainstay.kernel.probing import CheckFault, CheckOrder, CheckResult, finding
@@ -14,7 +12,7 @@ if TYPE_CHECKING:
     from mainstay.runtime.prober.context import Context
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,30}")
-_BACKSTOP = 0.5  # seconds beyond the timeout after which a run that does not keep to it is cancelled
+_UNFILLED = re.compile(r"\$\{(?:env|file):[^{}]*\}")
 
 
 class PreparedCheck:
@@ -27,26 +25,12 @@ class PreparedCheck:
         self._run = run
         self._plan = plan
 
-    async def run(self, context: Context, lag: float = 0.0, *, scheduled: bool = True) -> CheckResult:
-        at = time.time()
-        began = time.monotonic()
-        result = await self._outcome(context)
-        result.uid = self.order.uid
-        result.at = at
-        result.lag = lag
-        result.duration = result.duration or time.monotonic() - began
-        result.scheduled = scheduled
-        return result
-
-    async def _outcome(self, context: Context) -> CheckResult:
+    async def run(self, context: Context) -> CheckResult:
         try:
-            async with asyncio.timeout(self.order.timeout + _BACKSTOP):
-                found: CheckResult = await self._run(self._plan, context)
-                return found
+            found: CheckResult = await self._run(self._plan, context)
         except CheckFault as fault:
             return finding(fault.verdict, fault.code, fault.message, evidence=dict(fault.evidence))
-        except TimeoutError:
-            return finding("down", "check.timeout", f"no result within {self.order.timeout:g} s")
+        return found
 
 
 def prepare(order: CheckOrder) -> PreparedCheck:
@@ -59,6 +43,8 @@ def prepare(order: CheckOrder) -> PreparedCheck:
         return PreparedCheck(
             order, _refuse, ("check.kind_missing", f"checks of kind {order.kind[:40]} cannot run here: {missing}")
         )
+    if reference := _unfilled(order.options):
+        return PreparedCheck(order, _refuse, ("check.secret_missing", f"the secret {reference} has no value"))
     try:
         return PreparedCheck(order, runner.run, runner.prepare(order))
     except CheckFault as fault:
@@ -67,6 +53,15 @@ def prepare(order: CheckOrder) -> PreparedCheck:
         # An order is a validated document; this is a difference between spec.py and run.py, shown, not hidden.
         reason = f"the order cannot be read: {type(mistake).__name__}: {mistake}"
         return PreparedCheck(order, _refuse, ("check.bad_order", reason[:300]))
+
+
+def _unfilled(value: Any) -> str:
+    """The first reference that was not replaced by its value, or the empty string."""
+    if isinstance(value, str):
+        found = _UNFILLED.search(value)
+        return found[0] if found else ""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
+    return next((found for item in inner if (found := _unfilled(item))), "")
 
 
 async def _refuse(reason: tuple[str, str], context: Context) -> CheckResult:  # noqa: ARG001

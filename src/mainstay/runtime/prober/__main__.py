@@ -1,0 +1,68 @@
+"""`python -m mainstay.runtime.prober <fd>`: the fd is one end of a socket pair to the main process."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import resource
+import signal
+import socket
+import sys
+from contextlib import suppress
+
+from mainstay.runtime.prober.engine import Engine
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+_DESCRIPTORS = 65_536
+
+
+def main() -> None:
+    descriptor = int(sys.argv[1])
+    # A terminal's Ctrl-C is the main process's business; the end of the pipe is what ends a prober.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    _raise_descriptor_limit()
+    try:
+        import uvloop
+    except ModuleNotFoundError:
+        asyncio.run(_serve(descriptor))
+    else:
+        uvloop.run(_serve(descriptor))
+    # Threads that wait for a silent name server would hold up an ordinary exit.
+    sys.stderr.flush()
+    os._exit(0)
+
+
+async def _serve(descriptor: int) -> None:
+    loop = asyncio.get_running_loop()
+    ended = loop.create_future()
+
+    def end() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    engine = Engine(end)
+    await loop.create_connection(lambda: engine.pipe, sock=socket.socket(fileno=descriptor))
+    engine.begin()
+    await ended
+    os._exit(0)
+
+
+def _die_with_parent() -> None:
+    """A prober that is stopped or stuck does not see the end of the pipe: let the kernel end it (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _raise_descriptor_limit() -> None:
+    """Each check under way holds a descriptor; a hanging target holds its own for the whole timeout."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft < wanted:
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+if __name__ == "__main__":
+    main()
