@@ -17,6 +17,7 @@ _SHOWN_HEADERS = (
     "content-type",
     "content-length",
     "content-encoding",
+    "last-modified",
     "server",
     "date",
     "location",
@@ -33,16 +34,19 @@ _MASKED_LENGTH = 4000  # characters that are looked through for secrets before t
 _DAY = 86_400.0
 
 
-def of_failure(answer: Answer, secrets: tuple[str, ...]) -> dict[str, Any]:
-    """Header and body excerpts."""
-    found: dict[str, Any] = {}
+def of_headers(answer: Answer, secrets: tuple[str, ...]) -> dict[str, Any]:
+    """The headers that tell something, also of a good answer where somebody looks (`detail` in the order)."""
     headers = {
         name: mask(answer.headers[name][:_HEADER_LIMIT], secrets) for name in _SHOWN_HEADERS if name in answer.headers
     }
     if "location" in headers:
         headers["location"] = shown_url(headers["location"])
-    if headers:
-        found["headers"] = headers
+    return {"headers": headers} if headers else {}
+
+
+def of_failure(answer: Answer, secrets: tuple[str, ...]) -> dict[str, Any]:
+    """Header and body excerpts."""
+    found = of_headers(answer, secrets)
     if answer.kept and _is_text(answer):
         found["excerpt"] = excerpt(mask(answer.text[:_MASKED_LENGTH], secrets))
     return found

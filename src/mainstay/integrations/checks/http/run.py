@@ -238,6 +238,8 @@ class _Run:
             shown["cut"] = True
         if answer.certificate is not None:
             shown["certificate"] = answer.certificate
+        if plan.order.options.get("detail"):  # /probe and `mainstay check` show more than a scheduled check keeps
+            shown.update(evidence.of_headers(answer, plan.secrets))
         if not failures:
             return self._finding("up", "", "")
         plan.state.certificate_due = 0.0
