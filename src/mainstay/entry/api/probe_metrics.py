@@ -175,16 +175,15 @@ def _certificates(evidence: Mapping[str, Any]) -> Iterator[Row]:
     yield "probe_ssl_last_chain_expiry_timestamp_seconds", {}, earliest if tls.get("verified") else _NEVER
     if tls.get("version"):
         yield "probe_tls_version", {"version": _VERSIONS.get(tls["version"], "unknown")}, 1.0
-    if tls.get("verified"):
-        leaf = chain[0]
-        labels = {
-            "fingerprint_sha256": str(leaf.get("fingerprint_sha256", "")),
-            "issuer": str(leaf.get("issuer", "")),
-            "subject": str(leaf.get("subject", "")),
-            # Addresses are no DNS names; the exporter lists the latter only.
-            "subjectalternative": ",".join(name for name in leaf.get("names", []) if not _is_address(name)),
-        }
-        yield "probe_ssl_last_chain", labels, 1.0
+    leaf = chain[0]
+    labels = {
+        "fingerprint_sha256": str(leaf.get("fingerprint_sha256", "")),
+        "issuer": str(leaf.get("issuer", "")),
+        "subject": str(leaf.get("subject", "")),
+        # Addresses are no DNS names; the exporter lists the latter only.
+        "subjectalternative": ",".join(name for name in leaf.get("names", []) if not _is_address(name)),
+    }
+    yield "probe_ssl_last_chain", labels, 1.0
 
 
 def _is_address(name: str) -> bool:

@@ -122,6 +122,7 @@ class _Run:
         plain = is_plain_address(request.url)
         if plain and not plan.proxy and not plan.server_name and plan.family == 0:
             curl.setopt(pycurl.URL, request.url)
+            self._evidence["address"] = plain
             if reason := self._context.guard.refuses(plain):
                 raise CheckFault("check.address_refused", reason, verdict="unknown")
             return
@@ -129,6 +130,7 @@ class _Run:
         via = urlsplit(plan.proxy or request.url)
         host = via.hostname or ""
         addresses = await self._look_up(host)
+        self._evidence["address"] = addresses[0]  # what is tried first; once connected, what answered
         url, name = request.url, host
         if plan.server_name and not plan.proxy and origin(url) == origin(plan.first.url):
             name = plan.server_name
