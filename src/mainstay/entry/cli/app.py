@@ -77,7 +77,22 @@ def _as_click(name: str, found: Any) -> click.Command:
         app.command(name)(found)
         command = typer.main.get_command(app)
     command.name = name
-    return command
+    return _Whole(name, command)
+
+
+class _Whole(click.Command):
+    """Hands all arguments to a typer command, which brings its own copy of click: it answers its own errors."""
+
+    def __init__(self, name: str, command: Any) -> None:
+        super().__init__(name, add_help_option=False)
+        self._command = command
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        ctx.args = args
+        return args
+
+    def invoke(self, ctx: click.Context) -> Any:
+        return self._command.main(args=ctx.args, prog_name=ctx.command_path)
 
 
 @click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
