@@ -9,11 +9,27 @@ from django.db import models
 
 
 class MonitorStateRow(models.Model):
-    """One monitor, keyed by its resource's uid. `version` grows with every transition: compare and set."""
+    """One monitor, keyed by its resource's uid: what it was found to be, and what is declared of it.
+
+    `version` grows with every transition: compare and set. The declared half is written in the transaction that
+    applies it, so that lists, searches and counts read this one table and validate nothing.
+    """
 
     uid = models.CharField(max_length=26, primary_key=True)
     version = models.BigIntegerField(default=1)
-    state = models.CharField(max_length=12, db_index=True)  # as shown: up degraded down unknown paused maintenance
+    # declared
+    revision = models.BigIntegerField(default=0)  # of the resource that the next columns were taken from
+    name = models.CharField(max_length=100, default="")
+    kind = models.CharField(max_length=40, default="")  # of the check: http, tcp, ...
+    address = models.TextField(default="")
+    severity = models.CharField(max_length=2, default="P2")
+    labels = models.TextField(default="{}")  # JSON object, keys sorted
+    tags = models.TextField(default="[]")  # JSON list
+    interval = models.FloatField(default=60)  # seconds
+    search = models.TextField(default="")  # lower case: name, address, tags, labels
+    # found
+    state = models.CharField(max_length=12)  # as shown: up degraded down unknown paused maintenance
+    rank = models.SmallIntegerField(default=2)  # what is wrong comes first; see watch.state.RANKS
     since = models.FloatField()  # epoch seconds
     reason = models.CharField(max_length=40)
     code = models.CharField(max_length=60, default="")  # of the result that made it so
@@ -24,7 +40,8 @@ class MonitorStateRow(models.Model):
     paused_by = models.CharField(max_length=300, default="")
     window = models.CharField(max_length=100, default="")
     flapping = models.BooleanField(default=False)
-    last_at = models.FloatField(default=0)  # the newest result; saved every few seconds
+    # the newest result; saved every few seconds
+    last_at = models.FloatField(default=0)
     last_verdict = models.CharField(max_length=10, default="")
     last_duration = models.FloatField(default=0)
     last_code = models.CharField(max_length=60, default="")
@@ -32,6 +49,10 @@ class MonitorStateRow(models.Model):
 
     class Meta:
         db_table = "monitor_state"
+        indexes = (
+            models.Index(fields=("rank", "name"), name="monitor_state_overview"),
+            models.Index(fields=("state", "rank", "name"), name="monitor_state_by_state"),
+        )
 
 
 class MonitorRequestRow(models.Model):

@@ -17,6 +17,9 @@ from mainstay.kernel.probing import Verdict
 State = Literal["pending", "up", "degraded", "down", "unknown", "paused", "maintenance"]
 Shown = Literal["up", "degraded", "down", "unknown", "paused", "maintenance"]
 
+# What a list shows first.
+RANKS: dict[Shown, int] = {"down": 0, "degraded": 1, "unknown": 2, "up": 3, "maintenance": 4, "paused": 5}
+
 HISTORY = 20  # state changes are counted between this many verdicts and the one before them
 STREAK_LIMIT = HISTORY + 1  # streaks stop counting here: nothing asks for more, and a calm monitor stays equal
 UNKNOWN_AFTER = 3  # unknown verdicts in a row that make the state unknown

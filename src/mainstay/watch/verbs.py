@@ -11,7 +11,7 @@ from django.db import connection
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.diagnostics import did_you_mean
-from mainstay.kernel.errors import Conflict, NotFound
+from mainstay.kernel.errors import Broken, Conflict, NotFound
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.resource import Resource
 from mainstay.store.models import ResourceRow
@@ -21,8 +21,8 @@ from mainstay.watch.board import Moved
 from mainstay.watch.facts import facts_of
 from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
 from mainstay.watch.rules import decide
-from mainstay.watch.state import MonitorState, Paused, Policy, Resumed, from_json, to_json
-from mainstay.watch.telling import NOTHING_FOUND, Finding, events_of, uplink_event
+from mainstay.watch.state import RANKS, MonitorState, Paused, Policy, Resumed, from_json, to_json
+from mainstay.watch.telling import NOTHING_FOUND, Facts, Finding, events_of, uplink_event
 from mainstay.watch.uplink import Change
 
 CONFIGURATION = "configuration"  # who paused a monitor that is declared with `enabled: false`
@@ -88,13 +88,40 @@ def _saved(item: Latest) -> tuple[str | float | bool, ...]:
     return (*counters, *found, item.uid, item.version)
 
 
-def create_states(actor: Actor, uids: Sequence[str], clock: Clock | None = None) -> None:
-    """Rows for monitors that have none yet, so that pages and counts show them from the start."""
+def describe_monitors(actor: Actor, declared: Sequence[tuple[Resource, Facts, float]]) -> None:
+    """Write what is declared into the rows of these monitors: (resource, its facts, interval in seconds).
+
+    Who has no row yet gets one, so that pages and counts show it from the start. States are left alone.
+    """
     actor.require("monitors:check")
-    with unit_of_work(actor, clock) as work:
-        columns = _columns(MonitorState(since=work.now), NOTHING_FOUND)
-        rows = [MonitorStateRow(uid=uid, **columns) for uid in uids]
-        MonitorStateRow.objects.bulk_create(rows, ignore_conflicts=True, batch_size=200)
+    with unit_of_work(actor) as work:
+        state = MonitorState(since=work.now)
+        rows = [
+            MonitorStateRow(uid=facts.uid, **_declared(resource, facts, interval), **_columns(state, NOTHING_FOUND))
+            for resource, facts, interval in declared
+        ]
+        MonitorStateRow.objects.bulk_create(
+            rows, batch_size=200, update_conflicts=True, unique_fields=["uid"], update_fields=_DECLARED
+        )
+
+
+def _declared(resource: Resource, facts: Facts, interval: float) -> dict[str, object]:
+    tags = [str(tag) for tag in resource.document.get("tags", [])]
+    pairs = [f"{name}={value}" for name, value in facts.labels.items()]
+    return {
+        "revision": resource.revision,
+        "name": facts.name,
+        "kind": facts.kind,
+        "address": facts.address,
+        "severity": facts.severity,
+        "labels": json.dumps(dict(facts.labels), sort_keys=True, ensure_ascii=False),
+        "tags": json.dumps(tags, ensure_ascii=False),
+        "interval": interval,
+        "search": "\n".join((facts.name, facts.address, *tags, *pairs)).lower(),
+    }
+
+
+_DECLARED = ("revision", "name", "kind", "address", "severity", "labels", "tags", "interval", "search")
 
 
 def forget_monitors(actor: Actor, uids: Sequence[str], clock: Clock | None = None) -> None:
@@ -163,12 +190,12 @@ def _monitors(names: Sequence[str]) -> list[Resource]:
 
 def _order(work: Work, resource: Resource, signal: Paused | Resumed) -> bool:
     row = MonitorStateRow.objects.select_for_update().filter(uid=resource.uid).first()
-    state = from_json(row.counters) if row is not None else MonitorState()
-    decision = decide(state, signal, work.now, Policy())
+    if row is None:
+        raise Broken(f"the monitor `{resource.name}` has no row of its state", hint="restart the server, it makes one")
+    decision = decide(from_json(row.counters), signal, work.now, Policy())
     if decision.transition is None:
         return False
-    if not _write(resource.uid, row.version if row is not None else 0, decision.state, NOTHING_FOUND):
-        raise Conflict(f"the monitor `{resource.name}` changed at this very moment", hint="try again")
+    _write(resource.uid, row.version, decision.state, NOTHING_FOUND)  # the row is locked, so it is at that version
     for event in events_of(facts_of(resource), decision, NOTHING_FOUND):
         work.record(event)
     MonitorRequestRow.objects.create(uid=resource.uid, wish="reload", at=work.now)
@@ -176,18 +203,15 @@ def _order(work: Work, resource: Resource, signal: Paused | Resumed) -> bool:
 
 
 def _write(uid: str, version: int, state: MonitorState, finding: Finding) -> bool:
-    """Compare and set: False if the row is not at `version` (0: there is none)."""
-    columns = _columns(state, finding)
-    if version:
-        changed = MonitorStateRow.objects.filter(uid=uid, version=version).update(version=version + 1, **columns)
-        return changed == 1
-    _row, created = MonitorStateRow.objects.get_or_create(uid=uid, defaults=columns)
-    return created
+    """Compare and set: False if the row is not at `version`."""
+    rows = MonitorStateRow.objects.filter(uid=uid, version=version)
+    return rows.update(version=version + 1, **_columns(state, finding)) == 1
 
 
 def _columns(state: MonitorState, finding: Finding) -> dict[str, object]:
     return {
         "state": state.shown,
+        "rank": RANKS[state.shown],
         "since": state.since,
         "reason": state.reason,
         "code": finding.code,

@@ -35,6 +35,7 @@ from mainstay.store.writer import Writer
 from mainstay.watch import directory as reading
 from mainstay.watch import verbs
 from mainstay.watch.board import Board, Entry
+from mainstay.watch.declared import follow_resources
 from mainstay.watch.directory import Directory
 from mainstay.watch.facts import share_of
 from mainstay.watch.state import Excused, Reason
@@ -237,12 +238,10 @@ class WatchLane:
         await self._read(self._directory.refresh)
         monitors = self._directory.monitors
         stored = await self._read(reading.stored_states)
-        missing = [uid for uid in monitors if uid not in stored]
-        if missing:
-            await self._writer.run(partial(verbs.create_states, _LANE, missing, self._clock))
+        if stored.keys() != monitors.keys():
+            # Rows follow an apply in its own transaction; this mends what came about in another way.
+            await self._writer.run(partial(follow_resources, _LANE))
             stored = await self._read(reading.stored_states)
-        if gone := [uid for uid in stored if uid not in monitors]:
-            await self._writer.run(partial(verbs.forget_monitors, _LANE, gone, self._clock))
         self.board.declare((monitor.watched for monitor in monitors.values()), stored)
         await self._switch()
         if withdrawn := [uid for uid in self._orders if uid not in monitors]:

@@ -1,0 +1,121 @@
+"""`mainstay monitors` and `mainstay status`: what is wrong first. They read the database, with or without a server."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from mainstay.watch.glance import Seen
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+_COLOURS = {"down": "bold red", "degraded": "yellow", "unknown": "magenta", "up": "green"}
+_SHOWN = 20  # monitors that `status` lists
+
+
+def monitors(
+    text: Annotated[str, typer.Argument(help="Only those with these words in name, address, tags or labels.")] = "",
+    *,
+    state: Annotated[str, typer.Option(help="Only this state: down, degraded, unknown, up, maintenance, paused.")] = "",
+    tag: Annotated[str, typer.Option(help="Only those with this tag.")] = "",
+    label: Annotated[str, typer.Option(metavar="NAME=VALUE", help="Only those with this label.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """List monitors with their states, what is wrong first."""
+    from mainstay.kernel.errors import UserError
+    from mainstay.runtime.boot import load_settings
+    from mainstay.store.glance import glance
+    from mainstay.watch import glance as watch
+
+    if state and state not in watch.STATES:
+        raise UserError(f"there is no state `{state[:40]}`", hint=f"states are {', '.join(watch.STATES)}")
+    with glance(load_settings()) as database:
+        found = watch.monitors(database, text=text, state=state, tag=tag, label=label)
+    if as_json:
+        typer.echo(json.dumps([monitor.as_dict() for monitor in found], ensure_ascii=False))
+    elif found:
+        _draw(found)
+    else:
+        typer.echo("no monitor fits" if text or state or tag or label else "no monitor is declared yet")
+
+
+def status(*, as_json: AsJson = False) -> None:
+    """Say what is wrong and how many are fine. Exit code 1 if anything is down."""
+    from mainstay.runtime.boot import load_settings
+    from mainstay.store.glance import glance
+    from mainstay.watch import glance as watch
+
+    wrong: list[Seen] = []
+    with glance(load_settings()) as database:
+        counts = watch.counts(database)
+        for state in ("down", "degraded", "unknown"):
+            if counts[state]:
+                wrong += watch.monitors(database, state=state)
+    if as_json:
+        typer.echo(json.dumps({"counts": counts, "wrong": [one.as_dict() for one in wrong]}, ensure_ascii=False))
+    else:
+        _summarise(counts, wrong)
+    if counts["down"]:
+        raise typer.Exit(1)
+
+
+def _summarise(counts: dict[str, int], wrong: list[Seen]) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    total = sum(counts.values())
+    line = Text(no_wrap=True)
+    if not total:
+        line.append("no monitor is declared yet")
+    elif not wrong:
+        line.append("all well", "bold green")
+    for state, count in counts.items():
+        if count:
+            line.append("   " if line else "").append(str(count), _COLOURS.get(state, "")).append(f" {state}")
+    Console(highlight=False).print(line)
+    if wrong:
+        _draw(wrong[:_SHOWN])
+    if len(wrong) > _SHOWN:
+        typer.echo(f"and {len(wrong) - _SHOWN} more: mainstay monitors")
+
+
+def _draw(found: Iterable[Seen]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    now = time.time()
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("state", "name", "since", "latency", "address", "why"):
+        table.add_column(title, no_wrap=title != "why", overflow="ellipsis")
+    for one in found:
+        latency = f"{one.last_duration * 1000:.0f} ms" if one.last_at and one.state in ("up", "degraded") else ""
+        state = Text(one.state, _COLOURS.get(one.state, "dim"))
+        table.add_row(state, Text(one.name), _ago(now - one.since), latency, Text(one.address), Text(_why(one)))
+    Console(highlight=False).print(table)
+
+
+def _why(one: Seen) -> str:
+    if one.state == "paused":
+        return f"by {one.paused_by}"
+    if one.state == "maintenance":
+        return one.window
+    if one.state == "up":
+        return "flapping" if one.flapping else ""
+    parts = [one.message or one.code or one.reason.replace("_", " ")]
+    if one.suppressed_by:
+        parts.append(f"(its parent {one.suppressed_by} is failing)")
+    return " ".join(parts)
+
+
+def _ago(seconds: float) -> str:
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"

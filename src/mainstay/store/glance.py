@@ -1,0 +1,71 @@
+"""A read-only connection without Django, for commands that people wait for.
+
+Only for reads of tables whose capability says so; whatever changes anything goes through a unit of work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from mainstay.kernel.errors import StoreBusy, UserError
+from mainstay.kernel.settings import Settings
+
+
+class Glance:
+    """`rows` runs one query with `?` for each value and gives its rows as tuples."""
+
+    def __init__(self, connection: Any, mark: str, failure: type[Exception]) -> None:
+        self._connection, self._mark, self._failure = connection, mark, failure
+
+    def rows(self, query: str, values: Sequence[str | float] = ()) -> list[tuple[Any, ...]]:
+        """UserError if the tables are of another version; StoreBusy if the database does not answer."""
+        try:
+            cursor = self._connection.execute(query.replace("?", self._mark), tuple(values))
+            return list(cursor.fetchall())
+        except self._failure as error:
+            if "no such" in str(error) or "does not exist" in str(error):
+                raise UserError(
+                    "the database is of another version of Mainstay", hint="start the server once, it brings it up"
+                ) from None
+            raise StoreBusy(f"the database did not answer: {error}") from None
+
+
+@contextmanager
+def glance(settings: Settings) -> Iterator[Glance]:
+    """Open the state database for reading; UserError says what is missing."""
+    if settings.database:
+        with _postgres(settings.database) as opened:
+            yield opened
+        return
+    import sqlite3
+
+    path = settings.data / "state.sqlite3"
+    if not path.exists():
+        raise UserError(f"there is nothing in {settings.data} yet", hint="start Mainstay with `mainstay up`")
+    connection = sqlite3.connect(f"file:{_quoted(str(path))}?mode=ro", uri=True, timeout=5)
+    try:
+        yield Glance(connection, "?", sqlite3.Error)
+    finally:
+        connection.close()
+
+
+def _quoted(path: str) -> str:
+    from urllib.parse import quote
+
+    return quote(path)
+
+
+@contextmanager
+def _postgres(url: str) -> Iterator[Glance]:
+    try:
+        import psycopg
+    except ImportError:
+        raise UserError("PostgreSQL needs one more package", hint="install mainstay[postgres]") from None
+    try:
+        connection = psycopg.connect(url, connect_timeout=5, autocommit=True)
+    except psycopg.Error as error:
+        raise StoreBusy(f"the database did not answer: {error}") from None
+    with connection:
+        yield Glance(connection, "%s", psycopg.Error)

@@ -1,0 +1,191 @@
+"""Monitors over the API: list, one with its results and transitions, pause, resume, check now.
+
+Declaring goes through /resources. Live values come from memory where the server has them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from django.http import HttpRequest
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from mainstay.accounts.doors import requires
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.errors import UserError
+from mainstay.store.telemetry import current
+from mainstay.store.telemetry.port import Sample
+from mainstay.watch import queries, verbs
+
+router = Router()
+
+
+class LastOut(Schema):
+    at: str
+    verdict: str
+    duration: float = Field(description="seconds")
+    code: str
+    message: str
+
+
+class MonitorOut(Schema):
+    """Times are RFC 3339 in UTC, durations seconds. Code, message and evidence are of what made the state."""
+
+    uid: str
+    name: str
+    kind: str = Field(description="of the check: http, tcp, ...")
+    address: str
+    severity: str
+    labels: dict[str, str]
+    tags: list[str]
+    interval: float
+    state: str = Field(description="up, degraded, down, unknown, paused or maintenance")
+    since: str
+    reason: str
+    code: str
+    message: str
+    evidence: dict[str, Any]
+    suppressed_by: str = Field(description="a parent that is failing too")
+    paused_by: str
+    window: str = Field(description="the maintenance window that covers it")
+    flapping: bool
+    last: LastOut | None = Field(description="the newest result, a few seconds old at most")
+
+
+class MonitorPage(Schema):
+    """`counts` is by state, of everything that fits apart from the states asked for."""
+
+    monitors: list[MonitorOut]
+    total: int
+    counts: dict[str, int]
+
+
+class ResultOut(Schema):
+    at: str
+    verdict: str
+    duration: float
+    code: str
+    message: str
+    phases: dict[str, float] = Field(description="seconds: lookup, connect, tls, wait, transfer")
+    evidence: dict[str, Any]
+    state: str = Field(description="that the time before it was charged to")
+
+
+class TransitionOut(Schema):
+    seq: int
+    at: str
+    kind: str
+    actor: str
+    since: str
+    previous: str
+    reason: str
+    code: str
+    message: str
+    evidence: dict[str, Any]
+    suppressed_by: str
+    downtime: float | None
+
+
+class Changed(Schema):
+    changed: bool = Field(description="false: it was so already")
+
+
+def _actor(request: HttpRequest) -> Actor:
+    actor: Actor = request.auth  # type: ignore[attr-defined]  # set by the API's authentication
+    return actor
+
+
+class Wanted(Schema):
+    """Which monitors; what is left out fits everything."""
+
+    text: str = Field("", max_length=200, description="words in name, address, tags or labels")
+    state: list[str] = Field([], max_length=10, description="one or more states")
+    tag: str = Field("", max_length=200)
+    label: list[str] = Field([], max_length=10, description="`name=value`, all of which must fit")
+    kind: str = Field("", max_length=40)
+    severity: str = Field("", max_length=2)
+
+    def as_filter(self) -> queries.MonitorFilter:
+        labels = {}
+        for pair in self.label:
+            name, equals, value = pair.partition("=")
+            if not equals:
+                raise UserError(f"`{pair[:60]}` is no label", hint="write name=value")
+            labels[name] = value
+        for state in self.state:
+            if state not in queries.STATES:
+                raise UserError(f"there is no state `{state[:40]}`", hint=f"states are {', '.join(queries.STATES)}")
+        return queries.MonitorFilter(self.text, tuple(self.state), self.tag, labels, self.kind, self.severity)
+
+
+@router.get("", response=MonitorPage, summary="Monitors, what is wrong first")
+@requires("monitors:read")
+def list_monitors(
+    request: HttpRequest,
+    wanted: Annotated[Wanted, Query()],
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
+) -> dict[str, Any]:
+    found = queries.page(wanted.as_filter(), limit=limit, offset=offset)
+    return {"monitors": [view.as_dict() for view in found.monitors], "total": found.total, "counts": found.counts}
+
+
+@router.get("/{name}", response=MonitorOut, summary="One monitor")
+@requires("monitors:read")
+def one_monitor(request: HttpRequest, name: str) -> dict[str, Any]:
+    return queries.monitor(name).as_dict()
+
+
+@router.get("/{name}/results", response=list[ResultOut], summary="Its newest results, newest first")
+@requires("monitors:read")
+def list_results(
+    request: HttpRequest,
+    name: str,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+) -> list[dict[str, Any]]:
+    return [_result(sample) for sample in current().latest(queries.monitor(name).uid, limit)]
+
+
+@router.get("/{name}/transitions", response=list[TransitionOut], summary="What happened to it, newest first")
+@requires("monitors:read")
+def list_transitions(
+    request: HttpRequest,
+    name: str,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    before: Annotated[int | None, Query(ge=0, lt=2**63, description="only entries with a lower number")] = None,
+) -> list[dict[str, Any]]:
+    queries.monitor(name)
+    return [one.as_dict() for one in queries.transitions(name, limit=limit, before_seq=before)]
+
+
+@router.post("/{name}/pause", response=Changed, summary="Stop checking it until it is resumed")
+@requires("monitors:check")
+def pause(request: HttpRequest, name: str) -> dict[str, bool]:
+    return {"changed": verbs.pause_monitors(_actor(request), [name]) > 0}
+
+
+@router.post("/{name}/resume", response=Changed, summary="Check it again")
+@requires("monitors:check")
+def resume(request: HttpRequest, name: str) -> dict[str, bool]:
+    return {"changed": verbs.resume_monitors(_actor(request), [name]) > 0}
+
+
+@router.post("/{name}/check", response={202: Changed}, summary="Check it now, beside its schedule")
+@requires("monitors:check")
+def check(request: HttpRequest, name: str) -> tuple[int, dict[str, bool]]:
+    return 202, {"changed": verbs.check_now(_actor(request), [name]) > 0}
+
+
+def _result(sample: Sample) -> dict[str, Any]:
+    return {
+        "at": to_iso(sample.at),
+        "verdict": sample.verdict,
+        "duration": round(sample.duration, 6),
+        "code": sample.code,
+        "message": sample.message,
+        "phases": dict(sample.phases),
+        "evidence": dict(sample.evidence),
+        "state": sample.charge,
+    }

@@ -1,0 +1,260 @@
+"""Reads of monitors: lists with search and counts, one monitor, its transitions. Callers check `monitors:read`."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from django.db.models import Count, QuerySet
+
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.diagnostics import did_you_mean
+from mainstay.kernel.errors import NotFound
+from mainstay.store.journal import Filter as JournalFilter
+from mainstay.store.journal import entries
+from mainstay.watch.models import MonitorStateRow
+from mainstay.watch.state import RANKS
+
+STATES = tuple(RANKS)  # in the order in which lists show them
+WRONG = ("down", "degraded", "unknown")
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorView:
+    """One monitor as pages and programs see it. Times are epoch seconds (0: never), lengths seconds.
+
+    code, message and evidence are of the result that made the state; `last_*` of the newest result, which
+    is saved every few seconds (the live value is in memory, see the watch lane).
+    """
+
+    uid: str
+    name: str
+    kind: str
+    address: str
+    severity: str
+    labels: dict[str, str]
+    tags: list[str]
+    interval: float
+    state: str
+    since: float
+    reason: str
+    code: str
+    message: str
+    evidence: dict[str, Any]
+    suppressed_by: str
+    paused_by: str
+    window: str
+    flapping: bool
+    last_at: float
+    last_verdict: str
+    last_duration: float
+    last_code: str
+    last_message: str
+
+    @property
+    def subject(self) -> str:
+        return f"monitor/{self.name}"
+
+    @property
+    def wrong(self) -> bool:
+        return self.state in WRONG
+
+    def as_dict(self) -> dict[str, Any]:
+        """For `--json` and the API: times in RFC 3339, null where there is none."""
+        return {
+            "uid": self.uid,
+            "name": self.name,
+            "kind": self.kind,
+            "address": self.address,
+            "severity": self.severity,
+            "labels": self.labels,
+            "tags": self.tags,
+            "interval": self.interval,
+            "state": self.state,
+            "since": to_iso(self.since),
+            "reason": self.reason,
+            "code": self.code,
+            "message": self.message,
+            "evidence": self.evidence,
+            "suppressed_by": self.suppressed_by,
+            "paused_by": self.paused_by,
+            "window": self.window,
+            "flapping": self.flapping,
+            "last": {
+                "at": to_iso(self.last_at),
+                "verdict": self.last_verdict,
+                "duration": round(self.last_duration, 6),
+                "code": self.last_code,
+                "message": self.last_message,
+            }
+            if self.last_verdict
+            else None,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorFilter:
+    """Which monitors; empty fields fit everything. `text` is looked for in name, address, tags and labels."""
+
+    text: str = ""
+    states: tuple[str, ...] = ()
+    tag: str = ""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    kind: str = ""
+    severity: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """`total` counts what the filter fits; `counts` is by state, as if the filter named no states."""
+
+    monitors: list[MonitorView]
+    total: int
+    counts: dict[str, int]
+
+
+_COLUMNS = tuple(one.name for one in fields(MonitorView))
+
+
+def page(wanted: MonitorFilter = MonitorFilter(), *, limit: int = 100, offset: int = 0) -> Page:
+    """Monitors with what is wrong first, then by name, and the counts beside them."""
+    rows = _fitting(wanted)
+    counts = _counted(rows)
+    if wanted.states:
+        rows = rows.filter(state__in=wanted.states)
+    total = sum(count for state, count in counts.items() if not wanted.states or state in wanted.states)
+    return Page(_views(rows.order_by("rank", "name")[offset : offset + limit]), total, counts)
+
+
+def monitors(wanted: MonitorFilter = MonitorFilter()) -> list[MonitorView]:
+    """All that fit, what is wrong first."""
+    rows = _fitting(wanted)
+    if wanted.states:
+        rows = rows.filter(state__in=wanted.states)
+    return _views(rows.order_by("rank", "name"))
+
+
+def counts() -> dict[str, int]:
+    """How many monitors are in each state, every state named."""
+    return _counted(MonitorStateRow.objects.all())
+
+
+def monitor(name: str) -> MonitorView:
+    """One monitor; NotFound with a guess if there is none."""
+    found = _views(MonitorStateRow.objects.filter(name=name)[:1])
+    if not found:
+        names = MonitorStateRow.objects.values_list("name", flat=True)[:5000]
+        raise NotFound(f"there is no monitor `{name[:100]}`", hint=did_you_mean(name, names))
+    return found[0]
+
+
+def by_names(names: Iterable[str]) -> dict[str, MonitorView]:
+    """The monitors of these names that exist, by name (status pages, parents)."""
+    return {view.name: view for view in _views(MonitorStateRow.objects.filter(name__in=list(names)))}
+
+
+def by_uids(uids: Iterable[str]) -> dict[str, MonitorView]:
+    return {view.uid: view for view in _views(MonitorStateRow.objects.filter(uid__in=list(uids)))}
+
+
+def tags() -> dict[str, int]:
+    """Every tag with the number of monitors that carry it, by name."""
+    texts = MonitorStateRow.objects.exclude(tags="[]").values_list("tags", flat=True)
+    found = Counter(tag for text in texts for tag in json.loads(text))
+    return dict(sorted(found.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Happening:
+    """One entry of a monitor's history; `kind` without its prefix: went_down, flapping_started, ..."""
+
+    seq: int
+    at: float
+    kind: str
+    actor: str
+    since: float
+    previous: str
+    reason: str
+    code: str
+    message: str
+    evidence: dict[str, Any]
+    suppressed_by: str
+    downtime: float | None
+
+    @property
+    def state(self) -> str:
+        """What it became; empty where the state did not change."""
+        if self.kind == "resumed":
+            return "unknown"
+        return self.kind.removeprefix("went_") if self.kind.startswith("went_") else ""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "seq": self.seq,
+            "at": to_iso(self.at),
+            "kind": self.kind,
+            "actor": self.actor,
+            "since": to_iso(self.since),
+            "previous": self.previous,
+            "reason": self.reason,
+            "code": self.code,
+            "message": self.message,
+            "evidence": self.evidence,
+            "suppressed_by": self.suppressed_by,
+            "downtime": self.downtime,
+        }
+
+
+def transitions(name: str, *, limit: int = 50, before_seq: int | None = None) -> list[Happening]:
+    """What the journal tells of a monitor, newest first."""
+    wanted = JournalFilter(kind="monitor.*", subject=f"monitor/{name}", before_seq=before_seq)
+    return [
+        Happening(
+            seq=entry.seq,
+            at=entry.at,
+            kind=entry.kind.removeprefix("monitor."),
+            actor=entry.actor,
+            since=float(entry.data.get("since", entry.at)),
+            previous=str(entry.data.get("previous", "")),
+            reason=str(entry.data.get("reason", "")),
+            code=str(entry.data.get("code", "")),
+            message=str(entry.data.get("message", "")),
+            evidence=dict(entry.data.get("evidence") or {}),
+            suppressed_by=str(entry.data.get("suppressed_by", "")),
+            downtime=entry.data.get("downtime"),
+        )
+        for entry in entries(wanted, limit=limit)
+    ]
+
+
+def _fitting(wanted: MonitorFilter) -> QuerySet[MonitorStateRow]:
+    """Without the filter's states."""
+    rows = MonitorStateRow.objects.all()
+    for word in wanted.text.lower().split()[:10]:
+        rows = rows.filter(search__contains=word)
+    if wanted.tag:
+        rows = rows.filter(tags__contains=json.dumps(wanted.tag, ensure_ascii=False))
+    for name, value in wanted.labels.items():
+        # A pair as `labels` writes it: both are JSON strings, so their ends cannot be mistaken.
+        rows = rows.filter(labels__contains=json.dumps({name: value}, ensure_ascii=False)[1:-1])
+    if wanted.kind:
+        rows = rows.filter(kind=wanted.kind)
+    if wanted.severity:
+        rows = rows.filter(severity=wanted.severity)
+    return rows
+
+
+def _counted(rows: QuerySet[MonitorStateRow]) -> dict[str, int]:
+    found = dict(rows.order_by().values_list("state").annotate(Count("uid")))
+    return {state: found.get(state, 0) for state in STATES}
+
+
+def _views(rows: QuerySet[MonitorStateRow]) -> list[MonitorView]:
+    views = []
+    for row in rows.values(*_COLUMNS):
+        labels, words, evidence = (json.loads(row.pop(column)) for column in ("labels", "tags", "evidence"))
+        views.append(MonitorView(labels=labels, tags=words, evidence=evidence, **row))
+    return views
