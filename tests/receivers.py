@@ -113,18 +113,16 @@ def receiver() -> Iterator[Receiver]:
 
 
 def declare(kind: str, name: str, document: dict[str, Any]) -> str:
-    """Put one resource into the store; its uid."""
-    from mainstay.kernel.ids import new_id
-    from mainstay.store.models import ResourceRow
+    """Declare one resource; its uid."""
+    from mainstay.store.resources.apply import declare as store_declare
 
-    uid = new_id()
-    position = ResourceRow.objects.filter(kind=kind).count()
-    ResourceRow.objects.update_or_create(
-        kind=kind,
-        name=name,
-        defaults={"uid": uid, "document": json.dumps(document), "manager": "file", "position": position, "revision": 1},
-    )
-    return uid
+    return store_declare(system("test"), kind, name, document, manager="api").uid
+
+
+def remove(kind: str, name: str) -> None:
+    from mainstay.store.resources.apply import remove as store_remove
+
+    store_remove(system("test"), kind, name, manager="api")
 
 
 def happen(kind: str, subject: str, clock: Any = None, **data: Any) -> None:
