@@ -29,7 +29,6 @@ class FakeProbers:
     """Keeps what it was told; the test hands in results."""
 
     def __init__(self) -> None:
-        self.on_results: Callable[[list[CheckResult]], None] = lambda _results: None
         self.orders: dict[str, CheckOrder] = {}
         self.assigned: list[str] = []
         self.rechecked: list[tuple[str, float]] = []
@@ -98,7 +97,7 @@ class Watching:
             code = "connect.refused"
         at = more.pop("at", self.clock.now())
         found = CheckResult(uid=self.uid(name), at=at, verdict=verdict, code=code, duration=0.01, **more)
-        self.probers.on_results([found])
+        self.lane.take([found])
 
     async def until(self, condition: Callable[[], bool], patience: float = 15.0) -> None:
         for _ in range(int(patience / 0.01)):

@@ -61,8 +61,6 @@ _NEWS = ("resources.", "monitor.went_paused", "monitor.resumed")
 class ProberPool(Protocol):
     """The part of runtime.probers that this lane uses."""
 
-    on_results: Callable[[list[CheckResult]], None]
-
     def assign(self, orders: list[CheckOrder]) -> None: ...
 
     def withdraw(self, uids: list[str]) -> None: ...
@@ -108,12 +106,11 @@ class WatchLane:
                 loop.call_soon_threadsafe(self._news.set)
 
         self._unsubscribe = HUB.subscribe(hear)
-        self._probers.on_results = self.take
         lost = await self._read(reading.lost_parts)
         self._guard.remember(lost)
+        self._started = True
         await self._sync()
         self._ticked = self._clock.monotonic()
-        self._started = True
 
     async def run(self) -> None:
         if not self._started:
@@ -133,7 +130,7 @@ class WatchLane:
     async def stop(self) -> None:
         """Write what is decided and the counters, if the database answers within a few seconds."""
         self._unsubscribe()
-        self._probers.on_results = _ignore
+        self._started = False
         with contextlib.suppress(TimeoutError, StoreBusy):
             async with asyncio.timeout(STOP_PATIENCE):
                 await self._transitions.flush()
@@ -165,7 +162,9 @@ class WatchLane:
     # -- results --
 
     def take(self, results: Sequence[CheckResult]) -> None:
-        """Judge results as they come in; called by the probers, on the loop."""
+        """Judge results as they come in; called by the probers, on the loop. After `stop` they are not heard."""
+        if not self._started:
+            return
         now, mono, board = self._clock.now(), self._clock.monotonic(), self.board
         for result in results:
             board.take(result, now, mono)
@@ -353,7 +352,3 @@ def _reading(job: Callable[[], T]) -> T:
     except DatabaseError:
         close_old_connections()
         raise
-
-
-def _ignore(_results: list[CheckResult]) -> None:
-    """Results that come after the end."""
