@@ -156,6 +156,17 @@ def open_count() -> int:
     return AlertRow.objects.filter(status="firing").count()
 
 
+def open_by_severity() -> dict[str, int]:
+    """How many alerts are open, by severity."""
+    counted = AlertRow.objects.filter(status="firing").values_list("severity").annotate(Count("id"))
+    return dict(counted.order_by("severity"))
+
+
+def outbox_counts() -> dict[str, int]:
+    """How many notifications there are in each state."""
+    return dict(OutboxRow.objects.values_list("state").annotate(Count("id")).order_by("state"))
+
+
 def open_alerts_by_subject(subjects: Iterable[str] | None = None) -> dict[str, Alert]:
     """The open alerts, for lists of monitors; `subjects` None: all."""
     rows = AlertRow.objects.filter(status="firing")

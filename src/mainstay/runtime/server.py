@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import a2wsgi
-import mainstay.entry.web
 import ninja
 from django.core.wsgi import get_wsgi_application
-from mainstay.entry.web.middleware import security_headers
 from starlette.staticfiles import StaticFiles
+
+import mainstay.entry.web
+from mainstay.entry.web.middleware import security_headers
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

@@ -79,6 +79,20 @@ class Appender:
 
 
 @dataclass(frozen=True, slots=True)
+class Head:
+    """The end of the chain; seq 0 before the first entry."""
+
+    seq: int
+    hash: str
+
+
+def head() -> Head:
+    """The newest entry's number and hash."""
+    row = JournalHead.objects.filter(id=1).first()
+    return Head(row.seq, row.hash) if row else Head(0, GENESIS)
+
+
+@dataclass(frozen=True, slots=True)
 class Entry:
     """One journal entry as readers see it."""
 

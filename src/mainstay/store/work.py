@@ -11,7 +11,7 @@ from django.db import OperationalError, connection, transaction
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock, SystemClock
-from mainstay.kernel.errors import StoreBusy
+from mainstay.kernel.errors import Broken, StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
 from mainstay.store.journal import Appender
@@ -88,6 +88,8 @@ def unit_of_work(actor: Actor, clock: Clock | None = None) -> Iterator[Work]:
             yield work
             work._finish()
     except OperationalError as error:
+        if str(error).startswith("no such "):  # SQLite's word for tables that are not those of this version
+            raise Broken(f"the database does not fit this version: {error}", hint="start `mainstay up`") from error
         raise StoreBusy(f"the database did not answer: {error}", hint="it is tried again by itself") from error
     finally:
         _active.work = None

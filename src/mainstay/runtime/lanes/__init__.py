@@ -15,6 +15,6 @@ async def forever(name: str, turn: Callable[[], Awaitable[None]], every: float) 
     while True:
         try:
             await turn()
-        except Exception:  # noqa: BLE001  a lane outlives one bad turn
+        except Exception:
             log.exception("lane failed, goes on", lane=name)
         await asyncio.sleep(every)

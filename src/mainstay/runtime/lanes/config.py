@@ -45,12 +45,12 @@ class ConfigLane:
     def _apply(self) -> None:
         actor = Actor("file", str(self._path), ALL_SCOPES)
         try:
-            revision = apply_files(actor, [self._path], prune=True)
+            revision, plan = apply_files(actor, [str(self._path)], prune="sources")
         except (InvalidInput, Conflict) as error:
             self._reject(actor, error)
             return
         self.problem = ""
-        if revision is not None:
+        if not plan.is_empty:
             log.info("configuration applied", file=str(self._path), revision=revision)
 
     def _reject(self, actor: Actor, error: MainstayError) -> None:

@@ -1,0 +1,223 @@
+"""What a running server is made of: stores, lanes, probers and doors, started and stopped in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+import uvicorn
+
+from mainstay import __version__
+from mainstay.entry.ingest.pings import PingApp
+from mainstay.entry.web.live import LiveUpdates
+from mainstay.kernel.actor import system
+from mainstay.kernel.clock import SystemClock
+from mainstay.kernel.errors import StoreBusy
+from mainstay.kernel.event import Event
+from mainstay.kernel.settings import Settings
+from mainstay.runtime.health import Health, database_probe
+from mainstay.runtime.lanes import forever
+from mainstay.runtime.lanes.config import ConfigLane
+from mainstay.runtime.lanes.delivery import DeliveryLane
+from mainstay.runtime.lanes.heartbeats import EVERY as HEARTBEATS_EVERY
+from mainstay.runtime.lanes.heartbeats import HeartbeatLane
+from mainstay.runtime.lanes.watch import WatchLane
+from mainstay.runtime.monitoring import Monitoring, Sources
+from mainstay.runtime.probers import Probers
+from mainstay.runtime.server import Server, django_application, static_files
+from mainstay.statuspage.serving import StatusPages
+from mainstay.store.telemetry import open_telemetry
+from mainstay.store.telemetry.port import Telemetry
+from mainstay.store.work import unit_of_work
+from mainstay.store.writer import Writer
+
+log = structlog.get_logger("mainstay")
+
+_CONFIG_EVERY = 1.0
+_UPKEEP_EVERY = 60.0
+_BUSY_LIMIT = 10.0  # seconds that the writer may wait before health says so
+_DRAIN = 3  # seconds that open requests get when the server stops
+_ACTOR = system("server")
+
+
+class _Uvicorn(uvicorn.Server):
+    """Signals belong to `serve`, which stops the lanes in order; `ready` is set once requests are taken."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def serve(settings: Settings, listener: socket.socket, config: Path | None, announce: Callable[[], None]) -> None:
+    """Run everything until SIGTERM or SIGINT; `announce` is called once pages are served."""
+    parts = Parts(settings, config)
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with parts.running(), _web(settings, listener, parts):
+        announce()
+        log.info("started", version=__version__, url=settings.base_url)
+        await stop.wait()
+        log.info("stopping")
+
+
+class Parts:
+    """The lanes and what they share."""
+
+    def __init__(self, settings: Settings, config: Path | None) -> None:
+        clock = SystemClock()
+        self.settings = settings
+        self.telemetry: Telemetry = open_telemetry(settings)
+        self.writer = Writer()
+        self.probers = Probers(settings, lambda results: self.watch.take(results))
+        self.watch = WatchLane(settings, self.probers, self.telemetry, self.writer, clock)
+        self.heartbeats = HeartbeatLane(settings, self.writer, clock)
+        self.delivery = DeliveryLane(settings, self.writer, clock)
+        self.pings = PingApp(self.writer, self.heartbeats.directory, settings)
+        self.config = ConfigLane(config, self.writer) if config else None
+        self.status_pages = StatusPages()
+        self.live = LiveUpdates()
+        self.health = Health()
+        self._clock = clock
+        self._checks_told = 0
+        self.started_at = clock.now()
+
+    def queues(self) -> dict[str, int]:
+        """Entries that wait, by queue."""
+        return {
+            "pings": self.pings.waiting,
+            "transitions": self.watch.waiting,
+            "results": self.telemetry.vitals().buffered,
+        }
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Start in the order in which parts need each other, stop in the opposite one."""
+        self._register_health()
+        if self.config is not None:
+            await self.config.turn()  # before the first checks, so that they are those of the file
+        await self.probers.start()
+        await self.heartbeats.start()
+        await self.watch.start()
+        self.live.start()
+        await self.status_pages.start()
+        await self._record("mainstay.started", {"version": __version__})
+        lanes = [asyncio.create_task(lane, name=name) for name, lane in self._lanes().items()]
+        try:
+            yield
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+            await self._stop()
+
+    def _lanes(self) -> dict[str, asyncio.Future[None]]:
+        lanes = {
+            "watch": self.watch.run(),
+            "delivery": self.delivery.run(),
+            "heartbeats": forever("heartbeats", self.heartbeats.turn, HEARTBEATS_EVERY),
+            "telemetry": forever("telemetry", self._upkeep, _UPKEEP_EVERY),
+            "live": forever("live", self._tell_viewers, 1.0),
+        }
+        if self.config is not None:
+            lanes["config"] = forever("config", self.config.turn, _CONFIG_EVERY)
+        return lanes  # type: ignore[return-value]
+
+    def _register_health(self) -> None:
+        self.health.register("database", database_probe)
+        self.health.register("writer", self._writer_probe)
+        self.health.register("telemetry", self._telemetry_probe)
+        self.health.register("probers", self._probers_probe)
+
+    async def _writer_probe(self) -> str:
+        since = self.writer.waiting_since
+        waited = 0.0 if since is None else self._clock.monotonic() - since
+        return "ok" if waited < _BUSY_LIMIT else f"has waited for the database for {waited:.0f} s"
+
+    async def _telemetry_probe(self) -> str:
+        return self.telemetry.vitals().last_error or "ok"
+
+    async def _probers_probe(self) -> str:
+        missing = self.settings.probers - len(self.probers.vitals())
+        return "ok" if missing <= 0 else f"{missing} of {self.settings.probers} do not report"
+
+    async def _tell_viewers(self) -> None:
+        checks = sum(vitals.checks for vitals in self.probers.vitals())
+        if checks != self._checks_told:
+            self._checks_told = checks
+            self.live.results_came()
+
+    async def _upkeep(self) -> None:
+        await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
+
+    async def _stop(self) -> None:
+        self.live.stop()
+        await self.status_pages.stop()
+        await self.probers.stop()
+        await self.watch.stop()
+        self.heartbeats.close()
+        await self.delivery.stop(patience=2.0)
+        with contextlib.suppress(TimeoutError, StoreBusy):
+            await asyncio.wait_for(self._record("mainstay.stopped", {"reason": "signal"}), 2.0)
+        await asyncio.to_thread(self.telemetry.close)
+        self.writer.stop()
+
+    async def _record(self, kind: str, data: dict[str, str]) -> None:
+        def write() -> None:
+            with unit_of_work(_ACTOR) as work:
+                work.record(Event(kind, "mainstay", data))
+
+        await self.writer.run(write)
+
+
+@contextlib.asynccontextmanager
+async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> AsyncIterator[None]:
+    """Serve while the block runs."""
+    monitoring = Monitoring(
+        Sources(parts.health, parts.telemetry, parts.watch, parts.probers, parts.queues, parts.started_at)
+    )
+    doors = {
+        "/ping/": parts.pings,
+        "/status/": parts.status_pages,
+        "/api/v2/summary.json": parts.status_pages,
+        "/api/v2/status.json": parts.status_pages,
+        "/static/": static_files(),
+        "/live": parts.live,
+        **monitoring.doors(),
+    }
+    application = Server(doors, django_application(), https=settings.cookies_secure)
+    server = _Uvicorn(
+        uvicorn.Config(
+            application,
+            loop="uvloop",
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=_DRAIN,
+        )
+    )
+    serving = asyncio.create_task(server.serve(sockets=[listener]), name="web")
+    try:
+        await server.ready.wait()
+        yield
+    finally:
+        server.should_exit = True
+        await serving

@@ -1,0 +1,228 @@
+"""Doors that other monitoring reads: health (open to all), status, metrics and `/probe` (with a token or session)."""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import close_old_connections
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from mainstay import __version__
+from mainstay.accounts.doors import session_actor, token_actor
+from mainstay.alerting import queries as alerting
+from mainstay.entry.api.metrics import (
+    HeartbeatSnapshot,
+    MonitorSnapshot,
+    ProberSnapshot,
+    Snapshot,
+    metrics_response,
+)
+from mainstay.entry.api.probe import probe
+from mainstay.heartbeats import queries as heartbeats
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.errors import Forbidden, MainstayError
+from mainstay.runtime.health import Health
+from mainstay.runtime.lanes.watch import WatchLane
+from mainstay.runtime.probers import Probers
+from mainstay.store.journal import head
+from mainstay.store.resources.queries import latest_revision
+from mainstay.store.telemetry.port import Telemetry
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What the doors read."""
+
+    health: Health
+    telemetry: Telemetry
+    watch: WatchLane
+    probers: Probers
+    queues: Callable[[], dict[str, int]]
+    started_at: float
+
+
+class Monitoring:
+    def __init__(self, sources: Sources) -> None:
+        self._sources = sources
+        routes = {
+            "/api/health": self._health,
+            "/api/status": _guarded("monitors:read", self._status),
+            "/api/metrics": _guarded("metrics:read", self._metrics),
+            "/probe": probe,
+        }
+        self._paths = list(routes)
+        self._application = Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
+        self._application.state.probers = sources.probers
+        self._application.state.require = require
+
+    def doors(self) -> dict[str, Any]:
+        """Path -> application, for the server's dispatch."""
+        return dict.fromkeys(self._paths, self._application)
+
+    async def _health(self, _request: Request) -> Response:
+        report = await self._sources.health.report()
+        return _fresh(JSONResponse(report, 200 if report["status"] == "healthy" else 503))
+
+    async def _status(self, _request: Request) -> Response:
+        report = await self._sources.health.report()
+        stored = await asyncio.to_thread(_read_stored)
+        states = Counter(entry.state.state for entry in self._sources.watch.all())
+        wrong = sorted(
+            (
+                {
+                    "monitor": entry.watched.facts.name,
+                    "state": entry.state.state,
+                    "since": to_iso(entry.state.since),
+                    "severity": entry.watched.facts.severity,
+                    "reason": str(entry.state.reason),
+                    "message": entry.last.message if entry.last else "",
+                }
+                for entry in self._sources.watch.all()
+                if entry.state.state in ("down", "degraded")
+            ),
+            key=lambda item: (item["state"] != "down", item["severity"], item["since"]),
+        )
+        document = {
+            **report,
+            "started": to_iso(self._sources.started_at),
+            "monitors": dict(states),
+            "heartbeats": dict(Counter(item.state for item in stored.heartbeats)),
+            "alerts": stored.alerts,
+            "wrong": wrong,
+        }
+        return _fresh(JSONResponse(document))
+
+    async def _metrics(self, request: Request) -> Response:
+        stored = await asyncio.to_thread(_read_stored)
+        kind, text = await asyncio.to_thread(
+            metrics_response, request.headers.get("accept", ""), self._snapshot(stored)
+        )
+        return _fresh(Response(text, media_type=kind))
+
+    def _snapshot(self, stored: Stored) -> Snapshot:
+        sources = self._sources
+        written = sources.telemetry.vitals()
+        vitals = sources.probers.vitals()
+        return Snapshot(
+            version=__version__,
+            python=platform.python_version(),
+            started_at=sources.started_at,
+            memory=_resident_bytes(),
+            monitors=[
+                MonitorSnapshot(
+                    name=entry.watched.facts.name,
+                    kind=entry.watched.facts.kind,
+                    target=entry.watched.facts.address,
+                    state="unknown" if entry.state.state == "pending" else entry.state.state,
+                    severity=entry.watched.facts.severity,
+                    labels=entry.watched.facts.labels,
+                    since=entry.state.since or None,
+                    flapping=entry.state.flapping,
+                    result=entry.last,
+                )
+                for entry in sources.watch.all()
+            ],
+            heartbeats=stored.heartbeats,
+            probers=[
+                ProberSnapshot(
+                    number,
+                    up=True,
+                    assigned=found.assigned,
+                    running=found.running,
+                    checks=found.checks,
+                    lag_p99=found.lag_p99,
+                    memory=found.memory,
+                )
+                for number, found in enumerate(vitals)
+            ],
+            checks=written.written + written.buffered + written.lost,
+            results_buffered=written.buffered,
+            results_written=written.written,
+            results_lost=written.lost,
+            telemetry_bytes=written.bytes_on_disk,
+            lag_p99=max((found.lag_p99 for found in vitals), default=None),
+            queues=sources.queues(),
+            journal_seq=stored.journal_seq,
+            outbox=stored.outbox,
+            alerts=stored.alerts,
+            uplink_up=not sources.watch.board.uplink.lost,
+            revision=stored.revision,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What the database knows and memory does not."""
+
+    heartbeats: list[HeartbeatSnapshot]
+    alerts: dict[str, int]
+    outbox: dict[str, int]
+    journal_seq: int
+    revision: int
+
+
+def _read_stored() -> Stored:
+    close_old_connections()
+    found = [
+        HeartbeatSnapshot(item.name, item.state, last_ping=item.last_ping, last_duration=item.last_duration)
+        for item in heartbeats.heartbeats()
+    ]
+    return Stored(found, alerting.open_by_severity(), alerting.outbox_counts(), head().seq, latest_revision())
+
+
+async def require(request: Request, scope: str) -> None:
+    """Raise Forbidden unless the request's token or session holds `scope`."""
+
+    def find() -> None:
+        close_old_connections()
+        header = request.headers.get("authorization", "")
+        actor = token_actor(header) if header else session_actor(request.cookies)
+        if actor is None:
+            raise _NotSignedIn(
+                "this needs an API token", hint="send `Authorization: Bearer mst_...`; make one with `mainstay token`"
+            )
+        actor.require(scope)
+
+    await asyncio.to_thread(find)
+
+
+class _NotSignedIn(Forbidden):
+    code = "not_signed_in"
+    status = 401
+
+
+def _guarded(scope: str, endpoint: Endpoint) -> Endpoint:
+    async def guarded(request: Request) -> Response:
+        try:
+            await require(request, scope)
+            return await endpoint(request)
+        except MainstayError as error:
+            document = {"error": {"code": error.code, "message": error.message, "hint": error.hint}}
+            headers = {"WWW-Authenticate": 'Bearer realm="mainstay"'} if error.status == 401 else {}
+            return JSONResponse(document, error.status, headers=headers)
+
+    return guarded
+
+
+def _fresh(response: Response) -> Response:
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _resident_bytes() -> int | None:
+    """From /proc, where there is one."""
+    try:
+        with open("/proc/self/statm") as handle:
+            return int(handle.read().split()[1]) * 4096
+    except OSError:
+        return None
