@@ -162,7 +162,7 @@ class PingApp:
         kept, size, complete = bytearray(), 0, False
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                while not complete:
+                while not complete and size <= BODY_LIMIT:
                     message = await receive()
                     if message["type"] == "http.disconnect":
                         raise _Gone
@@ -172,18 +172,14 @@ class PingApp:
                     self._held += len(room)
                     size += len(chunk)
                     complete = not message.get("more_body", False)
-                    if size > BODY_LIMIT:
-                        return self._refuse(kept, _TOO_LARGE)
+            complete = complete and size <= BODY_LIMIT
         except TimeoutError:
-            return self._refuse(kept, _TOO_SLOW)
-        except BaseException:
-            self._held -= len(kept)
-            raise
-        return bytes(kept), size
-
-    def _refuse(self, kept: bytearray, answer: Answer) -> Answer:
-        self._held -= len(kept)
-        return answer
+            complete = False
+            return _TOO_SLOW
+        finally:
+            if not complete:  # nothing of it goes on to the queue
+                self._held -= len(kept)
+        return (bytes(kept), size) if complete else _TOO_LARGE
 
     async def _record(
         self, scope: Scope, headers: dict[bytes, bytes], signal: Signal, body: bytes, size: int
