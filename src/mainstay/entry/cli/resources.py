@@ -173,6 +173,14 @@ def _start() -> Settings:
     start_django(settings, light=not fresh)
     if fresh:  # also usable before the server's first start
         migrate()
+    from django.db import OperationalError, connection
+
+    try:
+        tables = connection.introspection.table_names()
+    except OperationalError as error:
+        raise UserError(f"the database does not answer: {error}", hint="see MAINSTAY_DATABASE") from None
+    if "resource" not in tables:
+        raise UserError("the database has no tables yet", hint="start `mainstay up` once")
     return settings
 
 
