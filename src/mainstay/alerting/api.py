@@ -91,13 +91,13 @@ def actor_of(request: HttpRequest) -> Actor:
 
 @router.get("", response=list[AlertOut], summary="Alerts, open ones first, the worst first among them")
 @requires("alerts:read")
-def list_alerts(_request: HttpRequest, wanted: Query[AlertFilter]) -> list[dict[str, Any]]:
+def list_alerts(request: HttpRequest, wanted: Query[AlertFilter]) -> list[dict[str, Any]]:
     return [alert.as_dict() for alert in queries.alerts(**wanted.model_dump())]
 
 
 @router.get("/{alert_id}", response=AlertDetail, summary="One alert with its notifications and journal entries")
 @requires("alerts:read")
-def get_alert(_request: HttpRequest, alert_id: str) -> dict[str, Any]:
+def get_alert(request: HttpRequest, alert_id: str) -> dict[str, Any]:
     alert = queries.alert(alert_id)
     return alert.as_dict() | {
         "notifications": [one.as_dict() for one in queries.notifications_of_alert(alert.id)],

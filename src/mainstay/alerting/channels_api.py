@@ -37,7 +37,7 @@ class ReceiptOut(Schema):
 
 @router.get("", response=list[ChannelOut], summary="Every channel and what became of its notifications")
 @requires("alerts:read")
-def list_channels(_request: HttpRequest) -> list[dict[str, Any]]:
+def list_channels(request: HttpRequest) -> list[dict[str, Any]]:
     return [channel.as_dict() for channel in queries.channel_health()]
 
 

@@ -18,7 +18,7 @@ State = Literal["", "pending", "delivering", "delivered", "refused", "expired", 
 @router.get("", response=list[NotificationOut], summary="Notifications, the newest first")
 @requires("alerts:read")
 def list_notifications(
-    _request: HttpRequest, channel: str = "", state: State = "", limit: int = 100, offset: int = 0
+    request: HttpRequest, channel: str = "", state: State = "", limit: int = 100, offset: int = 0
 ) -> list[dict[str, Any]]:
     found = queries.notifications(
         channel=channel[:100],

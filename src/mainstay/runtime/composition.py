@@ -20,6 +20,7 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
 from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
+from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.settings import Settings
 from mainstay.runtime.health import Health, database_probe
 from mainstay.runtime.lanes import forever
@@ -83,7 +84,7 @@ class Parts:
         self.settings = settings
         self.telemetry: Telemetry = open_telemetry(settings)
         self.writer = Writer()
-        self.probers = Probers(settings, lambda results: self.watch.take(results))
+        self.probers = Probers(settings, self._judge)
         self.watch = WatchLane(settings, self.probers, self.telemetry, self.writer, clock)
         self.heartbeats = HeartbeatLane(settings, self.writer, clock)
         self.delivery = DeliveryLane(settings, self.writer, clock)
@@ -103,6 +104,9 @@ class Parts:
             "transitions": self.watch.waiting,
             "results": self.telemetry.vitals().buffered,
         }
+
+    def _judge(self, results: list[CheckResult]) -> None:
+        self.watch.take(results)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -110,12 +110,12 @@ def run(arguments: Sequence[str] | None = None) -> None:
         cli(args=list(arguments) if arguments is not None else None, prog_name="mainstay", standalone_mode=True)
     except InvalidInput as error:
         for diagnostic in error.diagnostics:
-            print(diagnostic, file=sys.stderr)
+            click.echo(str(diagnostic), err=True)
         sys.exit(2)
     except MainstayError as error:
-        print(f"mainstay: {error.message}", file=sys.stderr)
+        click.echo(f"mainstay: {error.message}", err=True)
         if error.hint:
-            print(f"  {error.hint}", file=sys.stderr)
+            click.echo(f"  {error.hint}", err=True)
         sys.exit(1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
