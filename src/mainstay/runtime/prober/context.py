@@ -37,3 +37,11 @@ class Context:
             self._shared[key] = make()
         made: T = self._shared[key]
         return made
+
+    def close(self) -> None:
+        """Give back what the shared objects hold; runs still under way are lost."""
+        for made in self._shared.values():
+            close = getattr(made, "close", None)
+            if close is not None:
+                close()
+        self._shared.clear()

@@ -43,8 +43,8 @@ def prepare(order: CheckOrder) -> PreparedCheck:
         return PreparedCheck(
             order, _refuse, ("check.kind_missing", f"checks of kind {order.kind[:40]} cannot run here: {missing}")
         )
-    if reference := _unfilled(order.options):
-        return PreparedCheck(order, _refuse, ("check.secret_missing", f"the secret {reference} has no value"))
+    if unfilled := _unfilled(order.options):
+        return PreparedCheck(order, _refuse, ("check.secret_missing", f"the secret {unfilled} has no value"))
     try:
         return PreparedCheck(order, runner.run, runner.prepare(order))
     except CheckFault as fault:
@@ -58,8 +58,8 @@ def prepare(order: CheckOrder) -> PreparedCheck:
 def _unfilled(value: Any) -> str:
     """The first reference that was not replaced by its value, or the empty string."""
     if isinstance(value, str):
-        found = _UNFILLED.search(value)
-        return found[0] if found else ""
+        match = _UNFILLED.search(value)
+        return match[0] if match else ""
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list | tuple) else ()
     return next((found for item in inner if (found := _unfilled(item))), "")
 

@@ -118,11 +118,18 @@ def _bad_tls_options(_curl: Any, text: str) -> CheckFault:
     return CheckFault("check.bad_tls_options", f"the TLS options cannot be used: {_reason(text)}", verdict="unknown")
 
 
+def _no_memory(_curl: Any, text: str) -> CheckFault:
+    reason = f"libcurl could not begin: {_reason(text)}"
+    return CheckFault("check.resources", reason, verdict="unknown")
+
+
 def _no_address(_curl: Any, _text: str) -> CheckFault:
     return CheckFault("lookup.not_found", "the name has no address of the wanted kind")
 
 
 def _broken_off(curl: Any, text: str, *, secure: bool) -> CheckFault:
+    if "Too large response headers" in text:  # libcurl's bound of 300 kB
+        return CheckFault(*_TRANSFER[100])
     phase = phase_of(curl, secure=secure)
     code = {"connect": "connect.reset", "tls": "tls.handshake", "wait": "wait.closed"}.get(phase, "transfer.truncated")
     return CheckFault(code, f"the connection broke off: {_reason(text)}")
@@ -140,6 +147,9 @@ _EXPLAINED = {
     pycurl.E_PEER_FAILED_VERIFICATION: _not_verified,
     pycurl.E_SSL_CONNECT_ERROR: _no_handshake,
     pycurl.E_SSL_CERTPROBLEM: _bad_tls_options,
+    pycurl.E_BAD_FUNCTION_ARGUMENT: _bad_tls_options,  # what a key that cannot be read is called
+    pycurl.E_OUT_OF_MEMORY: _no_memory,
+    pycurl.E_FAILED_INIT: _no_memory,
     pycurl.E_SSL_CACERT_BADFILE: _bad_tls_options,
     pycurl.E_SSL_CIPHER: _bad_tls_options,
 }

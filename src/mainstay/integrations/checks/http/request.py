@@ -124,6 +124,8 @@ def _first_request(target: dict[str, Any]) -> Request:
     url = str(target["url"])
     body, content_type = _body(target)
     headers = [(str(name), str(value)) for name, value in (target.get("headers") or {}).items()]
+    if bearer := (target.get("auth") or {}).get("bearer"):
+        headers.append(("Authorization", f"Bearer {bearer}"))
     given = {name.lower() for name, _value in headers}
     if body is not None and "content-type" not in given:
         headers.append(("Content-Type", content_type))
@@ -156,8 +158,6 @@ def _body(target: dict[str, Any]) -> tuple[bytes | None, str]:
 
 
 def _credentials(auth: dict[str, Any], user: str) -> list[Option]:
-    if bearer := auth.get("bearer"):
-        return [(pycurl.HTTPAUTH, pycurl.HTTPAUTH_BEARER), (pycurl.XOAUTH2_BEARER, str(bearer))]
     for name, method in (("basic", pycurl.HTTPAUTH_BASIC), ("digest", pycurl.HTTPAUTH_DIGEST)):
         if given := auth.get(name):
             return [

@@ -173,6 +173,8 @@ class _Run:
             raise CheckFault("check.address_refused", handle.refused, verdict="unknown")
         if code and not body.cut:
             raise explain(curl, code, text, secure=secure, limit=plan.order.timeout)
+        if b"\r\n" not in lines and b"\n" not in lines:  # libcurl takes what there was for an answer
+            raise CheckFault("wait.closed", "the connection was closed in the middle of the headers")
         if wants_certificate:
             plan.state.certificate = evidence.certificate(curl.getinfo(pycurl.INFO_CERTINFO))
             plan.state.certificate_due = time.monotonic() + _CERTIFICATE_FRESH

@@ -26,6 +26,21 @@ _WATCH = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _
 _SOONER = 0.001  # seconds; a timer that is this close is not moved
 
 
+class _Lent:
+    """A socket that pycurl duplicates: ours is closed as soon as pycurl lets go of it."""
+
+    __slots__ = ("_socket",)
+
+    def __init__(self, made: socket.socket) -> None:
+        self._socket = made
+
+    def fileno(self) -> int:
+        return self._socket.fileno()
+
+    def __del__(self) -> None:
+        self._socket.close()
+
+
 class Handle:
     """An easy handle with a name cache of its own, so that addresses given to it reach no other transfer."""
 
@@ -49,7 +64,7 @@ class Handle:
             self.refused = guard.refuses(address)
             if self.refused:
                 return pycurl.SOCKET_BAD
-            return socket.socket(target.family, target.socktype, target.protocol)
+            return _Lent(socket.socket(target.family, target.socktype, target.protocol))
 
         return open_socket
 
