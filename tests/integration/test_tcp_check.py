@@ -230,6 +230,16 @@ def test_wrong_targets_are_refused_with_a_reason(target: str, says: str) -> None
         KIND.target.model_validate({"address": target})
 
 
+def test_a_pattern_that_explodes_is_given_up() -> None:
+    def bait(connection: socket.socket) -> None:
+        connection.sendall(b"a" * 60)
+        until_closed(connection)
+
+    with tcp_server(bait) as port:
+        result = run_check("tcp", f"127.0.0.1:{port}", {"regex": "(a+)+$b"})
+    assert (result.verdict, result.code) == ("unknown", "expect.regex_slow")
+
+
 def test_a_wrong_pattern_is_refused() -> None:
-    with pytest.raises(ValidationError, match="no regular expression"):
+    with pytest.raises(ValidationError, match="not a regular expression"):
         KIND.expect.model_validate({"regex": "("})

@@ -191,4 +191,7 @@ async def probe(request: Request) -> Response:
         answered = await probe_response(request.query_params, request.headers, request.app.state.probers.run_once)
     except MainstayError as error:
         answered = Answered(error.status, f"{error}\n")
-    return Response(answered.body, answered.status, media_type=answered.content_type)
+    headers = {"Cache-Control": "no-store"}
+    if answered.status == 401:
+        headers["WWW-Authenticate"] = 'Bearer realm="mainstay"'
+    return Response(answered.body, answered.status, headers, media_type=answered.content_type)

@@ -5,6 +5,7 @@ Trust is decided by OpenSSL during the handshake; this room only reads certifica
 
 from __future__ import annotations
 
+import importlib
 import ssl
 import time
 from functools import lru_cache
@@ -46,6 +47,11 @@ def trust(ca: str, ca_file: str, verify: bool) -> ssl.SSLContext:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def load_reader() -> None:
+    """Import what reads certificates, once and before any check: it takes a twentieth of a second."""
+    importlib.import_module("cryptography.x509")
 
 
 async def shake_hands(steps: Steps, stream: Stream, context: ssl.SSLContext, server_name: str) -> None:

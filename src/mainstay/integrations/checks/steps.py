@@ -31,7 +31,7 @@ _TOO_LONG = {
 
 
 class Steps:
-    """What one run gathers. `phases`, `elapsed` and `remaining` are seconds."""
+    """What one run gathers. `phases`, `taken`, `elapsed` and `remaining` are seconds."""
 
     def __init__(self, timeout: float) -> None:
         self.timeout = timeout
@@ -39,8 +39,12 @@ class Steps:
         self.evidence: dict[str, Any] = {}
         self.current = "check"
         self.if_late: CheckFault | None = None  # what to say when the time is up, if more than "too late"
-        self.total: float | None = None  # the check's duration where that is not the time it took
         self._began = time.perf_counter()
+
+    @property
+    def taken(self) -> float:
+        """The phases together: what the target took, without our own reading and judging."""
+        return sum(self.phases.values())
 
     @property
     def elapsed(self) -> float:
@@ -64,7 +68,7 @@ class Steps:
         return CheckResult(
             uid="",
             at=0.0,
-            duration=self.elapsed if self.total is None else self.total,
+            duration=self.taken or self.elapsed,
             verdict=verdict,
             code=code,
             message=message,

@@ -97,7 +97,6 @@ def judge(plan: Plan, steps: Steps, trips: dict[int, float], hop_limit: int | No
     steps.evidence["round_trip"] = {"min": min(trips.values()), "mean": mean, "max": max(trips.values())}
     # What a person means by the time of a ping is without the pauses between packets.
     steps.phases["wait"] = mean
-    steps.total = sum(steps.phases.values())
     steps.current = "expect"
     if lost > plan.loss_percent:
         sentence = f"{lost:.0f} % of {plan.count} packets were lost, more than the {plan.loss_percent:g} % allowed"

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import re
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mainstay.integrations.checks.certificates import shake_hands, trust
+from mainstay.integrations.checks.certificates import load_reader, shake_hands, trust
 from mainstay.integrations.checks.endpoints import split_endpoint
+from mainstay.integrations.checks.http.patterns import TooSlow, compile_pattern, search
 from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, excerpt, find_addresses
 from mainstay.integrations.checks.streams import connect, connection_failure
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
+    import re
+
     from mainstay.integrations.checks.steps import Steps
     from mainstay.integrations.checks.streams import Stream
     from mainstay.kernel.ports import CheckContext
@@ -41,6 +43,8 @@ class Plan:
 def prepare(order: CheckOrder) -> Plan:
     target, expect = document(order, "target"), document(order, "expect")
     host, port = split_endpoint(target["address"])
+    if target.get("tls"):
+        load_reader()
     return Plan(
         timeout=order.timeout,
         host=host,
@@ -51,27 +55,28 @@ def prepare(order: CheckOrder) -> Plan:
         verify=target.get("verify", True),
         ca=target.get("ca") or "",
         contains=expect["contains"].encode() if expect.get("contains") else None,
-        regex=re.compile(expect["regex"]) if expect.get("regex") else None,
+        regex=compile_pattern(expect["regex"]) if expect.get("regex") else None,
         limits=LatencyLimits(expect),
     )
 
 
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
+        trusted = trust(plan.ca, context.ca_file, plan.verify) if plan.tls else None
         addresses = await find_addresses(steps, context, plan.host)
         stream = await connect(steps, addresses, plan.port)
         try:
-            await _converse(plan, context, steps, stream)
+            await _converse(plan, trusted, steps, stream)
         finally:
             stream.close()
-        plan.limits.judge(steps.elapsed)
+        plan.limits.judge(steps.taken)
 
     return await carry_out(plan.timeout, walk)
 
 
-async def _converse(plan: Plan, context: CheckContext, steps: Steps, stream: Stream) -> None:
-    if plan.tls:
-        await shake_hands(steps, stream, trust(plan.ca, context.ca_file, plan.verify), plan.server_name)
+async def _converse(plan: Plan, trusted: ssl.SSLContext | None, steps: Steps, stream: Stream) -> None:
+    if trusted is not None:
+        await shake_hands(steps, stream, trusted, plan.server_name)
     if plan.send:
         with steps.phase("send"):
             try:
@@ -109,6 +114,13 @@ def _missing(plan: Plan, received: bytes) -> CheckFault | None:
     if plan.contains is not None and plan.contains not in received:
         wanted = excerpt(plan.contains)
         return CheckFault("expect.contains", f"`{wanted}` is not in the {len(received)} bytes that came")
-    if plan.regex is not None and not plan.regex.search(received.decode("utf-8", "replace")):
-        return CheckFault("expect.regex", f"`{plan.regex.pattern}` does not match the {len(received)} bytes that came")
-    return None
+    if plan.regex is None:
+        return None
+    pattern = plan.regex.pattern
+    try:
+        if search(plan.regex, received.decode("utf-8", "replace")):
+            return None
+    except TooSlow:
+        reason = f"the pattern `{pattern[:100]}` took too long and was given up"
+        raise CheckFault("expect.regex_slow", reason, verdict="unknown") from None
+    return CheckFault("expect.regex", f"`{pattern[:100]}` does not match the {len(received)} bytes that came")

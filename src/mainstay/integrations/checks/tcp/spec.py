@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 from pydantic import Field, field_validator
 
 from mainstay.integrations.checks.endpoints import check_host, split_endpoint
+from mainstay.integrations.checks.http.patterns import compile_pattern
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
@@ -50,10 +49,8 @@ class TcpExpect(Spec):
     @field_validator("regex")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        try:
-            re.compile(value or "")
-        except re.error as error:
-            raise ValueError(f"this is no regular expression: {error}") from None
+        if value is not None:
+            compile_pattern(value)
         return value
 
 

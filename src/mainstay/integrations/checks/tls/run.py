@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mainstay.integrations.checks.certificates import DAY, covers, explain, shake_hands, trust
+from mainstay.integrations.checks.certificates import DAY, covers, explain, load_reader, shake_hands, trust
 from mainstay.integrations.checks.endpoints import split_endpoint
 from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, find_addresses
 from mainstay.integrations.checks.streams import connect
@@ -39,6 +39,7 @@ class Plan:
 def prepare(order: CheckOrder) -> Plan:
     target, expect = document(order, "target"), document(order, "expect")
     host, port = split_endpoint(target["address"], DEFAULT_PORT)
+    load_reader()
     return Plan(
         timeout=order.timeout,
         host=host,
@@ -56,14 +57,15 @@ def prepare(order: CheckOrder) -> Plan:
 
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
+        trusted = trust(plan.ca, context.ca_file, plan.verify)
         stream = await connect(steps, await find_addresses(steps, context, plan.host), plan.port)
         try:
-            await shake_hands(steps, stream, trust(plan.ca, context.ca_file, plan.verify), plan.server_name)
+            await shake_hands(steps, stream, trusted, plan.server_name)
         finally:
             stream.close()
         steps.current = "expect"
         judge(plan, steps.evidence, time.time())
-        plan.limits.judge(steps.elapsed)
+        plan.limits.judge(steps.taken)
 
     return await carry_out(plan.timeout, walk)
 
