@@ -6,7 +6,6 @@ import secrets
 from contextlib import suppress
 from datetime import UTC, datetime
 
-import structlog
 from django.apps import apps
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
@@ -17,12 +16,11 @@ from django.db.models import Q
 from mainstay.accounts import queries, rules
 from mainstay.accounts.models import Invitation, Token, User
 from mainstay.kernel.actor import Actor, system
+from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, StoreBusy, UserError
 from mainstay.kernel.event import Event
 from mainstay.store.models import FactRow
 from mainstay.store.work import Work, unit_of_work
-
-log = structlog.get_logger("accounts")
 
 SETUP_SECONDS = 86_400.0
 INVITATION_SECONDS = 7 * 86_400.0
@@ -228,6 +226,8 @@ def _user(email: str) -> User:
 
 
 def _keep_an_admin(leaving: User) -> None:
+    if not leaving.has_usable_password():
+        return  # was invited only, and never could administer
     # The lock on every administrator makes two who remove each other at the same time take turns.
     others = User.objects.select_for_update().filter(Q(role="admin", is_active=True) & ~Q(pk=leaving.pk))
     if not any(user.has_usable_password() for user in others):
@@ -283,7 +283,7 @@ def create_token(actor: Actor, name: str, scopes: list[str], days: float = rules
             created_us=int(work.now * 1e6),
             expires_us=int((work.now + lifetime) * 1e6),
         )
-        data = {"token": row.id, "name": label, "scopes": sorted(wanted), "expires": work.now + lifetime}
+        data = {"token": row.id, "name": label, "scopes": sorted(wanted), "expires": to_iso(work.now + lifetime)}
         work.record(Event("token.created", f"token/{row.id}", data))
     return str(token)
 

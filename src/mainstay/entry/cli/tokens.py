@@ -1,0 +1,278 @@
+"""`mainstay token` and `mainstay users`: who may in, from the machine itself.
+
+Whoever owns the data folder owns the install, so these commands act with every scope.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mainstay.kernel.errors import UserError
+
+if TYPE_CHECKING:
+    from mainstay.kernel.actor import Actor
+
+token = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    help="Create and revoke API tokens and the ping key.",
+)
+users = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="List people, add them, change their roles."
+)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mail address.")]
+Role = Annotated[str, typer.Argument(metavar="ROLE", help="admin, operations, support or developer.")]
+
+
+def _start(*, light: bool) -> Actor:
+    """Open the database of this install; `light` leaves the web out, which halves the start."""
+    from mainstay.kernel.actor import command
+    from mainstay.runtime.boot import load_settings, migrate, start_django
+
+    settings = load_settings()
+    fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
+    start_django(settings, light=light and not fresh)
+    if fresh:
+        migrate()
+    return command(getpass.getuser())
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _table(columns: list[str], rows: list[list[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console(highlight=False).print(table)
+
+
+def _when(at: float | None) -> str:
+    from mainstay.kernel.wording import lasting
+
+    if at is None:
+        return "never"
+    seconds = time.time() - at
+    return f"{lasting(seconds)} ago" if seconds >= 0 else f"in {lasting(-seconds)}"
+
+
+def _show_secret(what: str, secret: str, as_json: bool) -> None:
+    """The secret alone goes to standard output, so that a script can take it from there."""
+    if as_json:
+        _print_json({what: secret})
+        return
+    typer.echo(secret)
+    if sys.stderr.isatty():
+        typer.echo("Keep it: it is not stored and cannot be shown again.", err=True)
+
+
+@token.command("create")
+def create_token(
+    name: Annotated[str, typer.Argument(help="What the token is for.")],
+    scope: Annotated[list[str] | None, typer.Option(help="A scope; give the option again for more.")] = None,
+    role: Annotated[str | None, typer.Option(help="All scopes of a role instead.")] = None,
+    expires: Annotated[str, typer.Option(help="How long it lives.")] = "90d",
+    as_json: AsJson = False,
+) -> None:
+    """Make an API token and print it, for the only time."""
+    from mainstay.kernel.duration import parse_duration
+
+    try:
+        days = parse_duration(expires) / 86_400
+    except ValueError as error:
+        raise UserError(str(error), hint="for example --expires 90d") from None
+    if bool(scope) == bool(role):
+        raise UserError("a token needs either --scope or --role", hint="for example --scope monitors:read")
+    actor = _start(light=True)
+    from mainstay.accounts import rules, verbs
+
+    scopes = scope or sorted(rules.scopes_of(rules.check_role(role or "")))
+    _show_secret("token", verbs.create_token(actor, name, scopes, days), as_json)
+
+
+@token.command("list")
+def list_tokens(as_json: AsJson = False) -> None:
+    """List tokens, newest first."""
+    actor = _start(light=True)
+    from mainstay.accounts import queries
+    from mainstay.kernel.clock import to_iso
+
+    now = time.time()
+    found = queries.tokens(actor)
+    if as_json:
+        _print_json(
+            [
+                {
+                    "id": item.id,
+                    "name": item.name,
+                    "scopes": list(item.scopes),
+                    "owner": item.owner or item.made_by,
+                    "state": item.state(now),
+                    "created_at": to_iso(item.created_at),
+                    "expires_at": to_iso(item.expires_at),
+                    "last_used_at": to_iso(item.last_used_at) if item.last_used_at is not None else None,
+                }
+                for item in found
+            ]
+        )
+        return
+    columns = ["id", "name", "state", "expires", "last used", "owner", "scopes"]
+    _table(
+        columns,
+        [
+            [
+                item.id,
+                item.name,
+                item.state(now),
+                _when(item.expires_at),
+                _when(item.last_used_at),
+                item.owner or item.made_by,
+                " ".join(item.scopes),
+            ]
+            for item in found
+        ],
+    )
+
+
+@token.command("revoke")
+def revoke_token(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")]) -> None:
+    """End a token at once."""
+    actor = _start(light=True)
+    from mainstay.accounts import verbs
+
+    # People paste whole tokens, too.
+    parts = token_id.split("_")
+    verbs.revoke_token(actor, parts[1] if len(parts) > 1 and parts[0] == "mst" else token_id)
+    typer.echo("revoked")
+
+
+@token.command("ping-key")
+def ping_key(as_json: AsJson = False) -> None:
+    """Make a new ping key and print it, for the only time; the old one stops working."""
+    actor = _start(light=True)
+    from mainstay.heartbeats.verbs import rotate_ping_key
+
+    _show_secret("ping_key", rotate_ping_key(actor), as_json)
+
+
+@users.command("list")
+def list_users(as_json: AsJson = False) -> None:
+    """List people."""
+    actor = _start(light=False)
+    from mainstay.accounts import queries
+    from mainstay.kernel.clock import to_iso
+
+    found = queries.people(actor)
+    if as_json:
+        _print_json(
+            [
+                {
+                    "email": person.email,
+                    "role": person.role,
+                    "active": person.active,
+                    "invited": person.invited,
+                    "second_factor": person.factor,
+                    "last_sign_in": to_iso(person.last_sign_in) if person.last_sign_in is not None else None,
+                }
+                for person in found
+            ]
+        )
+        return
+    _table(
+        ["e-mail", "role", "state", "second factor", "last sign-in"],
+        [
+            [
+                person.email,
+                person.role,
+                "off" if not person.active else "invited" if person.invited else "on",
+                "yes" if person.factor else "no",
+                _when(person.last_sign_in),
+            ]
+            for person in found
+        ],
+    )
+
+
+def _print_link(secret: str) -> None:
+    from mainstay.runtime.boot import current_settings
+
+    typer.echo(f"{current_settings().base_url}/join/{secret}")
+    if sys.stderr.isatty():
+        typer.echo("Hand this link over: with it the person sets a password, once, within seven days.", err=True)
+
+
+@users.command("add")
+def add_user(
+    email: Email,
+    role: Annotated[str, typer.Option(help="admin, operations, support or developer.")] = "support",
+) -> None:
+    """Make an account and print the link with which its person sets a password."""
+    actor = _start(light=False)
+    from mainstay.accounts import verbs
+
+    _print_link(verbs.create_user(actor, email, role))
+
+
+@users.command("link")
+def link_user(email: Email) -> None:
+    """Print a new one-time link with which a person sets a new password."""
+    actor = _start(light=False)
+    from mainstay.accounts import verbs
+
+    _print_link(verbs.make_link(actor, email))
+
+
+@users.command("role")
+def change_role(email: Email, role: Role) -> None:
+    """Give a person another role."""
+    actor = _start(light=False)
+    from mainstay.accounts import verbs
+
+    verbs.change_role(actor, email, role)
+    typer.echo(f"{email}: {role}")
+
+
+@users.command("off")
+def switch_off(email: Email) -> None:
+    """Switch an account off: its sessions and tokens end at once."""
+    actor = _start(light=False)
+    from mainstay.accounts import verbs
+
+    verbs.deactivate(actor, email)
+    typer.echo(f"{email}: off")
+
+
+@users.command("on")
+def switch_on(email: Email) -> None:
+    """Switch an account on again."""
+    actor = _start(light=False)
+    from mainstay.accounts import verbs
+
+    verbs.reactivate(actor, email)
+    typer.echo(f"{email}: on")
+
+
+@users.command("reset-factor")
+def reset_factor(email: Email) -> None:
+    """Take away a lost second factor, so that a new one can be set up."""
+    actor = _start(light=False)
+    from mainstay.accounts import verbs
+
+    verbs.reset_second_factor(actor, email)
+    typer.echo(f"{email}: second factor removed")
