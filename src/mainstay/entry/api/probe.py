@@ -34,15 +34,15 @@ _CERTIFICATE_TIME = 5.0  # seconds at most for the second handshake of an HTTPS 
 
 @dataclass(frozen=True, slots=True)
 class Module:
-    """One way to probe: the check's kind, the field that the target fills, and what is fixed."""
+    """One way to probe: the kind of check, and what is fixed of its target and expectations."""
 
     kind: str
-    field: str
+    fills: str  # the field that the target fills
     target: Mapping[str, Any] = field(default_factory=dict)
     expect: Mapping[str, Any] = field(default_factory=dict)
 
     def options(self, target: str, hostname: str = "") -> dict[str, Any]:
-        document = dict(self.target) | {self.field: target}
+        document = dict(self.target) | {self.fills: target}
         if self.kind == "http":
             if "://" not in target:
                 document["url"] = f"http://{target}"
@@ -134,7 +134,9 @@ async def _probe(module: Module, target: str, hostname: str, limit: float, run_o
         handshake = await run_once(
             _order("tls", {"target": {"address": endpoint, "verify": verify}, "expect": {"days": 0}}, left)
         )
-        shown = {key: handshake.evidence[key] for key in ("certificates", "tls") if key in handshake.evidence}
+        shown: dict[str, Any] = {
+            key: handshake.evidence[key] for key in ("certificates", "tls") if key in handshake.evidence
+        }
         result.evidence = {**result.evidence, **shown}
     return result
 
