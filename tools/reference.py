@@ -1,6 +1,6 @@
 """Write the reference pages that are made from the code; with --check, fail if one is out of step.
 
-Pages: docs/reference/{settings,events,scopes,commands,error-codes}.md.
+Pages: docs/reference/{settings,events,scopes,commands,error-codes,file-format}.md.
 """
 
 from __future__ import annotations
@@ -10,6 +10,9 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
+
+from file_format import file_format
 
 from mainstay.entry.cli.app import COMMANDS
 from mainstay.kernel import errors
@@ -59,30 +62,23 @@ def commands() -> Iterator[str]:
     yield "`mainstay --data DIR COMMAND`; every command has `--help`.\n"
     context = click.Context(cli, info_name="mainstay", terminal_width=100)
     for name, (_, _, summary) in COMMANDS.items():
-        command = cli.get_command(context, name)
         yield f"## {name}\n\n{summary}.\n"
-        if command is not None:
-            yield from _usage(command, click.Context(command, info_name=f"mainstay {name}", terminal_width=100))
+        found: Any = cli.get_command(context, name)
+        yield from _usage(found.inner, f"mainstay {name}")
 
 
-def _usage(command: object, context: object) -> Iterator[str]:
-    import click
-
-    assert isinstance(command, click.Command)
-    assert isinstance(context, click.Context)
+def _usage(command: Any, name: str) -> Iterator[str]:
+    """A command of typer, which has its own copy of click's classes."""
+    context = command.context_class(command, info_name=name, terminal_width=100)
     yield f"```\n{context.get_usage()}\n```\n"
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         if record and "--help" not in record[0]:
             yield f"- `{record[0]}` {' '.join(record[1].split())}".rstrip()
     yield ""
-    if isinstance(command, click.Group):
-        for name in command.list_commands(context):
-            inner = command.get_command(context, name)
-            if inner is not None:
-                nested = click.Context(inner, info_name=f"{context.info_name} {name}", terminal_width=100)
-                yield f"### {context.info_name} {name}\n\n{inner.help or inner.get_short_help_str()}\n"
-                yield from _usage(inner, nested)
+    for nested, inner in getattr(command, "commands", {}).items():
+        yield f"### {name} {nested}\n\n{inner.help or inner.get_short_help_str()}\n"
+        yield from _usage(inner, f"{name} {nested}")
 
 
 def error_codes() -> Iterator[str]:
@@ -103,6 +99,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "scopes": scopes,
     "commands": commands,
     "error-codes": error_codes,
+    "file-format": file_format,
 }
 
 

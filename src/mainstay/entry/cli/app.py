@@ -85,14 +85,14 @@ class _Whole(click.Command):
 
     def __init__(self, name: str, command: Any) -> None:
         super().__init__(name, add_help_option=False)
-        self._command = command
+        self.inner = command
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.args = args
         return args
 
     def invoke(self, ctx: click.Context) -> Any:
-        return self._command.main(args=ctx.args, prog_name=ctx.command_path)
+        return self.inner.main(args=ctx.args, prog_name=ctx.command_path)
 
 
 @click.command(cls=Lazy, context_settings={"help_option_names": ["-h", "--help"]})
