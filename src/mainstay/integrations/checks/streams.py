@@ -10,7 +10,7 @@ import asyncio
 import errno
 import socket
 import ssl
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.endpoints import format_endpoint
@@ -54,13 +54,12 @@ async def connect(steps: Steps, addresses: list[str], port: int) -> Stream:
 async def _connect_one(ip: str, port: int) -> Stream:
     family, address = socket_address(ip, port)
     connection = socket.socket(family, socket.SOCK_STREAM)
-    try:
+    with ExitStack() as unless_connected:
+        unless_connected.callback(connection.close)
         connection.setblocking(False)
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(connection, address)
-    except BaseException:
-        connection.close()
-        raise
+        unless_connected.pop_all()
     return Stream(connection)
 
 
