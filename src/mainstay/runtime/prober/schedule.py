@@ -27,10 +27,10 @@ def next_slot(order: CheckOrder, now: float) -> float:
 
 def following_slot(order: CheckOrder, slot: float, now: float) -> float:
     """The slot after `slot`; after a first run, a jump or missed slots, the next one that leaves a fair gap."""
-    following = slot + order.interval
-    if _on_grid(order, slot) and now < following <= now + 1.5 * order.interval:
+    following, gap = slot + order.interval, _SHORTEST_GAP * order.interval
+    if _on_grid(order, slot) and gap <= following - now <= order.interval + gap:
         return following
-    return next_slot(order, now + _SHORTEST_GAP * order.interval)
+    return next_slot(order, now + gap)
 
 
 def _on_grid(order: CheckOrder, slot: float) -> bool:
