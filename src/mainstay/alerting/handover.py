@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, unquote
 
 from mainstay.kernel.errors import MainstayError, Refused, RemoteError, Unavailable
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 TIMEOUT = 10.0  # seconds for one delivery, all of it
 _SHORTEST_SECRET = 4  # shorter values would blot out ordinary words
+_SEPARATORS = re.compile(r"[/:@?&=+#]+")
+_TOKEN = re.compile(r"(?=.*[0-9]).{8,}|.{16,}")  # what looks like a key and not like a word
 
 
 @lru_cache(maxsize=4)
@@ -40,19 +44,18 @@ def hand_over(spec: ChannelSpec, message: Notification, settings: Settings, now:
 
 
 def redact(text: str, hidden: list[str]) -> str:
-    """The text with every secret value, and each line and URL part of one, replaced by `***`."""
+    """The text with every secret value, each line of one and each telling part of a URL replaced by `***`."""
     for value in sorted(_pieces(hidden), key=len, reverse=True):
         text = text.replace(value, "***")
     return text
 
 
 def _pieces(hidden: list[str]) -> set[str]:
-    """Secrets as they may be echoed: whole, by line, percent-encoded."""
-    from urllib.parse import quote, unquote
-
+    """Secrets as they may be echoed: whole, by line, percent-encoded or decoded, and the tokens inside a URL."""
     pieces = set()
     for value in hidden:
-        for part in (value, *value.splitlines()):
+        tokens = [part for part in _SEPARATORS.split(value) if _TOKEN.fullmatch(part)] if "://" in value else []
+        for part in (value, *value.splitlines(), *tokens):
             pieces |= {part, quote(part, safe=""), quote(part), unquote(part)}
     return {piece for piece in pieces if len(piece) >= _SHORTEST_SECRET}
 

@@ -77,7 +77,8 @@ def facts(message: Notification, now: float) -> list[tuple[str, str]]:
         ("Labels", _labels(alert.get("labels", {}))),
         ("Changed lately", "\n".join(message.changes)),
     ]
-    return [(question, str(answer)) for question, answer in answers if answer]
+    changed = "Changed lately"  # one sentence a line, all of them ours
+    return [(name, str(text) if name == changed else one_line(text, 1000)) for name, text in answers if text]
 
 
 def _labels(labels: Any) -> str:
