@@ -150,6 +150,7 @@ def test_nothing_but_the_public_doors_is_open(server: RunningServer) -> None:
     for path in ("/api/status", "/api/metrics", "/probe?target=x", "/api/v1/monitors", "/api/v1/openapi.json"):
         with pytest.raises(urllib.error.HTTPError) as caught:
             _get(f"{server.url}{path}")
+        caught.value.close()
         assert caught.value.code in (401, 403), path
     with urllib.request.urlopen(f"{server.url}/monitors/", timeout=10) as answer:
         assert "/accounts/login/" in answer.url
