@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -87,7 +88,10 @@ def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
     request.actor.require("alerts:read")
     alert = queries.alert(alert_id)
     now = time.time()
+    evidence, phases = evidence_of(alert)
     context = {
+        "evidence": evidence,
+        "phases": phases,
         "row": row_of(alert, now),
         "alert": alert,
         "labels": {name: value for name, value in alert.labels.items() if name not in ("monitor", "heartbeat")},
@@ -105,18 +109,26 @@ class Told:
     """A notification in words."""
 
     delivery: Delivery
-    look: str
     words: str
 
 
-_LOOKS = {"delivered": "up", "refused": "down", "expired": "down", "suppressed": "mute", "cancelled": "paused"}
-
-
 def told_of(delivery: Delivery) -> Told:
-    waiting = delivery.attempts and delivery.state in ("pending", "delivering")
-    look = _LOOKS.get(delivery.state, "degraded" if waiting else "clock")
     words = {"firing": "that it began", "resolved": "that it is over", "test": "a test"}[delivery.kind]
-    return Told(delivery, look, words)
+    return Told(delivery, words)
+
+
+def evidence_of(alert: Alert) -> tuple[list[tuple[str, str]], dict[str, float]]:
+    """(question, answer) pairs of the evidence, and the phases of its check in seconds."""
+    phases, answers = {}, []
+    for key, value in alert.evidence.items():
+        if key == "phases" and isinstance(value, dict):
+            phases = {name: float(length) for name, length in value.items() if isinstance(length, int | float)}
+        elif key == "duration" and isinstance(value, int | float):
+            answers.append(("Took", f"{value * 1000:.0f} ms"))
+        else:
+            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+            answers.append((key.replace("_", " ").capitalize(), text[:2000]))
+    return answers, phases
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ Headers = list[tuple[bytes, bytes]]
 LOOKS: dict[Condition | Indicator, str] = {
     "operational": "up",
     "degraded": "degraded",
-    "partial": "degraded",
+    "partial": "down",
     "outage": "down",
     "maintenance": "maintenance",
     "unknown": "unknown",

@@ -151,5 +151,8 @@ def _line(entry: Entry) -> Line:
 
 def brief(data: dict[str, Any]) -> str:
     """The most telling part of an event's data, in a few words."""
+    counts = data.get("counts")
+    if isinstance(counts, dict):
+        return ", ".join(f"{number} {word}" for word, number in counts.items() if number)
     told = next((str(data[name]) for name in _TOLD if data.get(name)), "")
     return told.replace("_", " ")[:160]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 
 from mainstay.entry.web.changes import change_views
 from mainstay.kernel.errors import StalePlan, UserError
@@ -52,18 +52,18 @@ def revision_page(request: PageRequest, number: int) -> HttpResponse:
     return render(request, "web/revision.html", context)
 
 
-@require_GET
-def rollback_plan(request: PageRequest, number: int) -> HttpResponse:
-    """What would change if everything became as it was right after this revision; number 0 is refused."""
+@require_http_methods(["GET", "HEAD", "POST"])
+def rollback(request: PageRequest, number: int) -> HttpResponse:
+    """GET shows what would change if everything became as it was right after this revision; POST does it."""
     plan = _plan(request, number)
+    if request.method == "POST":
+        return _go_back(request, number, plan)
     context = {"number": number, "plan": plan, "changes": change_views(plan.differences)}
     return render(request, "web/rollback.html", context)
 
 
-@require_POST
-def rollback_apply(request: PageRequest, number: int) -> HttpResponse:
-    """Go back, if nothing has changed since the plan was shown."""
-    plan = _plan(request, number)
+def _go_back(request: PageRequest, number: int, plan: Plan) -> HttpResponse:
+    """Apply the plan, if nothing has changed since it was shown."""
     if str(plan.base) != request.POST.get("base", ""):
         raise StalePlan("something else was applied in the meantime", hint="look at the plan again")
     revision = apply_rollback(request.actor, number, plan)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -30,7 +31,19 @@ PHASE_NAMES = {
 
 
 # States that borrow another one's icon and colour, and states with words of their own.
-LOOKS = {"late": "degraded", "new": "none", "firing": "down", "resolved": "up", "pending": "unknown"}
+LOOKS = {
+    "late": "degraded",
+    "new": "none",
+    "firing": "down",
+    "resolved": "up",
+    "pending": "clock",
+    "delivering": "clock",
+    "delivered": "up",
+    "refused": "down",
+    "expired": "down",
+    "suppressed": "mute",
+    "cancelled": "cross",
+}
 WORDS = {"new": "Waiting for its first ping", "firing": "Open"}
 
 
@@ -122,6 +135,13 @@ def latency(seconds: float | None) -> str:
 
 
 @register.filter
+def schedule_words(text: str) -> str:
+    """`every 3600s` as `every 1 h`; cron expressions as they are."""
+    found = re.fullmatch(r"every (\d+(?:\.\d+)?)s", text)
+    return f"every {lasting(float(found[1]))}" if found else text
+
+
+@register.filter
 def duration(seconds: float | None) -> str:
     """As it is declared: `1m30s`."""
     return "\u2013" if seconds is None else format_duration(seconds)
@@ -183,6 +203,12 @@ def bytesize(count: float | None) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return ""
+
+
+@register.filter
+def words(text: str) -> str:
+    """`status_pages` as `status pages`."""
+    return text.replace("_", " ")
 
 
 @register.filter

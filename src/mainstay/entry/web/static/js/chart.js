@@ -13,7 +13,7 @@ function colour(host, name) {
   return value;
 }
 
-const milliseconds = (value) => (value == null ? "–" : value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
+const milliseconds = (value) => (value == null ? "–" : value === 0 ? "0" : value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
 
 function build(points) {
   const used = PHASES.filter((phase) => points.some((point) => point.phases[phase] != null));
@@ -38,7 +38,7 @@ function options(host, used, points, width) {
   const down = colour(host, "--down");
   const areas = used.toReversed().map((phase) => {
     const shade = colour(host, `--phase-${phase}`);
-    return { label: NAMES[phase], stroke: shade, fill: shade, width: 0, points: { show: false }, value: (_, __, ___, index) => (index == null ? "–" : milliseconds((points[index]?.phases[phase] ?? null) === null ? null : points[index].phases[phase] * 1000)) };
+    return { label: NAMES[phase], stroke: shade, fill: shade, width: 0, points: { show: false } };
   });
   const failures = {
     hooks: {
@@ -56,26 +56,48 @@ function options(host, used, points, width) {
       },
     },
   };
+  const length = points.at(-1).at - points[0].at;
+  const tick = new Intl.DateTimeFormat(undefined, length > 3 * 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
   return {
     width,
     height: 240,
     padding: [10, 8, 0, 0],
-    plugins: [failures],
-    cursor: { y: false, points: { show: false } },
-    legend: { live: true },
+    plugins: [failures, { hooks: { setCursor: (plot) => tell(plot, points, used), destroy: () => hideTip() } }],
+    cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+    legend: { show: false },
     scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
     axes: [
-      { stroke: ink, grid: { show: false }, ticks: grid, font: "11px system-ui" },
+      { stroke: ink, grid: { show: false }, ticks: grid, font: "11px system-ui", space: 70, values: (_, values) => values.map((at) => tick.format(at * 1000)) },
       { stroke: ink, grid, ticks: { show: false }, font: "11px system-ui", size: 58, values: (_, values) => values.map(milliseconds) },
     ],
     series: [
       { label: "Time" },
       ...areas,
-      { label: "Mean", stroke: colour(host, "--text"), width: areas.length ? 0 : 1.5, points: { show: false }, value: (_, value) => milliseconds(value) },
-      { label: "p95", stroke: colour(host, "--text"), width: 1.5, dash: [5, 4], points: { show: false }, value: (_, value) => milliseconds(value) },
-      { label: "Failed", scale: "n", stroke: down, width: 0, points: { show: false }, value: (_, value) => value ?? 0 },
+      { label: "Mean", stroke: colour(host, "--text"), width: areas.length ? 0 : 1.5, points: { show: false } },
+      { label: "p95", stroke: colour(host, "--text"), width: 1.5, dash: [5, 4], points: { show: false } },
+      { label: "Failed", scale: "n", stroke: down, width: 0, points: { show: false } },
     ],
   };
+}
+
+const moment = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+let tip;
+function hideTip() { tip?.remove(); tip = undefined; }
+
+function tell(plot, points, used) {
+  const point = points[plot.cursor.idx];
+  if (!point || plot.cursor.left < 0) { hideTip(); return; }
+  if (!tip) tip = document.body.appendChild(Object.assign(document.createElement("div"), { className: "tip" }));
+  const lines = [moment.format(point.at * 1000)];
+  if (point.mean != null) lines.push(`mean ${milliseconds(point.mean * 1000)}, p95 ${milliseconds(point.p95 * 1000)}`);
+  for (const phase of used) if (point.phases[phase] != null) lines.push(`${NAMES[phase]} ${milliseconds(point.phases[phase] * 1000)}`);
+  if (point.failures) lines.push(`${point.failures} failed`);
+  if (point.mean == null && !point.failures) lines.push("nothing measured");
+  tip.textContent = lines.join("\n");
+  const box = plot.over.getBoundingClientRect();
+  const left = box.left + plot.cursor.left;
+  tip.style.left = `${left + tip.offsetWidth + 24 > innerWidth ? left - tip.offsetWidth - 12 : left + 12}px`;
+  tip.style.top = `${box.top + 8}px`;
 }
 
 function draw(host) {

@@ -1,0 +1,141 @@
+"""The overview: what is wrong first, with evidence and since when; then everything, grouped, with its history."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from mainstay.alerting.queries import Alert, channel_health, open_alerts_by_subject
+from mainstay.entry.web.rows import Problem, Row, counts, groups, heartbeat_row, lines_for, monitor_row, problems
+from mainstay.heartbeats.queries import heartbeats
+from mainstay.kernel.errors import InvalidInput, UserError
+from mainstay.store.journal import Filter, entries
+from mainstay.store.resources.apply import declare
+from mainstay.store.resources.queries import resources, revisions
+from mainstay.watch.queries import monitors
+from mainstay.watch.targets import free_name, monitor_from_address
+
+if TYPE_CHECKING:
+    from mainstay.store.requests import PageRequest
+
+DAYS = 60
+_PROBLEMS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    look: str
+    title: str
+    text: str
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The first line of the page; `since` is when the worst problem began."""
+
+    total: int
+    down: int
+    look: str
+    sentence: str
+    detail: str
+    since: float | None = None
+
+
+@require_GET
+def overview(request: PageRequest) -> HttpResponse:
+    request.actor.require("monitors:read")
+    return _page(request)
+
+
+def _page(request: PageRequest, *, address: str = "", problem: str = "", status: int = 200) -> HttpResponse:
+    now = time.time()
+    rows = [*map(monitor_row, monitors()), *map(heartbeat_row, heartbeats())]
+    alerts = open_alerts_by_subject()
+    wrong = problems(rows, alerts, now)
+    shown = groups(rows)
+    context = {
+        "summary": summarize(rows, wrong),
+        "counts": counts(rows),
+        "notices": _notices(alerts) if rows else [],
+        "problems": wrong[:_PROBLEMS],
+        "problems_total": len(wrong),
+        "problems_more": max(0, len(wrong) - _PROBLEMS),
+        "groups": shown,
+        "lines": lines_for(shown, DAYS, now),
+        "days": DAYS,
+        "may_write": request.actor.may("resources:write"),
+        "may_alert": request.actor.may("alerts:write"),
+        "address": address,
+        "problem": problem,
+    }
+    return render(request, "web/overview.html", context, status=status)
+
+
+def summarize(rows: Sequence[Row], wrong: Sequence[Problem]) -> Summary:
+    down = [item for item in wrong if item.row.state == "down"]
+    total = len(rows)
+    if not wrong:
+        waiting = sum(1 for row in rows if row.waiting or row.state == "new")
+        detail = f"{waiting} still waiting for a first result." if waiting else "Nothing needs you."
+        quiet = all(row.state == "paused" for row in rows)
+        if quiet:
+            return Summary(total, 0, "paused", "Everything is paused", "Nothing is checked.")
+        return Summary(total, 0, "up", "Everything that is watched is well", detail)
+    tally = counts([item.row for item in wrong])
+    sentence = ", ".join(f"{count.number} {count.words}" for count in tally)
+    look = "down" if down else "degraded" if any(count.state in ("degraded", "late") for count in tally) else "unknown"
+    worst = wrong[0].row
+    detail = f"{worst.name} is {worst.state}"
+    return Summary(total, len(down), look, sentence, detail, worst.since)
+
+
+def _notices(alerts: Mapping[str, Alert]) -> list[Notice]:
+    """What lies on our own side: the network, a rejected file, channels that do not get through."""
+    found = []
+    uplink = next((alert for subject, alert in alerts.items() if subject.startswith("uplink")), None)
+    if uplink is not None:
+        text = "Results are unknown until it is back. No downtime is counted."
+        found.append(Notice("unknown", "This machine has no network", text, f"/alerts/{uplink.id}/"))
+    rejected = next(entries(Filter(kind="config.rejected"), limit=1), None)
+    if rejected is not None and not _applied_since(rejected.at):
+        text = f"{rejected.data.get('file', 'The file')} has mistakes, so nothing of it was applied."
+        found.append(
+            Notice("degraded", "A configuration file was rejected", text, f"/journal/?subject={rejected.subject}")
+        )
+    failing = [channel.name for channel in channel_health() if channel.problem]
+    if failing:
+        text = f"{', '.join(failing[:5])}: the newest message did not get through."
+        found.append(Notice("degraded", "Somebody may not hear of this", text, "/channels/"))
+    return found
+
+
+def _applied_since(at: float) -> bool:
+    newest = revisions(limit=1)
+    return bool(newest) and newest[0].at > at
+
+
+@require_POST
+def add(request: PageRequest) -> HttpResponse:
+    """Watch one more address, as typed into the form."""
+    request.actor.require("resources:write")
+    address = request.POST.get("address", "").strip()[:2000]
+    try:
+        name, document = monitor_from_address(address)
+        name = free_name(name, {resource.name for resource in resources("monitor")})
+        declare(request.actor, "monitor", name, document, manager="page", source=request.actor.name)
+    except InvalidInput as error:
+        first = next(iter(error.diagnostics), None)
+        return _page(request, address=address, problem=first.message if first else error.message, status=422)
+    except UserError as error:
+        return _page(request, address=address, problem=f"{error.message}: {error.hint}", status=422)
+    messages.success(request, f"Watching {address} as {name}.", extra_tags="up")
+    return HttpResponseRedirect(f"/monitors/{quote(name)}/")

@@ -1,0 +1,51 @@
+"""Addresses of the pages for people, each with the scope that its door asks for."""
+
+from __future__ import annotations
+
+from django.urls import URLPattern, path
+
+from mainstay.accounts.doors import page
+from mainstay.alerting import alert_pages, channel_pages
+from mainstay.entry.web import health, journal, overview, resources, revisions
+from mainstay.heartbeats import pages as heartbeats
+from mainstay.watch import monitor_pages
+from mainstay.watch import pages as monitors
+
+sees = page("monitors:read")
+orders = page("monitors:check")
+reads = page("resources:read")
+writes = page("resources:write")
+sees_alerts = page("alerts:read")
+
+urlpatterns: list[URLPattern] = [
+    path("", sees(overview.overview), name="overview"),
+    path("add", writes(overview.add), name="add"),
+    path("monitors/", sees(monitors.monitor_list), name="monitors"),
+    path("monitors/orders", orders(monitors.monitor_orders), name="monitor_orders"),
+    path("monitors/<str:name>/", sees(monitor_pages.monitor_page), name="monitor"),
+    path("monitors/<str:name>/<slug:order>", orders(monitor_pages.monitor_order), name="monitor_order"),
+    path("heartbeats/", sees(heartbeats.heartbeat_list), name="heartbeats"),
+    path("heartbeats/<str:name>/", sees(heartbeats.heartbeat_page), name="heartbeat"),
+    path("heartbeats/<str:name>/pings/<int:n>", sees(heartbeats.ping_body), name="ping_body"),
+    path("heartbeats/<str:name>/<slug:order>", orders(heartbeats.heartbeat_order), name="heartbeat_order"),
+    path("alerts/", sees_alerts(alert_pages.alert_list), name="alerts"),
+    path("alerts/<str:alert_id>/", sees_alerts(alert_pages.alert_page), name="alert"),
+    path("alerts/<str:alert_id>/<slug:order>", page("alerts:write")(alert_pages.alert_order), name="alert_order"),
+    path("channels/", sees_alerts(channel_pages.channel_list), name="channels"),
+    path("channels/<str:name>/test", page("channels:test")(channel_pages.channel_test), name="channel_test"),
+    path("resources/", reads(resources.resource_list), name="resources"),
+    path("resources/new", writes(resources.resource_new), name="resource_new"),
+    path("resources/plan", writes(resources.resource_plan), name="resource_plan"),
+    path("resources/apply", writes(resources.resource_apply), name="resource_apply"),
+    path("resources/export", reads(resources.resource_export), name="resource_export"),
+    path("resources/<str:kind>/<str:name>/", reads(resources.resource_page), name="resource"),
+    path("resources/<str:kind>/<str:name>/edit", writes(resources.resource_edit), name="resource_edit"),
+    path("resources/<str:kind>/<str:name>/delete", writes(resources.resource_delete), name="resource_delete"),
+    path("revisions/", reads(revisions.revision_list), name="revisions"),
+    path("revisions/<int:number>/", reads(revisions.revision_page), name="revision"),
+    path("revisions/<int:number>/rollback", writes(revisions.rollback), name="rollback"),
+    path("journal/", page("journal:read")(journal.journal), name="journal"),
+    path("journal/verify", page("journal:read")(journal.verify_journal), name="journal_verify"),
+    path("journal/export", page("journal:export")(journal.export_journal), name="journal_export"),
+    path("health/", page("settings:read")(health.health), name="health"),
+]

@@ -1,0 +1,165 @@
+"""The page of one monitor: how it is, how fast, since when, what was found, who was told, what is declared."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from mainstay.alerting.queries import alerts_of, notifications_of
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.errors import UserError
+from mainstay.store.resources.export import export_yaml
+from mainstay.store.resources.queries import history
+from mainstay.store.resources.queries import resource as find_resource
+from mainstay.store.telemetry import current
+from mainstay.store.telemetry.history import HISTORY
+from mainstay.watch import queries, verbs
+
+if TYPE_CHECKING:
+    from mainstay.store.requests import PageRequest
+    from mainstay.store.telemetry.port import Point, Sample
+    from mainstay.watch.queries import Happening
+
+DAYS = 90
+_HOUR = 3600.0
+RANGES = {"24h": 24 * _HOUR, "7d": 168 * _HOUR, "30d": 720 * _HOUR, "90d": 2160 * _HOUR}
+_BUCKETS = 180
+_RESULTS = 25
+_UPTIMES = (("24 hours", 86_400), ("7 days", 7 * 86_400), ("30 days", 30 * 86_400), ("90 days", 90 * 86_400))
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """One result with its evidence as a list shows it."""
+
+    sample: Sample
+    facts: list[tuple[str, str]]
+    excerpt: str
+
+
+@require_GET
+def monitor_page(request: PageRequest, name: str) -> HttpResponse:
+    """One monitor, with the chart of the range that was asked for."""
+    request.actor.require("monitors:read")
+    view = queries.monitor(name)
+    now = time.time()
+    chosen = request.GET.get("range", "24h")
+    chosen = chosen if chosen in RANGES else "24h"
+    telemetry = current()
+    subject = f"monitor/{view.name}"
+    latest = telemetry.latest(view.uid, _RESULTS)
+    may_see_alerts = request.actor.may("alerts:read")
+    resource = find_resource("monitor", name)
+    context = {
+        "view": view,
+        "spec": resource.spec,
+        "url": f"/monitors/{quote(view.name)}/",
+        "ranges": list(RANGES),
+        "range": chosen,
+        "points": points_json(telemetry.series(view.uid, now - RANGES[chosen], now, _BUCKETS)),
+        "uptimes": [_uptime(view.uid, words, seconds, now) for words, seconds in _UPTIMES],
+        "line": HISTORY.lines([view.uid], DAYS, now)[view.uid],
+        "days": DAYS,
+        "results": [found(sample) for sample in latest],
+        "newest": found(latest[0]) if latest else None,
+        "happenings": [happened(one) for one in queries.transitions(name, limit=15)],
+        "alerts": alerts_of(subject, limit=5) if may_see_alerts else [],
+        "told": notifications_of(subject, limit=10) if may_see_alerts else [],
+        "resource": resource,
+        "text": export_yaml([resource]),
+        "revisions": history("monitor", name, limit=5),
+        "may_check": request.actor.may("monitors:check"),
+        "may_write": request.actor.may("resources:write"),
+        "may_alert": request.actor.may("alerts:write"),
+    }
+    return render(request, "watch/one.html", context)
+
+
+def _uptime(uid: str, words: str, seconds: int, now: float) -> dict[str, Any]:
+    uptime = current().uptimes([uid], now - seconds, now)[uid]
+    return {"words": words, "share": uptime.share, "down": uptime.seconds.get("down", 0.0), "checks": uptime.checks}
+
+
+def points_json(points: list[Point]) -> str:
+    """Chart points as JSON for the page's script: seconds, rounded to a tenth of a millisecond."""
+
+    def rounded(value: float | None) -> float | None:
+        return None if value is None else round(value, 4)
+
+    rows = [
+        {
+            "at": int(point.at),
+            "mean": rounded(point.mean),
+            "p95": rounded(point.p95),
+            "failures": point.failures,
+            "phases": {name: rounded(value) for name, value in point.phases.items()},
+        }
+        for point in points
+    ]
+    # Within a script element, `</` must not end it.
+    return json.dumps(rows, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def found(sample: Sample) -> Found:
+    """Evidence as question and answer; a long excerpt is kept apart."""
+    facts: list[tuple[str, str]] = []
+    excerpt = ""
+    for key, value in sample.evidence.items():
+        if key == "phases":
+            continue
+        text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        if "\n" in text or len(text) > 200:
+            excerpt = text[:4000]
+        else:
+            facts.append((key.replace("_", " "), text))
+    return Found(sample, facts, excerpt)
+
+
+@dataclass(frozen=True, slots=True)
+class Happened:
+    """One line of what happened."""
+
+    at: float
+    look: str
+    words: str
+    text: str
+    downtime: float | None
+
+
+_HAPPENED = {
+    "stayed_down": ("down", "Still down after its parent came back"),
+    "flapping_started": ("degraded", "Changes state too often"),
+    "flapping_stopped": ("up", "Calm again"),
+    "resumed": ("play", "Resumed"),
+}
+
+
+def happened(one: Happening) -> Happened:
+    look, words = _HAPPENED.get(one.kind, (one.state or "clock", (one.state or one.kind).capitalize()))
+    return Happened(one.at, look, words, one.message or one.reason.replace("_", " "), one.downtime)
+
+
+@require_POST
+def monitor_order(request: PageRequest, name: str, order: str) -> HttpResponse:
+    """Check now, pause or resume one monitor."""
+    if order == "check":
+        verbs.check_now(request.actor, [name])
+        told = "Checking now. The result shows up here."
+    elif order == "pause":
+        verbs.pause_monitors(request.actor, [name])
+        told = f"{name} is paused since {to_iso(time.time())[11:16]} UTC. It is not checked and wakes nobody."
+    elif order == "resume":
+        verbs.resume_monitors(request.actor, [name])
+        told = f"{name} is checked again."
+    else:
+        raise UserError(f"a monitor cannot be asked to `{order[:20]}`", hint="check, pause or resume it")
+    messages.success(request, told, extra_tags="up")
+    return HttpResponseRedirect(f"/monitors/{quote(name)}/")

@@ -1,0 +1,186 @@
+"""Pages of monitors: the list with search, filters and orders for many at once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
+
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.views.decorators.http import require_GET, require_POST
+
+from mainstay.kernel.errors import InvalidInput, TooLarge, UserError
+from mainstay.store.resources.apply import remove
+from mainstay.store.telemetry.history import HISTORY, Line
+from mainstay.store.work import unit_of_work
+from mainstay.watch import queries, verbs
+from mainstay.watch.queries import MonitorFilter
+
+if TYPE_CHECKING:
+    from mainstay.kernel.actor import Actor
+    from mainstay.store.requests import PageRequest
+    from mainstay.watch.queries import MonitorView
+
+PAGE = 50
+DAYS = 60
+_MANY = 10_000  # names that one order takes
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A monitor as a list shows it."""
+
+    view: MonitorView
+    line: Line | None
+
+    @property
+    def url(self) -> str:
+        return f"/monitors/{quote(self.view.name)}/"
+
+
+@require_GET
+def monitor_list(request: PageRequest) -> HttpResponse:
+    """Every monitor that fits the search, the worst first unless asked otherwise."""
+    request.actor.require("monitors:read")
+    asked = _asked(request)
+    wanted = filter_of(asked)
+    number = _number(request.GET.get("page", "1"))
+    views, found, counts = _slice(wanted, asked["sort"], number)
+    last = max(1, -(-found // PAGE))
+    if number > last:
+        number = last
+        views, found, counts = _slice(wanted, asked["sort"], number)
+    lines = HISTORY.lines([view.uid for view in views], DAYS, time.time())
+    kept = {name: value for name, value in asked.items() if value}
+    stateless = urlencode({name: value for name, value in kept.items() if name != "state"})
+    context = {
+        "rows": [Row(view, lines.get(view.uid)) for view in views],
+        "found": found,
+        "total": sum(counts.values()),
+        "counts": [(state, count, f"?{stateless}&state={state}") for state, count in counts.items() if count],
+        "stateless": f"?{stateless}",
+        "tags": list(queries.tags())[:200],
+        "asked": asked,
+        "filtered": any(asked[name] for name in ("q", "state", "tag")),
+        "sorts": SORTS,
+        "days": DAYS,
+        "pages": {
+            "number": number,
+            "last": last,
+            "previous": _link(kept, number - 1) if number > 1 else "",
+            "next": _link(kept, number + 1) if number < last else "",
+        },
+        "may_check": request.actor.may("monitors:check"),
+        "may_write": request.actor.may("resources:write"),
+    }
+    return render(request, "watch/list.html", context)
+
+
+def _asked(request: PageRequest) -> dict[str, str]:
+    given = request.GET if request.method == "GET" else request.POST
+    return {name: given.get(name, "").strip()[:200] for name in ("q", "state", "tag", "sort")}
+
+
+def filter_of(asked: dict[str, str]) -> MonitorFilter:
+    """`tag` holds a tag or, with an equals sign, a label and its value."""
+    label, separator, value = asked["tag"].partition("=")
+    return MonitorFilter(
+        text=asked["q"],
+        states=(asked["state"],) if asked["state"] in queries.STATES else (),
+        tag="" if separator else asked["tag"],
+        labels={label: value} if separator else {},
+    )
+
+
+def _slice(wanted: MonitorFilter, sort: str, number: int) -> tuple[list[MonitorView], int, dict[str, int]]:
+    """One page of monitors, how many fit, and the counts by state. Only the usual order is the database's."""
+    start = (number - 1) * PAGE
+    if sort not in _KEYS:
+        page = queries.page(wanted, limit=PAGE, offset=start)
+        return page.monitors, page.total, page.counts
+    every = sorted(queries.monitors(wanted), key=_KEYS[sort])
+    return every[start : start + PAGE], len(every), queries.page(wanted, limit=0).counts
+
+
+def _number(text: str) -> int:
+    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1
+
+
+def _link(kept: dict[str, str], page: int) -> str:
+    return "?" + urlencode({**kept, "page": page})
+
+
+SORTS = {"": "Worst first", "name": "By name", "latency": "Slowest first", "changed": "Changed last"}
+_KEYS: dict[str, Callable[[MonitorView], Any]] = {
+    "name": lambda view: view.name,
+    "latency": lambda view: (-view.last_duration, view.name),
+    "changed": lambda view: (-view.since, view.name),
+}
+
+
+@require_POST
+def monitor_orders(request: PageRequest) -> HttpResponse:
+    """Pause, resume, check or delete what was ticked, or everything that fits the search."""
+    order = request.POST.get("order", "")
+    if order not in _ORDERS:
+        raise UserError(f"monitors cannot be asked to `{order[:20]}`", hint="check, pause, resume or delete them")
+    asked = _asked(request)
+    if request.POST.get("everything") == "1":
+        names = [view.name for view in queries.monitors(filter_of(asked))]
+    else:
+        names = request.POST.getlist("names")
+    if len(names) > _MANY:
+        raise TooLarge(f"at most {_MANY} monitors at once", hint="narrow the search")
+    if names:
+        _carry_out(request, order, names)
+    else:
+        messages.warning(request, "Nothing was ticked.", extra_tags="degraded")
+    kept = urlencode({name: value for name, value in asked.items() if value})
+    return HttpResponseRedirect(f"/monitors/?{kept}" if kept else "/monitors/")
+
+
+def _carry_out(request: PageRequest, order: str, names: Sequence[str]) -> None:
+    try:
+        told = _ORDERS[order](request.actor, names)
+    except InvalidInput as error:
+        told_wrong = "; ".join(item.message for item in list(error.diagnostics)[:3])
+        messages.error(request, f"Nothing was deleted: {told_wrong}", extra_tags="down")
+    else:
+        messages.success(request, told, extra_tags="up")
+
+
+def _many(count: int) -> str:
+    return f"{count} {'monitor' if count == 1 else 'monitors'}"
+
+
+def _pause(actor: Actor, names: Sequence[str]) -> str:
+    return f"Paused {_many(verbs.pause_monitors(actor, names))}."
+
+
+def _resume(actor: Actor, names: Sequence[str]) -> str:
+    return f"Resumed {_many(verbs.resume_monitors(actor, names))}."
+
+
+def _check(actor: Actor, names: Sequence[str]) -> str:
+    return f"Asked for a check of {_many(verbs.check_now(actor, names))}."
+
+
+def _delete(actor: Actor, names: Sequence[str]) -> str:
+    """All or none. Each is a revision of its own, so each can be brought back."""
+    actor.require("resources:write")
+    with unit_of_work(actor):
+        for name in names:
+            remove(actor, "monitor", name, manager="page", source=actor.name, takeover=True)
+    return f"Deleted {_many(len(names))}. The revisions page brings them back."
+
+
+_ORDERS: dict[str, Callable[[Actor, Sequence[str]], str]] = {
+    "pause": _pause,
+    "resume": _resume,
+    "check": _check,
+    "delete": _delete,
+}

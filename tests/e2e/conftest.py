@@ -1,0 +1,98 @@
+"""A real browser on a real server: the pages, static files, live updates and status pages on a loopback port."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from mainstay.entry.web.live import LiveUpdates
+from mainstay.runtime.server import Server, django_application, static_files
+from mainstay.statuspage.serving import StatusPages
+
+CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
+ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+
+
+class RunningSite:
+    """The web server in a thread; `address` is its URL."""
+
+    def __init__(self) -> None:
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.address = f"http://127.0.0.1:{self._socket.getsockname()[1]}"
+        self._ready = threading.Event()
+        self.status: StatusPages | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._server: uvicorn.Server | None = None
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()), name="site")
+        self._thread.start()
+        assert self._ready.wait(20), "the site did not start"
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        live, self.status = LiveUpdates(), StatusPages()
+        live.start()
+        await self.status.start()
+        doors = {
+            "/static/": _below("/static", static_files()),
+            "/live": live,
+            "/status/": self.status,
+            "/api/v2/": self.status,
+        }
+        site = Server(doors, django_application(), https=False)
+        config = uvicorn.Config(site, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
+        self._server = uvicorn.Server(config)
+        self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
+        while not self._server.started and not serving.done():
+            await asyncio.sleep(0.01)
+        self._ready.set()
+        await serving
+        live.stop()
+        await self.status.stop()
+
+    def refresh(self) -> None:
+        """Read the status pages anew, now."""
+        assert self._loop is not None
+        assert self.status is not None
+        asyncio.run_coroutine_threadsafe(self.status.refresh(), self._loop).result(20)
+
+    def stop(self) -> None:
+        assert self._server is not None
+        self._server.should_exit = True
+        self._thread.join(15)
+        self._socket.close()
+
+
+def _below(prefix: str, application):  # type: ignore[no-untyped-def]
+    async def inner(scope, receive, send):  # type: ignore[no-untyped-def]
+        await application({**scope, "path": scope["path"], "root_path": prefix}, receive, send)
+
+    return inner
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    from playwright.sync_api import sync_playwright
+
+    if not Path(CHROMIUM).exists():
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    os.environ["PLAYWRIGHT_SKIP_BROWSER_DOWNLOAD"] = "1"
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def site(store: None) -> Iterator[RunningSite]:
+    running = RunningSite()
+    yield running
+    running.stop()
