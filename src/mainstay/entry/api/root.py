@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from functools import wraps
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -59,7 +59,7 @@ class TokenAuth(HttpAuthBase):
 class SessionAuth(APIKeyCookie):
     """A signed-in browser. Whatever changes something also needs the header X-CSRFToken."""
 
-    param_name = "mainstay_session"
+    param_name = settings.SESSION_COOKIE_NAME
 
     def __call__(self, request: HttpRequest) -> Actor | None:
         # A request that names a token is judged by that token alone.
@@ -146,8 +146,7 @@ def _on_parameter_error(_request: HttpRequest, error: ParameterError) -> HttpRes
 
 
 for _prefix, _module, _tag in _ROUTERS:
-    if find_spec(_module):
-        api.add_router(_prefix, import_module(_module).router, tags=[_tag])
+    api.add_router(_prefix, import_module(_module).router, tags=[_tag])
 
 
 @page()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-
 from django.urls import URLPattern, URLResolver, include, path
 
 from mainstay.entry.api.root import api, docs
@@ -15,9 +13,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("mainstay.alerting.page_urls")),
     path("api/docs", docs, name="api_docs"),
     path("api/v1/", api.urls),
+    path("", include("mainstay.entry.web.page_urls")),
 ]
-if find_spec("mainstay.entry.web.page_urls"):
-    urlpatterns.append(path("", include("mainstay.entry.web.page_urls")))
 
 handler400 = errors.bad_request
 handler403 = errors.forbidden

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import base64
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from accounts_browser import TEST, person
+from django.test import override_settings
+
+from mainstay.accounts import queries, rules, verbs
+from mainstay.accounts.doors import token_actor
+from mainstay.accounts.models import Token
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.errors import Forbidden, NotFound, UserError
+from mainstay.store.journal import entries
+
+pytestmark = pytest.mark.usefixtures("store")
+
+
+@pytest.fixture(autouse=True)
+def _quick() -> Iterator[None]:
+    queries.forget_tokens()
+    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+        yield
+
+
+def _actor(email: str, role: str) -> Actor:
+    return Actor("user", email, rules.scopes_of(role))
+
+
+def test_a_token_acts_with_its_scopes_and_its_name() -> None:
+    text = verbs.create_token(TEST, " ci   deploy ", ["monitors:read", "resources:write"])
+    actor = queries.actor_of_token(text)
+    assert actor is not None
+    assert actor.scopes == {"monitors:read", "resources:write"}
+    assert actor.name.startswith("ci deploy (")
+    row = Token.objects.get()
+    assert text.rsplit("_", 1)[1][:43] not in repr(row.__dict__), "only a hash is kept"
+    assert all(text.rsplit("_", 1)[1] not in str(entry.as_dict()) for entry in entries())
+
+
+@pytest.mark.parametrize(
+    ("name", "scopes", "days", "error"),
+    [
+        ("", ["monitors:read"], 90, UserError),
+        ("x" * 101, ["monitors:read"], 90, UserError),
+        ("x", [], 90, UserError),
+        ("x", ["nothing:read"], 90, UserError),
+        ("x", ["users:write"], 90, Forbidden),
+        ("x", ["monitors:read"], 0, UserError),
+        ("x", ["monitors:read"], 4000, UserError),
+    ],
+)
+def test_what_cannot_be_made(name: str, scopes: list[str], days: float, error: type[Exception]) -> None:
+    person("bo@example.com", "operations")
+    with pytest.raises(error):
+        verbs.create_token(_actor("bo@example.com", "operations"), name, scopes, days)
+    assert not Token.objects.exists()
+
+
+def test_wrong_expired_and_revoked_tokens_are_nobody() -> None:
+    text = verbs.create_token(TEST, "ci", ["monitors:read"])
+    parsed = rules.parse_token(text)
+    assert parsed is not None
+    other = str(rules.TokenText(parsed.id, rules.new_token().secret))
+    unknown = str(rules.new_token())
+    assert [queries.actor_of_token(wrong) for wrong in (other, unknown, text[:-1], text + "x")] == [None] * 4
+    assert queries.actor_of_token(text, time.time() + 91 * rules.DAY) is None
+    assert queries.actor_of_token(text) is not None
+    verbs.revoke_token(TEST, parsed.id)
+    assert queries.actor_of_token(text) is None, "also from memory, at once"
+    verbs.revoke_token(TEST, parsed.id)
+    assert [entry.kind for entry in entries()] == ["token.revoked", "token.created"]
+
+
+def test_a_revocation_by_another_process_counts_within_a_second() -> None:
+    text = verbs.create_token(TEST, "ci", ["monitors:read"])
+    assert queries.actor_of_token(text) is not None
+    Token.objects.update(revoked_us=1)  # behind the back of this process
+    deadline = time.monotonic() + 3
+    while queries.actor_of_token(text) is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_token_shrinks_with_its_owner() -> None:
+    person("ana@example.com", "admin")
+    person("bo@example.com", "operations")
+    text = verbs.create_token(_actor("bo@example.com", "operations"), "ci", ["monitors:read", "resources:write"])
+    verbs.change_role(TEST, "bo@example.com", "support")
+    actor = queries.actor_of_token(text)
+    assert actor is not None
+    assert actor.scopes == {"monitors:read"}
+    verbs.deactivate(TEST, "bo@example.com")
+    assert queries.actor_of_token(text) is None
+
+
+def test_a_token_makes_tokens_for_its_owner_within_its_scopes() -> None:
+    user = person("bo@example.com", "operations")
+    first = verbs.create_token(_actor("bo@example.com", "operations"), "maker", ["tokens:write", "monitors:read"])
+    maker = queries.actor_of_token(first)
+    assert maker is not None
+    with pytest.raises(Forbidden):
+        verbs.create_token(maker, "child", ["resources:write"])
+    verbs.create_token(maker, "child", ["monitors:read"])
+    assert Token.objects.get(name="child").owner_id == user.pk
+
+
+def test_others_tokens_are_for_those_who_keep_people() -> None:
+    person("ana@example.com", "admin")
+    person("bo@example.com", "operations")
+    ana, bo = _actor("ana@example.com", "admin"), _actor("bo@example.com", "operations")
+    parsed = rules.parse_token(verbs.create_token(ana, "hers", ["monitors:read"]))
+    assert parsed is not None
+    verbs.create_token(bo, "his", ["monitors:read"])
+    assert [token.name for token in queries.tokens(bo)] == ["his"]
+    assert {token.name for token in queries.tokens(ana)} == {"hers", "his"}
+    with pytest.raises(NotFound):
+        verbs.revoke_token(bo, parsed.id)
+    verbs.revoke_token(ana, parsed.id)
+    with pytest.raises(Forbidden):
+        queries.tokens(_actor("x@example.com", "support"))
+
+
+def test_use_is_noted_without_the_request_waiting() -> None:
+    text = verbs.create_token(TEST, "ci", ["monitors:read"])
+    assert queries.actor_of_token(text) is not None
+    deadline = time.monotonic() + 10
+    while Token.objects.get().last_used_us is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_how_a_token_is_sent() -> None:
+    text = verbs.create_token(TEST, "ci", ["monitors:read"])
+
+    def basic(credentials: str) -> str:
+        return "Basic " + base64.b64encode(credentials.encode()).decode()
+
+    good = [f"Bearer {text}", f"bearer  {text} ", basic(f"any:{text}"), basic(f"{text}:"), basic(text)]
+    assert all(token_actor(header) for header in good)
+    bad: list[Any] = ["", text, "Bearer", f"Token {text}", "Basic !", "Basic /w==", f"Bearer {text}" + " " * 600]
+    assert [header for header in bad if token_actor(header)] == []
