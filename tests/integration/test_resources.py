@@ -164,6 +164,19 @@ def test_a_file_with_mistakes_prunes_nothing_and_applies_nothing() -> None:
     assert queries.latest_revision() == 1
 
 
+def test_an_empty_file_is_not_taken_as_a_wish_to_delete_everything(tmp_path: Path) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text("monitors: {a: {http: https://a.example}}")
+    apply_files(ME, [str(path)])
+    path.write_text("# being written\n")
+    assert apply_files(ME, [str(path)])[0] == 1
+    with pytest.raises(InvalidInput, match="the file is empty"):
+        apply_files(ME, [str(path)], prune="sources")
+    path.write_text("{}")
+    apply_files(ME, [str(path)], prune="sources")
+    assert queries.resources() == []
+
+
 def test_what_is_still_named_cannot_be_deleted() -> None:
     apply_text(ALL)
     with pytest.raises(InvalidInput) as caught:

@@ -95,7 +95,7 @@ def test_mistakes_are_shown_with_their_line_and_a_caret(mainstay: Run, tmp_path:
     assert lines[3] == f"{bad}:3:44: error: no monitor `ap`, did you mean `api`"
     assert lines[-1] == "2 mistakes; nothing was applied."
     found = json.loads(mainstay("plan", str(bad), "--json")[1])
-    assert [(item["line"], item["column"], item["path"]) for item in found["diagnostics"]] == [
+    assert [(item["line"], item["column"], item["path"]) for item in found["error"]["diagnostics"]] == [
         (2, 36, "monitors.größe.expct"),
         (3, 44, "monitors.api.parents.0"),
     ]
@@ -137,6 +137,7 @@ def test_an_export_applies_to_an_empty_install_without_a_difference(mainstay: Ru
     assert mainstay("export")[1] == target.read_text()
     assert list(json.loads(json.dumps(_yaml(target)))) == ["monitors", "channels", "routes"]
     assert list(_yaml_text(mainstay("export", "--kind", "monitor")[1])) == ["monitors"]
+    assert list(_yaml_text(mainstay("export", "--kind", "routes")[1])) == ["routes"]
     assert mainstay("export", "--kind", "monitr")[0] == 1
     assert mainstay("export", "-o", str(tmp_path / "no" / "folder"))[0] == 1
 

@@ -130,6 +130,28 @@ def test_the_same_name_twice_is_told_with_both_places() -> None:
     assert told == ["f:4:3: the monitor `a` is declared twice, first at f:1:12"]
 
 
+def test_a_secret_that_was_written_out_is_not_shown_again() -> None:
+    text = "channels:\n  h: {webhook: {url: https://x.example, secret: hunter2, heders: {}}}\n"
+    diagnostics = Diagnostics()
+    declared(read_text(text, "f", diagnostics), "file", diagnostics)
+    shown = "\n".join(line for _, line in mistake_lines(diagnostics, {"f": text}))
+    assert "unknown key `heders`" in shown
+    assert "hunter2" not in shown
+
+
+def test_a_monitor_that_is_only_an_address_gets_a_hint() -> None:
+    (told,) = mistakes("monitors: {a: https://a.example}")
+    assert told.startswith("f:1:12: a monitor is a mapping that says how, such as {")
+
+
+def test_a_flood_of_mistakes_is_answered_soon_and_briefly() -> None:
+    keys = ", ".join(f"htt{number}: 1" for number in range(30_000))
+    told = mistakes(f"monitors: {{a: {{{keys}}}, b: {{http: https://a.example, {keys}}}}}")
+    assert 1 < len(told) <= 600
+    told = mistakes(f"monitors: {{a: {{http: https://a.example, labels: {{{keys}}}, {'x' * 100_000}: 1}}}}")
+    assert all(len(text) < 1000 for text in told)
+
+
 def test_a_caret_stands_below_the_column_also_after_wide_characters() -> None:
     diagnostics = Diagnostics()
     text = 'x-a: 1\n"日本": {}\n'

@@ -18,18 +18,25 @@ if TYPE_CHECKING:
     from mainstay.kernel.resource import Spec
 
 
+_UNKNOWN_TOLD = 100  # keys; a document made of nothing else is no mistake that a person made
+
+
 def validate_variant(what: str, document: Any, models: Mapping[str, type[Spec]], shared: type[Spec]) -> Spec:
     """The spec by the one model whose key is in the document.
 
     Without exactly one such key: a ValidationError with that and every mistake in the `shared` part.
     """
     if not isinstance(document, dict):
-        raise ValidationError.from_exception_data(what, [{"type": "dict_type", "loc": (), "input": document}])
+        first = next(iter(models))
+        text = f"a {what} is a mapping that says how, such as {{{first}: ...}}"
+        reason = PydanticCustomError("variant", "{text}", {"text": text})
+        error: InitErrorDetails = {"type": reason if isinstance(document, str) else "dict_type", "loc": ()}
+        raise ValidationError.from_exception_data(what, [{**error, "input": document}])
     present = [name for name in models if name in document]
     if len(present) == 1:
         return models[present[0]].model_validate(document)
     known = {*shared.model_fields, *models, "expect"}
-    unknown = [key for key in document if key not in known]
+    unknown = [key for key in document if key not in known][:_UNKNOWN_TOLD]
     errors: list[InitErrorDetails] = [
         {"type": "extra_forbidden", "loc": (key,), "input": document[key]} for key in unknown
     ]

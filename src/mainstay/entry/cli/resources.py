@@ -87,7 +87,7 @@ def export(
     from mainstay.store.resources import queries
     from mainstay.store.resources.export import export_yaml
 
-    wanted = {queries.kind_named(name.removesuffix("s") if name not in _kinds() else name).name for name in kind or ()}
+    wanted = {queries.kind_named(name).name for name in kind or ()}
     text = export_yaml(resource for resource in queries.resources() if not wanted or resource.kind in wanted)
     if output and output != "-":
         try:
@@ -190,12 +190,6 @@ def _register_kinds() -> None:
     register_kinds()
 
 
-def _kinds() -> set[str]:
-    from mainstay.kernel.resource import KINDS
-
-    return {kind.name for kind in KINDS}
-
-
 def _actor() -> Actor:
     from mainstay.kernel.actor import command
 
@@ -231,7 +225,8 @@ def _refuse(error: InvalidInput, texts: Mapping[str, str], as_json: bool, code: 
     from mainstay.store.resources.text import mistake_lines
 
     if as_json:
-        _print_json({"error": error.code, "diagnostics": [item.as_dict() for item in error.diagnostics]})
+        diagnostics = [item.as_dict() for item in error.diagnostics]
+        _print_json({"error": {"code": error.code, "message": error.message, "hint": "", "diagnostics": diagnostics}})
     else:
         _draw(mistake_lines(error.diagnostics, texts), err=True)
         count = len(error.diagnostics.errors)

@@ -36,7 +36,7 @@ class Origin:
         return self.document.place((*self.path, *path), key=key)
 
     def dotted(self, path: Path = ()) -> str:
-        return ".".join(str(step) for step in (*self.path, *path))
+        return ".".join(str(step)[:NAME_LIMIT] for step in (*self.path, *path))
 
 
 @dataclass(slots=True)
@@ -142,7 +142,9 @@ def _name_fits(kind: Kind, name: Any, document: Document, path: Path, diagnostic
     except ValueError as error:
         shown = f"`{name[:40]}`" if isinstance(name, str) else noun(name)
         place = document.place(path, key=not kind.listed)
-        diagnostics.add(f"{shown} cannot name a {kind.name}: {error}", place, path=".".join(map(str, path)))
+        diagnostics.add(
+            f"{shown} cannot name a {kind.name}: {error}", place, path=".".join(str(step)[:NAME_LIMIT] for step in path)
+        )
         return False
     return True
 

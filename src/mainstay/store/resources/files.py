@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ class Reading:
     diagnostics: Diagnostics = field(default_factory=Diagnostics)
     texts: dict[str, str] = field(default_factory=dict)
     sources: dict[str, str] = field(default_factory=dict)
+    empty: list[str] = field(default_factory=list)  # files without any document
 
     def source_of(self, file: str) -> str:
         """Who keeps what is declared in `file`."""
@@ -40,8 +42,10 @@ def read_paths(paths: Iterable[str]) -> Reading:
         text = decode(raw, path, reading.diagnostics)
         if text is not None:
             reading.texts[path] = text
-            reading.sources[path] = STDIN if path == STDIN else str(Path(path).absolute())
-            reading.documents += read_text(text, path, reading.diagnostics)
+            reading.sources[path] = STDIN if path == STDIN else os.path.abspath(path)
+            found = read_text(text, path, reading.diagnostics)
+            reading.documents += found
+            reading.empty += [] if found or reading.diagnostics.errors else [path]
     return reading
 
 

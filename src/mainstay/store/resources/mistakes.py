@@ -86,6 +86,7 @@ _SPECIFIC = {
     "string_unicode": "must be Unicode text",
     "unexpected_positional_argument": "is not expected here",
 }
+_LIMIT = 200  # complaints about one resource; guessing at what was meant takes its time
 _QUOTED = re.compile(r"'((?:[^'\\]|\\.)*)'")
 
 
@@ -93,7 +94,7 @@ def explain(error: ValidationError, kind: str, document: Any) -> list[Mistake]:
     """Every mistake once. Alternatives of one value become one sentence; the most exact complaint wins."""
     mistakes: dict[tuple[Path, bool, str], Mistake] = {}
     wanted: dict[Path, list[str]] = {}
-    for detail in error.errors(include_url=False):
+    for detail in error.errors(include_url=False)[:_LIMIT]:
         path, rest = _resolved(detail["loc"], document)
         if rest[-1:] != ("[key]",) and detail["type"] in _WANTED:
             wanted.setdefault(path, []).append(_WANTED[detail["type"]])

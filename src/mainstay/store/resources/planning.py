@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 from mainstay.kernel.actor import Actor
-from mainstay.kernel.diagnostics import Diagnostic, Diagnostics
+from mainstay.kernel.diagnostics import Diagnostic, Diagnostics, Place
 from mainstay.kernel.errors import Conflict
 from mainstay.kernel.resource import KINDS, Manager, Resource, check_name
 from mainstay.kernel.secret import references as secret_references
@@ -59,6 +59,9 @@ def plan_reading(actor: Actor, reading: Reading, terms: Terms) -> Plan:
     found = declared(reading.documents, terms.manager, diagnostics, source_of)
     desired = {own.key: own for own in found}
     _check_automatic_names(found, stored.resources, terms, diagnostics)
+    for file in reading.empty if terms.prune != "none" else ():
+        # Perhaps it is being written just now; all that it declared would be deleted.
+        diagnostics.add("the file is empty", Place(file), hint="write {} if nothing is to be declared any more")
     # A file with mistakes may mean to declare what it seems to leave out.
     sources = set(reading.sources.values()) or {terms.source}
     deleted = {} if diagnostics.errors else _pruned(stored.resources, desired, sources, terms)

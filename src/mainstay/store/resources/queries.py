@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 
 def kind_named(name: str) -> Kind:
-    """The kind; NotFound with a guess if there is none."""
+    """The kind by its name or its plural; NotFound with a guess if there is none."""
+    plural = KINDS.by_plural(name)
+    if plural is not None:
+        return plural
     if name not in KINDS:
         known = [kind.name for kind in KINDS]
         guess = did_you_mean(name, known) or f"known are {', '.join(known)}"

@@ -76,6 +76,8 @@ def printable(text: str) -> str:
 def mistake_lines(mistakes: Iterable[Diagnostic], texts: Mapping[str, str]) -> Iterator[Line]:
     """Each mistake with its place, the line that it is in, and a caret below its column."""
     lines: dict[str, list[str]] = {}
+    mistakes = list(mistakes)
+    secret = _secret_columns(mistakes)
     for count, mistake in enumerate(mistakes):
         if count == _MISTAKES_SHOWN:
             yield "faint", "... and more; --json tells them all"
@@ -85,7 +87,20 @@ def mistake_lines(mistakes: Iterable[Diagnostic], texts: Mapping[str, str]) -> I
         if place.line and place.file in texts:
             if place.file not in lines:
                 lines[place.file] = source_lines(texts[place.file])
-            yield from _excerpt(lines[place.file][place.line - 1], place.line, place.column)
+            line = lines[place.file][place.line - 1]
+            cut = secret.get((place.file, place.line), len(line))
+            yield from _excerpt(line[:cut], place.line, place.column)
+
+
+def _secret_columns(mistakes: Iterable[Diagnostic]) -> dict[tuple[str, int], int]:
+    """Where lines hold what should not be in a file: they are shown up to there only, since output is often kept."""
+    found: dict[tuple[str, int], int] = {}
+    for mistake in mistakes:
+        place = mistake.place
+        if any(word in mistake.message for word in ("must be a reference", "credential", "password")):
+            key = (place.file, place.line)
+            found[key] = min(place.column - 1, found.get(key, place.column - 1))
+    return found
 
 
 def _excerpt(line: str, number: int, column: int) -> Iterator[Line]:
