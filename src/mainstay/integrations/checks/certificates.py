@@ -96,23 +96,29 @@ _DER = 2  # _ssl.ENCODING_DER
 
 def describe_chain(chain: list[bytes], now: float) -> list[dict[str, Any]]:
     """One mapping for each certificate; times are epoch seconds."""
-    return [_describe(der, now) for der in chain]
+    found = []
+    for der in chain:
+        facts = dict(_read(der))
+        if "not_after" in facts:
+            facts["days_left"] = round((facts["not_after"] - now) / DAY, 2)
+        found.append(facts)
+    return found
 
 
-def _describe(der: bytes, now: float) -> dict[str, Any]:
+@lru_cache(maxsize=512)
+def _read(der: bytes) -> dict[str, Any]:
+    """Kept, because a server shows the same certificates at every check."""
     from cryptography import x509
     from cryptography.hazmat.primitives.hashes import SHA256
 
     try:
         certificate = x509.load_der_x509_certificate(der)
-        ends = certificate.not_valid_after_utc.timestamp()
         return {
             "subject": certificate.subject.rfc4514_string(),
             "issuer": certificate.issuer.rfc4514_string(),
             "names": _names(certificate)[:NAMES_LIMIT],
             "not_before": certificate.not_valid_before_utc.timestamp(),
-            "not_after": ends,
-            "days_left": round((ends - now) / DAY, 2),
+            "not_after": certificate.not_valid_after_utc.timestamp(),
             "serial": f"{certificate.serial_number:x}",
             "fingerprint_sha256": certificate.fingerprint(SHA256()).hex(),
             "key": _key(certificate),
