@@ -6,7 +6,7 @@ import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from smtplib import SMTPException
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from allauth.account.adapter import DefaultAccountAdapter
@@ -14,6 +14,7 @@ from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet
@@ -33,7 +34,7 @@ def _deliver(message: EmailMessage) -> None:
         log.warning("mail about an account was not sent", error=f"{type(error).__name__}: {error}"[:200])
 
 
-class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth ships no types
+class AccountAdapter(DefaultAccountAdapter):
     """Client addresses are REMOTE_ADDR: the web server replaces it when a trusted proxy forwards."""
 
     def is_open_for_signup(self, _request: HttpRequest) -> bool:
@@ -49,7 +50,7 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth shi
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Built from the configured address: a Host header must not decide where a secret link points to."""
         path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
-        return cast("str", settings.MAINSTAY.base_url) + path.replace("UID-KEY", key)
+        return settings.MAINSTAY.base_url + path.replace("UID-KEY", key)
 
     def get_password_change_redirect_url(self, _request: HttpRequest) -> str:
         return reverse("account")
@@ -59,12 +60,13 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth shi
         message = self.render_mail(template_prefix, email, {"base_url": settings.MAINSTAY.base_url, **context})
         _mail.submit(_deliver, message)
 
-    def _get_login_attempts_cache_key(self, _request: HttpRequest, **credentials: Any) -> str:
+    @override
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
         # allauth also counts by Host, whose port a client is free to invent: each would get attempts of its own.
         return f"sign-in:{str(credentials.get('email', '')).strip().lower()}"
 
 
-class FactorAdapter(DefaultMFAAdapter):  # type: ignore[misc] # allauth ships no types
+class FactorAdapter(DefaultMFAAdapter):
     """Secrets of second factors are encrypted with the key of this install: a copied database is not enough."""
 
     def encrypt(self, text: str) -> str:

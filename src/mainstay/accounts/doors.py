@@ -133,7 +133,7 @@ def _elsewhere(request: HttpRequest, address: str) -> HttpResponse:
 
 
 def _is_fresh(request: HttpRequest) -> bool:
-    records = get_authentication_records(request, request.user)
+    records = get_authentication_records(request, queries.signed_in_user(request.user))
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
 

@@ -54,7 +54,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "mainstay.entry.web.middleware.ErrorsMiddleware",
 ]
-ROOT_URLCONF = "mainstay.entry.web.urls"
+ROOT_URLCONF = "mainstay.entry.urls"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -108,7 +108,7 @@ CSRF_COOKIE_NAME = f"{_PREFIX}mainstay_csrf"
 CSRF_COOKIE_SECURE = _SECURE
 CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves
 CSRF_COOKIE_SAMESITE = "Lax"
-CSRF_FAILURE_VIEW = "mainstay.entry.web.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "mainstay.entry.errors.csrf_failure"
 _URL = urlsplit(MAINSTAY.base_url)
 # Behind a proxy that ends TLS, the browser's origin differs from the one that reaches us.
 CSRF_TRUSTED_ORIGINS = [f"{_URL.scheme}://{_URL.netloc}"]

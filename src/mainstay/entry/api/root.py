@@ -23,7 +23,7 @@ from ninja.utils import check_csrf
 from mainstay import __version__
 from mainstay.accounts import queries
 from mainstay.accounts.doors import page, requires, token_actor
-from mainstay.entry.web.errors import mainstay_error, plain_body
+from mainstay.entry.errors import mainstay_error, plain_body
 from mainstay.kernel.errors import MainstayError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from mainstay.entry.web.errors import error_response, mainstay_error
+from mainstay.entry.errors import error_response, mainstay_error
 from mainstay.entry.web.hosts import host_allowed
 from mainstay.kernel.errors import MainstayError
 

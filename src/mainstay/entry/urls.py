@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, include, path
 
+from mainstay.entry import errors
 from mainstay.entry.api.root import api, docs
-from mainstay.entry.web import errors
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", include("mainstay.accounts.page_urls")),
