@@ -229,7 +229,7 @@ def outage_event(resource: Resource, state: str, since: float, code: str, messag
         "uid": resource.uid,
         "severity": document.get("severity", "P2"),
         "labels": {**document.get("labels", {}), "monitor": resource.name, "severity": document.get("severity", "P2")},
-        "address": str(document.get("http", document.get("tcp", ""))),
+        "address": resource.spec.address,
         "previous": "up",
         "since": since,
         "reason": "confirmed",

@@ -181,4 +181,4 @@ def _group(name: str, inside: list[Row], limit: int, groups_total: int) -> Group
 
 def lines_for(shown: Sequence[Group], days: int, now: float) -> dict[str, Line]:
     """History of everything that is shown."""
-    return HISTORY.lines([row.uid for group in shown for row in group.rows], days, now)
+    return HISTORY.lines([row.uid for group in shown for row in group.rows if row.kind == "monitor"], days, now)
