@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -9,11 +10,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 from mainstay.kernel.actor import system
 from mainstay.kernel.event import Event
 from mainstay.store.work import unit_of_work
+
+T = TypeVar("T")
 
 
 @dataclass
@@ -110,6 +113,19 @@ def receiver() -> Iterator[Receiver]:
         yield running
     finally:
         running.stop()
+
+
+async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
+    """Run on a thread, and leave no database connection behind on it."""
+    from django.db import connections
+
+    def run() -> T:
+        try:
+            return work(*arguments)
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(run)
 
 
 def declare(kind: str, name: str, document: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ from mainstay.kernel.clock import SystemClock
 from mainstay.runtime.boot import current_settings
 from mainstay.runtime.lanes.delivery import DeliveryLane
 from mainstay.store.writer import Writer
-from receivers import Receiver, declare, happen, receiver
+from receivers import Receiver, declare, happen, in_thread, receiver
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -29,13 +29,13 @@ async def _with_lane(step: Callable[[], None]) -> None:
     lane = DeliveryLane(current_settings(), writer, SystemClock())
     running = asyncio.create_task(lane.run())
     try:
-        await asyncio.to_thread(step)
+        await in_thread(step)
     finally:
         running.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await running
         await lane.stop()
-        await asyncio.to_thread(writer.stop)
+        await in_thread(writer.stop)
 
 
 def test_down_and_up_reach_the_webhook_in_order(hook: Receiver) -> None:

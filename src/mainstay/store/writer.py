@@ -6,10 +6,11 @@ import asyncio
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 import structlog
-from django.db import close_old_connections
+from django.db import close_old_connections, connections
 
 from mainstay.kernel.errors import StoreBusy
 
@@ -52,4 +53,6 @@ class Writer:
     def stop(self) -> None:
         """Let queued jobs finish, without waiting for a database that does not answer."""
         self._stopping = True
+        with suppress(RuntimeError):  # stopped before
+            self._thread.submit(connections.close_all)
         self._thread.shutdown(wait=True)
