@@ -19,7 +19,7 @@ from mainstay.kernel.actor import system
 
 PASSWORD = "correct horse battery"
 # Where pictures for a person to look at go; none are taken otherwise.
-PICTURES = os.environ.get("MAINSTAY_TEST_PICTURES", "")
+PICTURES = os.environ.get("TEST_PICTURES", "")
 
 
 class Visitor:
