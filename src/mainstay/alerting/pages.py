@@ -29,7 +29,7 @@ def acknowledge_by_link(request: HttpRequest, token: str) -> HttpResponse:
     except NotFound as error:
         return _page(request, {"over": error.message}, status=404)
     if request.method == "POST":
-        actor = Actor("link", f"acknowledge link of {alert.id}", frozenset({"alerts:write"}))
+        actor = Actor("link", "message", frozenset({"alerts:write"}))
         with contextlib.suppress(Conflict):  # it ended meanwhile; the page says so
             verbs.acknowledge_alert(actor, alert.id)
         alert = queries.alert(alert.id)

@@ -63,6 +63,7 @@ def facts(message: Notification, now: float) -> list[tuple[str, str]]:
     started = "" if since is None else f"{utc(alert['since'])} ({ago(since, now)})"
     ended = "" if until is None else f"{utc(alert['until'])} ({ago(until, now)})"
     lasted = "" if since is None or until is None else lasting(until - since)
+    error = "" if evidence.get("error") == alert.get("summary") else evidence.get("error", "")
     answers = [
         ("What", alert.get("summary", "")),
         ("Since", started),
@@ -72,7 +73,7 @@ def facts(message: Notification, now: float) -> list[tuple[str, str]]:
         ("Target", evidence.get("address", "")),
         ("Phase", evidence.get("phase", "")),
         ("Code", evidence.get("code", "")),
-        ("Error", evidence.get("error", "")),
+        ("Error", error),
         ("Severity", alert.get("severity", "")),
         ("Labels", _labels(alert.get("labels", {}))),
         ("Changed lately", "\n".join(message.changes)),
