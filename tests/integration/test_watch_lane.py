@@ -217,7 +217,7 @@ def test_a_cut_uplink_is_one_event_and_no_false_down() -> None:
 
     async def main() -> None:
         async with watching() as scene:
-            scene.lane.board.uplink.counted = {"uplink:1"}
+            await scene.until(lambda: scene.lane.board.uplink.counted == {"uplink:1"})
             names = [f"site-{number}" for number in range(3)]
             for name in (*names, "local"):
                 scene.result(name, "up")
@@ -267,7 +267,7 @@ def test_a_lost_uplink_is_remembered_over_a_restart() -> None:
 
     async def first() -> None:
         async with watching() as scene:
-            scene.lane.board.uplink.counted = {"uplink:1"}
+            await scene.until(lambda: scene.lane.board.uplink.counted == {"uplink:1"})
             scene.result("site", "up")
             scene.look.sees = OFFLINE
             scene.result("site", "down", "connect.timeout")
@@ -283,6 +283,26 @@ def test_a_lost_uplink_is_remembered_over_a_restart() -> None:
             scene.result("site", "up")
             assert scene.state("site") == "up"
             assert not scene.lane.board.uplink.lost
+
+    run(first())
+    run(second())
+
+
+def test_a_start_in_the_middle_of_a_cut_knows_what_it_misses() -> None:
+    monitor("site", PUBLIC)
+
+    async def first() -> None:
+        async with watching() as scene:
+            scene.result("site", "up")
+            scene.lane.board.uplink.counted = {"uplink:1"}
+
+    async def second() -> None:
+        async with watching(sees=OFFLINE) as scene:
+            scene.result("site", "down", "connect.timeout")
+            scene.result("site", "down", "connect.timeout")
+            await scene.until(lambda: scene.state("site") == "unknown")
+            await scene.written()
+            assert await journal("monitor.went_down") == []
 
     run(first())
     run(second())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 from django.db import connections
@@ -74,7 +75,7 @@ class Watching:
         self.probers, self.telemetry, self.look = FakeProbers(), FakeTelemetry(), FakeLook(self.clock)
         self.writer = writer or Writer()
         self.lane = WatchLane(
-            current_settings(),
+            replace(current_settings(), uplink_targets="uplink:1"),
             self.probers,
             self.telemetry,
             self.writer,
@@ -117,9 +118,10 @@ def monitor(name: str, target: str = "http://127.0.0.1:1/", **document: Any) -> 
 
 
 @asynccontextmanager
-async def watching(clock: Clock | None = None) -> AsyncIterator[Watching]:
+async def watching(clock: Clock | None = None, sees: Evidence = ONLINE) -> AsyncIterator[Watching]:
     """A lane that runs until the block ends."""
     scene = Watching(clock)
+    scene.look.sees = sees
     await scene.lane.start()
     task = asyncio.create_task(scene.lane.run())
     try:

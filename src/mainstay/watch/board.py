@@ -32,6 +32,7 @@ from mainstay.watch.telling import NOTHING_FOUND, Facts, Finding, events_of, fin
 from mainstay.watch.uplink import Change, Uplink, is_lookup
 
 _RECHECK_ONCE = 1.0  # seconds within which a parent of many failing children is asked but once
+_LOOK_AGAIN = 30.0  # seconds after which the failures of what is down already ask for a new look
 _RETURN_SPREAD = 5.0  # seconds over which monitors are checked again when the uplink is back
 
 
@@ -96,6 +97,7 @@ class Board:
         self._by_name: dict[str, str] = {}
         self._children: dict[str, list[str]] = {}
         self._parked: set[str] = set()
+        self._look_due = float("-inf")  # monotonic; failures after this ask the guard to look
 
     # -- what is declared --
 
@@ -151,6 +153,7 @@ class Board:
 
     def looked(self, changes: Iterable[Change], began: float, now: float) -> None:
         """The guard has looked, beginning at monotonic `began`: tell everybody, then judge what waited for it."""
+        self._look_due = began + _LOOK_AGAIN
         for change in changes:
             self._uplink_changed(change, now)
         for uid in list(self._parked):
@@ -184,7 +187,7 @@ class Board:
             self._parked.add(result.uid)
             self._out.look = True
             return
-        if outside and decision.state.failed_streak == 1 and decision.state.state != "down":
+        if outside and result.verdict == "down" and (decision.state.failed_streak == 1 or mono > self._look_due):
             self._out.look = True
         self._settle(entry, decision, result, mono)
 

@@ -5,6 +5,7 @@ Reads block on the database and on secret files; the lane calls this on a thread
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from mainstay.kernel.probing import CheckOrder
 from mainstay.kernel.secret import SecretMissing, references
 from mainstay.store.journal import Filter, entries
+from mainstay.store.models import FactRow
 from mainstay.store.resources.queries import latest_revision, resources
 from mainstay.store.secrets import SecretSource
 from mainstay.watch.board import Watched
@@ -20,8 +22,10 @@ from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
 from mainstay.watch.spec import MonitorSpec
 from mainstay.watch.state import MonitorState, from_json
 from mainstay.watch.uplink import Change, Part
+from mainstay.watch.verbs import REACHED_FACT
 from mainstay.windows.queries import Window, declared
 
+_REACHED_FOR = 7 * 86_400.0
 Stored = dict[str, tuple[MonitorState, int]]  # uid -> (state, version of its row)
 
 
@@ -103,6 +107,13 @@ def stored_state(uid: str) -> tuple[MonitorState, int] | None:
 def news() -> tuple[int, bool]:
     """(newest revision, whether somebody asked for something); cheap, polled every second or so."""
     return latest_revision(), MonitorRequestRow.objects.exists()
+
+
+def reached_targets(now: float) -> set[str]:
+    """The uplink targets that could be reached lately; after _REACHED_FOR this machine may have been moved."""
+    row = FactRow.objects.filter(key=REACHED_FACT).first()
+    found: dict[str, Any] = json.loads(row.value) if row is not None else {"at": 0.0, "targets": []}
+    return set(found["targets"]) if abs(now - found["at"]) < _REACHED_FOR else set()
 
 
 def lost_parts() -> dict[Part, Change]:

@@ -2,8 +2,9 @@
 
 Network, any of
 - no default route (of private targets: no interface that is up at all),
-- every counted uplink target refuses a TCP connection. A target counts once it was reached since the start,
-  so that a machine that may not reach them is not thought to be offline for ever.
+- every counted uplink target refuses a TCP connection. A target counts once it was reached, by this process or
+  in the days before it, so that a machine that may not reach them is not thought to be offline for ever, and
+  one that is started in the middle of a cut knows what it misses.
 Resolver: a question about the root of the name space gets no answer.
 
 A good check that began after the evidence was seen proves the opposite: the evidence is then worthless

@@ -14,7 +14,7 @@ from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import Broken, Conflict, NotFound
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.resource import Resource
-from mainstay.store.models import ResourceRow
+from mainstay.store.models import FactRow, ResourceRow
 from mainstay.store.resources.queries import resources
 from mainstay.store.work import Work, unit_of_work
 from mainstay.watch.board import Moved
@@ -25,6 +25,7 @@ from mainstay.watch.state import RANKS, MonitorState, Paused, Policy, Resumed, f
 from mainstay.watch.telling import NOTHING_FOUND, Facts, Finding, events_of, uplink_event
 from mainstay.watch.uplink import Change
 
+REACHED_FACT = "uplink.reached"
 CONFIGURATION = "configuration"  # who paused a monitor that is declared with `enabled: false`
 
 
@@ -178,6 +179,14 @@ def take_requests(actor: Actor, clock: Clock | None = None) -> list[tuple[str, s
         rows = list(MonitorRequestRow.objects.order_by("id")[:10_000])
         MonitorRequestRow.objects.filter(id__in=[row.id for row in rows]).delete()
     return [(row.uid, row.wish) for row in rows]
+
+
+def remember_reached(actor: Actor, targets: Iterable[str], clock: Clock | None = None) -> None:
+    """Keep which uplink targets could be reached: a restart in the middle of a cut must know what it misses."""
+    actor.require("monitors:check")
+    with unit_of_work(actor, clock) as work:
+        value = json.dumps({"at": work.now, "targets": sorted(targets)})
+        FactRow.objects.update_or_create(key=REACHED_FACT, defaults={"value": value})
 
 
 def _monitors(names: Sequence[str]) -> list[Resource]:

@@ -17,6 +17,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 _COLOURS = {"down": "bold red", "degraded": "yellow", "unknown": "magenta", "up": "green"}
 _SHOWN = 20  # monitors that `status` lists
+_WIDE = 110  # columns of a terminal that have room for addresses
 
 
 def monitors(
@@ -90,15 +91,17 @@ def _draw(found: Iterable[Seen]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    now = time.time()
+    now, console = time.time(), Console(highlight=False)
+    wide = console.width >= _WIDE
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("state", "name", "since", "latency", "address", "why"):
-        table.add_column(title, no_wrap=title != "why", overflow="ellipsis")
+    for title in ("state", "name", "since", "latency", *(["address"] if wide else [])):
+        table.add_column(title, no_wrap=True, overflow="ellipsis")
+    table.add_column("why", overflow="fold", min_width=24)
     for one in found:
         latency = f"{one.last_duration * 1000:.0f} ms" if one.last_at and one.state in ("up", "degraded") else ""
-        state = Text(one.state, _COLOURS.get(one.state, "dim"))
-        table.add_row(state, Text(one.name), _ago(now - one.since), latency, Text(one.address), Text(_why(one)))
-    Console(highlight=False).print(table)
+        cells = [Text(one.state, _COLOURS.get(one.state, "dim")), Text(one.name), Text(_ago(now - one.since)), latency]
+        table.add_row(*cells, *([Text(one.address)] if wide else []), Text(_why(one)))
+    console.print(table)
 
 
 def _why(one: Seen) -> str:

@@ -15,6 +15,7 @@ from mainstay.watch.uplink import Change, Evidence, Part, Routes, routes_from
 LOST_POLL = 2.0  # seconds between looks while something is lost
 LEARN_POLL = 20.0  # ... while it is not known which targets can be reached at all
 IDLE_POLL = 600.0
+KEEP_EVERY = 3600.0
 _PATIENCE = 2.0  # seconds for a connection or an answer
 _GRACE = 0.2  # seconds the others still have once one has answered
 
@@ -31,12 +32,24 @@ class Guard:
         self._board, self._look, self._targets, self._clock = board, look, targets, clock
         self._asked = asyncio.Event()
         self._resolver = False
+        self._saved: set[str] = set()
+        self._saved_at = 0.0
 
-    def remember(self, lost: dict[Part, Change]) -> None:
-        """What was lost when the program stopped. Those targets were reachable, or they could not be missed."""
-        if lost:
-            uplink = self._board.uplink
-            uplink.lost, uplink.counted, uplink.private_lost = lost, set(self._targets), "network" in lost
+    def remember(self, lost: dict[Part, Change], reached: set[str]) -> None:
+        """What was lost when the program stopped, and which targets could be reached lately."""
+        uplink = self._board.uplink
+        uplink.counted = reached & set(self._targets)
+        uplink.lost, uplink.private_lost = dict(lost), "network" in lost
+
+    def to_save(self, now: float) -> set[str] | None:
+        """The reachable targets if that is news worth keeping, once an hour at least."""
+        counted = self._board.uplink.counted
+        if "network" in self._board.uplink.lost:
+            return None
+        if counted == self._saved and abs(now - self._saved_at) < KEEP_EVERY:
+            return None
+        self._saved, self._saved_at = set(counted), now
+        return self._saved
 
     def ask(self, *, resolver: bool) -> None:
         self._resolver = self._resolver or resolver
@@ -57,12 +70,19 @@ class Guard:
         finally:
             self._board.looked(uplink.take(evidence), began, self._clock.now())
 
+    def learn(self) -> None:
+        """Look at once if it is worth knowing which targets can be reached: monitors were declared."""
+        if self._learning():
+            self._asked.set()
+
+    def _learning(self) -> bool:
+        outside = any(entry.location.scope != "loopback" for entry in self._board.entries.values())
+        return outside and not self._board.uplink.counted.issuperset(self._targets)
+
     def _patience(self) -> float:
         if self._board.uplink.lost:
             return LOST_POLL
-        outside = any(entry.location.scope != "loopback" for entry in self._board.entries.values())
-        learnt = self._board.uplink.counted.issuperset(self._targets)
-        return IDLE_POLL if learnt or not outside else LEARN_POLL
+        return LEARN_POLL if self._learning() else IDLE_POLL
 
 
 def targets_of(setting: str) -> list[str]:

@@ -107,7 +107,7 @@ class WatchLane:
 
         self._unsubscribe = HUB.subscribe(hear)
         lost = await self._read(reading.lost_parts)
-        self._guard.remember(lost)
+        self._guard.remember(lost, await self._read(partial(reading.reached_targets, self._clock.now())))
         self._started = True
         await self._sync()
         self._ticked = self._clock.monotonic()
@@ -197,8 +197,11 @@ class WatchLane:
         self._cover(changed=True)
 
     async def _save_turn(self) -> None:
-        if self._writer.waiting_since is not None or not self.board.dirty:
+        if self._writer.waiting_since is not None:
             return
+        reached = self._guard.to_save(self._clock.now())
+        if reached is not None:
+            await self._writer.run(partial(verbs.remember_reached, _LANE, reached, self._clock))
         dirty, self.board.dirty = self.board.dirty, set()
         latest = []
         waiting = self._transitions.waiting_uids()
@@ -248,6 +251,7 @@ class WatchLane:
         fresh = [uid for uid in monitors if uid not in before]
         await self._order(monitors, first=fresh)
         self._cover(changed=True)
+        self._guard.learn()
         log.info("monitors taken up", monitors=len(monitors), new=len(fresh), revision=self._directory.revision)
 
     async def _switch(self) -> None:
