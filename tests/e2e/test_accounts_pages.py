@@ -44,6 +44,7 @@ class Visitor:
             self.page.emulate_media(color_scheme=scheme)
             for width in (390, 1440):
                 self.page.set_viewport_size({"width": width, "height": 900})
+                self.page.wait_for_timeout(200)  # colours move for a moment
                 self.page.screenshot(path=str(Path(PICTURES) / f"{name}-{scheme}-{width}.png"), full_page=True)
         self.page.emulate_media(color_scheme="light")
         self.page.set_viewport_size({"width": 1440, "height": 900})

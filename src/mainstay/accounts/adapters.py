@@ -69,6 +69,13 @@ class AccountAdapter(DefaultAccountAdapter):
 class FactorAdapter(DefaultMFAAdapter):
     """Secrets of second factors are encrypted with the key of this install: a copied database is not enough."""
 
+    def build_totp_svg(self, url: str) -> str:
+        """The QR code on white: without a ground of its own no camera reads it on a dark page."""
+        import qrcode
+        from qrcode.image.svg import SvgPathFillImage
+
+        return qrcode.make(url, image_factory=SvgPathFillImage).to_string(encoding="unicode")
+
     def encrypt(self, text: str) -> str:
         return _cipher().encrypt(text.encode()).decode()
 

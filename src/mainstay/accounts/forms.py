@@ -65,7 +65,7 @@ class NewUserForm(forms.Form):
 class NewTokenForm(forms.Form):
     """Offers the scopes that the person has themselves."""
 
-    name = forms.CharField(label="Name", max_length=100, help_text="What it is for, such as `deploy` or `prometheus`.")
+    name = forms.CharField(label="Name", max_length=100, help_text="What it is for, such as deploy or prometheus.")
     days = forms.IntegerField(
         label="Days until it expires", min_value=1, max_value=rules.LONGEST_TOKEN_DAYS, initial=rules.TOKEN_DAYS
     )

@@ -1,0 +1,54 @@
+"""The commands `token`, `users` and `journal`, as a person types them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mainstay.accounts.rules import parse_token
+
+
+@pytest.fixture
+def run(tmp_path: Path):  # type: ignore[no-untyped-def]
+    environment = {**os.environ, "MAINSTAY_DATA": str(tmp_path / "data")}
+
+    def mainstay(*arguments: str, code: int = 0) -> str:
+        command = [sys.executable, "-W", "error::DeprecationWarning:mainstay", "-m", "mainstay", *arguments]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == code, done.stderr[-2000:]
+        assert "Traceback" not in done.stderr
+        return done.stdout if code == 0 else done.stdout + done.stderr
+
+    return mainstay
+
+
+def test_tokens_people_and_the_journal_from_the_command_line(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    token = parse_token(run("token", "create", "scraper", "--scope", "metrics:read", "--expires", "30d").strip())
+    assert token is not None
+    assert run("users", "add", "ana@example.com", "--role", "admin").startswith("http://127.0.0.1:8800/join/")
+    (listed,) = json.loads(run("token", "list", "--json"))
+    assert (listed["id"], listed["name"], listed["state"]) == (token.id, "scraper", "active")
+    assert listed["scopes"] == ["metrics:read"]
+    assert "did you mean `metrics:read`" in run("token", "create", "x", "--scope", "metric:read", code=1)
+    assert "either --scope or --role" in run("token", "create", "x", code=1)
+    run("token", "revoke", str(token))
+    (person,) = json.loads(run("users", "list", "--json"))
+    assert (person["role"], person["invited"]) == ("admin", True)
+    entries = [json.loads(line) for line in run("journal", "--json").splitlines()]
+    assert [entry["kind"] for entry in entries] == ["token.created", "user.created", "token.revoked"]
+    assert all(entry["actor"].startswith("command:") for entry in entries)
+    target = tmp_path / "out.jsonl"
+    run("journal", "export", "--kind", "token.*", "-o", str(target))
+    assert len(target.read_text().splitlines()) == 2
+    assert "is no time" in run("journal", "--since", "soon", code=1)
+    assert "3 entries" in run("journal", "verify")
+    with sqlite3.connect(tmp_path / "data" / "state.sqlite3") as database:
+        database.execute("UPDATE journal SET actor = 'user:eve' WHERE seq = 2")
+    database.close()
+    assert "entry 2" in run("journal", "verify", code=1)
