@@ -14,7 +14,7 @@ from typing import Any
 from mainstay.kernel.actor import system
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Resource
-from mainstay.store.resources.apply import declare_all
+from mainstay.store.resources.apply import declare, declare_all
 from mainstay.store.resources.queries import resources
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.telemetry.port import Sample
@@ -71,7 +71,11 @@ OTHERS: list[tuple[str, str, Any]] = [
 def declare_company(now: float) -> dict[str, Resource]:
     """Declare everything in one revision; resources by name."""
     wanted = [("monitor", name, document) for name, document in MONITORS.items()]
-    declare_all(SEED, [*wanted, *OTHERS], manager="file", source="/etc/mainstay/acme.yaml")
+    source = "/etc/mainstay/acme.yaml"
+    declare_all(SEED, [*wanted, *(one for one in OTHERS if one[0] != "route")], manager="file", source=source)
+    for kind, name, document in OTHERS:
+        if kind == "route":  # one after the other: their order matters
+            declare(SEED, kind, name, document, manager="file", source=source)
     return {resource.name: resource for resource in resources()}
 
 
@@ -169,8 +173,17 @@ OUTAGES: dict[str, tuple[str, str, str, float]] = {
 }
 
 
-def settle_company(telemetry: DuckTelemetry, now: float) -> None:
+def settle_company(telemetry: DuckTelemetry, now: float, *, hours: float = 24) -> None:
     """States, alerts, results and pings as they are on a day on which the checkout is broken."""
+    from django.db import transaction
+
+    with transaction.atomic():  # one wait for the disk instead of sixty
+        _settle(telemetry, now, hours)
+    telemetry.flush()
+    telemetry.maintain(now)
+
+
+def _settle(telemetry: DuckTelemetry, now: float, hours: float) -> None:
     known = {resource.name: resource for resource in resources("monitor")}
     chance = random.Random(3)
     fill_history(telemetry, [resource.uid for resource in known.values()], now)
@@ -179,15 +192,13 @@ def settle_company(telemetry: DuckTelemetry, now: float) -> None:
         since = now - minutes * 60 if minutes else now - chance.uniform(2, 40) * DAY
         step = 30.0 if name == "api" else 60.0
         failing = "expect.status" if state == "down" else ""
-        samples = samples_of(resource.uid, now, count=int(DAY / step), step=step, chance=chance, code=failing)
+        samples = samples_of(resource.uid, now, count=int(hours * 3600 / step), step=step, chance=chance, code=failing)
         telemetry.append(samples)
         latest = samples[-1]
         set_state(resource.uid, state, since, now, code=code, message=message, duration=latest.duration)
         if state != "up":
             record([outage_event(resource, state, since, code, message)])
     pause(known["resolver"].uid, now)
-    telemetry.flush()
-    telemetry.maintain(now)
     settle_heartbeats(now)
     settle_past(known, now)
 

@@ -51,9 +51,7 @@ class RunningSite:
         self._server = uvicorn.Server(config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
-        while not self._server.started and not serving.done():
-            await asyncio.sleep(0.01)
-        self._ready.set()
+        self._ready.set()  # the socket listens already: browsers wait until they are served
         await serving
         live.stop()
         await self.status.stop()
