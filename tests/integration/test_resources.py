@@ -208,7 +208,10 @@ def test_a_missing_secret_warns_with_its_place_and_is_not_an_error(tmp_path: Pat
 
     plan = plan_text(ALL, secrets=SecretSource(Settings(data=tmp_path)))
     assert [str(warning) for warning in plan.warnings] == [
-        "body:8:52: warning: ${env:HOOK_SECRET} is not set in the environment of the server"
+        (
+            "body:8:52: warning: ${env:HOOK_SECRET} is not set in the environment of the server, "
+            "it may be elsewhere, and is looked up there when it is used"
+        )
     ]
 
 

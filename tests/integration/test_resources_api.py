@@ -140,8 +140,17 @@ def test_mistakes_are_listed_with_their_places(api: Api) -> None:
 @pytest.mark.parametrize("path", ["PUT resources/monitor/a", "POST plan", "POST apply"])
 def test_bad_bodies_change_nothing(api: Api, path: str, body: bytes) -> None:
     answer = api(*path.split(), body)
-    assert answer.status_code == 422 or (answer.status_code == 200 and body in (b"", b"null"))
+    assert answer.status_code == (422 if body else 411) or (answer.status_code == 422 and not body)
     assert queries.resources() == []
+
+
+def test_a_body_of_unknown_length_does_not_pass_as_an_empty_one(api: Api) -> None:
+    api("POST", "apply", FILE)
+    answer = api("POST", "apply?prune=sources", b"", Transfer_Encoding="chunked")
+    assert answer.status_code == 411
+    assert api("POST", "apply?prune=sources", b"# nothing\n").status_code == 422
+    assert len(queries.resources()) == 3
+    assert api("POST", "apply?prune=sources", b"{}").json()["counts"]["delete"] == 3
 
 
 def test_a_body_that_is_too_large_is_refused(api: Api) -> None:

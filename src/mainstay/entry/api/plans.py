@@ -9,11 +9,10 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from mainstay.accounts.doors import requires
-from mainstay.entry.api.resources import BODY, actor_of, secret_source
+from mainstay.entry.api.resources import BODY, actor_of, read_request, secret_source
 from mainstay.kernel.errors import StalePlan
 from mainstay.store.resources import apply, queries
 from mainstay.store.resources.export import export_yaml
-from mainstay.store.resources.files import read_body
 from mainstay.store.resources.plan import Plan
 from mainstay.store.resources.planning import Terms, plan_reading
 from mainstay.store.resources.schema import file_schema
@@ -60,7 +59,10 @@ Options = Annotated[PlanOptions, Query()]
 def _plan(request: HttpRequest, options: PlanOptions) -> Plan:
     actor = actor_of(request)
     terms = Terms("api", actor.name[:400], options.takeover, options.prune, secret_source())
-    return plan_reading(actor, read_body(request.body), terms)
+    reading = read_request(request)
+    if not reading.documents and not reading.diagnostics.errors:
+        reading.diagnostics.add("the body is empty", hint="write {} if nothing is to be declared")
+    return plan_reading(actor, reading, terms)
 
 
 @router.post("/plan", response=PlanOut, summary="What a file would change", openapi_extra=BODY)

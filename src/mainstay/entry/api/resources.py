@@ -19,7 +19,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import StalePlan
 from mainstay.kernel.resource import Resource
 from mainstay.store.resources import apply, queries
-from mainstay.store.resources.files import read_body
+from mainstay.store.resources.files import Reading, read_body
 from mainstay.store.secrets import SecretSource
 
 router = Router()
@@ -74,6 +74,13 @@ def actor_of(request: HttpRequest) -> Actor:
 
 def secret_source() -> SecretSource:
     return SecretSource(settings.MAINSTAY)
+
+
+def read_request(request: HttpRequest) -> Reading:
+    """The body's documents. A body without a length reaches Django as nothing at all: that must not pass as `{}`."""
+    if "Transfer-Encoding" in request.headers or "Content-Length" not in request.headers:
+        raise HttpError(411, "The request must tell the length of its body (Content-Length).")
+    return read_body(request.body)
 
 
 def _shown(resource: Resource) -> dict[str, Any]:
@@ -170,7 +177,7 @@ def read_history(
 
 def _document(request: HttpRequest) -> Any:
     """The one document of the body; InvalidInput with every mistake of its form."""
-    reading = read_body(request.body)
+    reading = read_request(request)
     if len(reading.documents) != 1 and not reading.diagnostics.errors:
         reading.diagnostics.add(f"the body holds {len(reading.documents)} documents, and must hold one")
     reading.diagnostics.raise_if_errors()

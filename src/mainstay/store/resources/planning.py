@@ -25,6 +25,7 @@ from mainstay.store.secrets import SecretSource
 # What goes when it is no longer declared. none: nothing. sources: what the same files declared before.
 # all: what anybody declared in the same way (any file, or any program over the API).
 Prune = Literal["none", "sources", "all"]
+_LATER = "it may be elsewhere, and is looked up there when it is used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +260,7 @@ def _missing_secrets(plan: Plan, desired: Mapping[Key, Declaration], secrets: Se
             for reason in secrets.missing(text):
                 path = _path_to(own.raw, text) or ()
                 place = own.origin.place(path, key=not path)
-                warnings.append(Diagnostic(reason, place, "", own.origin.dotted(path), "warning"))
+                warnings.append(Diagnostic(reason, place, _LATER, own.origin.dotted(path), "warning"))
     return warnings
 
 
