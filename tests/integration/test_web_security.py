@@ -119,6 +119,11 @@ def test_a_broken_view_shows_a_calm_page(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "42" not in page.content.decode()
 
 
+def test_a_body_in_chunks_is_refused_rather_than_taken_for_an_empty_one() -> None:
+    response = browser().post("/api/v1/apply", b"", headers={"transfer-encoding": "chunked"}, content_type="text/plain")
+    assert response.status_code == 411
+
+
 # Sign-in
 
 

@@ -71,10 +71,12 @@ class FactorAdapter(DefaultMFAAdapter):
 
     def build_totp_svg(self, url: str) -> str:
         """The QR code on white: without a ground of its own no camera reads it on a dark page."""
-        import qrcode
         from qrcode.image.svg import SvgPathFillImage
+        from qrcode.main import QRCode
 
-        return qrcode.make(url, image_factory=SvgPathFillImage).to_string(encoding="unicode")
+        code: Any = QRCode(image_factory=SvgPathFillImage)
+        code.add_data(url)
+        return str(code.make_image().to_string(encoding="unicode"))
 
     def encrypt(self, text: str) -> str:
         return _cipher().encrypt(text.encode()).decode()

@@ -20,6 +20,7 @@ _TITLES: dict[int, tuple[str, str]] = {
     404: ("There is nothing here", "The address may be mistyped, or the thing was deleted."),
     405: ("Not like this", "This address does not take such a request."),
     409: ("Somebody was faster", "The thing has changed in the meantime."),
+    411: ("How long is it?", "The request must carry a Content-Length."),
     413: ("That is too large", "The request is larger than what is accepted."),
     429: ("Too many attempts", "Wait a few minutes, then try again."),
     500: ("Something broke", "The mistake is ours. It is in the log of the server."),

@@ -58,6 +58,9 @@ class GuardMiddleware:
         if not host_allowed(host, settings.MAINSTAY):
             hint = "Set MAINSTAY_URL to the address people use, or add the name to MAINSTAY_HOSTS."
             return error_response(request, 400, "This server is not known under that name.", hint)
+        if "HTTP_TRANSFER_ENCODING" in request.META:
+            # Django reads no body without a length: a file sent in chunks would look like an empty one.
+            return error_response(request, 411, "The request must say how long it is.", "Send a Content-Length.")
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isascii() or not length.isdigit():
             return error_response(request, 400, "The request's Content-Length is not a number.")
