@@ -5,15 +5,16 @@ from __future__ import annotations
 import json
 import re
 import socket
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
 import pycurl
 
 from mainstay import __version__
-from mainstay.integrations.checks.http.credentials import is_secret_name, maskable, secret_query, userinfo
+from mainstay.integrations.checks.http.credentials import is_secret_name, maskable, origin, secret_query, userinfo
 from mainstay.integrations.checks.http.expectations import Expectations
+from mainstay.integrations.checks.http.transfers import Setup
 from mainstay.integrations.checks.steps import document
 from mainstay.kernel.probing import CheckFault
 
@@ -32,8 +33,20 @@ _VERSIONS = {
 _TLS_VERSIONS = {"1.2": pycurl.SSLVERSION_TLSv1_2, "1.3": pycurl.SSLVERSION_TLSv1_3}
 # An address in its one usual form and nothing that another parser could read differently.
 _PLAIN = re.compile(r"https?://(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?::\d{1,5})?(?:[/?][^\s\\]*)?")
+_DEFAULT_PORTS = {"http": 80, "https": 443, "proxy": 1080}
 _UNSAFE = re.compile(r"[^\x21-\x7e]")
 Option = tuple[int, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What is sent, wherever it goes."""
+
+    method: str
+    body: bytes | None
+    headers: tuple[str, ...]
+    secret_headers: tuple[str, ...]
+    credentials: tuple[Option, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +54,63 @@ class Request:
     """One request to one URL; a redirect makes another one from it."""
 
     url: str
-    method: str
-    body: bytes | None
-    headers: tuple[str, ...]
-    secret_headers: tuple[str, ...]
-    credentials: tuple[Option, ...]
+    content: Content
+    # Worked out from these:
+    setup: Setup
+    secure: bool
+    plain: str  # the address, where the URL holds one in its usual form and nothing stands in between
+    sent_url: str  # with the name to be asked for as its host
+    via: str  # host that is looked up and connected to: the URL's or the proxy's
+    entry: str  # `name:port` for which libcurl is told the addresses; empty where it needs none
+
+
+class Requests:
+    """Makes the requests of one check: the first, and those that redirects lead to."""
+
+    def __init__(self, target: dict[str, Any]) -> None:
+        tls = target.get("tls") or {}
+        self.family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(target.get("ip_version") or 0, 0)
+        self._options = (*_shared_options(target), *_tls_options(tls))
+        self._trusting = not tls.get("ca")
+        self._server_name: str = tls.get("server_name") or ""
+        self._proxy: str = target.get("proxy") or ""
+        url = str(target["url"])
+        self._origin = origin(clean_url(url))
+        self.first = self._make(url if is_plain_address(url) else clean_url(url), _content(target))
+
+    def redirected(self, request: Request, status: int, target: str) -> Request:
+        """What follows a redirect (RFC 9110, 15.4). CheckFault `check.bad_url` if it leads to no HTTP URL."""
+        url, content = clean_url(target), request.content
+        if status == 303 or (status in (301, 302) and content.method == "POST"):
+            kept = tuple(line for line in content.headers if not line.lower().startswith("content-type:"))
+            method = "HEAD" if content.method == "HEAD" else "GET"
+            content = replace(content, method=method, body=None, headers=kept)
+        if origin(url) != origin(request.url):
+            content = replace(content, secret_headers=(), credentials=())
+        return self._make(url, content)
+
+    def _make(self, url: str, content: Content) -> Request:
+        renamed = bool(self._server_name) and not self._proxy and origin(url) == self._origin
+        plain = "" if self._proxy or renamed or self.family else is_plain_address(url)
+        parts, via = urlsplit(url), urlsplit(self._proxy or url)
+        host, sent, lines = via.hostname or "", url, [*content.headers, *content.secret_headers]
+        name = self._server_name if renamed else host
+        if renamed:
+            sent = url.replace(f"//{parts.netloc}", f"//{name}:{via.port}" if via.port else f"//{name}", 1)
+            if not any(line.lower().startswith("host:") for line in lines):
+                lines.append(f"Host: {parts.netloc}")
+        port = via.port or _DEFAULT_PORTS.get(via.scheme if not self._proxy else "proxy", 80)
+        options = (*self._options, *content.credentials, *_method_options(content.method, content.body, lines))
+        return Request(
+            url=url,
+            content=content,
+            setup=Setup(options, guarded=not plain, trusting=self._trusting, once=bool(content.credentials)),
+            secure=parts.scheme == "https",
+            plain=plain,
+            sent_url=sent,
+            via=host,
+            entry="" if name == host and _is_address(host) else f"{name}:{port}",
+        )
 
 
 class State:
@@ -60,40 +125,31 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    order: CheckOrder
-    first: Request
-    options: tuple[Option, ...]  # what all requests of a run share
+    timeout: float
+    requests: Requests
     expectations: Expectations
     secrets: tuple[str, ...]  # values that are masked in what is shown
     follow: bool
     redirect_limit: int
     max_read: int
-    family: int
-    server_name: str
-    proxy: str
+    detail: bool  # /probe and `mainstay check` show more than a scheduled check keeps
     state: State = field(default_factory=State)
 
 
 def plan_request(order: CheckOrder) -> Plan:
     """CheckFault or ValueError if the order cannot be carried out."""
     target = document(order, "target")
-    tls = target.get("tls") or {}
     redirects = target.get("redirects") or {}
     follow = redirects.get("follow", True)
-    proxy = target.get("proxy") or ""
-    first = _first_request(target)
     return Plan(
-        order=order,
-        first=first,
-        options=(*_shared_options(target), *_tls_options(tls)),
+        timeout=order.timeout,
+        requests=Requests(target),
         expectations=Expectations(document(order, "expect"), follows=follow),
-        secrets=maskable([*_secrets(target), *getattr(order, "secrets", ())]),
+        secrets=maskable([*_secrets(target), *order.secrets]),
         follow=follow,
         redirect_limit=redirects.get("limit", 10),
         max_read=target.get("max_read", 10 * 1024 * 1024),
-        family={4: socket.AF_INET, 6: socket.AF_INET6}.get(target.get("ip_version") or 0, 0),
-        server_name=tls.get("server_name") or "",
-        proxy=proxy,
+        detail=bool(order.options.get("detail")),
     )
 
 
@@ -120,8 +176,7 @@ def clean_url(url: str) -> str:
     return _UNSAFE.sub(lambda found: quote(found[0]), cleaned)
 
 
-def _first_request(target: dict[str, Any]) -> Request:
-    url = str(target["url"])
+def _content(target: dict[str, Any]) -> Content:
     body, content_type = _body(target)
     headers = [(str(name), str(value)) for name, value in (target.get("headers") or {}).items()]
     if bearer := (target.get("auth") or {}).get("bearer"):
@@ -134,14 +189,29 @@ def _first_request(target: dict[str, Any]) -> Request:
     for name, value in headers:
         if re.search(r"[\r\n\0]", name + value):
             raise CheckFault("check.bad_header", f"the header {name[:40]} holds a line break", verdict="unknown")
-    return Request(
-        url=url if is_plain_address(url) else clean_url(url),
+    return Content(
         method=target.get("method", "GET"),
         body=body,
         headers=tuple(_line(*header) for header in headers if not is_secret_name(header[0])),
         secret_headers=tuple(_line(*header) for header in headers if is_secret_name(header[0])),
-        credentials=tuple(_credentials(target.get("auth") or {}, userinfo(url))),
+        credentials=tuple(_credentials(target.get("auth") or {}, userinfo(str(target["url"])))),
     )
+
+
+def _method_options(method: str, body: bytes | None, lines: list[str]) -> list[Option]:
+    options: list[Option] = []
+    if method == "HEAD":
+        options.append((pycurl.NOBODY, 1))
+    elif body is not None or method == "POST":
+        options.append((pycurl.POSTFIELDS, body or b""))
+        lines = [*lines, "Expect:"]  # a check does not wait for a 100
+    if method not in ("HEAD", "GET" if body is None else "POST", "POST"):
+        options.append((pycurl.CUSTOMREQUEST, method))
+    return [*options, (pycurl.HTTPHEADER, tuple(lines))]
+
+
+def _is_address(host: str) -> bool:
+    return ":" in host or re.fullmatch(r"\d{1,3}(\.\d{1,3}){3}", host) is not None
 
 
 def _line(name: str, value: str) -> str:

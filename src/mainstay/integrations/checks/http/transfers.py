@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 import pycurl
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from mainstay.kernel.ports import AddressGuard
 
-_IDLE_HANDLES = 64  # kept for reuse; each holds some 10 kB
+_IDLE_HANDLES = 256  # kept for reuse; each holds some 10 kB
 _EVENTS = 256  # sockets served per wake-up before the loop turns to other work
 _IN, _OUT = 1, 4  # EPOLLIN, EPOLLOUT; EPOLLERR (8) and EPOLLHUP (16) come unasked
 _WATCH = {pycurl.POLL_IN: _IN, pycurl.POLL_OUT: _OUT, pycurl.POLL_INOUT: _IN | _OUT}
+_ACT = {0: 0, _IN: pycurl.CSELECT_IN, _OUT: pycurl.CSELECT_OUT, _IN | _OUT: pycurl.CSELECT_IN | pycurl.CSELECT_OUT}
+_FAILED = pycurl.CSELECT_ERR
 _SOONER = 0.001  # seconds; a timer that is this close is not moved
 
 
@@ -41,39 +41,111 @@ class _Lent:
         self._socket.close()
 
 
+class Setup:
+    """Options that requests have in common. Handles are kept by them: setting an option again costs a microsecond.
+
+    `guarded`: sockets go through the address guard. `trusting`: certificates are verified by the file that the
+    prober trusts. `once`: the handle remembers something of a run, such as the
+    challenge of an authentication, and is used afresh each time.
+    """
+
+    __slots__ = ("_hash", "_key", "guarded", "once", "options", "trusting")
+
+    def __init__(self, options: tuple[tuple[int, Any], ...], *, guarded: bool, trusting: bool, once: bool) -> None:
+        self.options = options
+        self.guarded = guarded
+        self.trusting = trusting
+        self.once = once
+        self._key = (options, guarded, trusting, once)
+        self._hash = hash(self._key)
+
+    def __hash__(self) -> int:
+        return self._hash
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Setup):
+            return NotImplemented
+        return self is other or (self._hash == other._hash and self._key == other._key)
+
+
+class Body:
+    """Keeps the beginning of a body and stops reading at the limit. Sizes are those after unpacking."""
+
+    __slots__ = ("chunks", "cut", "kept", "limit", "size")
+
+    def __init__(self) -> None:
+        self.begin(0, 0)
+
+    def begin(self, kept: int, limit: int) -> None:
+        self.chunks: list[bytes] = []
+        self.size = 0
+        self.kept = kept
+        self.limit = limit
+        self.cut = False
+
+    def write(self, data: bytes) -> int:
+        length = len(data)
+        if self.size < self.kept:
+            self.chunks.append(data if self.size + length <= self.kept else data[: self.kept - self.size])
+        self.size += length
+        if self.size > self.limit:
+            self.cut = True
+            return 0  # libcurl ends the transfer
+        return length
+
+    @property
+    def start(self) -> bytes:
+        return self.chunks[0] if len(self.chunks) == 1 else b"".join(self.chunks)
+
+
 class Handle:
     """An easy handle with a name cache of its own, so that addresses given to it reach no other transfer."""
 
-    __slots__ = ("curl", "names", "opener", "refused")
+    __slots__ = ("_ca_file", "_guard", "body", "curl", "lines", "names", "refused", "setup")
 
-    def __init__(self, guard: AddressGuard) -> None:
+    def __init__(self, guard: AddressGuard, ca_file: str) -> None:
+        self._guard = guard
+        self._ca_file = ca_file
         self.curl: Any = pycurl.Curl()
         share: Any = pycurl.CurlShare()
         share.setopt(pycurl.SH_SHARE, pycurl.LOCK_DATA_DNS)
         self.curl.setopt(pycurl.SHARE, share)
+        self.body = Body()
+        self.lines: list[bytes] = []  # of all headers that came
         self.names: list[str] = []  # entries of the name cache to take out before the next run
-        self.refused = ""
-        self.opener = self._opener(guard)
+        self.refused = ""  # why the guard refused an address in this run
+        self.setup: Setup | None = None
 
-    def _opener(self, guard: AddressGuard) -> Callable[[int, Any], Any]:
+    def configure(self, setup: Setup) -> None:
+        curl = self.curl
+        if self.setup is not None:
+            curl.reset()
+        self.setup = setup
+        for option, value in setup.options:
+            curl.setopt(option, value)
+        curl.setopt(pycurl.WRITEFUNCTION, self.body.write)
+        curl.setopt(pycurl.HEADERFUNCTION, self.lines.append)
+        if setup.trusting and self._ca_file:
+            curl.setopt(pycurl.CAINFO, self._ca_file)
+        if setup.guarded:
+            curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+
+    def _open_socket(self, _purpose: int, target: Any) -> Any:
         """The socket of a connection, or none where the guard refuses the address that curl is about to connect."""
-
-        def open_socket(_purpose: int, target: Any) -> Any:
-            host = target.addr[0]
-            address = host.decode() if isinstance(host, bytes) else str(host)
-            self.refused = guard.refuses(address)
-            if self.refused:
-                return pycurl.SOCKET_BAD
-            return _Lent(socket.socket(target.family, target.socktype, target.protocol))
-
-        return open_socket
+        host = target.addr[0]
+        self.refused = self._guard.refuses(host.decode() if isinstance(host, bytes) else str(host))
+        if self.refused:
+            return pycurl.SOCKET_BAD
+        return _Lent(socket.socket(target.family, target.socktype, target.protocol))
 
 
 class Transfers:
-    def __init__(self, guard: AddressGuard) -> None:
+    def __init__(self, guard: AddressGuard, ca_file: str) -> None:
         self._loop = asyncio.get_running_loop()
         self._guard = guard
-        self._idle: list[Handle] = []
+        self._ca_file = ca_file
+        self._idle: dict[Setup, list[Handle]] = {}
+        self._idle_count = 0
         self._waiting: dict[Any, asyncio.Future[tuple[int, str]]] = {}
         self._timer: asyncio.Handle | None = None
         self._rings_at = 0.0  # loop time of `_timer`
@@ -84,25 +156,47 @@ class Transfers:
         self._multi: Any = pycurl.CurlMulti()
         self._multi.setopt(pycurl.M_SOCKETFUNCTION, self._on_socket)
         self._multi.setopt(pycurl.M_TIMERFUNCTION, self._on_timer)
+        self._act = self._multi.socket_action
 
-    def take(self) -> Handle:
-        """A handle with every option at its default."""
-        if not self._idle:
-            return Handle(self._guard)
-        return self._idle.pop()
+    def take(self, setup: Setup) -> Handle:
+        """A handle with these options and no others."""
+        ready = self._idle.get(setup)
+        if ready:
+            self._idle_count -= 1
+            return ready.pop()
+        handle = Handle(self._guard, self._ca_file) if self._idle_count < _IDLE_HANDLES else self._oldest()
+        handle.configure(setup)
+        return handle
 
     def give(self, handle: Handle) -> None:
-        if len(self._idle) < _IDLE_HANDLES:
-            handle.curl.reset()
-            self._idle.append(handle)
-        else:
+        setup = handle.setup
+        if setup is None or setup.once:
             handle.curl.close()
+            return
+        handle.lines.clear()
+        handle.refused = ""
+        self._idle.setdefault(setup, []).append(handle)
+        self._idle_count += 1
+        if self._idle_count > _IDLE_HANDLES:
+            self._oldest().curl.close()
+
+    def _oldest(self) -> Handle:
+        """An idle handle of the options that have been known longest."""
+        setup, ready = next(iter(self._idle.items()))
+        while not ready:
+            del self._idle[setup]
+            setup, ready = next(iter(self._idle.items()))
+        self._idle_count -= 1
+        return ready.pop()
 
     async def perform(self, curl: Any) -> tuple[int, str]:
         """Run the transfer: libcurl's error code (0: it was completed) and text. Cancelling ends the transfer."""
         future: asyncio.Future[tuple[int, str]] = self._loop.create_future()
         self._waiting[curl] = future
         self._multi.add_handle(curl)
+        _, running = self._act(pycurl.SOCKET_TIMEOUT, 0)  # begin now, not when the timer that this sets would ring
+        if running < len(self._waiting):
+            self._collect()
         try:
             return await future
         finally:
@@ -155,15 +249,18 @@ class Transfers:
             self._timer = self._loop.call_later(ahead, self._on_time)
             return
         self._wake_at = 0.0
-        self._multi.socket_action(pycurl.SOCKET_TIMEOUT, 0)
+        self._act(pycurl.SOCKET_TIMEOUT, 0)
         self._collect()
 
     def _on_ready(self) -> None:
-        act = self._multi.socket_action
+        act = self._act
+        running = 0
         for descriptor, events in self._epoll.poll(0, _EVENTS):
-            bits = (pycurl.CSELECT_IN if events & _IN else 0) | (pycurl.CSELECT_OUT if events & _OUT else 0)
-            act(descriptor, bits | (pycurl.CSELECT_ERR if events & ~(_IN | _OUT) else 0))
-        self._collect()
+            _, running = act(
+                descriptor, _ACT[events & _IN | events & _OUT] | (_FAILED if events & ~(_IN | _OUT) else 0)
+            )
+        if running < len(self._waiting):
+            self._collect()
 
     def _collect(self) -> None:
         left = 1
