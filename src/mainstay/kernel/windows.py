@@ -5,7 +5,9 @@
     ordinal = first second third fourth fifth last
 
 Times are wall-clock times of the rule's zone. Where a clock change skips or repeats a time, PEP 495's
-first reading (fold=0) counts, and a window lasts from the instant of its start to the instant of its end.
+first reading (fold=0) counts, and a window lasts from the instant of its start to the instant of its end:
+an hour less or more on the day of the change. One whose end the change puts before its start (02:30-03:00
+where 02:00 is followed by 03:00) lasts as long as its times say, from its start.
 """
 
 from __future__ import annotations
@@ -68,7 +70,7 @@ def _parse_day(day: str, text: str) -> tuple[frozenset[int], int | None, int | N
         return frozenset({_WEEKDAYS.index(day)}), None, None
     if day == "last day":
         return frozenset(), None, -1
-    if len(words) == 2 and words[0] == "day" and words[1].isdigit() and 1 <= int(words[1]) <= 31:
+    if len(words) == 2 and words[0] == "day" and words[1].isascii() and words[1].isdigit() and 1 <= int(words[1]) <= 31:
         return frozenset(), None, int(words[1])
     if len(words) == 2 and words[0] in _ORDINALS and words[1] in _WEEKDAYS:
         return frozenset({_WEEKDAYS.index(words[1])}), _ORDINALS[words[0]], None
@@ -80,13 +82,18 @@ def _instant(day: date, minutes: int, zone: ZoneInfo) -> float:
     return local.astimezone(UTC).timestamp()
 
 
+def _period(rule: Rule, day: date, zone: ZoneInfo) -> tuple[float, float]:
+    """(start, end) of the window that begins on this local day."""
+    start, end = _instant(day, rule.start, zone), _instant(day, rule.start + rule.length, zone)
+    return start, end if end > start else start + rule.length * 60
+
+
 def period_at(rule: Rule, zone: ZoneInfo, now: float) -> tuple[float, float] | None:
     """(start, end) in epoch seconds of the window that `now` lies in, or None."""
     today = datetime.fromtimestamp(now, zone).date()
     for day in (today, today - timedelta(days=1)):
         if rule.falls_on(day):
-            start = _instant(day, rule.start, zone)
-            end = _instant(day, rule.start + rule.length, zone)
+            start, end = _period(rule, day, zone)
             if start <= now < end:
                 return start, end
     return None
@@ -98,7 +105,7 @@ def next_period(rule: Rule, zone: ZoneInfo, now: float, *, days: int = 800) -> t
     for ahead in range(days):
         day = today + timedelta(days=ahead)
         if rule.falls_on(day):
-            start = _instant(day, rule.start, zone)
+            start, end = _period(rule, day, zone)
             if start > now:
-                return start, _instant(day, rule.start + rule.length, zone)
+                return start, end
     return None

@@ -134,7 +134,7 @@ async def _connects(target: str) -> bool:
     try:
         async with asyncio.timeout(_PATIENCE):
             _reader, writer = await asyncio.open_connection(host.strip("[]"), int(port))
-    except (OSError, ValueError):
+    except (OSError, ValueError, OverflowError):
         return False
     writer.close()
     return True
