@@ -185,6 +185,19 @@ def test_a_forged_forwarding_header_does_not_change_the_counted_address() -> Non
     assert "Too many failed" in page.content.decode()
 
 
+def test_behind_a_trusted_proxy_the_visitors_address_counts() -> None:
+    from dataclasses import replace
+
+    trusting = replace(settings.MAINSTAY, trusted_proxies="127.0.0.0/8", url="https://ops.example.com")
+    with override_settings(MAINSTAY=trusting):
+        for n in range(11):
+            form = {"login": f"u{n}@example.com", "password": "x"}
+            client = browser(host="ops.example.com")
+            page = client.post("/accounts/login/", form, headers={"x-forwarded-for": f"1.2.3.4, 10.9.9.{n}"})
+        assert "Too many failed" not in page.content.decode()
+    assert next(iter(entries(Filter(kind="user.sign_in_failed")))).data["address"] == "10.9.9.10"
+
+
 def test_wrong_codes_of_the_second_factor_are_throttled() -> None:
     person()
     switch_factor_on(signed_in())

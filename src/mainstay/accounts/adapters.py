@@ -35,7 +35,7 @@ def _deliver(message: EmailMessage) -> None:
 
 
 class AccountAdapter(DefaultAccountAdapter):
-    """Client addresses are REMOTE_ADDR: the web server replaces it when a trusted proxy forwards."""
+    """Client addresses are REMOTE_ADDR, which the first middleware corrects when a trusted proxy forwards."""
 
     def is_open_for_signup(self, _request: HttpRequest) -> bool:
         return False

@@ -45,6 +45,7 @@ _WEB = [
 INSTALLED_APPS = [*_OWN, *_LIGHT] if is_light() else [*_OWN, *_WEB, *_LIGHT]
 
 MIDDLEWARE = [
+    "mainstay.entry.proxied.ProxyMiddleware",
     "mainstay.entry.web.middleware.GuardMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
