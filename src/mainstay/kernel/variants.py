@@ -30,8 +30,12 @@ def validate_variant(what: str, document: Any, models: Mapping[str, type[Spec]],
         first = next(iter(models))
         text = f"a {what} is a mapping that says how, such as {{{first}: ...}}"
         reason = PydanticCustomError("variant", "{text}", {"text": text})
-        error: InitErrorDetails = {"type": reason if isinstance(document, str) else "dict_type", "loc": ()}
-        raise ValidationError.from_exception_data(what, [{**error, "input": document}])
+        error: InitErrorDetails = {
+            "type": reason if isinstance(document, str) else "dict_type",
+            "loc": (),
+            "input": document,
+        }
+        raise ValidationError.from_exception_data(what, [error])
     present = [name for name in models if name in document]
     if len(present) == 1:
         return models[present[0]].model_validate(document)

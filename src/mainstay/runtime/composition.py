@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import structlog
 import uvicorn
@@ -129,8 +130,8 @@ class Parts:
             await asyncio.gather(*lanes, return_exceptions=True)
             await self._stop()
 
-    def _lanes(self) -> dict[str, asyncio.Future[None]]:
-        lanes = {
+    def _lanes(self) -> dict[str, Coroutine[Any, Any, None]]:
+        lanes: dict[str, Coroutine[Any, Any, None]] = {
             "watch": self.watch.run(),
             "delivery": self.delivery.run(),
             "heartbeats": forever("heartbeats", self.heartbeats.turn, HEARTBEATS_EVERY),
@@ -139,7 +140,7 @@ class Parts:
         }
         if self.config is not None:
             lanes["config"] = forever("config", self.config.turn, _CONFIG_EVERY)
-        return lanes  # type: ignore[return-value]
+        return lanes
 
     def _register_health(self) -> None:
         self.health.register("database", database_probe)
@@ -220,7 +221,8 @@ async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> Asy
     )
     serving = asyncio.create_task(server.serve(sockets=[listener]), name="web")
     try:
-        await server.ready.wait()
+        ready = asyncio.create_task(server.ready.wait())
+        await asyncio.wait({ready, serving}, return_when=asyncio.FIRST_COMPLETED)
         yield
     finally:
         server.should_exit = True
