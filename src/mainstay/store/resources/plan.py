@@ -192,7 +192,9 @@ def _changes(own: Declaration, resource: Resource | None) -> Iterator[Change]:
     change = Change("update", own.kind.name, own.name, resource.uid, before, after)
     # Saving on a page what a file declares in the same words takes nothing over.
     moved = own.manager == "file" or bool(own.uid)
-    if change.fields or (change.takeover and moved):
+    # As JSON, since True equals 1 in Python; field by field only where something differs.
+    same = after.position == before.position and _same(before.document, after.document)
+    if not same or (change.takeover and moved):
         yield change
     else:
         yield Change("unchanged", own.kind.name, own.name, resource.uid, before, before)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 Scalar = str | int | float | bool | None
 
@@ -68,6 +69,7 @@ def _float(text: str) -> float:
     return value
 
 
+@lru_cache(maxsize=4096)  # the same keys stand in every entry
 def trap(text: str) -> str:
     """What an unquoted name is to YAML (`a number`), or the empty string if every YAML reader takes it as text."""
     if text in _CONSTANTS:
