@@ -9,8 +9,8 @@ from typing import Any
 EVENTS: dict[str, str] = {
     "mainstay.started": "the server started; data: version",
     "mainstay.stopped": "the server stopped; data: reason",
-    "resources.applied": "a plan was applied; data: revision, manager, source, counts, and the first 100 names by kind of "
-    "created, changed, deleted",
+    "resources.applied": "a plan was applied; data: revision, manager, source, counts, and the first 100 names by kind "
+    "of created, changed, deleted",
     "resources.rolled_back": "an earlier revision was restored; data: to, revision",
     "config.rejected": "a watched file had mistakes and was not applied; data: file, diagnostics",
     "monitor.went_down": "confirmed failing; data: reason, evidence, since, previous",
