@@ -237,13 +237,24 @@ def test_heartbeats_fall_and_rise_alike() -> None:
 def test_a_lost_uplink_is_one_alert_about_the_machine() -> None:
     _channel()
     for _ in range(2):
-        happen("uplink.lost", "uplink", evidence="no target answered", labels={}, message="", reason="", code="")
+        happen("uplink.lost", "uplink/network", labels={}, message="no target answered", code="", address="")
     alert = queries.alerts()[0]
     assert (alert.title, alert.severity, alert.kind) == ("this machine has no network", "P1", "uplink")
-    assert alert.labels["uplink"] == "lost"
-    happen("uplink.restored", "uplink")
-    assert _deliver_all() == ["hook firing", "hook resolved"]
+    assert alert.labels == {"uplink": "network", "severity": "P1"}
+    assert "monitor" not in _claims()[0].message.links
+    happen("uplink.restored", "uplink/resolver")
+    assert queries.open_count() == 1
+    happen("uplink.restored", "uplink/network")
     assert queries.open_count() == 0
+
+
+def test_what_a_lost_uplink_explains_is_held_back() -> None:
+    _monitor(alert_on=["down", "unknown"])
+    _channel()
+    happen("monitor.went_unknown", "monitor/api", suppressed_by="uplink/network")
+    assert OutboxRow.objects.get().reason == "this machine has no network, which has an alert of its own"
+    happen("monitor.went_down", "monitor/api", suppressed_by="")
+    assert _deliver_all() == ["hook firing"]
 
 
 def test_an_alert_that_reaches_nobody_says_so() -> None:

@@ -122,8 +122,12 @@ def test_why_a_message_is_held_back() -> None:
         ("degraded", "monitor", "api is degraded"),
         ("unknown", "monitor", "api cannot be checked"),
         ("down", "heartbeat", "api did not report in"),
-        ("down", "uplink", "this machine has no network"),
     ],
 )
 def test_titles(level: str, kind: str, title: str) -> None:
     assert title_of("api", level, kind) == title
+
+
+def test_titles_of_the_machine_itself() -> None:
+    assert title_of("network", "down", "uplink") == "this machine has no network"
+    assert title_of("resolver", "down", "uplink") == "this machine cannot look names up"

@@ -20,7 +20,7 @@ router = Router()
 
 class AlertOut(Schema):
     id: str
-    subject: str = Field(description="`monitor/api`, `heartbeat/backup` or `uplink`")
+    subject: str = Field(description="`monitor/api`, `heartbeat/backup` or `uplink/network`")
     uid: str
     name: str
     severity: str

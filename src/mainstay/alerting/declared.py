@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mainstay.alerting.rules import Routing, choose_channels
 from mainstay.kernel.clock import to_datetime
 from mainstay.kernel.errors import NotFound
-from mainstay.store.resources.queries import history, resource, resources
+from mainstay.store.resources.queries import by_uid, history, resource, resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,9 +48,8 @@ def alert_on(kind: str, name: str) -> frozenset[str]:
         return frozenset({"down"})
 
 
-def existing(kind: str) -> frozenset[str]:
-    """The uids of all resources of a kind."""
-    return frozenset(found.uid for found in resources(kind))
+def exists(uid: str) -> bool:
+    return by_uid(uid) is not None
 
 
 def recent_changes(kind: str, name: str, now: float) -> list[str]:

@@ -50,7 +50,7 @@ def alert_of(token: str, now: float) -> str:
 def links_of(base_url: str, alert: AlertRow, issued: float) -> dict[str, str]:
     """Absolute URLs: what is wrong, the alert, and taking it."""
     kind, _, name = alert.subject.partition("/")
-    links = {"monitor": f"{base_url}/{kind}s/{quote(name)}/"} if name else {}
+    links = {"monitor": f"{base_url}/{kind}s/{quote(name)}/"} if kind in ("monitor", "heartbeat") else {}
     links["alert"] = f"{base_url}/alerts/{alert.id}/"
     links["acknowledge"] = f"{base_url}/a/{acknowledge_token(alert.id, issued)}"
     return links

@@ -10,7 +10,7 @@ class AlertRow(models.Model):
     """One thing that went wrong, from its first failed check to its end. At most one is open for each subject."""
 
     id = models.CharField(max_length=26, primary_key=True)
-    subject = models.CharField(max_length=200, db_index=True)  # monitor/api, heartbeat/backup, uplink
+    subject = models.CharField(max_length=200, db_index=True)  # monitor/api, heartbeat/backup, uplink/network
     uid = models.CharField(max_length=26, default="")  # of the resource; empty for the machine itself
     name = models.CharField(max_length=100)
     severity = models.CharField(max_length=2)
@@ -30,7 +30,7 @@ class AlertRow(models.Model):
     acknowledged_at = models.FloatField(null=True)
     acknowledged_by = models.CharField(max_length=300, default="")
     muted_until = models.FloatField(null=True)
-    suppressed_by = models.CharField(max_length=100, default="")  # a failing parent
+    suppressed_by = models.CharField(max_length=100, default="")  # a failing parent, or uplink/network
     untold = models.CharField(max_length=300, default="")  # why no channel was chosen, if none was
 
     class Meta:

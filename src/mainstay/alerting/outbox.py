@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mainstay.alerting.models import AlertRow, OutboxRow
@@ -47,39 +48,71 @@ def payload_of(alert: AlertRow, status: str, changes: Sequence[str] = ()) -> dic
     }
 
 
-def put_firing(work: Work, alert: AlertRow, routing: Routing, changes: Sequence[str], keep: float) -> None:
-    """One firing message for each channel, or a suppressed one with its reason. `keep`: seconds until it expires."""
+@dataclass(slots=True)
+class _Told:
+    """What one channel has of an alert so far."""
+
+    firing_states: list[str] = field(default_factory=list)
+    first: str = ""  # the first firing message that was to be sent
+    tail: str = ""  # the end of the chain of messages under way, which a new one waits for
+
+
+def put_firing(
+    work: Work, alert: AlertRow, routing: Routing, changes: Sequence[str], *, keep: float, new: bool = False
+) -> None:
+    """One firing message for each channel, or a suppressed one with its reason.
+
+    keep: seconds until it expires. new: nobody was told of the alert yet.
+    """
     held = held_back(alert.suppressed_by, alert.muted_until, work.now)
     payload = payload_of(alert, "firing", changes)
+    told = {} if new else _told(alert)
+    rows = []
     for channel, reason in routing.channels.items():
-        row = _row(work, alert, channel, ("firing", payload), keep)
-        row.reason = reason
+        row = _row(work, alert, channel, told.get(channel, _Told()), keep)
+        row.kind, row.payload, row.reason = "firing", row.payload | payload, reason
         if held:
-            row.state, row.reason, row.next_at = "suppressed", held, None
-        else:
-            _wait_for_earlier(row)
-        row.save(force_insert=True)
-        _tell(work, row)
+            row.state, row.reason, row.after_id, row.next_at = "suppressed", held, "", None
+        rows.append(row)
+    _put(work, rows)
 
 
 def put_resolved(work: Work, alert: AlertRow, channels: Mapping[str, ChannelSpec], keep: float) -> None:
     """A resolved message to exactly the channels that got the firing one or still wait for it."""
-    states: dict[str, list[str]] = {}
-    for channel, state in alert.notifications.filter(kind="firing").order_by("id").values_list("channel", "state"):
-        states.setdefault(channel, []).append(state)
     payload = payload_of(alert, "resolved")
-    for channel, firing_states in states.items():
+    rows = []
+    for channel, told in _told(alert).items():
         spec = channels.get(channel)
-        twin = resolved_twin(firing_states, wanted=None if spec is None else spec.resolved)
+        twin = resolved_twin(told.firing_states, wanted=None if spec is None else spec.resolved)
         if twin is None:
             continue
-        row = _row(work, alert, channel, ("resolved", payload), keep)
-        row.state, row.reason = twin.state, twin.reason
-        if twin.state == "pending":
-            _wait_for_earlier(row)
-        else:
-            row.next_at = None
-        row.save(force_insert=True)
+        row = _row(work, alert, channel, told, keep)
+        row.kind, row.payload, row.state, row.reason = "resolved", row.payload | payload, twin.state, twin.reason
+        if twin.state != "pending":
+            row.after_id, row.next_at = "", None
+        rows.append(row)
+    _put(work, rows)
+
+
+def _told(alert: AlertRow) -> dict[str, _Told]:
+    found: dict[str, _Told] = {}
+    columns = ("id", "channel", "kind", "state", "after_id")
+    rows = list(OutboxRow.objects.filter(alert_id=alert.id).order_by("created_at", "id").values_list(*columns))
+    waited_for = {after for *_, state, after in rows if state in UNDER_WAY}
+    for key, channel, kind, state, _ in rows:
+        told = found.setdefault(channel, _Told())
+        if kind == "firing":
+            told.firing_states.append(state)
+            if state != "suppressed":
+                told.first = told.first or key
+        if state in UNDER_WAY and key not in waited_for:
+            told.tail = key
+    return found
+
+
+def _put(work: Work, rows: list[OutboxRow]) -> None:
+    OutboxRow.objects.bulk_create(rows)
+    for row in rows:
         _tell(work, row)
 
 
@@ -104,28 +137,18 @@ def _release(work: Work, row: OutboxRow) -> None:
     row.save(update_fields=["next_at"])
 
 
-def _row(work: Work, alert: AlertRow, channel: str, message: tuple[str, dict[str, Any]], keep: float) -> OutboxRow:
-    """message: kind and payload."""
-    told = OutboxRow.objects.filter(alert_id=alert.id, channel=channel, kind="firing").exclude(state="suppressed")
-    first = told.order_by("created_at", "id").values_list("id", flat=True).first()
+def _row(work: Work, alert: AlertRow, channel: str, told: _Told, keep: float) -> OutboxRow:
+    """A pending message, due at once or after the one before it: a channel hears of an alert in order."""
     return OutboxRow(
         id=new_id(work.now),
         alert=alert,
         channel=channel,
-        kind=message[0],
-        payload={**message[1], "thread": first or ""},
-        next_at=work.now,
+        payload={"thread": told.first},
+        next_at=None if told.tail else work.now,
+        after_id=told.tail,
         created_at=work.now,
         expires_at=work.now + keep,
     )
-
-
-def _wait_for_earlier(row: OutboxRow) -> None:
-    """Messages about one alert reach a channel in order: a new one waits for the end of the chain."""
-    earlier = OutboxRow.objects.filter(alert_id=row.alert_id, channel=row.channel, state__in=UNDER_WAY)
-    last = earlier.exclude(id__in=earlier.exclude(after_id="").values("after_id")).values_list("id", flat=True).first()
-    if last is not None:
-        row.after_id, row.next_at = last, None
 
 
 def _tell(work: Work, row: OutboxRow) -> None:

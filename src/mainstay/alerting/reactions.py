@@ -10,12 +10,11 @@ from django.conf import settings
 from mainstay.alerting import declared
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close, put_firing, put_resolved
-from mainstay.alerting.rules import Decision, on_trouble, title_of
+from mainstay.alerting.rules import Decision, held_back, on_trouble, title_of
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.store.work import Work, react
 
-UPLINK = "uplink"  # subject of the one alert about the machine itself
 _ENDINGS = {
     "went_paused": "the monitor was paused",
     "went_maintenance": "a maintenance window covers it",
@@ -76,27 +75,24 @@ def on_set_aside(work: Work, event: Event) -> None:
 
 @react("uplink.lost")
 def on_uplink_lost(work: Work, event: Event) -> None:
-    if open_alert(UPLINK) is None:
+    """One alert about this machine itself stands for all that it cannot check meanwhile."""
+    if open_alert(event.subject) is None:
         fire(work, _uplink_alert(work, event))
 
 
 @react("uplink.restored")
-def on_uplink_restored(work: Work, _event: Event) -> None:
-    alert = open_alert(UPLINK)
+def on_uplink_restored(work: Work, event: Event) -> None:
+    alert = open_alert(event.subject)
     if alert is not None:
-        resolve(work, alert, "the network is back")
+        resolve(work, alert, "it is back")
 
 
-@react("resources.applied", "resources.rolled_back")
+@react("resources.applied")
 def on_applied(work: Work, _event: Event) -> None:
     """Whatever was deleted takes its open alert and its undelivered messages with it."""
-    for kind in ("monitor", "heartbeat"):
-        alerts = AlertRow.objects.filter(status="firing", subject__startswith=f"{kind}/").exclude(uid="")
-        if open_alerts := list(alerts):
-            existing = declared.existing(kind)
-            for alert in open_alerts:
-                if alert.uid not in existing:
-                    resolve(work, alert, f"the {kind} was deleted")
+    for alert in AlertRow.objects.filter(status="firing").exclude(uid="").order_by("id"):
+        if not declared.exists(alert.uid):
+            resolve(work, alert, f"the {alert.subject.partition('/')[0]} was deleted")
     waiting = OutboxRow.objects.filter(state="pending")
     gone = set(waiting.values_list("channel", flat=True).distinct())
     if gone and (gone := gone - set(declared.channel_names())):
@@ -125,11 +121,11 @@ def fire(work: Work, alert: AlertRow) -> None:
         "channels": list(routing.channels),
     }
     if alert.suppressed_by:
-        data["why"] = f"its parent {alert.suppressed_by} is failing too"
+        data["why"] = held_back(alert.suppressed_by, None, work.now)
     if alert.untold:
         data["untold"] = alert.untold
     work.record(Event("alert.fired", alert.subject, data))
-    put_firing(work, alert, routing, _changes(work, alert), _keep())
+    put_firing(work, alert, routing, _changes(work, alert), keep=_keep(), new=True)
 
 
 def resolve(work: Work, alert: AlertRow, reason: str) -> None:
@@ -168,7 +164,7 @@ def _send(work: Work, alert: AlertRow) -> None:
     routing = declared.routing(alert.labels)
     alert.untold = routing.untold
     alert.save()
-    put_firing(work, alert, routing, _changes(work, alert), _keep())
+    put_firing(work, alert, routing, _changes(work, alert), keep=_keep())
 
 
 def _new_alert(work: Work, event: Event, level: str) -> AlertRow:
@@ -186,11 +182,9 @@ def _new_alert(work: Work, event: Event, level: str) -> AlertRow:
 
 
 def _uplink_alert(work: Work, event: Event) -> AlertRow:
-    alert = AlertRow(id=new_id(work.now), subject=UPLINK, name="this machine", opened_at=work.now)
-    alert.since = float(event.data.get("since") or work.now)
-    _describe(alert, event, "down")
-    alert.severity, alert.labels = "P1", {"uplink": "lost", "severity": "P1"}
-    alert.reason = alert.reason or "no network; results of checks are unknown"
+    part = event.subject.partition("/")[2]
+    alert = _new_alert(work, event, "down")
+    alert.severity, alert.labels = "P1", {"uplink": part, "severity": "P1"}
     return alert
 
 

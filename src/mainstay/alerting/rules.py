@@ -95,6 +95,8 @@ def choose_channels(
 
 def held_back(suppressed_by: str, muted_until: float | None, now: float) -> str:
     """Why a firing message must not be sent now; empty if it may."""
+    if suppressed_by.startswith("uplink/"):
+        return f"{title_of(suppressed_by.removeprefix('uplink/'), 'down', 'uplink')}, which has an alert of its own"
     if suppressed_by:
         return f"its parent {suppressed_by} is failing too"
     if muted_until is not None and muted_until > now:
@@ -155,7 +157,7 @@ def backoff(attempts: int, chance: float) -> float:
 def title_of(name: str, level: str, kind: str) -> str:
     """What is wrong, in a heading."""
     if kind == "uplink":
-        return "this machine has no network"
+        return "this machine cannot look names up" if name == "resolver" else "this machine has no network"
     if kind == "heartbeat":
         return f"{name} did not report in"
     words = {"down": "is down", "degraded": "is degraded", "unknown": "cannot be checked"}
