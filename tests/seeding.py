@@ -17,6 +17,7 @@ from mainstay.kernel.resource import Resource
 from mainstay.store.resources.apply import declare, declare_all
 from mainstay.store.resources.queries import resources
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.store.telemetry.history import HISTORY
 from mainstay.store.telemetry.port import Sample
 from mainstay.store.work import unit_of_work
 
@@ -181,6 +182,7 @@ def settle_company(telemetry: DuckTelemetry, now: float, *, hours: float = 24) -
         _settle(telemetry, now, hours)
     telemetry.flush()
     telemetry.maintain(now)
+    HISTORY.forget()
 
 
 def _settle(telemetry: DuckTelemetry, now: float, hours: float) -> None:

@@ -37,7 +37,8 @@ class RunningSite:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        live, self.status = LiveUpdates(), StatusPages()
+        self.live = live = LiveUpdates()
+        self.status = StatusPages()
         live.start()
         await self.status.start()
         doors = {
@@ -53,7 +54,6 @@ class RunningSite:
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))
         self._ready.set()  # the socket listens already: browsers wait until they are served
         await serving
-        live.stop()
         await self.status.stop()
 
     def refresh(self) -> None:
@@ -64,6 +64,8 @@ class RunningSite:
 
     def stop(self) -> None:
         assert self._server is not None
+        assert self._loop is not None
+        self._loop.call_soon_threadsafe(self.live.stop)  # before the server: it waits for open streams
         self._server.should_exit = True
         self._thread.join(15)
         self._socket.close()

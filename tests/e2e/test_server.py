@@ -156,6 +156,17 @@ def test_nothing_but_the_public_doors_is_open(server: RunningServer) -> None:
         assert "/accounts/login/" in answer.url
 
 
+def test_static_files_come_with_a_404_for_what_there_is_not(server: RunningServer) -> None:
+    with urllib.request.urlopen(f"{server.url}/static/mainstay.css", timeout=10) as answer:
+        assert answer.headers["Content-Type"].startswith("text/css")
+        assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    for path in ("/static/nothing.css", "/static/../../state.sqlite3", "/static/%2e%2e/urls.py", "/static/"):
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(f"{server.url}{path}", timeout=10)
+        caught.value.close()
+        assert caught.value.code == 404, path
+
+
 def test_metrics_know_the_monitor(server: RunningServer, token: str) -> None:
     request = urllib.request.Request(f"{server.url}/api/metrics", headers={"Authorization": f"Bearer {token}"})
     with urllib.request.urlopen(request, timeout=10) as answer:

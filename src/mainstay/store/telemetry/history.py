@@ -101,6 +101,12 @@ class History:
             first = float(midnight - (days - 1) * _DAY)
             return {uid: Line(first, (*self._past[uid, days][1], self._today[uid][1])) for uid in wanted}
 
+    def forget(self) -> None:
+        """Read everything anew next time: history was imported or deleted."""
+        with self._lock:
+            self._past.clear()
+            self._today.clear()
+
     def _read_past(self, uids: Sequence[str], days: int, now: float) -> None:
         stale = [uid for uid in uids if now - self._past.get((uid, days), (0.0,))[0] > _PAST_KEPT]
         if not stale:

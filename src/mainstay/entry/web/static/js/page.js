@@ -148,6 +148,8 @@ document.addEventListener("change", (event) => {
   if (event.target.closest(".pick") || event.target.id === "pick-all") updateBulk();
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
+// A search field answers while one types; its change event, when one clicks elsewhere, must not search again.
+document.addEventListener("change", (event) => { if (event.target.type === "search") event.stopPropagation(); }, true);
 document.addEventListener("keydown", keys);
 document.addEventListener("pointermove", showTip, { passive: true });
 document.addEventListener("scroll", () => { tip?.remove(); tip = undefined; }, { passive: true });
