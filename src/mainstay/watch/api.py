@@ -174,8 +174,8 @@ def resume(request: HttpRequest, name: str) -> dict[str, bool]:
 
 @router.post("/{name}/check", response={202: Changed}, summary="Check it now, beside its schedule")
 @requires("monitors:check")
-def check(request: HttpRequest, name: str) -> tuple[int, dict[str, bool]]:
-    return 202, {"changed": verbs.check_now(_actor(request), [name]) > 0}
+def check(request: HttpRequest, name: str) -> dict[str, bool]:
+    return {"changed": verbs.check_now(_actor(request), [name]) > 0}
 
 
 def _result(sample: Sample) -> dict[str, Any]:
