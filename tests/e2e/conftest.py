@@ -42,7 +42,7 @@ class RunningSite:
         live.start()
         await self.status.start()
         doors = {
-            "/static/": _below("/static", static_files()),
+            "/static/": static_files(),
             "/live": live,
             "/status/": self.status,
             "/api/v2/": self.status,
@@ -70,12 +70,6 @@ class RunningSite:
         self._thread.join(15)
         self._socket.close()
 
-
-def _below(prefix: str, application):  # type: ignore[no-untyped-def]
-    async def inner(scope, receive, send):  # type: ignore[no-untyped-def]
-        await application({**scope, "path": scope["path"], "root_path": prefix}, receive, send)
-
-    return inner
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ import structlog
 import uvicorn
 
 from mainstay import __version__
+from mainstay.accounts.verbs import forget_expired_sessions
 from mainstay.entry.ingest.pings import PingApp
 from mainstay.entry.web.live import LiveUpdates
 from mainstay.kernel.actor import system
@@ -43,6 +44,7 @@ log = structlog.get_logger("mainstay")
 
 _CONFIG_EVERY = 1.0
 _UPKEEP_EVERY = 60.0
+_DAY = 86_400.0
 _BUSY_LIMIT = 10.0  # seconds that the writer may wait before health says so
 _DRAIN = 3  # seconds that open requests get when the server stops
 _ACTOR = system("server")
@@ -96,6 +98,7 @@ class Parts:
         self.health = Health()
         self._clock = clock
         self._checks_told = 0
+        self._swept = float("-inf")
         self.started_at = clock.now()
 
     def queues(self) -> dict[str, int]:
@@ -168,6 +171,9 @@ class Parts:
 
     async def _upkeep(self) -> None:
         await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
+        if self._clock.monotonic() - self._swept > _DAY:
+            self._swept = self._clock.monotonic()
+            await self.writer.run(forget_expired_sessions)
 
     async def _stop(self) -> None:
         self.live.stop()

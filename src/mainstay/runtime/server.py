@@ -9,6 +9,8 @@ from typing import Any, cast
 import a2wsgi
 import ninja
 from django.core.wsgi import get_wsgi_application
+from starlette.applications import Starlette
+from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 import mainstay.entry.web
@@ -35,7 +37,8 @@ def static_files() -> Application:
     folders = [Path(mainstay.entry.web.__file__).parent / "static", Path(ninja.__file__).parent / "static"]
     files = StaticFiles(directory=folders[0])
     files.all_directories = list(folders)
-    return files
+    # A mount tells the files below which path they lie, and answers 404 for what there is not.
+    return cast("Application", Starlette(routes=[Mount("/static", files)]))
 
 
 class Server:

@@ -24,7 +24,8 @@ class ConfigLane:
     def __init__(self, path: Path, writer: Writer) -> None:
         self._path = path
         self._writer = writer
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None  # as it was when it was applied
+        self._last: tuple[int, int, int] | None = None  # as it was a turn ago
         self.problem = ""  # what health and pages show while the file is not applied
 
     def _stamp(self) -> tuple[int, int, int] | None:
@@ -38,9 +39,11 @@ class ConfigLane:
         stamp = self._stamp()
         if stamp is None:
             self.problem = f"{self._path} cannot be read; what it declared stays"
-        elif stamp != self._seen:
+        elif stamp != self._seen and (self._seen is None or stamp == self._last):
+            # Unchanged for a turn, so that a file that is still being written is not taken for the whole of it.
             self._seen = stamp
             await self._writer.run(self._apply)
+        self._last = stamp
 
     def _apply(self) -> None:
         actor = Actor("file", str(self._path), ALL_SCOPES)

@@ -71,6 +71,16 @@ class HeartbeatLane:
         """Before the first ping is taken in: make missing rows and fill the directory."""
         await self._writer.run(self._begin)
 
+    async def catch_up(self) -> bool:
+        """Fill the directory now if something was declared since; True if it was.
+
+        For an address that nobody has: a program that makes a heartbeat pings it in the same breath.
+        """
+        if not self._stale:
+            return False
+        await self._writer.run(self._refresh)
+        return True
+
     async def turn(self) -> None:
         """Take up news, then judge everything that is due."""
         more = True
