@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+import sqlite3
+from collections.abc import Coroutine, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
 from watching import ACTOR, OFFLINE, ONLINE, in_thread, journal, monitor, watching
 
 from mainstay.kernel.errors import Conflict
+from mainstay.kernel.event import Event
+from mainstay.runtime.boot import current_settings
+from mainstay.store import work
 from mainstay.store.journal import verify
 from mainstay.store.resources.apply import declare, remove
+from mainstay.store.work import Work
 from mainstay.watch import verbs
 from mainstay.watch.models import MonitorStateRow
 
@@ -330,6 +337,81 @@ def test_parents_are_asked_and_their_children_excused() -> None:
             scene.result("api", "down")
             await scene.written()
             assert [entry.subject for entry in await journal("monitor.stayed_down")] == ["monitor/api"]
+
+    run(main())
+
+
+@contextmanager
+def locked_database() -> Iterator[None]:
+    """Somebody else holds the state database."""
+    settings = current_settings()
+    if settings.database:
+        import psycopg
+
+        with psycopg.connect(settings.database) as holder:
+            holder.execute("LOCK TABLE journal_head IN ACCESS EXCLUSIVE MODE")
+            yield
+        return
+    holder = sqlite3.connect(settings.data / "state.sqlite3", isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    finally:
+        holder.execute("ROLLBACK")
+        holder.close()
+
+
+def test_a_locked_database_stops_no_decision_and_loses_none() -> None:
+    monitor("api")
+
+    def impatient() -> None:
+        if connection.vendor == "sqlite":
+            with connection.cursor() as cursor:
+                cursor.execute("PRAGMA busy_timeout=50")
+
+    async def main() -> None:
+        async with watching() as scene:
+            await scene.writer.run(impatient)
+            scene.result("api", "up")
+            await scene.written()
+            with locked_database():
+                for _ in range(3):
+                    for verdict in ("down", "down", "up", "up"):
+                        scene.result("api", verdict)  # type: ignore[arg-type]
+                await asyncio.sleep(0.5)
+                assert scene.state("api") == "up"
+                assert scene.lane.waiting == 6
+                assert len(scene.telemetry.samples) == 13
+            await scene.written()
+            kinds = [entry.kind.removeprefix("monitor.went_") for entry in await journal()]
+            assert kinds == ["up", *("down", "up") * 3]
+
+    run(main())
+    assert verify().broken_at is None
+
+
+def test_a_change_that_cannot_be_written_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monitor("bad")
+    monitor("good")
+
+    def poisoned(_work: Work, event: Event) -> None:
+        if event.subject == "monitor/bad" and poison:
+            raise RuntimeError("a reaction that fails")
+
+    poison = [True]
+    monkeypatch.setitem(work._reactions, "monitor.went_up", [poisoned])
+
+    async def main() -> None:
+        async with watching() as scene:
+            scene.result("bad", "up")
+            scene.result("good", "up")
+            await scene.written()
+            await scene.until(lambda: scene.state("bad") == "unknown")  # read anew, as it is in the database
+            assert [entry.subject for entry in await journal("monitor.went_up")] == ["monitor/good"]
+            poison.clear()
+            scene.result("bad", "up")
+            await scene.written()
+            assert len(await journal("monitor.went_up")) == 2
 
     run(main())
 

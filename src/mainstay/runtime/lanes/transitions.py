@@ -57,7 +57,8 @@ class Transitions:
             self._held -= uids
 
     async def turn(self) -> None:
-        await self._wake.wait()
+        if not self._queue:
+            await self._wake.wait()
         self._wake.clear()
         await self.flush()
 

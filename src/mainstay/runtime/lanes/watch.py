@@ -47,6 +47,7 @@ T = TypeVar("T")
 
 POLL = 0.75  # seconds between looks for a new revision or a person's wish
 TICK = 1.0  # windows and silence
+WRITE_PAUSE = 0.02  # between two rounds of writing; keeps a fault from spinning
 SAVE = 10.0  # counters
 SECRETS = 15.0  # orders that refer to secrets are filled anew
 LONGEST_TICK = 2.0  # more time between two ticks was spent asleep: nothing could have been heard
@@ -116,7 +117,7 @@ class WatchLane:
         if not self._started:
             await self.start()
         turns = {
-            "watch.write": (self._transitions.turn, 0.0),
+            "watch.write": (self._transitions.turn, WRITE_PAUSE),
             "watch.news": (self._news_turn, 0.0),
             "watch.tick": (self._tick_turn, TICK),
             "watch.save": (self._save_turn, SAVE),

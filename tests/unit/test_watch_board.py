@@ -1,0 +1,312 @@
+"""The board: what time is charged to, what waits for the guard, who is checked again, what is told."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+
+from mainstay.kernel.probing import CheckResult
+from mainstay.watch.board import Board, Watched
+from mainstay.watch.location import Location
+from mainstay.watch.state import Excused, MonitorState, Paused, Policy, Reason, WindowBegan
+from mainstay.watch.telling import Facts, finding_of
+from mainstay.watch.uplink import Evidence, Routes
+
+START = 1_800_000_000.0
+LOOPBACK, PUBLIC = Location("loopback"), Location("public")
+
+
+class Scene:
+    """A board with monitors by name; wall clock and steady clock move together unless told otherwise."""
+
+    def __init__(self, *monitors: Watched) -> None:
+        self.board, self.now, self.mono = Board(), START, 1000.0
+        self.board.declare(monitors, {})
+        self.samples: list[Any] = []
+        self.events: list[Any] = []
+        self.rechecks: list[tuple[str, float]] = []
+        self.look = False
+
+    def result(self, uid: str, verdict: str, after: float = 60.0, *, code: str = "", **more: Any) -> None:
+        self.now += after
+        self.mono += after
+        code = code or ("" if verdict == "up" else "connect.refused")
+        self.board.take(CheckResult(uid=uid, at=self.now, verdict=verdict, code=code, **more), self.now, self.mono)  # type: ignore[arg-type]
+        self.drain()
+
+    def drain(self) -> None:
+        out = self.board.drain()
+        self.samples += out.samples
+        self.events += [event for move in out.moved for event in move.events]
+        self.rechecks += list(out.rechecks.items())
+        self.look = self.look or out.look
+
+    def guard_looks(self, *, online: bool) -> None:
+        evidence = Evidence(self.now, Routes(default=True, interface=True), {"a": online})
+        self.board.looked(self.board.uplink.take(evidence), self.mono, self.now)
+        self.drain()
+
+    @property
+    def charges(self) -> list[tuple[str, float]]:
+        return [(sample.charge, sample.charged) for sample in self.samples]
+
+    @property
+    def kinds(self) -> list[str]:
+        return [event.kind.removeprefix("monitor.") for event in self.events]
+
+
+def watched(uid: str = "m", location: Location = LOOPBACK, **policy: Any) -> Watched:
+    parents = policy.pop("parents", ())
+    return Watched(Facts(uid, uid), Policy(**policy, parents=bool(parents)), parents, location, share=0.5)
+
+
+class TestCharging:
+    """Time since the previous result goes to the state in force."""
+
+    def test_an_outage(self) -> None:
+        scene = Scene(watched())
+        scene.result("m", "up")
+        scene.result("m", "up")
+        scene.result("m", "down")
+        scene.result("m", "down", 5)
+        scene.result("m", "down")
+        scene.result("m", "up")
+        scene.result("m", "up", 5)
+        scene.result("m", "up")
+        assert scene.charges == [
+            ("unknown", 0.0),
+            ("up", 60.0),
+            ("up", 60.0),
+            ("down", 5.0),
+            ("down", 60.0),
+            ("down", 60.0),
+            ("down", 5.0),
+            ("up", 60.0),
+        ]
+
+    def test_a_gap_is_charged_up_to_a_cap(self) -> None:
+        scene = Scene(watched())
+        scene.result("m", "up")
+        scene.result("m", "up", 5000)
+        assert scene.charges[-1] == ("up", 130.0)
+
+    @pytest.mark.parametrize("jump", [3600.0, -3600.0])
+    def test_a_jump_of_the_clock_is_charged_by_the_steady_one(self, jump: float) -> None:
+        scene = Scene(watched())
+        scene.result("m", "up")
+        scene.now += jump
+        scene.result("m", "up")
+        assert scene.charges[-1] == ("up", 60.0)
+
+    def test_results_that_waited_while_this_process_was_stopped_are_charged_by_their_own_times(self) -> None:
+        scene = Scene(watched())
+        scene.result("m", "up")
+        at = scene.now
+        scene.mono += 180
+        for number in (1, 2, 3):
+            scene.board.take(CheckResult(uid="m", at=at + 60 * number, verdict="up"), at + 180, scene.mono)
+        scene.drain()
+        assert [charged for _, charged in scene.charges] == [0.0, 60.0, 60.0, 60.0]
+
+    def test_a_recovery_that_flapping_holds_back_is_no_downtime(self) -> None:
+        scene = Scene(watched(failures=1, successes=1))
+        scene.result("m", "up")
+        for _ in range(6):
+            scene.result("m", "down")
+            scene.result("m", "up")
+        assert scene.board.entries["m"].state.state == "down"
+        scene.result("m", "up")
+        assert scene.charges[-1] == ("degraded", 60.0)
+
+    def test_unknown_and_maintenance_are_charged_as_such(self) -> None:
+        scene = Scene(watched())
+        scene.result("m", "up")
+        scene.board.signal("m", Excused(Reason.NO_RESULTS), scene.now)
+        scene.result("m", "down")
+        scene.board.signal("m", WindowBegan("works"), scene.now)
+        scene.result("m", "down")
+        assert scene.charges[1:] == [("unknown", 60.0), ("maintenance", 60.0)]
+
+
+class TestGuard:
+    """A failure outside of this machine is confirmed only after a look."""
+
+    def test_a_confirmation_waits_and_later_results_wait_behind_it(self) -> None:
+        scene = Scene(watched(location=PUBLIC))
+        scene.result("m", "up")
+        scene.result("m", "down")
+        assert scene.look
+        scene.result("m", "down", 5)
+        scene.result("m", "up", 1)
+        assert scene.board.entries["m"].state.state == "up"
+        assert len(scene.samples) == 2
+        scene.guard_looks(online=True)
+        assert scene.kinds == ["went_up", "went_down"]
+        assert [sample.verdict for sample in scene.samples] == ["up", "down", "down", "up"]
+
+    def test_a_look_that_began_before_does_not_count(self) -> None:
+        scene = Scene(watched(location=PUBLIC))
+        scene.result("m", "up")
+        scene.result("m", "down")
+        scene.result("m", "down", 5)
+        scene.board.looked([], scene.mono - 1, scene.now)
+        scene.look = False
+        scene.drain()
+        assert scene.board.entries["m"].state.state == "up"
+        scene.board.looked([], scene.mono, scene.now)
+        assert scene.board.entries["m"].state.state == "down"
+
+    def test_a_cut_makes_all_outside_unknown_and_its_end_checks_them_again(self) -> None:
+        scene = Scene(watched("a", PUBLIC), watched("b", PUBLIC), watched("c", LOOPBACK))
+        for uid in "abc":
+            scene.result(uid, "up")
+        scene.guard_looks(online=True)
+        scene.result("a", "down")
+        scene.guard_looks(online=False)
+        states = {uid: entry.state.state for uid, entry in scene.board.entries.items()}
+        assert states == {"a": "unknown", "b": "unknown", "c": "up"}
+        scene.result("a", "down", code="connect.timeout", message="no answer")
+        last = scene.samples[-1]
+        assert (last.verdict, last.code) == ("unknown", "check.uplink_lost")
+        assert "no answer" in last.message
+        scene.rechecks.clear()
+        scene.guard_looks(online=True)
+        assert scene.rechecks == [("a", 2.5), ("b", 2.5)]
+
+    def test_what_is_down_already_asks_now_and_then(self) -> None:
+        scene = Scene(watched(location=PUBLIC))
+        scene.result("m", "down")
+        scene.result("m", "down", 5)
+        scene.guard_looks(online=True)
+        scene.look = False
+        scene.result("m", "down", 5)
+        assert not scene.look
+        scene.result("m", "down", 60)
+        assert scene.look
+
+    def test_loopback_asks_nobody(self) -> None:
+        scene = Scene(watched())
+        for _ in range(3):
+            scene.result("m", "down")
+        assert not scene.look
+        assert scene.kinds == ["went_down"]
+
+
+class TestSilence:
+    """No result for three intervals and a timeout."""
+
+    def test_unknown_after_silence(self) -> None:
+        scene = Scene(watched())
+        scene.result("m", "up")
+        for _ in range(190):
+            scene.board.attend(1.0, scene.now)
+        scene.drain()
+        assert scene.kinds == ["went_up"]
+        scene.board.attend(1.0, scene.now)
+        scene.drain()
+        assert scene.kinds == ["went_up", "went_unknown"]
+        assert scene.events[-1].data["code"] == "check.no_results"
+
+    def test_nobody_is_silent_while_everybody_sleeps(self) -> None:
+        scene = Scene(watched())
+        scene.result("m", "up")
+        scene.now += 7200
+        scene.board.attend(2.0, scene.now)  # all that the lane grants after a long sleep
+        scene.drain()
+        assert scene.kinds == ["went_up"]
+
+    @pytest.mark.parametrize("paused", [True, False])
+    def test_whoever_is_not_checked_is_not_silent(self, paused: bool) -> None:
+        scene = Scene(watched())
+        if paused:
+            scene.board.signal("m", Paused("user:ops"), scene.now)
+        else:
+            scene.board.entries["m"].checked = False
+        scene.board.attend(10_000.0, scene.now)
+        scene.drain()
+        assert "went_unknown" not in scene.kinds
+
+
+class TestParents:
+    """Children of one gateway."""
+
+    def test_one_question_for_a_hundred_children(self) -> None:
+        children = [watched(f"c{number}", parents=("gateway",)) for number in range(100)]
+        scene = Scene(watched("gateway"), *children)
+        for uid in list(scene.board.entries):
+            scene.result(uid, "up", 0.1)
+        for child in children:
+            scene.result(child.facts.uid, "down", 0.001)
+        assert [uid for uid, _ in scene.rechecks].count("gateway") == 1
+
+    def test_children_are_looked_at_when_it_is_back(self) -> None:
+        scene = Scene(watched("gateway"), watched("c", parents=("gateway",)))
+        for uid, verdict in (("gateway", "down"), ("c", "down"), ("gateway", "down"), ("c", "down")):
+            scene.result(uid, verdict, 5)
+        assert scene.board.entries["c"].state.suppressed_by == "gateway"
+        scene.rechecks.clear()
+        scene.result("gateway", "up")
+        scene.result("gateway", "up", 5)
+        assert ("c", 2.5) in scene.rechecks
+        scene.result("c", "down")
+        scene.result("c", "down", 5)
+        assert scene.kinds[-1] == "stayed_down"
+        assert scene.events[-1].data["suppressed_by"] == ""
+
+    def test_a_paused_or_missing_parent_excuses_nobody(self) -> None:
+        scene = Scene(watched("gateway"), watched("c", parents=("gateway", "nowhere")))
+        scene.result("gateway", "down")
+        scene.result("gateway", "down", 5)
+        scene.board.signal("gateway", Paused("user:ops"), scene.now)
+        scene.result("c", "down")
+        scene.result("c", "down", 5)
+        assert scene.board.entries["c"].state.suppressed_by == ""
+        assert scene.board.entries["c"].state.state == "down"
+
+
+def test_an_unchanged_monitor_keeps_its_counters_and_a_changed_one_its_state() -> None:
+    monitor = watched()
+    scene = Scene(monitor)
+    scene.result("m", "up")
+    scene.result("m", "down")
+    scene.board.declare([monitor], {})
+    assert scene.board.entries["m"].state.failed_streak == 1
+    scene.board.declare([watched(failures=3)], {})
+    assert scene.board.entries["m"].state.failed_streak == 0
+    assert scene.board.entries["m"].state.state == "up"
+    scene.board.declare([], {})
+    scene.result("m", "down")
+    assert scene.samples[-1].verdict == "down"
+    assert len(scene.samples) == 2
+
+
+def test_a_reload_voids_what_waits() -> None:
+    scene = Scene(watched(location=PUBLIC))
+    scene.result("m", "up")
+    scene.result("m", "down")
+    scene.result("m", "down", 5)
+    scene.board.reload("m", MonitorState(state="paused", paused_by="user:ops"), 9)
+    scene.guard_looks(online=True)
+    assert scene.kinds == ["went_up"]
+    assert scene.board.entries["m"].version == 9
+
+
+def test_evidence_is_bounded_and_always_json() -> None:
+    deep: dict[str, Any] = {"a": {"b": {"c": {"d": {"e": {"f": 1}}}}}}
+    result = CheckResult(
+        uid="m",
+        at=START,
+        code="x" * 500,
+        message="y" * 5000,
+        duration=0.25,
+        evidence={"nan": math.nan, "bytes": b"\xff", "many": list(range(1000)), "long": "z" * 9999, "deep": deep},
+    )
+    found = finding_of(result)
+    assert (len(found.code), len(found.message)) == (60, 1000)
+    assert found.evidence["nan"] is None
+    assert isinstance(found.evidence["bytes"], str)
+    assert len(found.evidence["many"]) == 40
+    assert len(found.evidence["long"]) == 1000
+    assert found.evidence["duration"] == 0.25
