@@ -1,6 +1,6 @@
 """kill -9 at random moments, while targets flip and the channel fails: nothing is lost, repeats carry the same key.
 
-`make chaos` sets MAINSTAY_CHAOS to the number of kills for a longer run.
+`make chaos` sets CHAOS_ROUNDS for a longer run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 
 from receivers import Receiver, Reply, Request, receiver
 
-KILLS = int(os.environ.get("MAINSTAY_CHAOS", "4"))
+KILLS = max(4, int(os.environ.get("CHAOS_ROUNDS", "4")) // 5)
 
 # One life of the program: a lane delivers while monitors flip; each transition is told on stdout after its commit.
 LIFE = """

@@ -44,7 +44,7 @@ def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryC
     mail = compose(message, sender, target["to"], context.now)
     try:
         refused = _send(server, sender, list(target["to"]), mail, context)
-    except (OSError, smtplib.SMTPException) as error:
+    except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: a host that no name can be
         raise _meaning(error, server, context.timeout) from None
     taken = len(target["to"]) - len(refused)
     others = f", not for {', '.join(sorted(refused))}" if refused else ""
@@ -76,7 +76,7 @@ def _send(
         return session.sendmail(sender, recipients, mail)
 
 
-def _meaning(error: OSError | smtplib.SMTPException, server: Server, timeout: float) -> RemoteError:
+def _meaning(error: OSError | smtplib.SMTPException | ValueError, server: Server, timeout: float) -> RemoteError:
     """What a failed session means, in words without the password."""
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, text = max(error.recipients.values(), key=lambda reply: reply[0])
@@ -90,7 +90,7 @@ def _meaning(error: OSError | smtplib.SMTPException, server: Server, timeout: fl
     return Unavailable(_trouble(error, server, timeout))
 
 
-def _trouble(error: OSError | smtplib.SMTPException, server: Server, timeout: float) -> str:
+def _trouble(error: OSError | smtplib.SMTPException | ValueError, server: Server, timeout: float) -> str:
     """Why there was no whole session; it may be better later."""
     if isinstance(error, ssl.SSLError):
         return f"no trusted encryption with the mail server: {error.reason or 'the handshake failed'}"

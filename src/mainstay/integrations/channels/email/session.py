@@ -31,7 +31,7 @@ class Session(smtplib.SMTP):
             super().__init__(host, port, local_hostname=_own_name(), timeout=timeout)
             if security == "starttls":
                 self.starttls(context=_tls())
-        except BaseException as error:
+        except (OSError, smtplib.SMTPException, ValueError) as error:
             self.close()
             self._stop_watchdog(error)
             raise
