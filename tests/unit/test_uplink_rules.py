@@ -58,6 +58,9 @@ def test_a_names_scope_is_learned_from_its_first_address() -> None:
     assert learned(name, "192.168.1.5") == Location("private", named=True)
     assert learned(name, "9.9.9.9") == Location("public", named=True)
     assert learned(name, "127.0.0.1") == Location("loopback", named=True)
+    assert learned(name, "10.0.0.1:443").scope == "private"
+    assert learned(name, "[::1]:443").scope == "loopback"
+    assert learned(name, "fd00::1").scope == "private"
     assert learned(name, None) == name
     assert learned(name, "no address") == name
     assert learned(Location("public", named=True), "10.0.0.1").scope == "public"

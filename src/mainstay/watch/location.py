@@ -48,9 +48,9 @@ def scope_of(ip: str) -> Scope | None:
     return "private" if address.is_private or address.is_link_local else "public"
 
 
-def learned(location: Location, ip: object) -> Location:
-    """The location of a name after a check was answered from `ip`."""
-    scope = scope_of(ip) if location.assumed and isinstance(ip, str) else None
+def learned(location: Location, address: object) -> Location:
+    """The location of a name after a check was answered from `address`, with or without a port."""
+    scope = scope_of(_host_of(address)) if location.assumed and isinstance(address, str) else None
     return location if scope is None else Location(scope, named=True)
 
 
