@@ -32,6 +32,8 @@ class Transitions:
         self._queue: deque[Moved | Change] = deque()
         self._held: set[str] = set()  # being read anew; what is decided of them meanwhile does not count
         self._wake = asyncio.Event()
+        self._trying: list[Moved | Change] = []  # being written, or failed to be
+        self._singly = 0  # so many changes are written each on its own
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -63,40 +65,42 @@ class Transitions:
         await self.flush()
 
     async def flush(self) -> None:
-        """Return once all that waits is written."""
+        """Return once all that waits is written. What a write raises goes to the lane's loop, which logs it and
+        calls again; then the batch that failed is written one by one, so that one bad change stops no other."""
         while self._queue:
-            size = min(BATCH, len(self._queue))
-            try:
-                await self._write(size)
-            except StoreBusy:
-                raise
-            except Exception:
-                log.exception("a batch of changes cannot be written together", count=size)
-                await self._write_one_by_one(size)
+            if self._trying:
+                await self._after_failure()
+                continue
+            await self._write(1 if self._singly else min(BATCH, len(self._queue)))
+            self._singly = max(0, self._singly - 1)
 
     async def _write(self, size: int) -> None:
         """Write the first changes of the queue; they leave it once they are durable."""
-        batch = [self._queue[index] for index in range(size)]
-        overtaken = await self._writer.run(partial(verbs.record_transitions, _LANE, batch, self._clock))
+        self._trying = batch = [self._queue[index] for index in range(size)]
+        try:
+            overtaken = await self._writer.run(partial(verbs.record_transitions, _LANE, batch, self._clock))
+        except (StoreBusy, asyncio.CancelledError):
+            self._trying = []  # nothing is wrong with the changes: the program stops
+            raise
+        self._trying = []
         written = {id(item) for item in batch}
         while self._queue and id(self._queue[0]) in written:
             self._queue.popleft()
         if overtaken:
             await self._reload(overtaken)
 
-    async def _write_one_by_one(self, size: int) -> None:
-        """Whatever still fails is dropped, and its monitor read anew, so that its next results decide again."""
-        for _ in range(size):
-            if not self._queue:
-                return
-            item = self._queue[0]
-            try:
-                await self._write(1)
-            except StoreBusy:
-                raise
-            except Exception:
-                name = item.name if isinstance(item, Moved) else f"uplink/{item.part}"
-                log.exception("a change cannot be written; it will be decided anew", change=name)
-                self._queue.popleft()
-                if isinstance(item, Moved):
-                    await self._reload([item.uid])
+    async def _after_failure(self) -> None:
+        """A change that cannot even be written alone is dropped, and its monitor read anew: its next results
+        decide again."""
+        failed, self._trying = self._trying, []
+        if len(failed) > 1:
+            self._singly = len(failed)
+            return
+        self._singly = max(0, self._singly - 1)
+        (item,) = failed
+        if self._queue and self._queue[0] is item:
+            self._queue.popleft()
+        name = item.name if isinstance(item, Moved) else f"uplink/{item.part}"
+        log.error("a change cannot be written; it will be decided anew", change=name)
+        if isinstance(item, Moved):
+            await self._reload([item.uid])

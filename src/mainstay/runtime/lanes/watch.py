@@ -20,7 +20,6 @@ from msgspec.structs import replace
 
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock
-from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckOrder, CheckResult
 from mainstay.kernel.secret import SecretMissing
@@ -132,14 +131,21 @@ class WatchLane:
         """Write what is decided and the counters, if the database answers within a few seconds."""
         self._unsubscribe()
         self._started = False
-        with contextlib.suppress(TimeoutError, StoreBusy):
-            async with asyncio.timeout(STOP_PATIENCE):
-                await self._transitions.flush()
-                await self._save_turn()
+        writing = asyncio.create_task(self._write_rest())
+        await asyncio.wait([writing], timeout=STOP_PATIENCE)
+        if not writing.done():
+            writing.cancel()
+            await asyncio.wait([writing])
+        if not writing.cancelled() and (error := writing.exception()) is not None:
+            log.error("the last changes were not written", error=str(error))
         if self.waiting:
             log.warning("stopped with changes that could not be written; they are decided anew", count=self.waiting)
         await asyncio.get_running_loop().run_in_executor(self._reader, connections.close_all)
         self._reader.shutdown(wait=False)
+
+    async def _write_rest(self) -> None:
+        await self._transitions.flush()
+        await self._save_turn()
 
     # -- what others ask --
 
