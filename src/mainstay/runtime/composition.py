@@ -17,6 +17,7 @@ import uvicorn
 from mainstay import __version__
 from mainstay.accounts.verbs import forget_expired_sessions
 from mainstay.entry.ingest.pings import PingApp
+from mainstay.entry.web.health import set_reporter
 from mainstay.entry.web.live import LiveUpdates
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
@@ -199,8 +200,17 @@ class Parts:
 async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> AsyncIterator[None]:
     """Serve while the block runs."""
     monitoring = Monitoring(
-        Sources(parts.health, parts.telemetry, parts.watch, parts.probers, parts.queues, parts.started_at)
+        Sources(
+            health=parts.health,
+            telemetry=parts.telemetry,
+            watch=parts.watch,
+            probers=parts.probers,
+            queues=parts.queues,
+            started_at=parts.started_at,
+            viewers=lambda: parts.live.viewers,
+        )
     )
+    set_reporter(monitoring.report)
     doors = {
         "/ping/": parts.pings,
         "/status/": parts.status_pages,

@@ -26,16 +26,18 @@ from mainstay.entry.api.metrics import (
     metrics_response,
 )
 from mainstay.entry.api.probe import probe
+from mainstay.entry.web.health import Prober, Report
 from mainstay.heartbeats import queries as heartbeats
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import Forbidden, MainstayError
 from mainstay.runtime.health import Health
 from mainstay.runtime.lanes.watch import WatchLane
-from mainstay.runtime.probers import Probers
+from mainstay.runtime.probers import ProberReport, Probers
 from mainstay.store.journal import head
 from mainstay.store.resources.queries import latest_revision
 from mainstay.store.telemetry.port import Telemetry
 
+_PATIENCE = 10.0  # seconds that a page waits for the parts' answers
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -49,11 +51,15 @@ class Sources:
     probers: Probers
     queues: Callable[[], dict[str, int]]
     started_at: float
+    viewers: Callable[[], int]
 
 
 class Monitoring:
+    """Made on the event loop that serves."""
+
     def __init__(self, sources: Sources) -> None:
         self._sources = sources
+        self._loop = asyncio.get_running_loop()
         routes = {
             "/api/health": self._health,
             "/api/status": _guarded("monitors:read", self._status),
@@ -68,6 +74,23 @@ class Monitoring:
     def doors(self) -> dict[str, Any]:
         """Path -> application, for the server's dispatch."""
         return dict.fromkeys(self._paths, self._application)
+
+    def report(self) -> Report:
+        """For the health page; called on a thread of the web server."""
+        services = asyncio.run_coroutine_threadsafe(self._sources.health.services(), self._loop).result(_PATIENCE)
+        probers = [
+            Prober(
+                pid=found.pid,
+                alive=found.alive,
+                assigned=found.assigned,
+                running=found.vitals.running if found.vitals else 0,
+                checks=found.vitals.checks if found.vitals else 0,
+                lag_p99=found.vitals.lag_p99 if found.vitals else 0.0,
+                memory=found.vitals.memory if found.vitals else 0,
+            )
+            for found in self._sources.probers.reports()
+        ]
+        return Report(services, probers, self._sources.started_at, self._sources.viewers())
 
     async def _health(self, _request: Request) -> Response:
         report = await self._sources.health.report()
@@ -112,7 +135,6 @@ class Monitoring:
     def _snapshot(self, stored: Stored) -> Snapshot:
         sources = self._sources
         written = sources.telemetry.vitals()
-        vitals = sources.probers.vitals()
         return Snapshot(
             version=__version__,
             python=platform.python_version(),
@@ -133,24 +155,13 @@ class Monitoring:
                 for entry in sources.watch.all()
             ],
             heartbeats=stored.heartbeats,
-            probers=[
-                ProberSnapshot(
-                    number,
-                    up=True,
-                    assigned=found.assigned,
-                    running=found.running,
-                    checks=found.checks,
-                    lag_p99=found.lag_p99,
-                    memory=found.memory,
-                )
-                for number, found in enumerate(vitals)
-            ],
+            probers=[_prober(report) for report in sources.probers.reports()],
             checks=written.written + written.buffered + written.lost,
             results_buffered=written.buffered,
             results_written=written.written,
             results_lost=written.lost,
             telemetry_bytes=written.bytes_on_disk,
-            lag_p99=max((found.lag_p99 for found in vitals), default=None),
+            lag_p99=max((found.lag_p99 for found in sources.probers.vitals()), default=None),
             queues=sources.queues(),
             journal_seq=stored.journal_seq,
             outbox=stored.outbox,
@@ -158,6 +169,24 @@ class Monitoring:
             uplink_up=not sources.watch.board.uplink.lost,
             revision=stored.revision,
         )
+
+
+def _prober(report: ProberReport) -> ProberSnapshot:
+    found = report.vitals
+    if found is None:
+        return ProberSnapshot(report.number, up=False, assigned=report.assigned, restarts=report.restarts)
+    return ProberSnapshot(
+        report.number,
+        up=report.alive,
+        assigned=found.assigned,
+        running=found.running,
+        checks=found.checks,
+        skipped=found.skipped,
+        dropped=found.dropped,
+        lag_p99=found.lag_p99,
+        memory=found.memory,
+        restarts=report.restarts,
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ import sys
 import time
 import zlib
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
 import structlog
@@ -54,6 +55,18 @@ _STOP_WITHIN = 1.5  # seconds until a prober that was asked to leave is killed
 _BACKOFF = (0.0, 0.5, 2.0, 5.0, 15.0, 30.0)  # seconds before the next start of a prober that keeps dying
 _STEADY = 60.0  # seconds of life after which the next death counts as the first
 _ONCE_MARGIN = 3.0  # seconds beyond its timeout that a check that was asked for may take on its way
+
+
+@dataclass(frozen=True, slots=True)
+class ProberReport:
+    """One prober; `restarts` since the server started, `vitals` None while it is not alive or has not reported."""
+
+    number: int
+    pid: int
+    alive: bool
+    restarts: int
+    assigned: int
+    vitals: Vitals | None
 
 
 class Probers:
@@ -111,6 +124,10 @@ class Probers:
         """The latest of each prober that is alive."""
         return [child.vitals for child in self._children if child.vitals is not None]
 
+    def reports(self) -> list[ProberReport]:
+        """How each prober does, also those that are not alive."""
+        return [child.report() for child in self._children]
+
     def pids(self) -> list[int]:
         return [child.pid for child in self._children if child.alive]
 
@@ -162,6 +179,7 @@ class _Child:
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe[FromProber] | None = None
         self._deaths = 0
+        self._starts = 0
         self._started_at = 0.0
         self._start_at: float | None = None  # monotonic time of the next start, while there is no process
         self.heard_at = 0.0
@@ -174,6 +192,10 @@ class _Child:
     @property
     def pid(self) -> int:
         return self._process.pid if self._process is not None else 0
+
+    def report(self) -> ProberReport:
+        restarts = max(0, self._starts - 1)
+        return ProberReport(self._index, self.pid, self.alive, restarts, len(self._orders), self.vitals)
 
     def send(self, frame: object) -> None:
         """Does nothing while there is no process: the next one gets all orders anyway."""
@@ -204,6 +226,7 @@ class _Child:
         pipe: Pipe[FromProber] = Pipe(FromProber, self._on_frame, lambda: self._on_end(pipe))
         await asyncio.get_running_loop().create_connection(lambda: pipe, sock=ours)
         self._pipe = pipe
+        self._starts += 1
         self._start_at = None
         self._started_at = self.heard_at = time.monotonic()
         pipe.send(Configure(self._probe_allow))
