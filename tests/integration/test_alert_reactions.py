@@ -280,3 +280,18 @@ def test_long_evidence_fits_its_columns() -> None:
     _monitor()
     happen("monitor.went_down", "monitor/api", message="x" * 5000, reason="y" * 5000, code="z" * 500)
     assert len(queries.alerts()[0].message) == 1000
+
+
+def test_what_this_version_cannot_read_stops_nothing_else() -> None:
+    from mainstay.store.models import ResourceRow
+
+    _monitor()
+    _channel("hook")
+    _channel("later")
+    declare("route", "r", {"to": ["hook", "later"]})
+    ResourceRow.objects.filter(name="later").update(document='{"webhook": {"url": "x", "newer": 1}}')
+    ResourceRow.objects.filter(name="api").update(document='{"newer": 1}')
+    happen("monitor.went_down", "monitor/api")
+    assert _deliver_all() == ["hook firing"]
+    assert _states() == [("hook", "firing", "delivered"), ("later", "firing", "pending")]
+    assert "cannot read" in queries.channel_health()[1].problem

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from pydantic import ValidationError
 
 from mainstay.alerting.rules import Routing, choose_channels
 from mainstay.kernel.clock import to_datetime
@@ -15,13 +18,15 @@ if TYPE_CHECKING:
     from mainstay.alerting.spec import ChannelSpec, RouteSpec
     from mainstay.store.resources.queries import Revision
 
+log = structlog.get_logger("alerting")
+
 LATELY = 86_400.0  # seconds: changes of the last day are told with an alert
 _CHANGES_TOLD, _FIELDS_TOLD = 3, 5
 
 
 def channels() -> dict[str, ChannelSpec]:
-    """Every channel by its name."""
-    return {found.name: found.spec for found in resources("channel")}
+    """Every usable channel by its name."""
+    return dict(_usable("channel"))
 
 
 def channel_names() -> list[str]:
@@ -36,20 +41,33 @@ def channel(name: str) -> ChannelSpec:
 
 def routing(labels: Mapping[str, str]) -> Routing:
     """Which channels an alert with these labels goes to now."""
-    routes: list[tuple[str, RouteSpec]] = [(found.name, found.spec) for found in resources("route")]
+    routes: list[tuple[str, RouteSpec]] = _usable("route")
     return choose_channels(routes, channel_names(), labels)
 
 
 def alert_on(kind: str, name: str) -> frozenset[str]:
     """The states that open an alert: as a monitor declares it; everything else alerts on down only."""
+    if kind != "monitor":
+        return frozenset({"down"})
     try:
-        return frozenset(resource(kind, name).spec.alert_on) if kind == "monitor" else frozenset({"down"})
-    except NotFound:
+        return frozenset(resource(kind, name).spec.alert_on)
+    except (NotFound, ValidationError):
         return frozenset({"down"})
 
 
 def exists(uid: str) -> bool:
     return by_uid(uid) is not None
+
+
+def _usable(kind: str) -> list[tuple[str, Any]]:
+    """(name, spec) of each; one that another version declared and this one cannot read must not stop the others."""
+    specs = []
+    for found in resources(kind):
+        try:
+            specs.append((found.name, found.spec))
+        except ValidationError as error:
+            log.error("a declared resource cannot be used", kind=kind, name=found.name, mistakes=error.error_count())
+    return specs
 
 
 def recent_changes(kind: str, name: str, now: float) -> list[str]:

@@ -55,22 +55,18 @@ def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock:
         due = OutboxRow.objects.filter(state__in=UNDER_WAY, next_at__lte=work.now)
         _expire(work, due.filter(expires_at__lte=work.now))
         waiting = due.exclude(channel__in=room.full).order_by().values_list("channel", flat=True).distinct()
-        claims: list[Claim] = []
         names = sorted(waiting)
-        if names:
-            channels = declared.channels()
-            for name in names:
-                free = min(room.free(name), room.total - len(claims))
-                rows = due.filter(channel=name).select_related("alert").order_by("next_at", "id")
-                if name not in channels:
-                    for row in rows:
-                        close(work, row, "cancelled", "the channel was deleted")
-                    continue
-                claims += [
-                    Claim(name, channels[name], row.attempts + 1, message_of(row, settings))
-                    for row in rows[: max(0, free)]
-                    if _take(row, work.now + lease)
-                ]
+        channels = declared.channels() if names else {}
+        claims: list[Claim] = []
+        for name in names:
+            rows = due.filter(channel=name).select_related("alert").order_by("next_at", "id")
+            if name in channels:
+                free = max(0, min(room.free(name), room.total - len(claims)))
+                taken = [row for row in rows[:free] if _take(row, work.now + lease)]
+                claims += [Claim(name, channels[name], row.attempts + 1, message_of(row, settings)) for row in taken]
+            elif name not in declared.channel_names():  # else this version cannot read it: its messages wait
+                for row in rows:
+                    close(work, row, "cancelled", "the channel was deleted")
         return claims
 
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from django.db.models import Case, Count, IntegerField, Max, Q, Value, When
 
+from mainstay.alerting import declared
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.rules import UNDER_WAY
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import NotFound
 from mainstay.store.journal import Entry, Filter, entries
-from mainstay.store.resources.queries import resources
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -241,21 +241,20 @@ def channel_health() -> list[ChannelHealth]:
         "refused": 0,
         "expired": 0,
     }
-    found = []
-    for one in resources("channel"):
-        numbers = {name: known.get(one.name, empty)[name] for name in empty}
-        spec = one.spec
-        problem = _problem(one.name, numbers["last_success"], numbers["last_failure"])
-        found.append(
-            ChannelHealth(
-                name=one.name,
-                kind=spec.channel.name,
-                resolved=spec.resolved,
-                description=spec.description,
-                problem=problem,
-                **numbers,
-            )
+    specs, found = declared.channels(), []
+    for name in declared.channel_names():
+        numbers = {column: known.get(name, empty)[column] for column in empty}
+        spec = specs.get(name)
+        unreadable = "" if spec else "this version of Mainstay cannot read its declaration"
+        health = ChannelHealth(
+            name=name,
+            kind=spec.channel.name if spec else "",
+            resolved=spec.resolved if spec else True,
+            description=spec.description if spec else "",
+            problem=unreadable or _problem(name, numbers["last_success"], numbers["last_failure"]),
+            **numbers,
         )
+        found.append(health)
     return found
 
 
