@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from django.db import OperationalError
+from django.db import OperationalError, connections
 
 import seeding
 from mainstay.statuspage.queries import public_pages
@@ -63,11 +64,18 @@ async def ask(pages: StatusPages, path: str, *, method: str = "GET", query: str 
     return Answer(sent)
 
 
+@contextlib.asynccontextmanager
+async def opened(*arguments: Any) -> AsyncIterator[StatusPages]:
+    pages = StatusPages(*arguments)
+    await pages.refresh()
+    yield pages
+    await pages.stop()
+
+
 def served(*paths: str, **options: Any) -> list[Answer]:
     async def run() -> list[Answer]:
-        pages = StatusPages()
-        await pages.refresh()
-        return [await ask(pages, path, **options) for path in paths]
+        async with opened() as pages:
+            return [await ask(pages, path, **options) for path in paths]
 
     return asyncio.run(run())
 
@@ -158,12 +166,10 @@ def test_answers_are_compressed_tagged_and_not_sent_twice(company: DuckTelemetry
     assert len(packed.body) < len(plain.body) / 3
 
     async def again() -> tuple[Answer, Answer]:
-        pages = StatusPages()
-        await pages.refresh()
-        known = await ask(pages, "/status/acme/")
-        return await ask(pages, "/status/acme/", if_none_match=known.headers["etag"]), await ask(
-            pages, "/status/acme/", method="HEAD"
-        )
+        async with opened() as pages:
+            known = await ask(pages, "/status/acme/")
+            unchanged = await ask(pages, "/status/acme/", if_none_match=known.headers["etag"])
+            return unchanged, await ask(pages, "/status/acme/", method="HEAD")
 
     unchanged, head = asyncio.run(again())
     assert (unchanged.status, unchanged.body) == (304, b"")
@@ -233,15 +239,14 @@ def test_the_last_page_stays_while_the_database_is_away(company: DuckTelemetry) 
 
     async def run() -> tuple[Answer, Answer, Answer]:
         nonlocal away
-        pages = StatusPages(reader)
-        await pages.refresh()
-        before = await ask(pages, "/status/acme/")
-        away = True
-        await pages.refresh()
-        during = await ask(pages, "/status/acme/")
-        away = False
-        await pages.refresh()
-        return before, during, await ask(pages, "/status/acme/")
+        async with opened(reader) as pages:
+            before = await ask(pages, "/status/acme/")
+            away = True
+            await pages.refresh()
+            during = await ask(pages, "/status/acme/")
+            away = False
+            await pages.refresh()
+            return before, during, await ask(pages, "/status/acme/")
 
     before, during, after = asyncio.run(run())
     assert "may be out of date" not in before.body.decode()
@@ -252,12 +257,15 @@ def test_the_last_page_stays_while_the_database_is_away(company: DuckTelemetry) 
 
 
 def test_what_happens_is_shown_within_seconds(company: DuckTelemetry) -> None:
+    def elsewhere() -> None:
+        declare(seeding.SEED, "status_page", "fresh", {"title": "Fresh"}, manager="page")
+        connections.close_all()
+
     async def run() -> str:
         pages = StatusPages()
         await pages.start()
         try:
-            document = {"title": "Fresh", "components": []}
-            await asyncio.to_thread(declare, seeding.SEED, "status_page", "fresh", document, manager="page")
+            await asyncio.to_thread(elsewhere)
             for _ in range(300):
                 answer = await ask(pages, "/status/fresh/")
                 if answer.status == 200:

@@ -11,11 +11,12 @@ import contextlib
 import dataclasses
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
-from typing import Any
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote
 
 import structlog
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, close_old_connections, connections
 
 from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.event import Event
@@ -25,6 +26,7 @@ from mainstay.statuspage.view import PublicPage
 from mainstay.store.hub import HUB
 
 log = structlog.get_logger("statuspage")
+T = TypeVar("T")
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -53,6 +55,8 @@ class StatusPages:
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
+        # One thread, so that pages are never built twice at once and one connection is enough.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="status-pages")
 
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
@@ -71,10 +75,20 @@ class StatusPages:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
+        await self._on_thread(connections.close_all)
+        self._thread.shutdown(wait=False)
+
+    @property
+    def pages(self) -> Sequence[PublicPage]:
+        """As they were read last, for other renderings of the same."""
+        return self._pages
 
     async def refresh(self) -> None:
         """Read and render everything now; what cannot be read stays as it was."""
-        self._answers = await asyncio.to_thread(self._build)
+        self._answers = await self._on_thread(self._build)
+
+    async def _on_thread(self, job: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, job)
 
     async def _follow(self) -> None:
         while True:
