@@ -13,6 +13,7 @@ BENCHMARKS = {
     "startup": "start-up of commands",
     "check_cost": "CPU per check beside the blackbox exporter",
     "lag": "10,000 monitors every 60 s",
+    "restart": "1,000 monitors after a restart",
     "pings": "durable pings per second",
     "detection": "from the confirming check to the channel",
     "pages": "pages and status page with 1,000 monitors and 90 days",
