@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 
 def main() -> None:
+    if sys.argv[1:2] == ["exec"]:  # jobs start often, and wait for no library of the command line
+        from mainstay.entry.cli.exec_job import run_plainly
+
+        run_plainly(sys.argv[2:])
     from mainstay.entry.cli.app import run
 
     run()

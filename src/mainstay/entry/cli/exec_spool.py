@@ -1,0 +1,140 @@
+"""Reports that wait for the server: one file each, readable by their owner only, bounded in number and bytes."""
+
+from __future__ import annotations
+
+import base64
+import fcntl
+import json
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple
+
+LIMIT_FILES = 1_000
+LIMIT_BYTES = 10_000_000
+_SUFFIX = ".json"
+
+
+class Waiting(NamedTuple):
+    """A report as it was to be sent. `ended` is when the job did, epoch seconds."""
+
+    url: str
+    query: str
+    code: int
+    rid: str
+    ended: float
+    body: bytes
+
+
+class Spool:
+    """Files are named by the time they came, so their order is that of their names."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+
+    @classmethod
+    def find(cls) -> Spool:
+        state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+        return cls(os.environ.get("MAINSTAY_SPOOL") or os.path.join(state, "mainstay", "spool"))
+
+    def add(self, waiting: Waiting) -> None:
+        """Keep it over a crash; OSError if that cannot be done. The oldest ones go where there are too many."""
+        os.makedirs(self.folder, mode=0o700, exist_ok=True)
+        name = f"{time.time_ns():020d}-{os.getpid()}"
+        document = {**waiting._asdict(), "body": base64.b64encode(waiting.body).decode("ascii")}
+        temporary = os.path.join(self.folder, f".{name}")
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(json.dumps(document).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        os.rename(temporary, os.path.join(self.folder, name + _SUFFIX))
+        self._bound()
+
+    def _bound(self) -> None:
+        sizes = [(name, self._size(name)) for name in self.names()]
+        total, dropped = sum(size for _, size in sizes), 0
+        while len(sizes) > LIMIT_FILES or total > LIMIT_BYTES:
+            name, size = sizes.pop(0)
+            total -= size
+            dropped += 1
+            self.remove(name)
+        if dropped:
+            with open(self._dropped_file(), "w", encoding="ascii") as file:
+                file.write(str(self.dropped() + dropped))
+
+    def names(self) -> list[str]:
+        """Oldest first."""
+        try:
+            return sorted(name for name in os.listdir(self.folder) if name.endswith(_SUFFIX) and name[0] != ".")
+        except OSError:
+            return []
+
+    def count(self) -> int:
+        return len(self.names())
+
+    def read(self, name: str) -> Waiting | None:
+        """None if it is gone meanwhile or is no report; what is no report is removed."""
+        path = os.path.join(self.folder, name)
+        try:
+            with open(path, "rb") as file:
+                document = json.loads(file.read())
+            body = base64.b64decode(document.pop("body"))
+            return Waiting(**document, body=body)
+        except OSError:
+            return None
+        except (ValueError, TypeError, KeyError, AttributeError):
+            self.remove(name)
+            return None
+
+    def remove(self, name: str) -> None:
+        try:
+            os.unlink(os.path.join(self.folder, name))
+        except FileNotFoundError:
+            return  # somebody else sent it
+
+    def dropped(self) -> int:
+        """Reports that were dropped and not told of yet."""
+        try:
+            with open(self._dropped_file(), encoding="ascii") as file:
+                return int(file.read(20) or 0)
+        except (OSError, ValueError):
+            return 0
+
+    def forget_dropped(self) -> None:
+        if os.path.exists(self._dropped_file()):
+            os.unlink(self._dropped_file())
+
+    @contextmanager
+    def only_one(self, patience: float = 0.0) -> Iterator[bool]:
+        """Whether this process is the one that sends now, at the latest after `patience` seconds."""
+        try:
+            descriptor = os.open(os.path.join(self.folder, ".lock"), os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError:  # no folder, so nothing waits
+            yield False
+            return
+        try:
+            yield _locked(descriptor, time.monotonic() + patience)
+        finally:
+            os.close(descriptor)
+
+    def _size(self, name: str) -> int:
+        try:
+            return os.stat(os.path.join(self.folder, name)).st_size
+        except OSError:
+            return 0
+
+    def _dropped_file(self) -> str:
+        return os.path.join(self.folder, ".dropped")
+
+
+def _locked(descriptor: int, until: float) -> bool:
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
