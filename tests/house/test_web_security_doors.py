@@ -12,6 +12,7 @@ from mainstay.entry.api.root import api
 # allauth checks its own pages; ninja's own views are guarded by `docs_decorator` or answer 404.
 BORROWED = ("accounts/", "api/v1/")
 OPEN = {"a/<str:token>", "accounts/confirm-email/", "accounts/email/", "join/<str:secret>", "setup/<str:token>"}
+OPEN |= {f"api/v{version}/status/" for version in (1, 2, 3)}  # of Healthchecks: whether the database answers
 
 
 def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:

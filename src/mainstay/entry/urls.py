@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, include, path
 
 from mainstay.entry import errors
+from mainstay.entry.api.compat.healthchecks import views as healthchecks
 from mainstay.entry.api.root import api, docs
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -12,6 +13,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/", include("allauth.urls")),
     path("", include("mainstay.alerting.page_urls")),
     path("api/docs", docs, name="api_docs"),
+    *healthchecks.urlpatterns,  # before our own, which have none of these addresses
     path("api/v1/", api.urls),
     path("", include("mainstay.entry.web.page_urls")),
 ]

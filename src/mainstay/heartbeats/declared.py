@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from mainstay.heartbeats.directory import Entry, slug_of
+from mainstay.heartbeats.directory import Entry, key_hash, slug_of
 from mainstay.heartbeats.rules import Rhythm
-from mainstay.heartbeats.spec import HeartbeatSpec
+from mainstay.heartbeats.spec import HeartbeatSpec, Keywords
 from mainstay.kernel.resource import Resource
 from mainstay.kernel.schedule import Schedule
 
+_NO_KEYWORDS = Keywords()
 # Validating ten thousand specs takes a second, and between two looks hardly any of them has changed.
 _known: dict[str, tuple[int, HeartbeatSpec]] = {}
 
@@ -25,17 +26,22 @@ def spec_of(resource: Resource) -> HeartbeatSpec:
 
 def rhythm_of(spec: HeartbeatSpec) -> Rhythm:
     schedule = Schedule(cron=spec.cron, timezone=spec.timezone) if spec.cron else Schedule(every=spec.every or 0.0)
-    return Rhythm(schedule, spec.grace, spec.enabled)
+    return Rhythm(schedule, spec.grace, spec.enabled, spec.manual_resume)
 
 
-def entry_of(resource: Resource, ping_uuid: str) -> Entry:
+def entry_of(resource: Resource, ping_uuid: str, push_token: str = "") -> Entry:
+    """`push_token` as it was resolved; empty: none."""
     spec = spec_of(resource)
     return Entry(
         resource.uid,
         resource.name,
         ping_uuid,
-        slug_of(resource.name),
+        slug_of(resource.name) if spec.slug is None else spec.slug,
         rhythm_of(spec),
         spec.severity,
         dict(spec.labels),
+        spec.title,
+        spec.methods == "POST",
+        spec.keywords if spec.keywords != _NO_KEYWORDS else None,
+        key_hash(push_token) if push_token else "",
     )

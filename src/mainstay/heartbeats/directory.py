@@ -12,9 +12,13 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from uuid import UUID
 
-from mainstay.heartbeats.rules import Rhythm
+from mainstay.heartbeats.rules import PingKind, Rhythm
+from mainstay.heartbeats.spec import Keywords
 
+_UUID_LIKE = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
+_KEY_SIGNS = str.maketrans("/_., ", "-----")
 _NOT_SLUG = re.compile(r"[^a-z0-9_-]+")
 
 
@@ -22,6 +26,28 @@ def slug_of(name: str) -> str:
     """`Nightly.Report` -> `nightly-report`: lower-case ASCII letters, digits, `_` and `-`; may be empty."""
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode().lower()
     return _NOT_SLUG.sub("-", plain).strip("-")
+
+
+def endpoint_key(group: str, name: str) -> str:
+    """`Core Team`, `api.v2` -> `core-team_api-v2`, as Gatus makes keys of groups and names."""
+    return f"{_sanitized(group)}_{_sanitized(name)}"
+
+
+def _sanitized(text: str) -> str:
+    return text.lower().strip().translate(_KEY_SIGNS)
+
+
+def classify(keywords: Keywords, text: str) -> PingKind:
+    """Failure words first, then success, then start; without any of them a failure, or nothing at all."""
+    sorted_words: tuple[tuple[PingKind, str], ...] = (
+        ("fail", keywords.failure),
+        ("success", keywords.success),
+        ("start", keywords.start),
+    )
+    for kind, words in sorted_words:
+        if any(word.strip() and word.strip() in text for word in words.split(",")):
+            return kind
+    return "fail" if keywords.default_fail else "ign"
 
 
 def key_hash(ping_key: str) -> str:
@@ -40,10 +66,27 @@ class Entry:
     rhythm: Rhythm
     severity: str = "P2"
     labels: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))  # as declared
+    title: str | None = None
+    post_only: bool = False
+    keywords: Keywords | None = None
+    push_token_hash: str = ""
 
     @property
     def alert_labels(self) -> dict[str, str]:
         return {**self.labels, "heartbeat": self.name, "severity": self.severity}
+
+    @property
+    def key(self) -> str:
+        """Its key in the words of Gatus, `<group>_<name>`; the label `group` names the group."""
+        return endpoint_key(self.labels.get("group", ""), self.title or self.name)
+
+    def meaning(self, kind: PingKind, method: str, body: bytes) -> PingKind:
+        """What a ping over HTTP counts as, by the declared methods and keywords."""
+        if self.post_only and method != "POST":
+            return "ign"
+        if kind == "success" and self.keywords is not None and self.keywords.http_body:
+            return classify(self.keywords, body.decode("utf-8", "replace"))
+        return kind
 
 
 class Directory:
@@ -53,6 +96,8 @@ class Directory:
         self.by_uuid: Mapping[str, Entry] = {}
         self.by_slug: Mapping[str, tuple[Entry, ...]] = {}
         self.by_uid: Mapping[str, Entry] = {}
+        self.by_key: Mapping[str, Entry] = {}
+        self._by_token: Mapping[str, Entry] = {}
         self._key_hash = ""
         self.replace(entries, ping_key_hash)
 
@@ -65,11 +110,20 @@ class Directory:
         self.by_uid = {entry.uid: entry for entry in known}
         self.by_slug = slugs
         self.by_uuid = {entry.uuid: entry for entry in known}
+        self.by_key = {entry.key: entry for entry in reversed(known)}
+        self._by_token = {entry.push_token_hash: entry for entry in reversed(known) if entry.push_token_hash}
         self._key_hash = ping_key_hash
 
     def add(self, entry: Entry) -> None:
         """Make one new heartbeat known before the next replacement."""
         self.replace([known for known in self.by_uid.values() if known.uid != entry.uid] + [entry], self._key_hash)
+
+    def by_token(self, token: str) -> Entry | None:
+        """The heartbeat with this push token, else the one with this uuid, with or without its dashes."""
+        found = self._by_token.get(key_hash(token))
+        if found is None and _UUID_LIKE.fullmatch(token):
+            found = self.by_uuid.get(str(UUID(token)))
+        return found
 
     def is_key(self, ping_key: str) -> bool:
         return bool(self._key_hash) and hmac.compare_digest(key_hash(ping_key), self._key_hash)

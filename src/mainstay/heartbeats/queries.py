@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
+
+import structlog
+from django.conf import settings
 
 from mainstay.heartbeats.deadlines import condition_of
 from mainstay.heartbeats.declared import entry_of, rhythm_of, spec_of
 from mainstay.heartbeats.directory import Directory, Entry
 from mainstay.heartbeats.models import HeartbeatRow, PingRow
 from mainstay.heartbeats.rules import is_late
+from mainstay.heartbeats.spec import HeartbeatSpec
 from mainstay.heartbeats.verbs import PING_KEY_FACT
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.resource import Resource
+from mainstay.kernel.secret import SecretMissing
 from mainstay.store.models import FactRow
-from mainstay.store.resources.queries import resource, resources
+from mainstay.store.resources.queries import by_uid, resource, resources
+from mainstay.store.secrets import SecretSource
+
+log = structlog.get_logger("heartbeats")
 
 # What a list puts first.
 STATE_ORDER = ("down", "unknown", "late", "up", "new", "paused")
@@ -53,6 +63,12 @@ class HeartbeatView:
     deadline: float | None
     pings: int
     failures: int
+    spec: HeartbeatSpec  # as declared
+
+    @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.name if self.spec.title is None else self.spec.title
 
     @property
     def shown(self) -> str:
@@ -154,6 +170,30 @@ def heartbeat(name: str, now: float | None = None) -> HeartbeatView:
     return _view(found, row, time.time() if now is None else now)
 
 
+def by_uuid(address: str, now: float | None = None) -> HeartbeatView:
+    """The one with this ping address; NotFound if there is none."""
+    return _by_row(HeartbeatRow.objects.filter(ping_uuid=address).first(), now)
+
+
+def by_unique_key(unique_key: str, now: float | None = None) -> HeartbeatView:
+    """The one whose address hashes to this key, which can be told without giving the address away."""
+    addresses = HeartbeatRow.objects.values_list("uid", "ping_uuid").iterator()
+    uid = next((uid for uid, address in addresses if unique_key_of(address) == unique_key), None)
+    return _by_row(HeartbeatRow.objects.filter(uid=uid).first(), now)
+
+
+def unique_key_of(address: str) -> str:
+    """SHA-1 over the first half of the uuid, as Healthchecks derives it for those who may only read."""
+    return hashlib.sha1(UUID(address).hex[:16].encode(), usedforsecurity=False).hexdigest()
+
+
+def _by_row(row: HeartbeatRow | None, now: float | None) -> HeartbeatView:
+    found = by_uid(row.uid) if row is not None else None
+    if row is None or found is None:
+        raise NotFound("there is no heartbeat with this address")
+    return _view(found, row, time.time() if now is None else now)
+
+
 def counts(now: float | None = None) -> dict[str, int]:
     """How many are in each state, `late` counted apart from `up`."""
     moment = time.time() if now is None else now
@@ -191,7 +231,18 @@ def ping_key_hash() -> str:
 def directory_entries() -> list[Entry]:
     """Every declared heartbeat that has a row."""
     addresses = dict(HeartbeatRow.objects.values_list("uid", "ping_uuid"))
-    return [entry_of(known, addresses[known.uid]) for known in resources("heartbeat") if known.uid in addresses]
+    declared = (known for known in resources("heartbeat") if known.uid in addresses)
+    return [entry_of(known, addresses[known.uid], _push_token(known)) for known in declared]
+
+
+def _push_token(declared: Resource) -> str:
+    """With its references filled in; empty if there is none, or none that can be had."""
+    token = declared.document.get("push_token", "")
+    try:
+        return str(SecretSource(settings.MAINSTAY).fill(token)) if "${" in token else token
+    except SecretMissing as error:
+        log.warning("a push token cannot be had", heartbeat=declared.name, reason=str(error))
+        return ""
 
 
 def load_directory() -> Directory:
@@ -227,6 +278,7 @@ def _view(found: Resource, row: HeartbeatRow, now: float) -> HeartbeatView:
         deadline=row.next_at,
         pings=row.pings,
         failures=row.failures,
+        spec=spec,
     )
 
 

@@ -41,6 +41,7 @@ class Rhythm:
     schedule: Schedule
     grace: float
     enabled: bool = True
+    manual_resume: bool = False  # pings do not end a pause
 
     @property
     def signature(self) -> str:
@@ -71,6 +72,7 @@ class Ping:
     kind: PingKind
     rid: str = ""
     exit_status: int | None = None
+    duration: float | None = None  # seconds, as the sender measured them
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +111,9 @@ class Absence:
 
 def receive(now: Condition, rhythm: Rhythm, ping: Ping, window: str = "") -> Decision:
     """Apply one ping; `window` names a maintenance window that covers the heartbeat (looked at for failures)."""
-    if not rhythm.enabled:
-        return Decision(replace(now, last_kind="ign"), "declared_disabled", recorded="ign")
+    without_effect = _without_effect(now, rhythm, ping)
+    if without_effect:
+        return Decision(replace(now, last_kind="ign"), without_effect, recorded="ign")
     if ping.kind == "log":
         return Decision(replace(now, last_kind="log"), "logged", recorded="log")
     if ping.kind == "start":
@@ -123,13 +126,22 @@ def receive(now: Condition, rhythm: Rhythm, ping: Ping, window: str = "") -> Dec
     return _entered(now, up, rhythm, ping.at, "the job reported success", code="success", recorded="success")
 
 
+def _without_effect(now: Condition, rhythm: Rhythm, ping: Ping) -> str:
+    """Why a ping is kept and changes nothing; empty if it counts."""
+    if not rhythm.enabled:
+        return "declared_disabled"
+    if ping.kind == "ign":
+        return "ignored"
+    return "paused_until_resumed" if now.state == "paused" and rhythm.manual_resume else ""
+
+
 def _end_run(now: Condition, ping: Ping) -> Condition:
     """Pair success or fail with the start of the same run id."""
-    ended = replace(now, last_ping=ping.at, last_kind=ping.kind, last_duration=None)
+    ended = replace(now, last_ping=ping.at, last_kind=ping.kind, last_duration=ping.duration)
     if now.last_start is None:
         return ended
     if now.last_rid == ping.rid:
-        duration = max(0.0, ping.at - now.last_start)
+        duration = max(0.0, ping.at - now.last_start) if ping.duration is None else ping.duration
         return replace(ended, last_duration=duration, last_start=None, last_rid="")
     if ping.kind == "fail" or not ping.rid:
         return replace(ended, last_start=None, last_rid="")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field, field_validator, model_validator
@@ -11,7 +11,27 @@ from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.resource import Kind, Spec
 from mainstay.kernel.schedule import check_cron
+from mainstay.kernel.secret import Text
 from mainstay.kernel.zones import check_zone
+
+
+class Keywords(Spec):
+    """Words, comma-separated, case counts, that say what a mail or the body of an HTTP ping means.
+
+    Looked for in this order: failure, success, start. They count only where one of the switches is on.
+    """
+
+    failure: str = Field("", max_length=200, description="any of them makes it a failure")
+    success: str = Field("", max_length=200, description="any of them makes it a success")
+    start: str = Field("", max_length=200, description="any of them makes it the start of a run")
+    subject: bool = Field(False, description="look at the subject of mail")
+    body: bool = Field(False, description="look at the text of mail")
+    http_body: bool = Field(False, description="look at the body of pings over HTTP that report success")
+    default_fail: bool = Field(False, description="none of them found: a failure; otherwise it is kept without effect")
+
+    @property
+    def mail(self) -> bool:
+        return self.subject or self.body
 
 
 class HeartbeatSpec(Spec):
@@ -24,6 +44,16 @@ class HeartbeatSpec(Spec):
     timezone: str = Field("UTC", max_length=60, description="zone of the cron expression")
     grace: Duration = Field(300.0, ge=1, description="how late a ping may be before the heartbeat is down")
     uuid: UUID | None = Field(None, description="keep this address when moving from elsewhere; empty: made once")
+    title: str | None = Field(None, max_length=100, description="what people call it, in any signs; empty: its name")
+    slug: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9_-]*$")] | None = Field(
+        None, description="its name in addresses by ping key; empty: made of its name"
+    )
+    methods: Literal["", "POST"] = Field("", description="POST: pings by GET and HEAD are kept without effect")
+    manual_resume: bool = Field(False, description="once paused by a person, pings do not resume it")
+    keywords: Keywords = Field(Keywords(), description="words that decide what a ping means")
+    push_token: Annotated[Text, Field(min_length=8, max_length=200)] | None = Field(
+        None, description="the token of a push monitor or external endpoint that moved here; best as ${env:NAME}"
+    )
     severity: Severity = Field("P2", description="P0 (worst) to P3; becomes a label of its alerts")
     labels: dict[LabelName, Label] = Field({}, max_length=40, description="free labels; routes and windows match them")
     tags: list[Label] = Field([], max_length=40, description="words to find it by")

@@ -26,6 +26,12 @@ class Settings:
         "which guarded addresses checks and channels may reach, comma-separated: `self` (loopback and this machine's "
         "own addresses), `link-local`, `metadata`; empty closes all of them, as a shared install should",
     )
+    plugin_dirs: str = setting(
+        "/usr/lib/nagios/plugins",
+        "folders, comma-separated, whose programs checks of the kind `plugin` may run; empty closes them, as a shared "
+        "install should: what a program connects to is not held to `probe_allow`",
+    )
+    chromium: str = setting("", "program that checks of the kind `browser` drive; empty: `chromium` on the PATH")
     uplink_targets: str = setting(
         "1.1.1.1:443,8.8.8.8:443,9.9.9.9:443",
         "host:port pairs that tell whether this machine has a network; counted only once reached",
@@ -36,6 +42,9 @@ class Settings:
     hour_days: int = setting(100, "days to keep roll-ups by hour")
     day_days: int = setting(1100, "days to keep roll-ups by day")
     ping_body_limit: int = setting(100_000, "bytes of a ping's body that are kept")
+    mail_listen: str = setting(
+        "", "address and port at which pings by mail are taken in, such as 0.0.0.0:25; empty: none (extra `mail`)"
+    )
     pings_kept: int = setting(100, "pings kept per heartbeat")
     notification_expiry: int = setting(86_400, "seconds after which an undeliverable notification is given up")
     smtp: str = setting(

@@ -16,6 +16,8 @@ import uvicorn
 
 from mainstay import __version__
 from mainstay.accounts.verbs import forget_expired_sessions
+from mainstay.entry.api.compat.doors import compat_doors
+from mainstay.entry.ingest.mail import MailDoor
 from mainstay.entry.ingest.pings import PingApp
 from mainstay.entry.web.health import set_reporter
 from mainstay.entry.web.live import LiveUpdates
@@ -92,7 +94,8 @@ class Parts:
         self.watch = WatchLane(settings, self.probers, self.telemetry, self.writer, clock)
         self.heartbeats = HeartbeatLane(settings, self.writer, clock)
         self.delivery = DeliveryLane(settings, self.writer, clock)
-        self.pings = PingApp(self.writer, self.heartbeats.directory, settings)
+        self.pings = PingApp(self.writer, self.heartbeats.directory, settings, catch_up=self.heartbeats.catch_up)
+        self.mail = MailDoor(self.pings, settings.mail_listen) if settings.mail_listen else None
         self.config = ConfigLane(config, self.writer) if config else None
         self.status_pages = StatusPages()
         self.live = LiveUpdates()
@@ -124,6 +127,8 @@ class Parts:
         await self.watch.start()
         self.live.start()
         await self.status_pages.start()
+        if self.mail is not None:
+            await self.mail.start()
         await self._record("mainstay.started", {"version": __version__})
         lanes = [asyncio.create_task(lane, name=name) for name, lane in self._lanes().items()]
         try:
@@ -177,6 +182,8 @@ class Parts:
             await self.writer.run(forget_expired_sessions)
 
     async def _stop(self) -> None:
+        if self.mail is not None:
+            await self.mail.stop()
         self.live.stop()
         await self.status_pages.stop()
         await self.probers.stop()
@@ -218,6 +225,7 @@ async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> Asy
         "/api/v2/status.json": parts.status_pages,
         "/static/": static_files(),
         "/live": parts.live,
+        **compat_doors(parts.pings, lambda: parts.status_pages.pages),
         **monitoring.doors(),
     }
     application = Server(doors, django_application(), https=settings.cookies_secure)

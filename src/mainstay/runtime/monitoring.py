@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import platform
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from starlette.routing import Route
 from mainstay import __version__
 from mainstay.accounts.doors import session_actor, token_actor
 from mainstay.alerting import queries as alerting
+from mainstay.entry.api.compat.kuma_metrics import kuma_metrics_response
 from mainstay.entry.api.metrics import (
     HeartbeatSnapshot,
     MonitorSnapshot,
@@ -64,6 +66,7 @@ class Monitoring:
             "/api/health": self._health,
             "/api/status": _guarded("monitors:read", self._status),
             "/api/metrics": _guarded("metrics:read", self._metrics),
+            "/metrics": _guarded("metrics:read", self._kuma_metrics),
             "/probe": probe,
         }
         self._paths = list(routes)
@@ -129,6 +132,13 @@ class Monitoring:
         stored = await asyncio.to_thread(_read_stored)
         kind, text = await asyncio.to_thread(
             metrics_response, request.headers.get("accept", ""), self._snapshot(stored)
+        )
+        return _fresh(Response(text, media_type=kind))
+
+    async def _kuma_metrics(self, request: Request) -> Response:
+        stored = await asyncio.to_thread(_read_stored)
+        kind, text = await asyncio.to_thread(
+            kuma_metrics_response, request.headers.get("accept", ""), self._snapshot(stored), time.time()
         )
         return _fresh(Response(text, media_type=kind))
 

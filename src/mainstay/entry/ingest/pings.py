@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -32,7 +33,7 @@ from mainstay.entry.ingest.ping_request import (
     read_signal,
 )
 from mainstay.heartbeats.coverage import Coverage
-from mainstay.heartbeats.directory import Directory
+from mainstay.heartbeats.directory import Directory, Entry
 from mainstay.heartbeats.intake import Covering, Incoming, take_in
 from mainstay.heartbeats.rules import Ping
 from mainstay.heartbeats.verbs import PING_KEY, Created, TooManyCreations, create_by_ping
@@ -100,14 +101,17 @@ class PingApp:
         settings: Settings,
         clock: Clock | None = None,
         covering: Covering | None = None,
+        *,
+        catch_up: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
         self._writer = writer
-        self._directory = directory
-        self._clock = clock or SystemClock()
+        self.directory = directory
+        self._catch_up = catch_up or _nothing_new
+        self.clock = clock or SystemClock()
         self._proxies = Proxies(settings.trusted_proxies)
         self._body_limit = max(0, settings.ping_body_limit)
         self._take_in = partial(
-            take_in, _ACTOR, kept=max(1, settings.pings_kept), covering=covering or Coverage(), clock=self._clock
+            take_in, _ACTOR, kept=max(1, settings.pings_kept), covering=covering or Coverage(), clock=self.clock
         )
         self._queue: deque[_Pending] = deque()
         self._in_flight: list[_Pending] = []
@@ -124,6 +128,29 @@ class PingApp:
     def waiting(self) -> int:
         """Pings that are not on the disk yet; health shows it."""
         return len(self._queue) + len(self._in_flight)
+
+    @property
+    def is_full(self) -> bool:
+        return self.waiting >= QUEUE_LIMIT or self._held >= HELD_LIMIT
+
+    async def find(self, look: Callable[[Directory], Entry | None]) -> Entry | None:
+        """What `look` finds in the directory, also if it was declared a moment ago."""
+        found = look(self.directory)
+        return look(self.directory) if found is None and await self._catch_up() else found
+
+    async def take(self, incoming: Incoming) -> Answer:
+        """Record a ping that came in another way than over HTTP to /ping/: as durable, by the same bounds."""
+        if self.is_full:
+            return _FULL
+        body = (incoming.body or b"")[: self._body_limit]
+        self._held += len(body)
+        return await self._enqueue(replace(incoming, body=body or None))
+
+    def origin(self, scope: Mapping[str, Any], headers: Mapping[bytes, bytes]) -> tuple[str, str]:
+        """(address, scheme) of the client of a request."""
+        client = scope.get("client")
+        remote, scheme = self._proxies.origin(client[0] if client else "", scope.get("scheme", "http"), headers)
+        return remote[:45], scheme
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -143,10 +170,12 @@ class PingApp:
         if scope["method"] not in METHODS:
             return _PREFLIGHT if scope["method"] == "OPTIONS" else _BAD_METHOD
         path = scope.get("raw_path") or scope["path"].encode()
-        signal = read_signal(self._directory, path, scope.get("query_string", b""))
+        signal = read_signal(self.directory, path, scope.get("query_string", b""))
+        if signal is NOT_FOUND and await self._catch_up():  # perhaps it was declared a moment ago
+            signal = read_signal(self.directory, path, scope.get("query_string", b""))
         if isinstance(signal, Answer):
             return signal
-        if self.waiting >= QUEUE_LIMIT or self._held >= HELD_LIMIT:
+        if self.is_full:
             return _FULL
         headers = dict(scope["headers"])
         kept, size = b"", 0
@@ -191,15 +220,14 @@ class PingApp:
                 self._held -= len(body)
                 return made
             entry, taken = made.entry, CREATED if made.fresh else OK
-        client = scope.get("client")
-        remote, scheme = self._proxies.origin(client[0] if client else "", scope.get("scheme", "http"), headers)
+        remote, scheme = self.origin(scope, headers)
         incoming = Incoming(
             entry,
-            Ping(self._clock.now(), signal.kind, signal.rid, signal.exit_status),
+            Ping(self.clock.now(), entry.meaning(signal.kind, scope["method"], body), signal.rid, signal.exit_status),
             scope["method"],
             scheme,
-            remote[:45],
-            _printable(headers.get(b"user-agent", b"")),
+            remote,
+            printable(headers.get(b"user-agent", b"")),
             body or None,
             size,
         )
@@ -262,7 +290,7 @@ class PingApp:
     async def _create(self, slug: str) -> Created | Answer:
         try:
             async with asyncio.timeout(BUSY_SECONDS):
-                made = await self._writer.run(partial(create_by_ping, PING_KEY, slug, clock=self._clock))
+                made = await self._writer.run(partial(create_by_ping, PING_KEY, slug, clock=self.clock))
         except (StoreBusy, TimeoutError):
             return _BUSY
         except TooManyCreations:
@@ -272,10 +300,14 @@ class PingApp:
         except UserError as error:
             log.warning("a heartbeat could not be made by a ping", slug=slug, error=error.message)
             return BAD_URL
-        self._directory.add(made.entry)
+        self.directory.add(made.entry)
         return made
 
 
-def _printable(raw: bytes) -> str:
+async def _nothing_new() -> bool:
+    return False
+
+
+def printable(raw: bytes) -> str:
     text = raw[:200].decode("latin-1")
     return text if text.isprintable() else "".join(sign if sign.isprintable() else " " for sign in text)

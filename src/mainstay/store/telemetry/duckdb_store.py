@@ -210,6 +210,21 @@ class DuckTelemetry:
         )
         return [_sample(row) for row in rows]
 
+    def recent(self, uids: Sequence[str], since: float, limit: int = 20) -> dict[str, list[Sample]]:
+        rows = (
+            self._cursor()
+            .execute(
+                f"SELECT {', '.join(_COLUMNS)} FROM sample WHERE at_us >= ? AND uid IN (SELECT unnest(?::VARCHAR[])) "
+                "QUALIFY row_number() OVER (PARTITION BY uid ORDER BY at_us DESC) <= ? ORDER BY at_us DESC",
+                [micro(since), list(uids), limit],
+            )
+            .fetchall()
+        )
+        found: dict[str, list[Sample]] = {uid: [] for uid in uids}
+        for row in rows:
+            found[row[0]].append(_sample(row))
+        return found
+
     def series(self, uid: str, since: float, until: float, buckets: int = 200) -> list[Point]:
         step = max(1.0, (until - since) / buckets)
         grain = "raw" if step < 60 else "minute" if step < 3600 and self._reaches("minute", since, until) else "hour"

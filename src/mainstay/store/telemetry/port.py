@@ -91,6 +91,9 @@ class Telemetry(Protocol):
     def latest(self, uid: str, limit: int = 50) -> list[Sample]:
         """Newest first."""
 
+    def recent(self, uids: Sequence[str], since: float, limit: int = 20) -> dict[str, list[Sample]]:
+        """The newest results of each that are not older than `since`, newest first, in one read."""
+
     def series(self, uid: str, since: float, until: float, buckets: int = 200) -> list[Point]: ...
 
     def uptimes(self, uids: Sequence[str], since: float, until: float) -> dict[str, Uptime]: ...
