@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from django.db import connections
 
 from mainstay.entry.web.live import LiveUpdates
 from mainstay.runtime.server import Server, django_application, static_files
@@ -47,7 +48,8 @@ class RunningSite:
             "/status/": self.status,
             "/api/v2/": self.status,
         }
-        site = Server(doors, django_application(), https=False)
+        self._django = django_application()
+        site = Server(doors, self._django, https=False)
         config = uvicorn.Config(site, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
         self._server = uvicorn.Server(config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
@@ -69,7 +71,20 @@ class RunningSite:
         self._server.should_exit = True
         self._thread.join(15)
         self._socket.close()
+        self._close_connections()
 
+    def _close_connections(self) -> None:
+        """Each thread of Django's pool has a connection of its own, which only it can close."""
+        executor = self._django.executor  # type: ignore[attr-defined]
+        together = threading.Barrier(max(1, len(executor._threads)))
+
+        def close() -> None:
+            together.wait(10)
+            connections.close_all()
+
+        for closing in [executor.submit(close) for _ in executor._threads]:
+            closing.result(10)
+        executor.shutdown()
 
 
 @pytest.fixture(scope="session")

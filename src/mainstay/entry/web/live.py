@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.db import connections
 from starlette.requests import cookie_parser
 
 from mainstay.kernel.event import Event
@@ -53,7 +54,10 @@ def session_may_watch(scope: Scope) -> bool:
     from mainstay.entry.web.doors import session_actor
 
     raw = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
-    actor = session_actor(cookie_parser(raw))
+    try:
+        actor = session_actor(cookie_parser(raw))
+    finally:
+        connections.close_all()  # this thread of the loop's pool may not look again for a long time
     return actor is not None and actor.may("monitors:read")
 
 
