@@ -4,12 +4,14 @@ set -euo pipefail
 declare -A packages=(
     [chromium]=chromium
     [nginx]=nginx-light
+    [check_dummy]=monitoring-plugins-basic
+    [prometheus]=prometheus
     [prometheus-blackbox-exporter]=prometheus-blackbox-exporter
     [wrk]=wrk
 )
 missing=()
 for program in "${!packages[@]}"; do
-    PATH=$PATH:/usr/sbin command -v "$program" >/dev/null || missing+=("${packages[$program]}")
+    PATH=$PATH:/usr/sbin:/usr/lib/nagios/plugins command -v "$program" >/dev/null || missing+=("${packages[$program]}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

@@ -20,7 +20,7 @@ from mainstay.store.resources.planning import Terms, plan_reading
 from mainstay.store.resources.schema import file_schema
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").glob("*.yaml")) + sorted((ROOT / "examples").glob("*.json"))
+EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml")) + sorted((ROOT / "examples").glob("*.json"))
 ME = command("me")
 
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from mainstay.kernel.probing import Configure
     from mainstay.kernel.resource import Spec
     from mainstay.kernel.settings import Settings
 
@@ -33,10 +34,11 @@ class CheckKind:
     """How a monitor says what to check.
 
     target: model of the value under the key `name` in a monitor (`http: {url: ..., method: ...}`).
-    shorthand: the target's field that a bare string fills (`http: https://...`).
+    shorthand: the target's field that a bare string, or a list where it is one, fills (`http: https://...`).
     expect: model of the monitor's `expect`.
     address: target -> what a person reads ("https://api.example.com/health"), without secrets.
     requires: (module, extra) pairs beyond a plain install, told at plan time when missing.
+    members: of a target that is judged from the states of other monitors: their names. No prober runs it.
     """
 
     name: str
@@ -46,7 +48,10 @@ class CheckKind:
     shorthand: str
     address: Callable[[Any], str]
     interval: float = 60.0  # default `every`, seconds
+    timeout: float = 10.0  # default `timeout`, seconds
     requires: tuple[tuple[str, str], ...] = ()
+    local: bool = False  # looks at this machine only: the state of the network says nothing about it
+    members: Callable[[Any], tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,10 @@ class CheckContext(Protocol):
     @property
     def ca_file(self) -> str:
         """PEM file of the certificates to trust."""
+
+    @property
+    def configured(self) -> Configure:
+        """What the settings let probers do on this machine."""
 
     async def addresses(self, host: str, family: int = 0) -> list[str]:
         """The addresses of a name, or the literal itself, in the order to try, refused ones left out.

@@ -76,6 +76,8 @@ class Configure(msgspec.Struct, frozen=True, tag="configure"):
 
     probe_allow: str  # the setting of that name
     ca_file: str = ""  # certificates to trust; empty: those of the system
+    plugin_dirs: str = ""  # the setting of that name
+    chromium: str = ""  # the setting of that name
 
 
 class Assign(msgspec.Struct, frozen=True, tag="assign"):

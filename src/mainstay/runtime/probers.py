@@ -73,7 +73,8 @@ class Probers:
     def __init__(self, settings: Settings, on_results: Callable[[list[CheckResult]], None]) -> None:
         parse_allow(settings.probe_allow)  # a mistake is told here, not by children that will not start
         self._on_results = on_results
-        self._children = [_Child(self, index, settings.probe_allow) for index in range(max(1, settings.probers))]
+        configured = Configure(settings.probe_allow, plugin_dirs=settings.plugin_dirs, chromium=settings.chromium)
+        self._children = [_Child(self, index, configured) for index in range(max(1, settings.probers))]
         self._once: dict[str, tuple[_Child, asyncio.Future[CheckResult]]] = {}
         self._turn = itertools.cycle(self._children)
         self._watch: asyncio.Task[None] | None = None
@@ -84,9 +85,11 @@ class Probers:
         self._watch = asyncio.create_task(self._look_after(), name="probers")
 
     def assign(self, orders: Iterable[CheckOrder]) -> None:
-        """Add or replace orders; one that is unchanged keeps its next slot."""
+        """Add or replace orders; one that is unchanged keeps its next slot. ValueError without an interval."""
         shares: dict[_Child, list[CheckOrder]] = {}
         for order in orders:
+            if order.interval <= 0 or order.timeout <= 0:
+                raise ValueError(f"the order of {order.uid} has no interval or no timeout")
             shares.setdefault(self._child_of(order.uid), []).append(order)
         for child, share in shares.items():
             child.assign(share)
@@ -171,10 +174,10 @@ class Probers:
 class _Child:
     """One prober process and the orders that are its share."""
 
-    def __init__(self, owner: Probers, index: int, probe_allow: str) -> None:
+    def __init__(self, owner: Probers, index: int, configured: Configure) -> None:
         self._owner = owner
         self._index = index
-        self._probe_allow = probe_allow
+        self._configured = configured
         self._orders: dict[str, CheckOrder] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._pipe: Pipe[FromProber] | None = None
@@ -229,7 +232,7 @@ class _Child:
         self._starts += 1
         self._start_at = None
         self._started_at = self.heard_at = time.monotonic()
-        pipe.send(Configure(self._probe_allow))
+        pipe.send(self._configured)
         self.assign(list(self._orders.values()))
 
     def _on_frame(self, frame: FromProber) -> None:

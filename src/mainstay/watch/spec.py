@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_origin
 
 from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
 
@@ -79,15 +79,23 @@ def monitor_model(check: CheckKind) -> type[MonitorSpec]:
     """The model of a monitor with this check."""
 
     def from_shorthand(value: Any) -> Any:
-        return {check.shorthand: value} if isinstance(value, str | int) else value
+        return {check.shorthand: value} if isinstance(value, bare) else value
 
     shape: Any = check.target
-    target = Annotated[shape, BeforeValidator(from_shorthand, json_schema_input_type=str | shape)]
+    filled = check.target.model_fields[check.shorthand].annotation
+    is_list = get_origin(filled) is list
+    bare = list if is_list else str | int
+    target = Annotated[
+        shape, BeforeValidator(from_shorthand, json_schema_input_type=(filled if is_list else str) | shape)
+    ]
     fields: dict[str, Any] = {
         check.name: (target, Field(description=check.summary)),
         "expect": (check.expect, check.expect()),
         "every": (Duration, Field(check.interval, ge=1, le=86_400, description="interval between checks")),
     }
+    if check.timeout != MonitorSpec.model_fields["timeout"].default:
+        limit = MonitorSpec.model_fields["timeout"].description
+        fields["timeout"] = (Duration, Field(check.timeout, gt=0, le=120, description=limit))
     model = create_model(
         f"{check.name.title()}Monitor",
         __base__=MonitorSpec,

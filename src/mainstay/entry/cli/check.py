@@ -71,12 +71,16 @@ def check(
 def run(order: CheckOrder) -> CheckResult:
     """The check as a prober would run it, with the guard that the settings say."""
     from mainstay.integrations.addresses import Guard
+    from mainstay.kernel.probing import Configure
     from mainstay.runtime.boot import load_settings
     from mainstay.runtime.prober.context import Context
     from mainstay.runtime.prober.dispatch import prepare
     from mainstay.runtime.prober.trust import default_ca_file
 
-    context = Context(Guard.from_settings(load_settings().probe_allow), ca_file=default_ca_file())
+    settings = load_settings()
+    configured = Configure(settings.probe_allow, plugin_dirs=settings.plugin_dirs, chromium=settings.chromium)
+    guard = Guard.from_settings(settings.probe_allow)
+    context = Context(guard, ca_file=default_ca_file(), configured=configured)
     at, began = time.time(), time.perf_counter()
     result = asyncio.run(prepare(order).run(context))
     result.uid, result.at, result.scheduled = order.uid, at, False

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mainstay.integrations.addresses import Guard
 from mainstay.integrations.lookup import Lookup
-from mainstay.kernel.probing import CheckFault
+from mainstay.kernel.probing import CheckFault, Configure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +17,14 @@ T = TypeVar("T")
 class Context:
     """See kernel.ports.CheckContext for what each part promises."""
 
-    def __init__(self, guard: Guard | None = None, lookup: Lookup | None = None, ca_file: str = "") -> None:
+    def __init__(
+        self,
+        guard: Guard | None = None,
+        lookup: Lookup | None = None,
+        ca_file: str = "",
+        configured: Configure | None = None,
+    ) -> None:
+        self.configured = configured or Configure("self")
         self.guard = guard or Guard()
         self.ca_file = ca_file
         self._lookup = lookup or Lookup()

@@ -119,7 +119,7 @@ class Engine:
                 self._run_once(frame.ticket, frame.order)
             case Configure():
                 guard = Guard.from_settings(frame.probe_allow)
-                self._context = Context(guard, ca_file=frame.ca_file or default_ca_file())
+                self._context = Context(guard, ca_file=frame.ca_file or default_ca_file(), configured=frame)
             case Stop():
                 self._stop()
             case _:
