@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from mainstay.runtime.prober.context import Context
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,30}")
+_MISTAKES = (ArithmeticError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
 _UNFILLED = re.compile(r"\$\{(?:env|file):[^{}]*\}")
 
 
@@ -49,10 +50,12 @@ def prepare(order: CheckOrder) -> PreparedCheck:
         return PreparedCheck(order, runner.run, runner.prepare(order))
     except CheckFault as fault:
         return PreparedCheck(order, _refuse, (fault.code, fault.message))
-    except (KeyError, TypeError, ValueError) as mistake:
+    except _MISTAKES as mistake:
         # An order is a validated document; this is a difference between spec.py and run.py, shown, not hidden.
-        reason = f"the order cannot be read: {type(mistake).__name__}: {mistake}"
-        return PreparedCheck(order, _refuse, ("check.bad_order", reason[:300]))
+        # Only the name of a missing field is repeated: other texts may quote a secret.
+        detail = f" {mistake}" if isinstance(mistake, KeyError) else ""
+        reason = f"the order cannot be read: {type(mistake).__name__}{detail[:100]}"
+        return PreparedCheck(order, _refuse, ("check.bad_order", reason))
 
 
 def _unfilled(value: Any) -> str:

@@ -38,7 +38,9 @@ if TYPE_CHECKING:
 
 _STARTS = 25  # checks started per turn, so that a backlog does not bend the times of those under way
 _TURN = 0.01  # seconds between turns while there is a backlog: at most 2,500 starts a second
-_GRAIN = 0.005  # seconds; what is due this soon is started in the same turn: fewer wake-ups, no later starts
+# Seconds; what is due this soon is started in the same turn. Waking up for each check alone costs a third more CPU
+# at 400 checks a second, since caches are cold each time; a longer grain bends the times of checks that share a turn.
+_GRAIN = 0.025
 _OVERDUE_EVERY = 0.25  # seconds between looks for runs that do not keep to their timeout
 _VITALS_EVERY = 1.0
 _LAGS_FROM = 60.0  # seconds that the reported lag covers
@@ -76,7 +78,9 @@ def _outcome(task: asyncio.Task[CheckResult], timeout: float) -> CheckResult:
     error = task.exception()
     if error is None:
         return task.result()
-    traceback.print_exception(error, file=sys.stderr)  # ours to mend: the log says where
+    # Ours to mend: the log says where. The error's own text may quote a secret.
+    print(f"a check broke with {type(error).__name__}:", file=sys.stderr)  # noqa: T201 - a prober's log
+    traceback.print_tb(error.__traceback__, file=sys.stderr)
     return finding("unknown", "check.broken", f"the check itself failed: {type(error).__name__}")
 
 
@@ -167,16 +171,18 @@ class Engine:
         self._timer = None
         now, monotonic = time.time(), time.monotonic()
         started = 0
-        for order, late in self._schedule.due(now, monotonic + _GRAIN, _STARTS):
-            started += 1
-            if order.uid in self._running:
-                self._skipped += 1
-                continue
-            self._start(order, max(0.0, late - _GRAIN), scheduled=True)
-        if started == _STARTS:
-            self._timer = self._loop.call_later(_TURN, self._turn)
-        else:
-            self._arm()
+        try:
+            for order, late in self._schedule.due(now, monotonic + _GRAIN, _STARTS):
+                started += 1
+                if order.uid in self._running:
+                    self._skipped += 1
+                else:
+                    self._start(order, max(0.0, late - _GRAIN), scheduled=True)
+        finally:  # whatever one check does, the others go on
+            if started == _STARTS:
+                self._timer = self._loop.call_later(_TURN, self._turn)
+            else:
+                self._arm()
 
     def _start(self, order: CheckOrder, lag: float, *, scheduled: bool) -> None:
         check = self._checks.get(order.uid)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # The key exchanges of OpenSSL without the post-quantum hybrid, whose key share costs a tenth of a handshake and
 # 1.2 kB on the wire; a check carries nothing that is worth recording for later decryption.
 _GROUPS = "X25519:P-256:P-384:P-521"
+# The order of OpenSSL with AES-128 first: its SHA-256 costs less than the SHA-384 of AES-256, at no loss of use.
+_CIPHERS = "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256"
 _VERSIONS = {
     "1.0": pycurl.CURL_HTTP_VERSION_1_0,
     "1.1": pycurl.CURL_HTTP_VERSION_1_1,
@@ -166,8 +168,8 @@ def clean_url(url: str) -> str:
         host, port = parts.hostname or "", parts.port
         if not host.isascii():
             host = host.encode("idna").decode()
-    except ValueError as error:
-        raise CheckFault("check.bad_url", f"the URL cannot be used: {error}", verdict="unknown") from None
+    except ValueError:  # its text may quote userinfo
+        raise CheckFault("check.bad_url", "the host or the port of the URL cannot be used", verdict="unknown") from None
     if parts.scheme not in ("http", "https") or not host:
         raise CheckFault("check.bad_url", "the URL needs http:// or https:// and a host", verdict="unknown")
     bare = f"[{host}]" if ":" in host else host
@@ -269,6 +271,7 @@ def _tls_options(tls: dict[str, Any]) -> list[Option]:
     options: list[Option] = [
         (pycurl.SSL_SESSIONID_CACHE, 0),  # each check makes a full handshake
         (pycurl.SSL_EC_CURVES, _GROUPS),
+        (pycurl.TLS13_CIPHERS, _CIPHERS),
     ]
     if tls.get("min_version", "1.2") != "1.2":
         options.append((pycurl.SSLVERSION, _TLS_VERSIONS[tls["min_version"]]))
