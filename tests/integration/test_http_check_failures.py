@@ -126,6 +126,17 @@ def test_servers_that_misbehave(serve: Serve, code: str) -> None:
     assert set(result.phases) <= {"connect", "wait", "transfer"}
 
 
+def test_a_proxy_that_refuses() -> None:
+    with tcp_server(always(answer(b"", "407 Proxy Authentication Required"))) as port:
+        result = check({"url": "https://far.test/", "proxy": f"http://127.0.0.1:{port}"})
+    assert (result.verdict, result.code) == ("down", "connect.proxy")
+
+
+def test_an_address_of_the_other_ip_version() -> None:
+    result = check({"url": "http://127.0.0.1/", "ip_version": 6})
+    assert (result.verdict, result.code) == ("down", "lookup.not_found")
+
+
 def test_nothing_listens() -> None:
     result = check(f"http://127.0.0.1:{free_port()}/")
     assert (result.verdict, result.code) == ("down", "connect.refused")

@@ -52,6 +52,8 @@ class Lookup:
     async def addresses(self, host: str, family: int = 0) -> list[str]:
         """CheckFault `lookup.not_found` (down) or `lookup.failed` (unknown: the resolver could not say)."""
         if address := literal(host):
+            if family and (family == socket.AF_INET6) != (":" in address):
+                raise CheckFault("lookup.not_found", f"{address} is not an address of the wanted IP version")
             return [address]
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[str]] = loop.create_future()

@@ -94,6 +94,8 @@ def phase_of(curl: Any, *, secure: bool) -> str:
 
 
 def _no_connection(curl: Any, text: str) -> CheckFault:
+    if "CONNECT tunnel" in text:
+        return CheckFault("connect.proxy", f"the proxy refused: {_reason(text)}")
     number = curl.getinfo(pycurl.OS_ERRNO)
     if number in _OURS:
         return CheckFault("check.resources", _OURS[number], verdict="unknown")

@@ -59,7 +59,9 @@ class Tls(Spec):
     key: Secret | None = Field(None, description="reference to the key of the client certificate")
     key_password: Secret | None = Field(None, description="reference to the password of that key")
     server_name: str | None = Field(
-        None, pattern=r"^[A-Za-z0-9.-]{1,253}$", description="name to ask for and to check, instead of the URL's host"
+        None,
+        pattern=r"^[A-Za-z0-9.-]{1,253}$",
+        description="name to ask for and to check instead of the URL's host; not through a proxy",
     )
     min_version: Literal["1.2", "1.3"] = Field("1.2", description="oldest version of TLS that is accepted")
 
