@@ -1,0 +1,1 @@
+"""The machine that Mainstay runs on: processor, memory, disks, load, processes, temperature."""
