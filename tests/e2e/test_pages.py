@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.test import Client
 
@@ -86,6 +87,8 @@ class Visit:
 def session_key() -> str:
     if not User.objects.filter(email="ana@acme.example").exists():
         verbs.create_user(system("test"), "ana@acme.example", "admin")
+        person = User.objects.get(email="ana@acme.example")
+        apps.get_model("mfa", "Authenticator").objects.create(user=person, type="totp", data={})
     client = Client()
     person = User.objects.get(email="ana@acme.example")
     client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")

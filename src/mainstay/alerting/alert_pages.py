@@ -197,7 +197,7 @@ def alert_order(request: PageRequest, alert_id: str, order: str) -> HttpResponse
         told = "Unmuted."
     else:
         raise UserError(f"an alert cannot be asked to `{order[:20]}`", hint="acknowledge, mute or unmute it")
-    messages.success(request, told, extra_tags="up")
+    messages.success(request, told)
     wanted = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) and wanted.startswith("/")
     return HttpResponseRedirect(wanted if safe else f"/alerts/{quote(alert_id)}/")

@@ -60,6 +60,7 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
     resource = find_resource("monitor", name)
     context = {
         "view": view,
+        "waiting": view.state == "unknown" and not view.last_at and not latest,
         "spec": resource.spec,
         "url": f"/monitors/{quote(view.name)}/",
         "ranges": list(RANGES),
@@ -161,5 +162,5 @@ def monitor_order(request: PageRequest, name: str, order: str) -> HttpResponse:
         told = f"{name} is checked again."
     else:
         raise UserError(f"a monitor cannot be asked to `{order[:20]}`", hint="check, pause or resume it")
-    messages.success(request, told, extra_tags="up")
+    messages.success(request, told)
     return HttpResponseRedirect(f"/monitors/{quote(name)}/")

@@ -138,7 +138,7 @@ def monitor_orders(request: PageRequest) -> HttpResponse:
     if names:
         _carry_out(request, order, names)
     else:
-        messages.warning(request, "Nothing was ticked.", extra_tags="degraded")
+        messages.warning(request, "Nothing was ticked.")
     kept = urlencode({name: value for name, value in asked.items() if value})
     return HttpResponseRedirect(f"/monitors/?{kept}" if kept else "/monitors/")
 
@@ -148,9 +148,9 @@ def _carry_out(request: PageRequest, order: str, names: Sequence[str]) -> None:
         told = _ORDERS[order](request.actor, names)
     except InvalidInput as error:
         told_wrong = "; ".join(item.message for item in list(error.diagnostics)[:3])
-        messages.error(request, f"Nothing was deleted: {told_wrong}", extra_tags="down")
+        messages.error(request, f"Nothing was deleted: {told_wrong}")
     else:
-        messages.success(request, told, extra_tags="up")
+        messages.success(request, told)
 
 
 def _many(count: int) -> str:

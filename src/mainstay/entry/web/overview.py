@@ -137,5 +137,5 @@ def add(request: PageRequest) -> HttpResponse:
         return _page(request, address=address, problem=first.message if first else error.message, status=422)
     except UserError as error:
         return _page(request, address=address, problem=f"{error.message}: {error.hint}", status=422)
-    messages.success(request, f"Watching {address} as {name}.", extra_tags="up")
+    messages.success(request, f"Watching {address} as {name}.")
     return HttpResponseRedirect(f"/monitors/{quote(name)}/")

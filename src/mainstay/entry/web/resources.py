@@ -212,7 +212,7 @@ def resource_delete(request: PageRequest, kind: str, name: str) -> HttpResponse:
             takeover=request.POST.get("takeover") == "1",
         )
     except InvalidInput as error:
-        messages.error(request, "; ".join(item.message for item in error.diagnostics), extra_tags="down")
+        messages.error(request, "; ".join(item.message for item in error.diagnostics))
         return HttpResponseRedirect(f"/resources/{kind}/{quote(name)}/")
     messages.success(request, f"Deleted {name} in revision {number}. A roll-back there brings it back.")
     return HttpResponseRedirect(f"/revisions/{number}/")

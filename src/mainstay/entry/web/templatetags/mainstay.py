@@ -43,6 +43,10 @@ LOOKS = {
     "expired": "down",
     "suppressed": "mute",
     "cancelled": "cross",
+    "success": "up",
+    "warning": "degraded",
+    "error": "down",
+    "info": "check",
 }
 WORDS = {"new": "Waiting for its first ping", "firing": "Open"}
 

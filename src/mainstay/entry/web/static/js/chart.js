@@ -73,7 +73,7 @@ function options(host, used, points, width) {
     series: [
       { label: "Time" },
       ...areas,
-      { label: "Mean", stroke: colour(host, "--text"), width: areas.length ? 0 : 1.5, points: { show: false } },
+      { label: "Mean", stroke: colour(host, "--text"), width: areas.length ? 0 : 1.5, points: { show: points.length < 3, size: 7 } },
       { label: "p95", stroke: colour(host, "--text"), width: 1.5, dash: [5, 4], points: { show: false } },
       { label: "Failed", scale: "n", stroke: down, width: 0, points: { show: false } },
     ],
