@@ -28,6 +28,10 @@ class SecretSource:
         """The document with every reference replaced."""
         return resolve(document, self.lookup)
 
+    def values(self, document: Any) -> tuple[str, ...]:
+        """What the document's references stand for, so that it can be masked; SecretMissing if one has no value."""
+        return tuple(dict.fromkeys(self.lookup(source, name) for source, name in references(document)))
+
     def missing(self, document: Any) -> list[str]:
         """Reasons, one for each reference that has no value now."""
         reasons = []

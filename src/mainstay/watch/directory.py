@@ -75,6 +75,7 @@ class Directory:
     def _order(self, monitor: Monitor) -> CheckOrder | SecretMissing:
         try:
             options = self.secrets.fill(monitor.options) if monitor.secret else monitor.options
+            secrets = self.secrets.values(monitor.options) if monitor.secret else ()
         except SecretMissing as missing:
             return missing
         policy = monitor.watched.policy
@@ -84,6 +85,7 @@ class Directory:
             interval=policy.interval,
             timeout=policy.timeout,
             options=options,
+            secrets=secrets,
             offset=round(share_of(monitor.uid) * policy.interval, 3),
         )
 
