@@ -47,6 +47,7 @@ class Settings:
     )
     pings_kept: int = setting(100, "pings kept per heartbeat")
     notification_expiry: int = setting(86_400, "seconds after which an undeliverable notification is given up")
+    alert_days: int = setting(400, "days to keep alerts that are over, with their messages")
     smtp: str = setting(
         "smtp://127.0.0.1:25", "mail server: smtp://, smtp+starttls:// or smtps://user:password@host:port"
     )

@@ -8,6 +8,7 @@ import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ import uvicorn
 
 from mainstay import __version__
 from mainstay.accounts.verbs import forget_expired_sessions
+from mainstay.alerting.upkeep import prune_alerts
 from mainstay.entry.api.compat.doors import compat_doors
 from mainstay.entry.ingest.mail import MailDoor
 from mainstay.entry.ingest.pings import PingApp
@@ -180,6 +182,7 @@ class Parts:
         if self._clock.monotonic() - self._swept > _DAY:
             self._swept = self._clock.monotonic()
             await self.writer.run(forget_expired_sessions)
+            await self.writer.run(partial(prune_alerts, _ACTOR, self.settings.alert_days))
 
     async def _stop(self) -> None:
         if self.mail is not None:
