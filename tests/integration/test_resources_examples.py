@@ -20,7 +20,7 @@ from mainstay.store.resources.planning import Terms, plan_reading
 from mainstay.store.resources.schema import file_schema
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "examples").rglob("*.yaml")) + sorted((ROOT / "examples").glob("*.json"))
+EXAMPLES = [path for end in ("yaml", "json") for path in sorted((ROOT / "examples").rglob(f"*.{end}"))]
 ME = command("me")
 
 

@@ -229,6 +229,17 @@ def explain(fault: CheckFault, facts: list[dict[str, Any]], server_name: str, no
     return CheckFault(code, message, verdict=fault.verdict)
 
 
+def enough_days(chain: list[dict[str, Any]], days: float | None) -> None:
+    """A third of the lifetime is when renewal by ACME is overdue; certificates above the leaf get the same margin."""
+    leaf = chain[0]
+    wanted = days if days is not None else (leaf["not_after"] - leaf["not_before"]) / DAY / 3
+    for fact in chain:
+        is_root = fact is not leaf and fact["subject"] == fact["issuer"]  # clients use their own copy of it
+        if fact["days_left"] < wanted and not is_root:
+            sentence = f"the certificate {fact['subject']} ends in {fact['days_left']:.1f} days, under {wanted:.0f}"
+            raise CheckFault("expect.days", sentence, verdict="degraded")
+
+
 def _days(seconds: float) -> str:
     days = seconds / DAY
     return f"{days:.0f} days" if days >= 2 else f"{seconds / 3600:.0f} h"

@@ -27,6 +27,7 @@ _TOO_LONG = {
     "tls": "the TLS handshake was not finished within {limit}",
     "send": "the target did not take what was sent within {limit}",
     "wait": "no answer within {limit}",
+    "transfer": "the answer was not complete within {limit}",
 }
 
 

@@ -6,6 +6,7 @@ import importlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from mainstay.integrations.checks.http.credentials import mask, maskable
 from mainstay.kernel.probing import CheckFault, CheckOrder, CheckResult, finding
 
 if TYPE_CHECKING:
@@ -19,18 +20,22 @@ _UNFILLED = re.compile(r"\$\{(?:env|file):[^{}]*\}")
 class PreparedCheck:
     """One order with its plan; `run` never raises for what a target does."""
 
-    __slots__ = ("_plan", "_run", "order")
+    __slots__ = ("_plan", "_run", "_secrets", "order")
 
     def __init__(self, order: CheckOrder, run: Any, plan: Any) -> None:
         self.order = order
         self._run = run
         self._plan = plan
+        self._secrets = maskable([*order.secrets])
 
     async def run(self, context: Context) -> CheckResult:
         try:
             found: CheckResult = await self._run(self._plan, context)
         except CheckFault as fault:
-            return finding(fault.verdict, fault.code, fault.message, evidence=dict(fault.evidence))
+            found = finding(fault.verdict, fault.code, fault.message, evidence=dict(fault.evidence))
+        if self._secrets:
+            found.message = _masked(found.message, self._secrets)
+            found.evidence = _masked(found.evidence, self._secrets)
         return found
 
 
@@ -56,6 +61,15 @@ def prepare(order: CheckOrder) -> PreparedCheck:
         detail = f" {mistake}" if isinstance(mistake, KeyError) else ""
         reason = f"the order cannot be read: {type(mistake).__name__}{detail[:100]}"
         return PreparedCheck(order, _refuse, ("check.bad_order", reason))
+
+
+def _masked(value: Any, secrets: tuple[str, ...]) -> Any:
+    """The same nested value without secrets: a server may send back what it was sent."""
+    if isinstance(value, str):
+        return mask(value, secrets)
+    if isinstance(value, dict):
+        return {key: _masked(inner, secrets) for key, inner in value.items()}
+    return [_masked(inner, secrets) for inner in value] if isinstance(value, list) else value
 
 
 def _unfilled(value: Any) -> str:

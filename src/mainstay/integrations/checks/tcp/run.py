@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING
 
 from mainstay.integrations.checks.certificates import load_reader, shake_hands, trust
 from mainstay.integrations.checks.endpoints import split_endpoint
-from mainstay.integrations.checks.http.patterns import TooSlow, compile_pattern, search
 from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, excerpt, find_addresses
 from mainstay.integrations.checks.streams import connect, connection_failure
+from mainstay.integrations.checks.words import Words
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
-    import re
-
     from mainstay.integrations.checks.steps import Steps
     from mainstay.integrations.checks.streams import Stream
     from mainstay.kernel.ports import CheckContext
@@ -35,8 +33,7 @@ class Plan:
     server_name: str
     verify: bool
     ca: str
-    contains: bytes | None
-    regex: re.Pattern[str] | None
+    words: Words
     limits: LatencyLimits
 
 
@@ -54,8 +51,7 @@ def prepare(order: CheckOrder) -> Plan:
         server_name=target.get("server_name") or host,
         verify=target.get("verify", True),
         ca=target.get("ca") or "",
-        contains=expect["contains"].encode() if expect.get("contains") else None,
-        regex=compile_pattern(expect["regex"]) if expect.get("regex") else None,
+        words=Words(expect),
         limits=LatencyLimits(expect),
     )
 
@@ -83,7 +79,7 @@ async def _converse(plan: Plan, trusted: ssl.SSLContext | None, steps: Steps, st
                 await stream.send(plan.send)
             except (OSError, ssl.SSLError) as error:
                 raise connection_failure(error, "the target", "send") from None
-    if plan.contains is not None or plan.regex is not None:
+    if plan.words:
         with steps.phase("wait"):
             await _listen(plan, steps, stream)
 
@@ -103,24 +99,8 @@ async def _listen(plan: Plan, steps: Steps, stream: Stream) -> None:
             break
         received = (received + piece)[:RECEIVE_LIMIT]
         steps.evidence |= {"received": len(received), "excerpt": excerpt(received)}
-        missing = steps.if_late = _missing(plan, received)
+        missing = steps.if_late = plan.words.missing(received)
         if missing is None or len(received) == RECEIVE_LIMIT:
             break
     if missing is not None:
         raise missing
-
-
-def _missing(plan: Plan, received: bytes) -> CheckFault | None:
-    if plan.contains is not None and plan.contains not in received:
-        wanted = excerpt(plan.contains)
-        return CheckFault("expect.contains", f"`{wanted}` is not in the {len(received)} bytes that came")
-    if plan.regex is None:
-        return None
-    pattern = plan.regex.pattern
-    try:
-        if search(plan.regex, received.decode("utf-8", "replace")):
-            return None
-    except TooSlow:
-        reason = f"the pattern `{pattern[:100]}` took too long and was given up"
-        raise CheckFault("expect.regex_slow", reason, verdict="unknown") from None
-    return CheckFault("expect.regex", f"`{pattern[:100]}` does not match the {len(received)} bytes that came")

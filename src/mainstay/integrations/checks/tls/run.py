@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mainstay.integrations.checks.certificates import DAY, covers, explain, load_reader, shake_hands, trust
+from mainstay.integrations.checks.certificates import covers, enough_days, explain, load_reader, shake_hands, trust
 from mainstay.integrations.checks.endpoints import split_endpoint
 from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, find_addresses
 from mainstay.integrations.checks.streams import connect
@@ -86,7 +86,7 @@ def judge(plan: Plan, evidence: dict[str, Any], now: float) -> None:
     version = evidence["tls"]["version"]
     if _VERSIONS.get(version, 0.0) < plan.min_version:
         raise CheckFault("expect.version", f"the server negotiated {version}, older than TLS {plan.min_version}")
-    _enough_days(chain, plan.days)
+    enough_days(chain, plan.days)
 
 
 def _still_valid(chain: list[dict[str, Any]], server_name: str, now: float) -> None:
@@ -95,14 +95,3 @@ def _still_valid(chain: list[dict[str, Any]], server_name: str, now: float) -> N
         raise explain(CheckFault("tls.expired", ""), chain, server_name, now)
     if any(fact["not_before"] > now for fact in chain):
         raise explain(CheckFault("tls.not_yet_valid", ""), chain, server_name, now)
-
-
-def _enough_days(chain: list[dict[str, Any]], days: float | None) -> None:
-    """A third of the lifetime is when renewal by ACME is overdue; certificates above the leaf get the same margin."""
-    leaf = chain[0]
-    wanted = days if days is not None else (leaf["not_after"] - leaf["not_before"]) / DAY / 3
-    for fact in chain:
-        is_root = fact is not leaf and fact["subject"] == fact["issuer"]  # clients use their own copy of it
-        if fact["days_left"] < wanted and not is_root:
-            sentence = f"the certificate {fact['subject']} ends in {fact['days_left']:.1f} days, under {wanted:.0f}"
-            raise CheckFault("expect.days", sentence, verdict="degraded")

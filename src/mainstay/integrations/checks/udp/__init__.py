@@ -1,0 +1,1 @@
+"""UDP: a packet sent, an answer expected."""
