@@ -1,10 +1,10 @@
-"""The job as a child process: its streams, its signals and its end. Standard library only; no threads but pumps.
+"""The job as a child process: its streams, its signals and its end. Standard library only.
 
 Streams. Standard input is inherited. Standard output and error are inherited too where they are terminals, so that
-colours, widths and prompts stay; of such a stream no tail is kept. Otherwise each goes through a pipe of which every
-chunk is written on before it is remembered. Where both are one and the same open file (`2>&1`), they share one pipe,
-so their order is exact. A descendant that keeps a pipe open after the job's end delays nothing: a forked copy of
-this process goes on passing its output through.
+colours, widths and prompts stay; of such a stream no tail is kept. Otherwise each goes through a pipe, from which one
+thread passes it on; a reader that is slow with one stream holds up that stream only. Where both are one and the same
+open file (`2>&1`), they share one pipe, so their order is exact. A descendant that keeps a pipe open after the job's
+end delays nothing: a forked copy of this process goes on passing its output through.
 
 Signals. They are blocked here and taken by `sigwaitinfo`, which tells who sent them: what the terminal sends reaches
 the job by itself, since it shares our process group; everything else is passed on.
@@ -33,7 +33,9 @@ _ENDING = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTER
 _JOB_CONTROL = frozenset({signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU})
 _FROM_KERNEL = 0x80  # SI_KERNEL: typed at the terminal, or the terminal went away
 _CHUNK = 65_536
-_SETTLE = 1.0  # seconds after the job's end in which its last output is read
+_PART = 4_096  # bytes that a pipe takes without delay once poll says that it can be written to
+_LAST_TURNS = 100  # after the job's end; enough for all that it can have left in the pipes
+_SETTLE = 1.0  # seconds after the job's end, at most, in which its last output is read
 
 
 class Outcome(NamedTuple):
@@ -63,6 +65,8 @@ class Tail:
         self._lock = threading.Lock()
 
     def add(self, chunk: bytes) -> None:
+        if not chunk:
+            return
         with self._lock:
             self.seen += len(chunk)
             self._chunks.append(chunk[-self.limit :])
@@ -95,8 +99,6 @@ class Child:
         heeded = {number for number in PASSED_ON if signal.getsignal(number) != signal.SIG_IGN}  # nohup stays nohup
         self._watched = heeded | {signal.SIGCHLD}
         self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
-        self._pumps: list[_Pump] = []
-        self._stop_read, self._stop_write = _pipe()
         self._pid = 0
         actions, pipes = _redirections(tail.limit)
         try:
@@ -106,10 +108,8 @@ class Child:
             os.write(2, f"mainstay exec: {self.error}\n".encode("utf-8", "replace"))
         for _, writing, _ in pipes:
             os.close(writing)
-        for reading, _, target in pipes:
-            self._pumps.append(_Pump(reading, target, self._stop_read, tail))
-        for pump in self._pumps:
-            pump.start()
+        self._pump = _Pump([_Stream(reading, target) for reading, _, target in pipes], tail)
+        self._pump.start()
 
     def _spawn(self, command: tuple[str, ...], actions: list[tuple[int, int, int]]) -> int:
         # Python ignores these two for itself; a job must have them as its parent had.
@@ -167,67 +167,94 @@ class Child:
         return False
 
     def settle(self) -> None:
-        """Give the last output a moment to come through."""
+        """Give the last output a moment to come through: until the streams end, or hold nothing any more."""
         end = time.monotonic() + _SETTLE
-        for pump in self._pumps:
-            pump.join(max(0.0, end - time.monotonic()))
+        while self._pump.is_alive() and not self._pump.is_idle() and time.monotonic() < end:
+            self._pump.join(0.02)
+        self._pump.join(0.02)
 
     def let_go(self) -> None:
         """Everything the job wrote is passed through; what its descendants still write is left to a copy of us."""
-        self.settle()
-        os.write(self._stop_write, b".")
-        for pump in self._pumps:
-            pump.join()
-        left = [pump for pump in self._pumps if not pump.is_finished]
-        if left and _fork() == 0:
+        self._pump.stop()
+        if self._pump.open and _fork() == 0:
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
-            _go_on(left)
+            self._pump.pass_through()
+            os._exit(0)
+
+
+class _Stream:
+    """One pipe from the job, and our own stream that it goes on to; `held` is read and not written yet."""
+
+    def __init__(self, reading: int, target: int) -> None:
+        self.reading, self.target, self.held = reading, target, b""
+
+    @property
+    def awaited(self) -> tuple[int, int]:
+        """What to poll for."""
+        return (self.target, select.POLLOUT) if self.held else (self.reading, select.POLLIN)
+
+    def write(self) -> bool:
+        """Pass on a part that fits what poll promises of a pipe; False if nobody reads any more."""
+        try:
+            self.held = self.held[os.write(self.target, self.held[:_PART]) :]
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return True
 
 
 class _Pump(threading.Thread):
-    """Passes one stream through until its end, or until it is asked to stop."""
+    """Passes streams through until their ends, or until it is stopped; `open` are those that go on."""
 
-    def __init__(self, reading: int, target: int, stop: int, tail: Tail) -> None:
+    def __init__(self, streams: list[_Stream], tail: Tail) -> None:
         super().__init__(daemon=True)
-        self.reading, self.target = reading, target
-        self._stop_asked, self._tail = stop, tail
-        self.is_finished = False
+        self.open = streams
+        self._tail = tail
+        self._stop_read, self._stop_write = _pipe()
 
     def run(self) -> None:
-        poll = select.poll()
-        poll.register(self.reading, select.POLLIN)
-        poll.register(self._stop_asked, select.POLLIN)
-        while True:
-            ready = [descriptor for descriptor, _ in poll.poll()]
-            if self.reading in ready:
-                chunk = self.pass_chunk()
-                if not chunk:
-                    self.is_finished = True
-                    return
-                self._tail.add(chunk)
-            elif ready:
-                return
+        self.pass_through(self._stop_read)
 
-    def pass_chunk(self) -> bytes:
-        """Read and write on; empty at the end, or when nobody reads any more: then the job's next write fails too."""
-        chunk = os.read(self.reading, _CHUNK)
-        if not chunk or not _write(self.target, chunk):
-            os.close(self.reading)
-            return b""
-        return chunk
+    def stop(self) -> None:
+        os.write(self._stop_write, b".")
+        self.join()
 
-
-def _write(target: int, chunk: bytes) -> bool:
-    view = memoryview(chunk)
-    while view:
+    def is_idle(self) -> bool:
+        """Whether nothing is on its way."""
+        open_ = list(self.open)
         try:
-            view = view[os.write(target, view) :]
-        except BlockingIOError:
-            select.select([], [target], [])
-        except OSError:
+            readable = select.select([stream.reading for stream in open_], [], [], 0)[0]
+        except OSError:  # one of them has ended just now
             return False
-    return True
+        return not readable and not any(stream.held for stream in open_)
+
+    def pass_through(self, stop: int = -1) -> None:
+        """Once `stop` can be read: go on with what the job has left in the pipes, but not for ever."""
+        left = _LAST_TURNS
+        while self.open and left:
+            poll = select.poll()
+            for stream in self.open:
+                poll.register(*stream.awaited)
+            if stop >= 0:
+                poll.register(stop, select.POLLIN)
+            ready = {descriptor for descriptor, _ in poll.poll()}
+            if stop in ready:
+                left = left - 1 if len(ready) > 1 else 0
+            self.open = [stream for stream in self.open if stream.awaited[0] not in ready or self._step(stream)]
+
+    def _step(self, stream: _Stream) -> bool:
+        """Read or write once; False at the end, and when nobody reads any more: then the job's next write fails too."""
+        if stream.held:
+            goes_on = stream.write()
+        else:
+            stream.held = os.read(stream.reading, _CHUNK)
+            self._tail.add(stream.held)
+            goes_on = bool(stream.held)
+        if not goes_on:
+            os.close(stream.reading)
+        return goes_on
 
 
 def _fork() -> int:
@@ -235,19 +262,6 @@ def _fork() -> int:
         # Python warns about threads; the only ones left may wait for the network and are not used by the copy.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
-
-
-def _go_on(pumps: list[_Pump]) -> NoReturn:
-    open_ = {pump.reading: pump for pump in pumps}
-    poll = select.poll()
-    for descriptor in open_:
-        poll.register(descriptor, select.POLLIN)
-    while open_:
-        for descriptor, _ in poll.poll():
-            if not open_[descriptor].pass_chunk():
-                poll.unregister(descriptor)
-                del open_[descriptor]
-    os._exit(0)
 
 
 def _redirections(limit: int) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:

@@ -61,16 +61,18 @@ class Reporter:
         self._problem = ""
         self._settled = False  # taken, refused or spooled
         self.lost = False
+        self._begun = False
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     def begin(self) -> None:
+        self._begun = True
         self._thread.start()
 
     def finish(self, report: Report, seconds: float, is_asked_to_stop: Callable[[float], bool]) -> str:
         """Hand the end over or spool it; what went wrong, or empty. `lost`: not even spooling worked."""
         self._report = report
         self._ended.set()
-        if not self._thread.is_alive():
+        if not self._begun:
             self._thread.start()
         end = time.monotonic() + seconds
         # The thread wakes us with SIGCHLD, which is blocked and waited for here.
@@ -94,7 +96,8 @@ class Reporter:
 
     def _run(self) -> None:
         try:
-            self._while_running()
+            if self._begun:
+                self._while_running()
             self._ended.wait()
             self._send_end()
         finally:
@@ -102,24 +105,26 @@ class Reporter:
             os.kill(os.getpid(), signal.SIGCHLD)
 
     def _while_running(self) -> None:
+        """The start is tried at least once, even if the job has ended already."""
         pauses = list(_PAUSES)
-        while not self._ended.is_set():
+        while True:
             try:
-                _drain_own(self._spool, self._address.url, self._ended.is_set)
+                _drain_own(self._spool, self._address.url)
                 send(self._address, "start", self._rid, b"", _START_TIMEOUT)
             except Away:
-                self._ended.wait(pauses.pop(0) if len(pauses) > 1 else pauses[0])
-                continue
+                if self._ended.wait(pauses.pop(0) if len(pauses) > 1 else pauses[0]):
+                    return
             except Refused:
                 return  # the end will be refused too, and is told
-            drain(self._spool, self._ended.is_set)
-            return
+            else:
+                drain(self._spool, self._ended.is_set)
+                return
 
     def _send_end(self) -> None:
         report, dropped = self._report, self._spool.dropped()
         told = f"{dropped} older reports were dropped, because too many waited.\n".encode() if dropped else b""
         try:
-            _drain_own(self._spool, self._address.url, lambda: False)
+            _drain_own(self._spool, self._address.url)
             send(self._address, str(report.code), self._rid, told + report.body, _TIMEOUT)
         except Away as error:
             self._keep(str(error))
@@ -154,12 +159,12 @@ def drain(spool: Spool, is_over: Callable[[], bool] | None) -> tuple[int, int]:
     return sent, refused
 
 
-def _drain_own(spool: Spool, url: str, is_over: Callable[[], bool]) -> None:
+def _drain_own(spool: Spool, url: str) -> None:
     """Send what waits of one heartbeat, so that it gets its reports in order; Away at the first that fails."""
     with spool.only_one(patience=_TIMEOUT) as chosen:
         for name in spool.names() if chosen else ():
             waiting = spool.read(name)
-            if waiting is None or waiting.url != url or is_over():
+            if waiting is None or waiting.url != url:
                 continue
             try:
                 _send_late(waiting)

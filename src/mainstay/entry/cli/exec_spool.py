@@ -60,8 +60,9 @@ class Spool:
             dropped += 1
             self.remove(name)
         if dropped:
+            dropped += self.dropped()
             with open(self._dropped_file(), "w", encoding="ascii") as file:
-                file.write(str(self.dropped() + dropped))
+                file.write(str(dropped))
 
     def names(self) -> list[str]:
         """Oldest first."""
