@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pycurl
@@ -17,7 +18,7 @@ from mainstay.integrations.checks.http.credentials import mask, shown_url
 from mainstay.integrations.checks.http.expectations import KEPT, Answer
 from mainstay.integrations.checks.http.faults import explain
 from mainstay.integrations.checks.http.request import Plan, Request, plan_request
-from mainstay.integrations.checks.http.transfers import Handle, Transfers
+from mainstay.integrations.checks.http.transfers import Handle, Journey, Transfers
 from mainstay.integrations.checks.steps import describe_seconds
 from mainstay.kernel.probing import CheckFault, finding
 
@@ -45,16 +46,37 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
         return check.failed(fault)
 
 
-class _Run:
-    __slots__ = ("_context", "_ends", "_evidence", "_phases", "_plan", "_transfers")
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """An answer for other kinds that speak HTTP; without one, `fault` says why. `phases` in seconds."""
 
-    def __init__(self, plan: Plan, context: CheckContext, transfers: Transfers) -> None:
+    answer: Answer | None
+    fault: CheckFault | None
+    phases: dict[str, float]
+    evidence: dict[str, Any]
+
+
+async def fetch(plan: Plan, context: CheckContext, transfers: Transfers | Journey | None = None) -> Fetched:
+    """Request and redirects without judgement. Never raises CheckFault."""
+    lent = transfers or context.shared("http.transfers", lambda: Transfers(context.guard, context.ca_file))
+    check = _Run(plan, context, lent)
+    try:
+        answer = await check.follow()
+    except CheckFault as fault:
+        return Fetched(None, fault, check.phases, check.evidence)
+    return Fetched(answer, None, check.phases, check.evidence)
+
+
+class _Run:
+    __slots__ = ("_context", "_ends", "_plan", "_transfers", "evidence", "phases")
+
+    def __init__(self, plan: Plan, context: CheckContext, transfers: Transfers | Journey) -> None:
         self._plan = plan
         self._context = context
         self._transfers = transfers
         self._ends = time.monotonic() + plan.timeout
-        self._phases: dict[str, float] = {}
-        self._evidence: dict[str, Any] = {}
+        self.phases: dict[str, float] = {}
+        self.evidence: dict[str, Any] = {}
 
     async def follow(self) -> Answer:
         """The answer after all redirects. CheckFault if there is none."""
@@ -64,9 +86,9 @@ class _Run:
             if not target or not plan.follow:
                 return answer
             request = self._redirected(request, answer.status, target)
-            self._evidence["redirects"] = hop + 1
-            self._evidence["url"] = mask(shown_url(request.url), plan.secrets)[:500]
-        message = f"more than {plan.redirect_limit} redirects, the last one to {self._evidence['url'][:200]}"
+            self.evidence["redirects"] = hop + 1
+            self.evidence["url"] = mask(shown_url(request.url), plan.secrets)[:500]
+        message = f"more than {plan.redirect_limit} redirects, the last one to {self.evidence['url'][:200]}"
         raise CheckFault("expect.redirects", message)
 
     def _redirected(self, request: Request, status: int, target: str) -> Request:
@@ -149,12 +171,12 @@ class _Run:
 
     def _note_times(self, curl: Any, *, secure: bool) -> float:
         """Add the phases of one transfer; the seconds of all of them so far."""
-        info, phases = curl.getinfo, self._phases
+        info, phases = curl.getinfo, self.phases
         total, connected, answered = info(_TOTAL), info(_CONNECTED), info(_ANSWERED)  # microseconds from the start
         ready = info(_SECURED) if secure else connected
         if connected:
             host, port = info(pycurl.PRIMARY_IP), info(pycurl.PRIMARY_PORT)
-            self._evidence["address"] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+            self.evidence["address"] = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
         ends = {"connect": connected or total}
         if connected and secure:
             ends["tls"] = ready or total
@@ -169,13 +191,13 @@ class _Run:
         return sum(phases.values())
 
     def _add(self, phase: str, seconds: float) -> None:
-        self._phases[phase] = round(self._phases.get(phase, 0.0) + seconds, 6)
+        self.phases[phase] = round(self.phases.get(phase, 0.0) + seconds, 6)
 
     def _remaining(self) -> float:
         return self._ends - time.monotonic()
 
     def judged(self, answer: Answer) -> CheckResult:
-        plan, shown = self._plan, self._evidence
+        plan, shown = self._plan, self.evidence
         failures = plan.expectations.judge(answer)
         shown["status"] = answer.status
         shown["http_version"] = answer.protocol
@@ -196,11 +218,11 @@ class _Run:
 
     def failed(self, fault: CheckFault) -> CheckResult:
         self._plan.state.certificate_due = 0.0
-        self._evidence.update(fault.evidence)
+        self.evidence.update(fault.evidence)
         return self._finding(fault.verdict, fault.code, fault.message)
 
     def _finding(self, verdict: Any, code: str, message: str) -> CheckResult:
         shown = mask(message, self._plan.secrets) if message else ""
-        result = finding(verdict, code, shown, phases=self._phases, evidence=self._evidence)
-        result.duration = round(sum(self._phases.values()), 6)
+        result = finding(verdict, code, shown, phases=self.phases, evidence=self.evidence)
+        result.duration = round(sum(self.phases.values()), 6)
         return result

@@ -168,6 +168,10 @@ class Transfers:
         handle.configure(setup)
         return handle
 
+    def fresh(self) -> Handle:
+        """A handle that no other request has used; whoever asks for it closes it."""
+        return Handle(self._guard, self._ca_file)
+
     def give(self, handle: Handle) -> None:
         setup = handle.setup
         if setup is None or setup.once:
@@ -278,3 +282,36 @@ class Transfers:
         self._multi.remove_handle(curl)
         if not future.done():
             future.set_result((code, text))
+
+
+class Journey:
+    """Requests of one visitor, one after the other: a single handle, whose cookies libcurl keeps between them.
+
+    Each request has a connection of its own all the same. Close it at the end of the run.
+    """
+
+    __slots__ = ("_handle", "_transfers")
+
+    def __init__(self, transfers: Transfers) -> None:
+        self._transfers = transfers
+        self._handle = transfers.fresh()
+
+    def take(self, setup: Setup) -> Handle:
+        self._handle.configure(setup)  # what libcurl forgets then, cookies are not part of
+        self._handle.curl.setopt(pycurl.COOKIEFILE, "")  # no file, but remember
+        return self._handle
+
+    def give(self, handle: Handle) -> None:
+        handle.lines.clear()
+        handle.refused = ""
+
+    async def perform(self, curl: Any) -> tuple[int, str]:
+        return await self._transfers.perform(curl)
+
+    def cookies(self) -> dict[str, str]:
+        """Name -> value of every cookie that is kept now."""
+        lines = (line.split("\t") for line in self._handle.curl.getinfo(pycurl.INFO_COOKIELIST))
+        return {fields[5]: fields[6] for fields in lines if len(fields) >= 7}  # Netscape's seven columns
+
+    def close(self) -> None:
+        self._handle.curl.close()

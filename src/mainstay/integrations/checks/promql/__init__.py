@@ -1,0 +1,1 @@
+"""A query to Prometheus, or to anything that answers like it, held against limits."""
