@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("store")
 def _write(count: int) -> None:
     with unit_of_work(system("test")) as work:
         for number in range(count):
-            work.record(Event("monitor.went_down", f"monitor/m{number}", {"reason": "tëst", "n": number}))
+            work.record(Event("token.created", f"token/m{number}", {"name": "tëst", "n": number}))
 
 
 def test_a_written_chain_verifies_and_reads_back_newest_first() -> None:
@@ -24,12 +24,12 @@ def test_a_written_chain_verifies_and_reads_back_newest_first() -> None:
     assert verify().broken_at is None
     assert verify().checked == 5
     assert [entry.data["n"] for entry in entries(limit=2)] == [4, 3]
-    assert [entry.seq for entry in entries(Filter(kind="monitor.*", subject="monitor/m1"))] == [2]
+    assert [entry.seq for entry in entries(Filter(kind="token.*", subject="token/m1"))] == [2]
 
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("data", '{"n":9}'), ("actor", "user:eve"), ("at_us", 1), ("hash", "f" * 64), ("kind", "monitor.went_up")],
+    [("data", '{"n":9}'), ("actor", "user:eve"), ("at_us", 1), ("hash", "f" * 64), ("kind", "token.revoked")],
 )
 def test_the_first_altered_entry_is_named(column: str, value: object) -> None:
     _write(5)
@@ -51,6 +51,6 @@ def test_entries_cut_off_at_the_end_are_noticed() -> None:
 
 def test_a_rolled_back_unit_leaves_no_entry() -> None:
     with contextlib.suppress(RuntimeError), unit_of_work(system("test")) as work:
-        work.record(Event("monitor.went_down", "monitor/a"))
+        work.record(Event("token.created", "token/a"))
         raise RuntimeError
     assert list(entries()) == []

@@ -6,9 +6,8 @@ from django.urls import URLPattern, path
 
 from mainstay.accounts.doors import page
 from mainstay.alerting import alert_pages, channel_pages
-from mainstay.entry.web import health, journal, overview, resources, revisions
+from mainstay.entry.web import health, journal, monitor, overview, resources, revisions
 from mainstay.heartbeats import pages as heartbeats
-from mainstay.watch import monitor_pages
 from mainstay.watch import pages as monitors
 
 sees = page("monitors:read")
@@ -22,8 +21,8 @@ urlpatterns: list[URLPattern] = [
     path("add", writes(overview.add), name="add"),
     path("monitors/", sees(monitors.monitor_list), name="monitors"),
     path("monitors/orders", orders(monitors.monitor_orders), name="monitor_orders"),
-    path("monitors/<str:name>/", sees(monitor_pages.monitor_page), name="monitor"),
-    path("monitors/<str:name>/<slug:order>", orders(monitor_pages.monitor_order), name="monitor_order"),
+    path("monitors/<str:name>/", sees(monitor.monitor_page), name="monitor"),
+    path("monitors/<str:name>/<slug:order>", orders(monitor.monitor_order), name="monitor_order"),
     path("heartbeats/", sees(heartbeats.heartbeat_list), name="heartbeats"),
     path("heartbeats/<str:name>/", sees(heartbeats.heartbeat_page), name="heartbeat"),
     path("heartbeats/<str:name>/pings/<int:n>", sees(heartbeats.ping_body), name="ping_body"),
