@@ -431,3 +431,10 @@ def test_a_route_declared_alone_comes_last_and_stays_in_its_place() -> None:
     assert declare(ME, "route", "mine", {"to": ["hook"]}, manager="page", position=1).position == 1
     with pytest.raises(InvalidInput, match="the name within says otherwise"):
         declare(ME, "route", "mine", {"to": ["hook"], "name": "other"}, manager="page")
+
+
+def test_routes_declared_together_keep_their_order() -> None:
+    channel = ("channel", "hook", {"webhook": "https://hooks.example.com/x"})
+    routes = [("route", name, {"to": ["hook"]}) for name in ("zebra", "ape", "lion")]
+    declare_all(ME, [channel, *routes], manager="api")
+    assert [route.name for route in queries.resources("route")] == ["zebra", "ape", "lion"]

@@ -87,7 +87,7 @@ def plan_resources(
     for kind, name, document in wanted:
         own = _given(kind, name, document, terms, diagnostics)
         if own is not None:
-            own.position = position if position is not None else _position(own, stored.resources)
+            own.position = position if position is not None else _position(own, stored.resources, desired)
             desired[own.key] = own
     return _plan(stored, desired, {}, terms, diagnostics)
 
@@ -143,11 +143,13 @@ def _given(kind: str, name: str, document: Any, terms: Terms, diagnostics: Diagn
     return own
 
 
-def _position(own: Declaration, current: Mapping[Key, Resource]) -> int:
-    """Where it stands already, else after all others."""
+def _position(own: Declaration, current: Mapping[Key, Resource], desired: Mapping[Key, Declaration]) -> int:
+    """Where it stands already, else after all others, also those that are declared with it."""
     if own.key in current:
         return current[own.key].position
-    return max((one.position for one in current.values() if one.kind == own.kind.name), default=0) + 1
+    stored = [one.position for one in current.values() if one.kind == own.kind.name]
+    declared = [one.position for one in desired.values() if one.kind.name == own.kind.name]
+    return max([*stored, *declared], default=0) + 1
 
 
 def _plan(
