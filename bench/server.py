@@ -36,6 +36,7 @@ class RunningServer:
         self._config = config
         self.config_file = self.folder / "mainstay.yaml"
         self.environment = {**os.environ, "MAINSTAY_DATA": str(self.folder / "data"), **environment}
+        self.program = [sys.executable, "-m", "mainstay"]
         self._process: subprocess.Popen[bytes] | None = None
         self.started = 0.0
 
@@ -45,16 +46,18 @@ class RunningServer:
 
     def start(self, *more: str) -> None:
         """Start it (again, after `kill` or `stop`) and wait until it is healthy."""
+        self.launch(*more)
+        self.wait_healthy()
+
+    def launch(self, *more: str) -> None:
+        """Start it and do not wait."""
         arguments = ["up", "--listen", f"127.0.0.1:{self.port}", *more]
         if self._config:
             self.config_file.write_text(self._config)
             arguments += ["--config", str(self.config_file)]
         self.started = time.monotonic()
         with (self.folder / "server.log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "mainstay", *arguments], env=self.environment, stdout=log, stderr=log
-            )
-        self.wait_healthy()
+            self._process = subprocess.Popen([*self.program, *arguments], env=self.environment, stdout=log, stderr=log)
 
     @property
     def pid(self) -> int:
