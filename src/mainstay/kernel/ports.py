@@ -34,7 +34,7 @@ class CheckKind:
     """How a monitor says what to check.
 
     target: model of the value under the key `name` in a monitor (`http: {url: ..., method: ...}`).
-    shorthand: the target's field that a bare string, or a list where it is one, fills (`http: https://...`).
+    shorthand: the target's field that a bare value fills (`http: https://...`); `bare`: the type of that value.
     expect: model of the monitor's `expect`.
     address: target -> what a person reads ("https://api.example.com/health"), without secrets.
     requires: (module, extra) pairs beyond a plain install, told at plan time when missing.
@@ -49,6 +49,7 @@ class CheckKind:
     address: Callable[[Any], str]
     interval: float = 60.0  # default `every`, seconds
     timeout: float = 10.0  # default `timeout`, seconds
+    bare: Any = str
     requires: tuple[tuple[str, str], ...] = ()
     local: bool = False  # looks at this machine only: the state of the network says nothing about it
     members: Callable[[Any], tuple[str, ...]] | None = None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, ClassVar, Literal, get_origin
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
 
@@ -82,12 +82,8 @@ def monitor_model(check: CheckKind) -> type[MonitorSpec]:
         return {check.shorthand: value} if isinstance(value, bare) else value
 
     shape: Any = check.target
-    filled = check.target.model_fields[check.shorthand].annotation
-    is_list = get_origin(filled) is list
-    bare = list if is_list else str | int
-    target = Annotated[
-        shape, BeforeValidator(from_shorthand, json_schema_input_type=(filled if is_list else str) | shape)
-    ]
+    bare = str | int if check.bare is str else str | int | list
+    target = Annotated[shape, BeforeValidator(from_shorthand, json_schema_input_type=check.bare | shape)]
     fields: dict[str, Any] = {
         check.name: (target, Field(description=check.summary)),
         "expect": (check.expect, check.expect()),

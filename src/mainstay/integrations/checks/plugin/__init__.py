@@ -1,0 +1,1 @@
+"""Programs written for Nagios and its kin, run unchanged."""
