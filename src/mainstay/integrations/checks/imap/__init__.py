@@ -1,0 +1,1 @@
+"""IMAP servers: greeting, STARTTLS or TLS, certificate, login."""

@@ -1,0 +1,21 @@
+"""What a monitor may say about an IMAP server."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from mainstay.integrations.checks.mail_spec import MailExpect, MailTarget, address_of
+from mainstay.kernel.ports import CheckKind
+
+
+class ImapTarget(MailTarget):
+    default_port: ClassVar[int | None] = 143
+
+    address: str = Field(max_length=300, description="host or host:port; 143 unless given, 993 for TLS at once")
+
+
+KIND = CheckKind(
+    "imap", "IMAP server: greeting, TLS, certificate, login", ImapTarget, MailExpect, "address", address_of
+)

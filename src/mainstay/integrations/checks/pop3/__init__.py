@@ -1,0 +1,1 @@
+"""POP3 servers: greeting, STLS or TLS, certificate, login."""

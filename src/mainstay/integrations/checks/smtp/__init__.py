@@ -1,0 +1,1 @@
+"""SMTP servers: greeting, STARTTLS or TLS, certificate, login."""
