@@ -23,7 +23,7 @@ from mainstay.integrations.checks.host.readings import (
     read_memory,
     read_temperature,
 )
-from mainstay.integrations.checks.steps import describe_seconds, document
+from mainstay.integrations.checks.progress import describe_seconds, document
 from mainstay.kernel.probing import CheckFault, finding
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.http.credentials import mask, shown_url
-from mainstay.integrations.checks.steps import excerpt
+from mainstay.integrations.checks.progress import excerpt
 
 if TYPE_CHECKING:
     from mainstay.integrations.checks.http.expectations import Answer

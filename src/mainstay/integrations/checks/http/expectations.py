@@ -11,7 +11,7 @@ import msgspec
 from mainstay.integrations.checks.http import jsonpath
 from mainstay.integrations.checks.http.patterns import TooSlow, compile_pattern, search
 from mainstay.integrations.checks.http.statuses import describe, parse_statuses
-from mainstay.integrations.checks.steps import describe_seconds
+from mainstay.integrations.checks.progress import describe_seconds
 from mainstay.kernel.timespan import parse_duration
 
 if TYPE_CHECKING:

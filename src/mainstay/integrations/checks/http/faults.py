@@ -11,7 +11,7 @@ from typing import Any
 
 import pycurl
 
-from mainstay.integrations.checks.steps import describe_seconds
+from mainstay.integrations.checks.progress import describe_seconds
 from mainstay.kernel.probing import CheckFault
 
 _CONNECT = {

@@ -15,7 +15,7 @@ from mainstay import __version__
 from mainstay.integrations.checks.http.credentials import is_secret_name, maskable, origin, secret_query, userinfo
 from mainstay.integrations.checks.http.expectations import Expectations
 from mainstay.integrations.checks.http.transfers import Setup
-from mainstay.integrations.checks.steps import document
+from mainstay.integrations.checks.progress import document
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:

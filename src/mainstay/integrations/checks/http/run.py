@@ -19,7 +19,7 @@ from mainstay.integrations.checks.http.expectations import KEPT, Answer
 from mainstay.integrations.checks.http.faults import explain
 from mainstay.integrations.checks.http.request import Plan, Request, plan_request
 from mainstay.integrations.checks.http.transfers import Handle, Journey, Transfers
-from mainstay.integrations.checks.steps import describe_seconds
+from mainstay.integrations.checks.progress import describe_seconds
 from mainstay.kernel.probing import CheckFault, finding
 
 if TYPE_CHECKING:

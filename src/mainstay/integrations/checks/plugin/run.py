@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from mainstay.integrations.checks.http.credentials import mask, maskable
 from mainstay.integrations.checks.plugin.output import parse
 from mainstay.integrations.checks.plugin.programs import OUTPUT_LIMIT, Ended, execute, find_program
-from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, excerpt
+from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult, Verdict
 

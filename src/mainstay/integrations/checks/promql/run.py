@@ -15,8 +15,8 @@ from mainstay.integrations.checks.http.credentials import mask
 from mainstay.integrations.checks.http.request import Plan as HttpPlan
 from mainstay.integrations.checks.http.request import plan_request
 from mainstay.integrations.checks.http.run import fetch
+from mainstay.integrations.checks.progress import document, excerpt
 from mainstay.integrations.checks.promql.limits import Series, judge, parse_limit, shown_number
-from mainstay.integrations.checks.steps import document, excerpt
 from mainstay.kernel.probing import CheckFault, CheckResult, finding
 
 if TYPE_CHECKING:
