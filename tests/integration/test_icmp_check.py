@@ -19,7 +19,7 @@ from pydantic import ValidationError
 from mainstay.integrations.checks.icmp.packets import echo_request, internet_checksum, parse_reply
 from mainstay.integrations.checks.icmp.run import judge, prepare
 from mainstay.integrations.checks.icmp.spec import KIND
-from mainstay.integrations.checks.steps import Steps
+from mainstay.integrations.checks.progress import Steps
 from mainstay.kernel.probing import CheckFault
 
 TOKEN = b"12345678"

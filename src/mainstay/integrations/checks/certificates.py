@@ -18,7 +18,7 @@ from mainstay.kernel.probing import CheckFault
 if TYPE_CHECKING:
     from cryptography import x509
 
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.integrations.checks.streams import Stream
 
 CHAIN_LIMIT = 10  # certificates that are read; OpenSSL itself limits the chain to 100 kB

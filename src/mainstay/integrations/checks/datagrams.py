@@ -13,7 +13,7 @@ from mainstay.kernel.probing import CheckFault
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
 
 _DATAGRAM = 65_535  # bytes
 _REPEAT_AFTER = 2.0  # seconds; a single lost packet is no failure

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from mainstay.integrations.checks.certificates import enough_days
+from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt
 from mainstay.integrations.checks.sessions import Endpoint, Talk
-from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, excerpt
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult
 

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.certificates import load_reader, shake_hands, trust
 from mainstay.integrations.checks.endpoints import split_endpoint
-from mainstay.integrations.checks.steps import describe_seconds, find_addresses
+from mainstay.integrations.checks.progress import describe_seconds, find_addresses
 from mainstay.integrations.checks.streams import connect, connection_failure
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.integrations.checks.streams import Stream
     from mainstay.kernel.ports import CheckContext
 

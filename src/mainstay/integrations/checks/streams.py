@@ -17,7 +17,7 @@ from mainstay.integrations.checks.endpoints import format_endpoint
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
 
 PIECE = 16_384  # bytes read at once
 

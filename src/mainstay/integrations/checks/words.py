@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.http.jsonpath import Comparison, parse_comparison
 from mainstay.integrations.checks.http.patterns import TooSlow, compile_pattern, search
-from mainstay.integrations.checks.steps import excerpt
+from mainstay.integrations.checks.progress import excerpt
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from mainstay.kernel.probing import CheckFault
 if TYPE_CHECKING:
     import dns.message
 
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
 
 _DATAGRAM = 65_535
 _REPEAT_AFTER = 2.0  # seconds; a single lost packet is no failure

@@ -17,14 +17,14 @@ from mainstay.integrations.checks.certificates import load_reader, shake_hands, 
 from mainstay.integrations.checks.dns.answers import SHOWN, judge, records
 from mainstay.integrations.checks.dns.datagrams import ask_over_udp
 from mainstay.integrations.checks.endpoints import format_endpoint, ip_address, split_endpoint
-from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, find_addresses
+from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, find_addresses
 from mainstay.integrations.checks.streams import connect, connection_failure
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
     import dns.message
 
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult
 

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING
 
 from mainstay.integrations.checks.endpoints import check_host
 from mainstay.integrations.checks.icmp.packets import TOKEN, echo_request, parse_reply
-from mainstay.integrations.checks.steps import LatencyLimits, carry_out, describe_seconds, document, find_addresses
+from mainstay.integrations.checks.progress import LatencyLimits, carry_out, describe_seconds, document, find_addresses
 from mainstay.integrations.checks.streams import connection_failure, socket_address
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult
 

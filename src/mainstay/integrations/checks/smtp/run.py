@@ -16,12 +16,12 @@ from mainstay.integrations.checks.mail import (
     run_session,
     sasl_plain,
 )
-from mainstay.integrations.checks.steps import excerpt
+from mainstay.integrations.checks.progress import excerpt
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.integrations.checks.sessions import Talk
-    from mainstay.integrations.checks.steps import Steps
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult
 

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from mainstay.integrations.checks.certificates import load_reader, shake_hands, trust
 from mainstay.integrations.checks.endpoints import split_endpoint
-from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, excerpt, find_addresses
+from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt, find_addresses
 from mainstay.integrations.checks.streams import connect, connection_failure
 from mainstay.integrations.checks.words import Words
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.integrations.checks.streams import Stream
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult

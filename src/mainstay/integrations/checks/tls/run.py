@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.certificates import covers, enough_days, explain, load_reader, shake_hands, trust
 from mainstay.integrations.checks.endpoints import split_endpoint
-from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, find_addresses
+from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, find_addresses
 from mainstay.integrations.checks.streams import connect
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult
 

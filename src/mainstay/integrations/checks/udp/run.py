@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 from mainstay.integrations.checks.datagrams import exchange
 from mainstay.integrations.checks.endpoints import split_endpoint
-from mainstay.integrations.checks.steps import LatencyLimits, carry_out, document, excerpt, find_addresses
+from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt, find_addresses
 from mainstay.integrations.checks.words import Words
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
-    from mainstay.integrations.checks.steps import Steps
+    from mainstay.integrations.checks.progress import Steps
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult
 
