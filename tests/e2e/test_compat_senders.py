@@ -161,11 +161,11 @@ def test_mail_is_a_ping(send: Sender) -> None:
 def test_programs_that_make_checks_at_once_do_not_hinder_each_other(send: Sender) -> None:
     """Deployments start on many machines at the same second, all with the same `unique`."""
     line = (
-        "seq 12 | xargs -P 12 -I N curl -s -o /dev/null -w '%{http_code} ' SITE_ROOT/api/v3/checks/ "
+        "seq 12 | xargs -P 12 -I @@ curl -s -o /dev/null -w '%{http_code} ' SITE_ROOT/api/v3/checks/ "
         """-H 'X-Api-Key: your-api-key' --data '{"name": "NAME", "tags": "crowd", "unique": ["name"]}'"""
     )
     same = send(line.replace("NAME", "the same")).split()
     assert sorted(same) == ["200"] * 11 + ["201"]
-    assert send(line.replace("NAME", "number N")).split() == ["201"] * 12
+    assert send(line.replace("NAME", "number @@")).split() == ["201"] * 12
     crowd = send.json("curl -fsS -H 'X-Api-Key: your-api-key' 'SITE_ROOT/api/v3/checks/?tag=crowd'")["checks"]
     assert len({check["name"] for check in crowd}) == len(crowd) == 13
