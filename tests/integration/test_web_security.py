@@ -156,14 +156,11 @@ def test_a_known_and_an_unknown_address_get_the_same_answer() -> None:
     assert all("wrong" not in str(entry.data) for entry in failed)
 
 
-def test_sign_in_is_throttled_by_account_also_from_changing_addresses_and_hosts() -> None:
+def test_sign_in_is_throttled_by_account_and_address_also_with_changing_hosts() -> None:
     person()
     for attempt in range(5):
-        client = browser(host=f"localhost:{1000 + attempt}")
-        client.post("/accounts/login/", {"login": "ana@example.com", "password": "x"}, REMOTE_ADDR=f"10.0.0.{attempt}")
-    page = browser().post(
-        "/accounts/login/", {"login": "Ana@example.com", "password": PASSWORD}, REMOTE_ADDR="10.1.1.1"
-    )
+        sign_in(browser(host=f"localhost:{1000 + attempt}"), password="x")
+    page = browser().post("/accounts/login/", {"login": "Ana@example.com", "password": PASSWORD})
     assert page.status_code == 200
     assert "Too many failed" in page.content.decode()
     assert len(list(entries(Filter(kind="user.sign_in_failed")))) == 5, "throttled attempts cost no entry"

@@ -6,21 +6,32 @@ import base64
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from smtplib import SMTPException
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY, get_authentication_records
+from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from typing_extensions import override
 
-if TYPE_CHECKING:
-    from cryptography.fernet import Fernet
-    from django.core.mail import EmailMessage
-    from django.http import HttpRequest
+from mainstay.accounts import devices
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from allauth.core.internal.ratelimit import RateLimitUsage
+    from cryptography.fernet import Fernet
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.core.mail import EmailMessage
+    from django.http import HttpRequest, HttpResponse
+
+    from mainstay.accounts.models import User
+
+_APP = "allauth.account"  # whose limits are counted: ACCOUNT_RATE_LIMITS
 log = structlog.get_logger("accounts")
 
 _mail = ThreadPoolExecutor(max_workers=1, thread_name_prefix="account-mail")
@@ -36,6 +47,8 @@ def _deliver(message: EmailMessage) -> None:
 
 class AccountAdapter(DefaultAccountAdapter):
     """Client addresses are REMOTE_ADDR, which the first middleware corrects when a trusted proxy forwards."""
+
+    _attempts: Sequence[RateLimitUsage | None] = ()  # what `pre_authenticate` has counted
 
     def is_open_for_signup(self, _request: HttpRequest) -> bool:
         return False
@@ -60,14 +73,56 @@ class AccountAdapter(DefaultAccountAdapter):
         message = self.render_mail(template_prefix, email, {"base_url": settings.MAINSTAY.base_url, **context})
         _mail.submit(_deliver, message)
 
+    def get_login_stages(self) -> list[str]:
+        """Whether to remember the browser is asked together with the second step, not on a page of its own."""
+        return [stage for stage in super().get_login_stages() if stage != "allauth.mfa.stages.TrustStage"]
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        super().login(request, user)
+        # Who has just signed in has just shown who they are; allauth would ask for the password once more.
+        records = [{**record, "reauthenticated": True} for record in get_authentication_records(request, user)]
+        request.session[AUTHENTICATION_METHODS_SESSION_KEY] = records
+
+    def post_login(self, request: HttpRequest, user: AbstractBaseUser, **details: Any) -> HttpResponse:
+        response: HttpResponse = super().post_login(request, user, **details)
+        devices.note_device(request, response, cast("User", user))
+        devices.remember_if_wished(request, response, cast("User", user))
+        return response
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        """Count attempts so that guessing is slow, and so that guessing does not lock the owner out."""
+        email = str(credentials.get("email", "")).strip().lower()[:200]
+        known = bool(devices.known_device(request, email))
+        wanted = [("login_failed_known" if known else "login_failed", self._attempts_key(request, email))]
+        if not known:
+            wanted.append(("login_strangers", email))
+        self._attempts = [ratelimit.consume(request, app=_APP, action=name, key=key) for name, key in wanted]
+        if not all(self._attempts):
+            raise self.validation_error("too_many_login_attempts")
+
     @override
-    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
-        # allauth also counts by Host, whose port a client is free to invent: each would get attempts of its own.
-        return f"sign-in:{str(credentials.get('email', '')).strip().lower()}"
+    def _rollback_login_failed_rl_usage(self) -> None:
+        for usage in self._attempts:
+            if usage is not None:
+                usage.rollback()
+
+    @override
+    def _delete_login_attempts_cached_email(self, request: HttpRequest, **credentials: Any) -> None:
+        """After a reset by mail, whose sender has shown to be the owner, earlier attempts count no more."""
+        email = str(credentials.get("email", "")).strip().lower()[:200]
+        ratelimit.clear(request, app=_APP, action="login_failed", key=self._attempts_key(request, email))
+        ratelimit.clear(request, app=_APP, action="login_strangers", key=email)
+
+    def _attempts_key(self, request: HttpRequest, email: str) -> str:
+        # Not by Host, as allauth does: its port is for a client to invent, and each would get attempts of its own.
+        place = devices.known_device(request, email) or devices.network_of(self.get_client_ip(request))
+        return f"{email} {place}"
 
 
 class FactorAdapter(DefaultMFAAdapter):
     """Secrets of second factors are encrypted with the key of this install: a copied database is not enough."""
+
+    error_messages = DefaultMFAAdapter.error_messages | {"incorrect_code": "That code or key is not right."}
 
     def build_totp_svg(self, url: str) -> str:
         """The QR code on white: without a ground of its own no camera reads it on a dark page."""
@@ -77,6 +132,13 @@ class FactorAdapter(DefaultMFAAdapter):
         code: Any = QRCode(image_factory=SvgPathFillImage)
         code.add_data(url)
         return str(code.make_image().to_string(encoding="unicode"))
+
+    def get_public_key_credential_rp_entity(self) -> dict[str, str]:
+        """Passkeys belong to the name under which this page was opened, which the first middleware has checked."""
+        return {**super().get_public_key_credential_rp_entity(), "name": "Mainstay"}
+
+    def generate_authenticator_name(self, user: AbstractBaseUser, type: Any) -> str:  # noqa: A002 # allauth's name
+        return f"Passkey {user.authenticator_set.filter(type=type).count() + 1}"  # type: ignore[attr-defined] # theirs
 
     def encrypt(self, text: str) -> str:
         return _cipher().encrypt(text.encode()).decode()

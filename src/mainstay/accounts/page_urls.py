@@ -18,6 +18,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("account/tokens/", pages.tokens, name="tokens"),
     path("account/tokens/new/", pages.new_token, name="new_token"),
     path("account/tokens/<str:token_id>/revoke/", pages.revoke_token, name="revoke_token"),
+    path("account/sessions/<int:number>/end/", pages.end_session, name="end_session"),
     path("users/", pages.users, name="users"),
     path("users/new/", pages.new_user, name="new_user"),
     path("users/change/", pages.change_user, name="change_user"),

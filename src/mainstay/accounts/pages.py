@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.models import Login
+from allauth.usersessions.internal.flows.sessions import end_sessions
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -129,6 +131,18 @@ def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
     verbs.revoke_token(_actor(request), token_id)
     messages.success(request, "The token is revoked. It stopped working at once.")
     return HttpResponseRedirect(reverse("tokens"))
+
+
+@page()
+@require_POST
+def end_session(request: HttpRequest, number: int) -> HttpResponse:
+    """Sign out one of one's own other browsers."""
+    chosen = UserSession.objects.filter(pk=number, user_id=request.user.pk)
+    if not chosen:
+        raise NotFound("there is no such session (any more)")
+    end_sessions(request, list(chosen))
+    messages.success(request, "That browser is signed out.")
+    return HttpResponseRedirect(reverse("usersessions_list"))
 
 
 # People ----------------------------------------------------------------------------------------------------

@@ -28,9 +28,18 @@ def _user(user: User) -> Actor:
     return Actor("user", user.email)
 
 
+def _how(records: list[dict[str, Any]]) -> str:
+    """What the visitor began with: the first of what this session has shown."""
+    first = records[0] if records else {}
+    if first.get("passwordless"):
+        return "passkey"
+    return {"socialaccount": "single sign-on", "mfa": "second factor"}.get(first.get("method", ""), "password")
+
+
 def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
-    methods = {record["method"] for record in get_authentication_records(request, user)}
-    details = {"second_factor": "yes" if "mfa" in methods else "no", "address": _address(request)}
+    records = get_authentication_records(request, user)
+    second = any(record["method"] == "mfa" for record in records)
+    details = {"second_factor": "yes" if second else "no", "how": _how(records), "address": _address(request)}
     verbs.note_sign_in("user.signed_in", _user(user), user.email, details)
 
 

@@ -129,14 +129,35 @@ ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False  # this session stays, all others end
 ACCOUNT_REAUTHENTICATION_TIMEOUT = 900
 ACCOUNT_RATE_LIMITS = {
     "login": "30/m/ip",
+    # Each account from each address; a browser that the account knows counts for itself (accounts/devices.py).
     "login_failed": "10/m/ip,5/300s/key",
+    "login_failed_known": "10/300s/key",
+    # All strangers' attempts at one account together, against guessing from many addresses.
+    "login_strangers": "60/h/key",
     "reset_password": "20/m/ip,5/m/key",
     "reset_password_from_key": "20/m/ip",
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
 }
 MFA_ADAPTER = "mainstay.accounts.adapters.FactorAdapter"
-MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+_FACTOR_FORMS = "mainstay.accounts.factor_forms."
+MFA_FORMS = {
+    "add_webauthn": _FACTOR_FORMS + "AddPasskeyForm",
+    "edit_webauthn": _FACTOR_FORMS + "RenamePasskeyForm",
+    "login_webauthn": _FACTOR_FORMS + "PasskeySignInForm",
+    "authenticate": _FACTOR_FORMS + "CodeForm",
+    "authenticate_webauthn": _FACTOR_FORMS + "PasskeyForm",
+    "reauthenticate_webauthn": _FACTOR_FORMS + "PasskeyAgainForm",
+}
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_PASSKEY_LOGIN_ENABLED = True
+MFA_TRUST_ENABLED = True
+MFA_TRUST_COOKIE_NAME = f"{_PREFIX}mainstay_remembered"
+MFA_TRUST_COOKIE_AGE = 30 * 86_400
+MFA_TRUST_COOKIE_HTTPONLY = True
+MFA_TRUST_COOKIE_SECURE = _SECURE
+MFA_TRUST_COOKIE_SAMESITE = "Lax"
+DEVICE_COOKIE_NAME = f"{_PREFIX}mainstay_device"
 MFA_ALLOW_UNVERIFIED_EMAIL = True  # there is no open sign-up that could take somebody else's address
 MFA_TOTP_ISSUER = "Mainstay"
 
