@@ -1,4 +1,4 @@
-"""The names of `progress`, for modules that still ask here."""
+"""Several HTTP requests in order, as one visitor would make them."""
 
 from mainstay.integrations.checks.progress import (
     EXCERPT_LIMIT,
