@@ -188,32 +188,33 @@ class _Walk:
         )
 
     def _judge(self, step: Step, where: str, answer: Answer) -> None:
-        """Expectations before saving, but what is secret is learned first: an excerpt may hold it."""
+        """Values are taken first, so that what is secret among them is known before anything is shown."""
         self.secrets += self.journey.cookies().values()
-        unsaved: CheckFault | None = None
-        for name, source in step.save.items():
-            try:
-                value = source(answer)
-            except CheckFault as fault:
-                unsaved = unsaved or CheckFault(fault.code, f"{where}: {name}: {fault.message}", verdict=fault.verdict)
-                continue
-            self.variables[name] = value
-            if name in self.plan.secret_names:
-                self.secrets.append(as_text(value))
-        expectations = step.expectations or self._filled_expectations(step, where)
-        failures = expectations.judge(answer)
-        if failures or unsaved is not None:
-            self.evidence.update(evidence.of_failure(answer, maskable(self.secrets)))
+        unsaved = {name: fault for name, source in step.save.items() if (fault := self._save(name, source, answer))}
+        failures = (step.expectations or self._filled_expectations(step, where)).judge(answer)
+        if failures or unsaved:
+            hidden = unsaved.keys() & self.plan.secret_names  # may stand anywhere in the body
+            show = evidence.of_headers if hidden else evidence.of_failure
+            self.evidence.update(show(answer, maskable(self.secrets)))
+        if len(failures) > 1:
+            self.evidence["also"] = [failure.message for failure in failures[1:10]]
         if failures:
-            if len(failures) > 1:
-                self.evidence["also"] = [failure.message for failure in failures[1:10]]
-            worst = failures[0]
-            found = CheckFault(worst.code, f"{where}: {worst.message}", verdict=worst.verdict)
-            if worst.verdict != "degraded":
+            found = CheckFault(failures[0].code, f"{where}: {failures[0].message}", verdict=failures[0].verdict)
+            if found.verdict != "degraded":
                 raise found
             self.concern = self.concern or found
-        if unsaved is not None:
-            raise unsaved
+        for name, fault in unsaved.items():
+            raise CheckFault(fault.code, f"{where}: {name}: {fault.message}", verdict=fault.verdict)
+
+    def _save(self, name: str, source: Callable[[Answer], Value], answer: Answer) -> CheckFault | None:
+        try:
+            value = source(answer)
+        except CheckFault as fault:
+            return fault
+        self.variables[name] = value
+        if name in self.plan.secret_names:
+            self.secrets.append(as_text(value))
+        return None
 
     def _filled_expectations(self, step: Step, where: str) -> Expectations:
         try:
