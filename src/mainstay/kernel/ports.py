@@ -30,6 +30,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
+class Quorum:
+    """So many of these monitors, by name, must be up."""
+
+    members: tuple[str, ...]
+    up: int
+
+
+@dataclass(frozen=True, slots=True)
 class CheckKind:
     """How a monitor says what to check.
 
@@ -38,7 +46,7 @@ class CheckKind:
     expect: model of the monitor's `expect`.
     address: target -> what a person reads ("https://api.example.com/health"), without secrets.
     requires: (module, extra) pairs beyond a plain install, told at plan time when missing.
-    members: of a target that is judged from the states of other monitors: their names. No prober runs it.
+    quorum: for a target that is judged from the states of other monitors. No prober runs such a check.
     """
 
     name: str
@@ -52,7 +60,7 @@ class CheckKind:
     bare: Any = str
     requires: tuple[tuple[str, str], ...] = ()
     local: bool = False  # looks at this machine only: the state of the network says nothing about it
-    members: Callable[[Any], tuple[str, ...]] | None = None
+    quorum: Callable[[Any], Quorum] | None = None
 
 
 @dataclass(frozen=True, slots=True)

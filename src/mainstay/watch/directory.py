@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from mainstay.kernel.ports import Quorum
 from mainstay.kernel.probing import CheckOrder
 from mainstay.kernel.secret import SecretMissing, references
 from mainstay.store.journal import Filter, entries
@@ -38,6 +39,7 @@ class Monitor:
     enabled: bool
     options: dict[str, Any]
     secret: bool  # its options refer to secrets
+    quorum: Quorum | None = None  # judged from other monitors, not by a prober
 
     @property
     def uid(self) -> str:
@@ -63,14 +65,17 @@ class Directory:
                 spec: MonitorSpec = resource.spec
                 options = {"target": spec.target.to_document(), "expect": _document(spec, "expect")}
                 secret = any(True for _ in references(options))
-                known = Monitor(watched_of(resource, spec), resource.revision, spec.enabled, options, secret)
+                quorum = spec.check.quorum(spec.target) if spec.check.quorum is not None else None
+                watched = watched_of(resource, spec)
+                known = Monitor(watched, resource.revision, spec.enabled, options, secret, quorum)
             found[resource.uid] = known
         self.monitors, self.windows, self.revision = found, declared(), revision
         return self
 
     def orders(self, uids: Iterable[str]) -> dict[str, CheckOrder | SecretMissing]:
-        """The orders of these monitors with their secrets, or what is missing."""
-        return {uid: self._order(self.monitors[uid]) for uid in uids if uid in self.monitors}
+        """The orders of these monitors with their secrets, or what is missing; none of those that no prober runs."""
+        found = [self.monitors[uid] for uid in uids if uid in self.monitors]
+        return {monitor.uid: self._order(monitor) for monitor in found if monitor.quorum is None}
 
     def _order(self, monitor: Monitor) -> CheckOrder | SecretMissing:
         try:

@@ -112,7 +112,11 @@ def monitor_kind(checks: Mapping[str, CheckKind]) -> Kind:
         return {"anyOf": [model.model_json_schema(mode="validation") for model in models.values()]}
 
     def references(spec: MonitorSpec) -> Iterable[Reference]:
-        return [Reference("monitor", name, ("parents", index)) for index, name in enumerate(spec.parents)]
+        found = [Reference("monitor", name, ("parents", index)) for index, name in enumerate(spec.parents)]
+        if spec.check.quorum is not None:
+            members = enumerate(spec.check.quorum(spec.target).members)
+            found += [Reference("monitor", name, (spec.check.name, "members", index)) for index, name in members]
+        return found
 
     return Kind(
         "monitor",

@@ -25,6 +25,7 @@ from mainstay.kernel.probing import CheckOrder, CheckResult
 from mainstay.kernel.secret import SecretMissing
 from mainstay.kernel.settings import Settings
 from mainstay.runtime.lanes import forever
+from mainstay.runtime.lanes.groups import Groups
 from mainstay.runtime.lanes.transitions import Transitions
 from mainstay.runtime.lanes.uplink import Guard, Look, MachineLook, targets_of
 from mainstay.store.hub import HUB
@@ -88,6 +89,7 @@ class WatchLane:
         self._orders: dict[str, CheckOrder] = {}
         self._transitions = Transitions(writer, clock, self._reload)
         self._guard = Guard(self.board, look or MachineLook(targets, clock), targets, clock)
+        self._groups = Groups(self.board)
         self._active: list[Window] = []
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="watch-reader")
         self._news = asyncio.Event()
@@ -160,6 +162,8 @@ class WatchLane:
         """Check now, beside the schedule."""
         if uid in self._orders:
             self._probers.recheck(uid, 0.0)
+        else:
+            self._groups.recheck(uid, self._clock.monotonic())
 
     @property
     def waiting(self) -> int:
@@ -178,7 +182,15 @@ class WatchLane:
         self._ship()
 
     def _ship(self) -> None:
-        """Hand out what the board wants done."""
+        """Hand out what the board wants done; groups follow the members that moved, and groups of groups those."""
+        moved = self._hand_out()
+        while moved and (results := self._groups.follow(moved, self._clock.now(), self._clock.monotonic())):
+            for result in results:
+                self.board.take(result, self._clock.now(), self._clock.monotonic())
+            moved = self._hand_out()
+
+    def _hand_out(self) -> list[str]:
+        """The names of the monitors that moved."""
         out = self.board.drain()
         if out.samples:
             self._telemetry.append(out.samples)
@@ -187,8 +199,11 @@ class WatchLane:
         for uid, delay in out.rechecks.items():
             if uid in self._orders:
                 self._probers.recheck(uid, delay)
+            else:
+                self._groups.recheck(uid, self._clock.monotonic() + delay)
         if out.look:
             self._guard.ask(resolver=out.look_up)
+        return [moved.name for moved in out.moved]
 
     # -- writing --
 
@@ -252,6 +267,7 @@ class WatchLane:
             await self._writer.run(partial(follow_resources, _LANE))
             stored = await self._read(reading.stored_states)
         self.board.declare((monitor.watched for monitor in monitors.values()), stored)
+        self._groups.declare({uid: one.quorum for uid, one in monitors.items() if one.quorum is not None})
         await self._switch()
         if withdrawn := [uid for uid in self._orders if uid not in monitors]:
             self._withdraw(withdrawn)
@@ -327,6 +343,8 @@ class WatchLane:
     async def _tick_turn(self) -> None:
         mono = self._clock.monotonic()
         elapsed, self._ticked = min(max(mono - self._ticked, 0.0), LONGEST_TICK), mono
+        for result in self._groups.due(self._clock.now(), mono):
+            self.board.take(result, self._clock.now(), mono)
         self.board.attend(elapsed, self._clock.now())
         self._cover()
         self._ship()
