@@ -94,7 +94,7 @@ class HttpTarget(Spec):
     @field_validator("url")
     @classmethod
     def _usable_url(cls, url: str) -> str:
-        _check_url(url, ("http", "https"), "https://example.com/health")
+        check_url(url, ("http", "https"), "https://example.com/health")
         for name, value in secret_query(url):
             if not REFERENCE.search(value):
                 raise ValueError(f"the query parameter `{name}` looks like a credential: {_AS_REFERENCE}")
@@ -104,22 +104,13 @@ class HttpTarget(Spec):
     @classmethod
     def _usable_proxy(cls, url: str | None) -> str | None:
         if url is not None:
-            _check_url(url, ("http", "https", "socks5h"), "http://proxy.example.com:3128")
+            check_url(url, ("http", "https", "socks5h"), "http://proxy.example.com:3128")
         return url
 
     @field_validator("headers")
     @classmethod
     def _usable_headers(cls, headers: dict[str, str]) -> dict[str, str]:
-        for name, value in headers.items():
-            if not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"`{name[:40]}` is not the name of a header")
-            if _CONTROL.search(value):
-                raise ValueError(f"the header {name} holds a line break or a control character")
-            if is_secret_name(name) and not REFERENCE.search(value):
-                raise ValueError(f"the header {name} holds a credential: {_AS_REFERENCE}")
-        if len({name.lower() for name in headers}) != len(headers):
-            raise ValueError("a header is named twice")
-        return headers
+        return check_headers(headers)
 
     @field_validator("json_")
     @classmethod
@@ -139,7 +130,21 @@ class HttpTarget(Spec):
         return self
 
 
-def _check_url(url: str, schemes: tuple[str, ...], example: str) -> None:
+def check_headers(headers: dict[str, str]) -> dict[str, str]:
+    """The headers if they may be sent as they are; ValueError says which may not."""
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError(f"`{name[:40]}` is not the name of a header")
+        if _CONTROL.search(value):
+            raise ValueError(f"the header {name} holds a line break or a control character")
+        if is_secret_name(name) and not REFERENCE.search(value):
+            raise ValueError(f"the header {name} holds a credential: {_AS_REFERENCE}")
+    if len({name.lower() for name in headers}) != len(headers):
+        raise ValueError("a header is named twice")
+    return headers
+
+
+def check_url(url: str, schemes: tuple[str, ...], example: str) -> None:
     """ValueError unless the URL, with references standing for parts of it, can be requested."""
     user = userinfo(url)
     if user and not REFERENCE.search(user):

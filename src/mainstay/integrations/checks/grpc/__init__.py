@@ -1,0 +1,1 @@
+"""gRPC servers, asked by the health checking protocol."""

@@ -1,0 +1,49 @@
+"""What a monitor may say about a gRPC server."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from mainstay.integrations.checks.endpoint_spec import EndpointTarget, TimedExpect, TlsTrust
+from mainstay.integrations.checks.http.spec import check_headers
+from mainstay.kernel.ports import CheckKind
+from mainstay.kernel.secret import Text
+
+
+class GrpcTarget(TlsTrust, EndpointTarget):
+    service: str = Field(
+        "",
+        max_length=120,
+        pattern=r"^[A-Za-z0-9_./-]*$",
+        description="service to ask for, such as shop.v1.Orders; empty: the server as a whole",
+    )
+    tls: bool = Field(False, description="speak TLS")
+    metadata: dict[str, Text] = Field(
+        {}, max_length=50, description="metadata to send; what holds a credential must be a reference"
+    )
+
+    @field_validator("metadata")
+    @classmethod
+    def _usable(cls, metadata: dict[str, str]) -> dict[str, str]:
+        for name in metadata:
+            if name.lower().startswith("grpc-") or name.lower() in ("te", "content-type"):
+                raise ValueError(f"the metadata {name} belongs to the protocol, which the check writes itself")
+        return check_headers(metadata)
+
+
+class GrpcExpect(TimedExpect):
+    status: Literal["SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"] = Field(
+        "SERVING", description="what the server must say; NOT_SERVING watches a standby"
+    )
+    certificate_days: float | None = Field(
+        None, ge=0, le=3650, description="degraded with fewer days left on the certificate"
+    )
+
+
+def _address(target: GrpcTarget) -> str:
+    return str(target.address) + (f"/{target.service}" if target.service else "")
+
+
+KIND = CheckKind("grpc", "gRPC health protocol", GrpcTarget, GrpcExpect, "address", _address)

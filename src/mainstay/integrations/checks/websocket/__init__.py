@@ -1,0 +1,1 @@
+"""WebSockets: the upgrade, and optionally a message and its answer."""

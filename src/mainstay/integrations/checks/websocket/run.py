@@ -1,0 +1,237 @@
+"""Upgrade a connection and optionally exchange messages (RFC 6455). Redirects are not followed.
+
+Phases: `wait` is the upgrade, `transfer` the messages after it.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from mainstay import __version__
+from mainstay.integrations.checks.certificates import enough_days, load_reader
+from mainstay.integrations.checks.http.expectations import parse_headers
+from mainstay.integrations.checks.http.request import clean_url
+from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt
+from mainstay.integrations.checks.sessions import Endpoint, Talk
+from mainstay.integrations.checks.websocket.frames import (
+    CLOSE,
+    CONTINUATION,
+    FRAME_LIMIT,
+    PING,
+    PONG,
+    TEXT,
+    frame,
+    read_frame,
+)
+from mainstay.integrations.checks.words import Words
+from mainstay.kernel.probing import CheckFault
+
+if TYPE_CHECKING:
+    from mainstay.integrations.checks.progress import Steps
+    from mainstay.kernel.ports import CheckContext
+    from mainstay.kernel.probing import CheckOrder, CheckResult
+
+_ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
+_HEADER_LINES = 200
+_MESSAGES = 100  # that are looked at; a busy channel may say other things first
+_NORMAL = (1000).to_bytes(2)
+_PING = b"mainstay"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    timeout: float
+    endpoint: Endpoint
+    head: str  # request line and headers, but for the key
+    subprotocols: tuple[str, ...]
+    send: bytes | None
+    words: Words
+    pong: bool
+    days: float | None
+    limits: LatencyLimits
+
+
+def prepare(order: CheckOrder) -> Plan:
+    target, expect = document(order, "target"), document(order, "expect")
+    url = clean_url(re.sub("^ws", "http", str(target["url"]), flags=re.IGNORECASE))
+    parts = urlsplit(url)
+    secure, host = parts.scheme == "https", parts.hostname or ""
+    if secure:
+        load_reader()
+    return Plan(
+        timeout=order.timeout,
+        endpoint=Endpoint(
+            host=host,
+            port=parts.port or (443 if secure else 80),
+            tls=secure,
+            server_name=target.get("server_name") or host,
+            verify=target.get("verify", True),
+            ca=target.get("ca") or "",
+        ),
+        head=_head(parts.netloc, parts.path + (f"?{parts.query}" if parts.query else ""), target),
+        subprotocols=tuple(target.get("subprotocols") or ()),
+        send=target["send"].encode() if target.get("send") is not None else None,
+        words=Words(expect),
+        pong=expect.get("pong", False),
+        days=expect.get("certificate_days"),
+        limits=LatencyLimits(expect),
+    )
+
+
+def _head(authority: str, path: str, target: dict[str, object]) -> str:
+    given = target.get("headers") or {}
+    headers = dict(given) if isinstance(given, dict) else {}
+    if not any(name.lower() == "user-agent" for name in headers):
+        headers["User-Agent"] = f"Mainstay/{__version__}"
+    names = target.get("subprotocols")
+    if isinstance(names, list) and names:
+        headers["Sec-WebSocket-Protocol"] = ", ".join(names)
+    for name, value in headers.items():
+        if re.search(r"[\r\n\0]", name + value):
+            raise CheckFault("check.bad_header", f"the header {name[:40]} holds a line break", verdict="unknown")
+    lines = [
+        f"GET {path} HTTP/1.1",
+        f"Host: {authority}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        "Sec-WebSocket-Version: 13",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    return "\r\n".join(lines)
+
+
+async def run(plan: Plan, context: CheckContext) -> CheckResult:
+    async def walk(steps: Steps) -> None:
+        stream = await plan.endpoint.connect(steps, context)
+        try:
+            if plan.endpoint.tls:
+                await plan.endpoint.secure(steps, context, stream)
+            talk = Talk(steps, stream, limit=FRAME_LIMIT)
+            with steps.phase("wait"):
+                await _upgrade(plan, steps, talk)
+            if plan.send is not None or plan.words or plan.pong:
+                with steps.phase("transfer"):
+                    await _converse(plan, steps, talk)
+            with suppress(CheckFault):  # everything that was asked for has been answered
+                await talk.send(frame(CLOSE, _NORMAL))
+        finally:
+            stream.close()
+        steps.current = "expect"
+        if plan.endpoint.tls:
+            enough_days(steps.evidence.get("certificates", []), plan.days)
+        plan.limits.judge(steps.taken)
+
+    return await carry_out(plan.timeout, walk)
+
+
+async def _upgrade(plan: Plan, steps: Steps, talk: Talk) -> None:
+    key = base64.b64encode(os.urandom(16))
+    talk.awaiting("the answer to the upgrade")
+    await talk.send(plan.head.encode() + b"\r\nSec-WebSocket-Key: " + key + b"\r\n\r\n")
+    first = await talk.line()
+    found = re.match(rb"HTTP/1\.[01] (\d{3})(?: |$)", first)
+    if found is None:
+        raise CheckFault("wait.malformed", f"this is no HTTP server: it says `{excerpt(first[:80])}`")
+    lines: list[bytes] = []
+    while line := await talk.line():
+        lines.append(line)
+        if len(lines) > _HEADER_LINES:
+            raise CheckFault("wait.too_large", f"the answer has more than {_HEADER_LINES} headers")
+    headers = parse_headers(lines)
+    steps.evidence["status"] = status = int(found[1])
+    if "server" in headers:
+        steps.evidence["server"] = headers["server"][:200]
+    if status != 101:
+        moved = f", and points to {excerpt(headers['location'])[:200]}" if "location" in headers else ""
+        raise CheckFault("expect.upgrade", f"the server answers {status} instead of changing to WebSocket{moved}")
+    _judge_upgrade(plan, steps, headers, base64.b64encode(hashlib.sha1(key + _ACCEPT, usedforsecurity=False).digest()))
+
+
+def _judge_upgrade(plan: Plan, steps: Steps, headers: dict[str, str], accept: bytes) -> None:
+    """Section 4.1: what a client must refuse."""
+    upgraded = headers.get("upgrade", "").lower() == "websocket" and "upgrade" in headers.get("connection", "").lower()
+    if not upgraded or headers.get("sec-websocket-accept", "") != accept.decode():
+        raise CheckFault("wait.malformed", "the server says 101, but not in the way of a WebSocket server")
+    if headers.get("sec-websocket-extensions"):
+        raise CheckFault("wait.malformed", "the server uses an extension that nobody offered")
+    chosen = headers.get("sec-websocket-protocol", "")
+    if chosen:
+        steps.evidence["subprotocol"] = chosen[:200]
+    if chosen not in plan.subprotocols and (chosen or plan.subprotocols):
+        offered = ", ".join(plan.subprotocols) or "none"
+        raise CheckFault(
+            "expect.subprotocol", f"the server takes the subprotocol `{chosen[:80]}`; offered were {offered}"
+        )
+
+
+async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
+    if plan.pong:
+        await talk.send(frame(PING, _PING))
+    if plan.send is not None:
+        await talk.send(frame(TEXT, plan.send))
+    messages = _Messages(talk)
+    wants_pong = plan.pong
+    missing: CheckFault | None = None
+    if plan.words:
+        missing = CheckFault("transfer.timeout", "no message came")
+    for _ in range(_MESSAGES):
+        if not (wants_pong or missing):
+            return
+        talk.awaiting("a message" if missing else "the answer to the ping")
+        if missing is not None and messages.count:
+            steps.if_late = missing
+        opcode, payload = await messages.next()
+        if opcode == PONG:
+            wants_pong = wants_pong and payload != _PING
+            continue
+        steps.evidence |= {"messages": messages.count, "received": len(payload), "excerpt": excerpt(payload)}
+        if missing is not None:
+            missing = plan.words.missing(payload)
+    raise missing or CheckFault("expect.pong", f"the ping is not answered among {_MESSAGES} messages")
+
+
+class _Messages:
+    """Whole messages out of frames; pings are answered on the way, and a close is a finding."""
+
+    def __init__(self, talk: Talk) -> None:
+        self.count = 0
+        self._talk = talk
+        self._parts: list[bytes] = []
+        self._kind = 0  # of the message whose parts are coming; 0 between messages
+
+    async def next(self) -> tuple[int, bytes]:
+        """(TEXT, BINARY or PONG, its bytes). CheckFault `transfer.*`."""
+        while True:
+            opcode, final, payload = await read_frame(self._talk)
+            if opcode == PONG:
+                return opcode, payload
+            if opcode == PING:
+                await self._talk.send(frame(PONG, payload))
+            elif opcode == CLOSE:
+                raise _closed(payload)
+            elif (opcode == CONTINUATION) != bool(self._kind):
+                raise CheckFault("transfer.malformed", "the parts of a message come in the wrong order")
+            else:
+                self._kind = self._kind or opcode
+                self._parts.append(payload)
+                if final:
+                    return self._taken()
+
+    def _taken(self) -> tuple[int, bytes]:
+        kind, message = self._kind, b"".join(self._parts)
+        self._kind, self._parts = 0, []
+        self.count += 1
+        return kind, message
+
+
+def _closed(payload: bytes) -> CheckFault:
+    code = int.from_bytes(payload[:2]) if len(payload) > 1 else 1005
+    reason = f": {excerpt(payload[2:])}" if payload[2:] else ""
+    return CheckFault("transfer.closed", f"the server closed the WebSocket with {code}{reason}")
