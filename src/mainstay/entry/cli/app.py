@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "alerts": ("alerts", "alerts", "List, acknowledge and mute alerts"),
     "plan": ("resources", "plan", "Show what a file would change"),
     "apply": ("resources", "apply", "Change what is declared to what a file says"),
+    "import": ("imports", "imports", "Make a file of what another tool watches"),
     "export": ("resources", "export", "Write everything declared as one file"),
     "schema": ("resources", "schema", "Print the JSON Schema of such files"),
     "rollback": ("resources", "rollback", "Go back to an earlier revision"),

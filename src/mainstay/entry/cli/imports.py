@@ -1,0 +1,126 @@
+"""`mainstay import`: what other tools watch, as a Mainstay file to review. It applies nothing.
+
+Exit codes: 0 written, 1 the source could not be read, 2 mistakes in the source.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+from mainstay.kernel.errors import InvalidInput, UserError
+
+if TYPE_CHECKING:
+    from mainstay.importing.draft import Draft
+    from mainstay.importing.report import Report
+    from mainstay.importing.source import Node
+
+imports = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
+
+Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Write the file there, not to stdout.")]
+ReportFile = Annotated[str, typer.Option("--report", metavar="FILE", help="Write what became of every field, as JSON.")]
+_SHOWN = 40  # fields told on the terminal; the report holds all
+
+
+@imports.callback()
+def about() -> None:
+    """Make a Mainstay file of what another tool watches; review it, then plan and apply it.
+
+    Secrets are never written: references take their place, and the report says where their values stand.
+    """
+
+
+@imports.command()
+def gatus(file: Annotated[str, typer.Argument(metavar="FILE")], output: Output = "-", report: ReportFile = "") -> None:
+    """A Gatus configuration."""
+    from mainstay.importing.gatus import import_gatus
+    from mainstay.importing.source import read_yaml
+
+    _import(lambda: read_yaml("gatus", file), import_gatus, file, output, report)
+
+
+def _import(
+    read: Callable[[], Node],
+    fill: Callable[[Node, Draft], None],
+    source: str,
+    output: str,
+    report: str,
+) -> None:
+    """Read, make, check, write; every mistake of the source is told at once."""
+    from mainstay.importing.draft import Draft
+
+    kinds = _register()
+    try:
+        root = read()
+        draft = Draft(root.report, root.report.tool, kinds)
+        fill(root, draft)
+        root.report.diagnostics.raise_if_errors()
+        document = draft.finish()
+    except InvalidInput as error:
+        _refuse(error)
+    _write(root.report, document, source, output, report)
+
+
+def _register() -> frozenset[str]:
+    """Fill the registry of kinds; the names of the kinds of checks that this install has."""
+    from mainstay.kernel.resource import KINDS
+    from mainstay.runtime.kinds import check_kinds, register_kinds
+
+    if "monitor" not in KINDS:
+        register_kinds()
+    return frozenset(check_kinds())
+
+
+def _refuse(error: InvalidInput) -> NoReturn:
+    for diagnostic in sorted(error.diagnostics, key=lambda one: (one.place.file, one.place.line)):
+        typer.echo(str(diagnostic), err=True)
+    typer.echo(f"{len(error.diagnostics.errors)} mistakes; nothing was written.", err=True)
+    raise typer.Exit(2)
+
+
+def _write(found: Report, document: dict[str, Any], source: str, output: str, report: str) -> None:
+    from mainstay.store.resources.export import to_yaml
+
+    name = Path(source).name if "://" not in source else source
+    head = f"# Made from {found.tool} ({name}) by `mainstay import`. Review it, then: mainstay plan, mainstay apply.\n"
+    text = head + (to_yaml(document).rstrip("\n") if document else "{}") + "\n"
+    if report:
+        _save(report, json.dumps(found.as_dict(), ensure_ascii=False, indent=2) + "\n")
+    if output == "-":
+        sys.stdout.buffer.write(text.encode())
+        sys.stdout.buffer.flush()
+    else:
+        _save(output, text)
+    for line in _summary(found, output, report):
+        typer.echo(line, err=True)
+
+
+def _save(path: str, text: str) -> None:
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
+
+
+def _summary(found: Report, output: str, report: str) -> Iterable[str]:
+    made = ", ".join(f"{count} {plural.replace('_', ' ')}" for plural, count in found.counts.items()) or "nothing"
+    yield f"Made {made}{'' if output == '-' else f', in {output}'}."
+    rows = list(found.rows())
+    tally = {status: sum(row.status == status for row in rows) for status in ("carried", "approximated", "not carried")}
+    yield "Fields: " + ", ".join(f"{count:,} {status}" for status, count in tally.items()) + "."
+    told = [row for row in rows if row.status != "carried"]
+    for row in told[:_SHOWN]:
+        yield f"  {row.place}: {row.path}: {row.status}: {row.why}"
+    if len(told) > _SHOWN:
+        where = f"in {report}" if report else "with --report FILE"
+        yield f"  ... and {len(told) - _SHOWN:,} more, {where}"
+    if found.secrets:
+        yield "Give these to the server's environment before you apply:"
+    for needed in found.secrets.values():
+        path, place = needed.places[0]
+        yield f"  {needed.name}: {path} ({place}): {needed.how}"

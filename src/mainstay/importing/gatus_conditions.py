@@ -1,0 +1,301 @@
+"""Gatus' conditions (`[STATUS] == 200`, `[BODY].x == y`, `len()`, `has()`, `pat()`, `any()`) as expectations.
+
+Notation: https://github.com/TwiN/gatus#conditions. A condition is `value operator value`; values are compared as
+text where the operator is == or !=, else as whole numbers, durations as milliseconds.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from mainstay.importing.source import Node
+from mainstay.importing.values import (
+    EVERY_STATUS,
+    all_of,
+    expected,
+    from_glob,
+    go_duration,
+    json_path,
+    negated,
+    written_statuses,
+)
+from mainstay.kernel.timespan import format_duration
+
+_SPLIT = re.compile(r"^(.*?) (==|!=|<=|>=|<|>) (.*)$", re.DOTALL)
+_FLIPPED = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
+_FUNCTION = re.compile(r"(pat|any|len|has)\((.*)\)", re.DOTALL)
+_LENGTHS = 'Mainstay compares values and not lengths; for a list expect `$.path[0]: "!= null"`, for text `=~ .{8}`'
+_DAY = 86_400.0
+_BODY_KINDS = ("tcp", "udp", "websocket", "ssh")
+
+
+@dataclass(slots=True)
+class Conditions:
+    """Everything that the conditions of one endpoint ask for. `to` is the path of its `expect` in the file."""
+
+    kind: str
+    to: str
+    statuses: frozenset[int] | None = None
+    json: dict[str, Any] = field(default_factory=dict)
+    contains: list[str] = field(default_factory=list)
+    not_contains: list[str] = field(default_factory=list)
+    patterns: list[str] = field(default_factory=list)
+    slowest: float | None = None
+    certificate: float | None = None
+    domain: tuple[float, Node] | None = None
+    rcode: str = ""
+    values: list[str] = field(default_factory=list)
+    any_value: bool = False
+
+    def read(self, node: Node) -> None:
+        text = node.as_text().strip()
+        found = _SPLIT.match(text)
+        if found is None:
+            node.mistake(f"`{text[:60]}` is not a condition such as `[STATUS] == 200`")
+            return
+        left, operator, right = (part.strip() for part in found.groups())
+        if "[" not in left and "[" in right:
+            left, operator, right = right, _FLIPPED[operator], left
+        if re.search(r"\[(STATUS|BODY|IP|RESPONSE_TIME|CONNECTED|CERTIFICATE_EXPIRATION|CONTEXT)\]", right):
+            node.left("Mainstay compares an answer with what is written, and not two parts of the answer")
+            return
+        self._dispatch(node, left, operator, right)
+
+    def _dispatch(self, node: Node, left: str, operator: str, right: str) -> None:
+        function = _FUNCTION.fullmatch(left)
+        if function is not None:
+            self._function(node, function[1], function[2].strip(), operator, right)
+        elif left == "[STATUS]":
+            self._status(node, operator, right)
+        elif left == "[RESPONSE_TIME]":
+            self._response_time(node, operator, right)
+        elif left == "[CONNECTED]":
+            self._connected(node, operator, right)
+        elif left == "[CERTIFICATE_EXPIRATION]":
+            self._certificate(node, operator, right)
+        elif left == "[DOMAIN_EXPIRATION]":
+            self._domain(node, operator, right)
+        elif left == "[DNS_RCODE]":
+            self._rcode(node, operator, right)
+        elif left == "[BODY]":
+            self._body(node, operator, right)
+        elif left.startswith(("[BODY].", "[BODY][")):
+            self._json(node, left.removeprefix("[BODY]"), operator, right)
+        else:
+            node.left(f"Mainstay has no expectation about {left[:40]}")
+
+    def _status(self, node: Node, operator: str, right: str) -> None:
+        if self.kind != "http":
+            node.left("only HTTP has a status")
+            return
+        function = _FUNCTION.fullmatch(right)
+        codes = _codes(operator, function[1] if function else "", function[2] if function else right)
+        if codes is None:
+            node.left("the codes cannot be told from it")
+            return
+        self.statuses = codes if self.statuses is None else self.statuses & codes
+        node.carried(f"{self.to}.status")
+
+    def _response_time(self, node: Node, operator: str, right: str) -> None:
+        seconds = _milliseconds(right)
+        if operator not in ("<", "<=") or seconds is None or seconds <= 0:
+            node.left("Mainstay tells what is too slow, not what is too fast")
+            return
+        self.slowest = seconds if self.slowest is None else min(self.slowest, seconds)
+        node.carried(f"{self.to}.down_after")
+
+    def _connected(self, node: Node, operator: str, right: str) -> None:
+        if (operator, right) in (("==", "true"), ("!=", "false")):
+            node.carried("", "every check needs the connection")
+        else:
+            node.left("a check that wants no connection cannot be declared")
+
+    def _certificate(self, node: Node, operator: str, right: str) -> None:
+        seconds = _milliseconds(right)
+        if operator not in (">", ">=") or seconds is None or self.kind not in ("http", "tls", "smtp"):
+            node.left("only the shortest time that is left can be expected, of TLS and HTTPS")
+            return
+        self.certificate = seconds if self.certificate is None else max(self.certificate, seconds)
+        name = "days" if self.kind == "tls" else "certificate_days"
+        how = "with fewer days left it is degraded and not down; `alert_on` says that this wakes somebody"
+        node.approximated(f"{self.to}.{name}", how)
+
+    def _domain(self, node: Node, operator: str, right: str) -> None:
+        seconds = _milliseconds(right)
+        if operator not in (">", ">=") or seconds is None:
+            node.left("only the shortest time that is left can be expected")
+        else:
+            self.domain = (seconds, node)
+
+    def _rcode(self, node: Node, operator: str, right: str) -> None:
+        if self.kind == "dns" and operator == "==" and right.isalpha():
+            self.rcode = right.upper()
+            node.carried(f"{self.to}.rcode")
+        else:
+            node.left("a DNS check expects exactly one response code")
+
+    def _body(self, node: Node, operator: str, right: str) -> None:
+        if self.kind == "dns":
+            self._record(node, operator, right)
+            return
+        if self.kind != "http" and self.kind not in _BODY_KINDS:
+            node.left(f"a {self.kind} check has no body")
+            return
+        function = _FUNCTION.fullmatch(right)
+        if operator not in ("==", "!=") or (function is not None and function[1] not in ("pat", "any")):
+            node.left(_LENGTHS)
+            return
+        if function is None:
+            self._pattern(node, operator, re.escape(right))
+        elif function[1] == "any":
+            options = "|".join(re.escape(option.strip()) for option in function[2].split(","))
+            self._pattern(node, operator, f"(?:{options})")
+        else:
+            self._glob(node, operator, function[2])
+
+    def _glob(self, node: Node, operator: str, pattern: str) -> None:
+        inner = re.fullmatch(r"\*([^*]+)\*", pattern, re.DOTALL)
+        if inner is not None and (operator == "==" or self.kind == "http"):
+            name = "contains" if operator == "==" else "not_contains"
+            (self.contains if operator == "==" else self.not_contains).append(inner[1])
+            node.carried(f"{self.to}.{name}")
+        else:
+            self._pattern(node, operator, from_glob(pattern))
+
+    def _pattern(self, node: Node, operator: str, whole: str) -> None:
+        self.patterns.append(rf"\A{whole}\Z" if operator == "==" else rf"\A(?!{whole}\Z)")
+        node.carried(f"{self.to}.regex")
+
+    def _record(self, node: Node, operator: str, right: str) -> None:
+        function = _FUNCTION.fullmatch(right)
+        options = [part.strip() for part in function[2].split(",")] if function and function[1] == "any" else [right]
+        if operator != "==" or self.values or (function is not None and function[1] != "any"):
+            node.left("a DNS check expects whole records")
+            return
+        self.values, self.any_value = options, len(options) > 1
+        node.carried(f"{self.to}.values")
+
+    def _json(self, node: Node, written: str, operator: str, right: str) -> None:
+        path = json_path(written)
+        if self.kind != "http":
+            node.left(f"a {self.kind} check does not read JSON")
+        elif path is None:
+            node.left("a path names one value in Mainstay: wildcards and filters cannot be written")
+        elif path in self.json:
+            node.left(f"{path} has an expectation already, and takes one only")
+        else:
+            self._expect(node, path, operator, right)
+
+    def _expect(self, node: Node, path: str, operator: str, right: str) -> None:
+        function = _FUNCTION.fullmatch(right)
+        value, doubt = _comparison(operator, right) if function is None else _by_function(operator, function)
+        if value is _NONE:
+            node.left(doubt)
+            return
+        self.json[path] = value
+        to = f"{self.to}.json.{path}"
+        if doubt:
+            node.approximated(to, doubt)
+        else:
+            node.carried(to)
+
+    def _function(self, node: Node, name: str, inner: str, operator: str, right: str) -> None:
+        path = json_path(inner.removeprefix("[BODY]")) if inner.startswith("[BODY]") else None
+        if name != "has" or path is None or self.kind != "http":
+            node.left(_LENGTHS if name == "len" else "it cannot be told in Mainstay's words")
+        elif (operator, right) not in (("==", "true"), ("!=", "false")):
+            node.left("Mainstay cannot expect that a value is absent; `not_contains` may serve")
+        elif path in self.json:
+            node.carried(f"{self.to}.json.{path}", "what is compared must be there")
+        else:
+            self.json[path] = "!= null"
+            node.approximated(f"{self.to}.json.{path}", "it must be there and must not be null")
+
+    def expect(self) -> dict[str, Any]:
+        """The monitor's `expect`."""
+        found = self._texts()
+        if self.kind == "http":
+            codes = EVERY_STATUS if self.statuses is None else self.statuses
+            found["status"] = _short(written_statuses(codes))
+        if self.json:
+            found["json"] = self.json
+        if self.rcode and self.rcode != "NOERROR":
+            found["rcode"] = self.rcode
+        if self.values:
+            found["values"] = self.values
+            found |= {"match": "any"} if self.any_value else {}
+        if self.certificate is not None:
+            found["days" if self.kind == "tls" else "certificate_days"] = round(self.certificate / _DAY, 3)
+        if self.slowest is not None:
+            found["down_after"] = format_duration(self.slowest)
+        return found
+
+    def _texts(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name in ("contains", "not_contains"):
+            texts = getattr(self, name)
+            if texts:
+                found[name] = _short(texts) if self.kind == "http" else texts[0]
+        patterns = list(self.patterns)
+        if self.kind != "http":  # these kinds look for one text only
+            patterns += [rf"\A[\s\S]*{re.escape(text)}" for text in self.contains[1:]]
+        if patterns:
+            found["regex"] = all_of(patterns)
+        return found
+
+
+_NONE = object()
+
+
+def _comparison(operator: str, right: str) -> tuple[Any, str]:
+    if operator == "==":
+        return expected(right)
+    if operator == "!=":
+        return negated(right)
+    number = expected(right)[0]
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        return _NONE, f"`{operator}` needs a number"
+    return f"{operator} {right}", ""
+
+
+def _by_function(operator: str, function: re.Match[str]) -> tuple[Any, str]:
+    if operator != "==" or function[1] not in ("pat", "any"):
+        return _NONE, "it cannot be told in Mainstay's words"
+    if function[1] == "pat":
+        return f"=~ ^{from_glob(function[2])}$", ""
+    options = [option.strip() for option in function[2].split(",")]
+    if len(options) == 1:
+        return expected(options[0])
+    if all(isinstance(expected(option)[0], str) for option in options):
+        return f"=~ ^(?:{'|'.join(re.escape(option) for option in options)})$", ""
+    return _NONE, "one of several numbers cannot be expected, only one of several texts"
+
+
+def _codes(operator: str, function: str, right: str) -> frozenset[int] | None:
+    if function == "pat":
+        pattern = re.compile(from_glob(right))
+        chosen = frozenset(code for code in EVERY_STATUS if pattern.fullmatch(str(code)))
+        return chosen if operator == "==" else EVERY_STATUS - chosen if operator == "!=" else None
+    options = right.split(",") if function == "any" else [right]
+    if function not in ("", "any") or not all(option.strip().isdigit() for option in options):
+        return None
+    numbers = frozenset(int(option) for option in options)
+    if operator in ("==", "!="):
+        return (numbers & EVERY_STATUS) if operator == "==" else EVERY_STATUS - numbers
+    (limit,) = numbers if len(numbers) == 1 else (0,)
+    tests = {"<": lambda code: code < limit, "<=": lambda code: code <= limit}
+    tests |= {">": lambda code: code > limit, ">=": lambda code: code >= limit}
+    return frozenset(code for code in EVERY_STATUS if tests[operator](code))
+
+
+def _milliseconds(right: str) -> float | None:
+    """Seconds; a bare number is milliseconds."""
+    if right.isdigit():
+        return int(right) / 1000
+    return go_duration(right)
+
+
+def _short(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values

@@ -1,0 +1,146 @@
+"""What became of every field of a source: carried, approximated (how) or not carried (why).
+
+A field that no importer speaks of is reported as not carried, so that nothing can be lost in silence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from mainstay.kernel.diagnostics import Diagnostics, Place
+from mainstay.store.resources.documents import Path
+
+Status = Literal["carried", "approximated", "not carried"]
+_RANK: dict[Status, int] = {"carried": 0, "approximated": 1, "not carried": 2}
+UNKNOWN = "this import does not know the field"
+
+
+@dataclass(slots=True)
+class Note:
+    """`to`: dotted paths in the written file."""
+
+    status: Status
+    to: list[str] = field(default_factory=list)
+    why: list[str] = field(default_factory=list)
+
+    def add(self, status: Status, to: str, why: str) -> None:
+        if _RANK[status] > _RANK[self.status]:
+            self.status = status
+        if to and to not in self.to:
+            self.to.append(to)
+        if why and why not in self.why:
+            self.why.append(why)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One field of the source."""
+
+    path: str
+    place: Place
+    status: Status
+    to: tuple[str, ...]
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:
+        place = {"file": self.place.file, "line": self.place.line, "column": self.place.column}
+        return {"path": self.path, **place, "status": self.status, "to": list(self.to), "why": self.why}
+
+
+@dataclass(slots=True)
+class Needed:
+    """A secret that must be given to Mainstay: `name` is the variable, `places` say where its value stands now."""
+
+    name: str
+    how: str
+    places: list[tuple[str, Place]] = field(default_factory=list)
+
+    def as_dict(self) -> dict[str, Any]:
+        found = [{"path": path, "file": place.file, "line": place.line} for path, place in self.places]
+        return {"name": self.name, "how": self.how, "values": found}
+
+
+class Report:
+    """Notes on the fields of `data`; `place_of` says where a path stands in the source."""
+
+    def __init__(self, tool: str, data: Any, place_of: Callable[[Path], Place]) -> None:
+        self.tool = tool
+        self.data = data
+        self.place_of = place_of
+        self.diagnostics = Diagnostics()
+        self.secrets: dict[str, Needed] = {}
+        self.history: dict[str, Any] = {}
+        self.counts: dict[str, int] = {}
+        self._notes: dict[Path, Note] = {}
+
+    def note(self, path: Path, status: Status, to: str = "", why: str = "") -> None:
+        """On a field, or on all fields below a path that have no note of their own."""
+        known = self._notes.setdefault(path, Note(status))
+        known.add(status, to, why)
+
+    def overrule(self, to: str, why: str) -> None:
+        """What was written to `to` or below it had to be left out."""
+        for note in self._notes.values():
+            if any(one == to or one.startswith(f"{to}.") for one in note.to):
+                note.status, note.why = "not carried", [why]
+            elif any(to.startswith(f"{one}.") for one in note.to) and note.status != "not carried":
+                note.add("approximated", "", f"{to} is left out: {why}")
+
+    def drop(self, path: Path, why: str) -> None:
+        """Nothing at or below `path` was carried after all."""
+        for known, note in self._notes.items():
+            if known[: len(path)] == path:
+                note.status, note.to = "not carried", []
+                note.why = [why]
+        self.note(path, "not carried", "", why)
+
+    def needs(self, name: str, how: str, path: Path) -> None:
+        needed = self.secrets.setdefault(name, Needed(name, how))
+        needed.places.append((dotted(path), self.place_of(path)))
+
+    def rows(self) -> Iterator[Row]:
+        for path, value in leaves(self.data):
+            note = self._of(path)
+            if note is None:
+                status: Status = "carried" if value is None else "not carried"
+                why = "nothing is set" if value is None else UNKNOWN
+                yield Row(dotted(path), self.place_of(path), status, (), why)
+            else:
+                yield Row(dotted(path), self.place_of(path), note.status, tuple(note.to), "; ".join(note.why))
+
+    def _of(self, path: Path) -> Note | None:
+        for length in range(len(path), -1, -1):
+            if (note := self._notes.get(path[:length])) is not None:
+                return note
+        return None
+
+    def as_dict(self) -> dict[str, Any]:
+        rows = list(self.rows())
+        tally = Counter(row.status for row in rows)
+        return {
+            "tool": self.tool,
+            "made": self.counts,
+            "fields": {status: tally.get(status, 0) for status in _RANK},
+            "secrets": [needed.as_dict() for needed in self.secrets.values()],
+            **({"history": self.history} if self.history else {}),
+            "rows": [row.as_dict() for row in rows],
+        }
+
+
+def dotted(path: Path) -> str:
+    return ".".join(str(step) for step in path)
+
+
+def leaves(value: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Every scalar and every empty container with its path."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, (*path, key))
+    elif isinstance(value, list) and value:
+        for index, inner in enumerate(value):
+            yield from leaves(inner, (*path, index))
+    else:
+        yield path, value

@@ -1,0 +1,192 @@
+"""Reading a source, and walking through it field by field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from mainstay.importing.report import Report
+from mainstay.kernel.diagnostics import Diagnostics, Place
+from mainstay.kernel.errors import UserError
+from mainstay.kernel.timespan import format_duration
+from mainstay.store.resources.documents import Document, Path, decode, read_text
+from mainstay.store.resources.scalars import noun
+
+_LIMIT = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A value of the source with its path; it can say what became of it."""
+
+    value: Any
+    path: Path
+    report: Report
+
+    @property
+    def place(self) -> Place:
+        return self.report.place_of(self.path)
+
+    @property
+    def key(self) -> str:
+        return str(self.path[-1]) if self.path else ""
+
+    def get(self, *keys: str) -> Node | None:
+        """The first of these fields that is set."""
+        if isinstance(self.value, dict):
+            for key in keys:
+                if self.value.get(key) is not None:
+                    return Node(self.value[key], (*self.path, key), self.report)
+        return None
+
+    def fields(self) -> Iterator[Node]:
+        """The fields of a mapping that are set."""
+        for key, value in self.value.items() if isinstance(self.value, dict) else ():
+            if value is not None:
+                yield Node(value, (*self.path, key), self.report)
+
+    def entries(self, *keys: str) -> list[Node]:
+        """The entries of a list of mappings; anything else in its place is a mistake."""
+        found = self.get(*keys)
+        if found is None:
+            return []
+        if not isinstance(found.value, list):
+            found.mistake(f"`{found.key}` must be a list, not {noun(found.value)}")
+            return []
+        nodes = [Node(value, (*found.path, index), self.report) for index, value in enumerate(found.value)]
+        for node in nodes:
+            if not isinstance(node.value, dict):
+                node.mistake(f"an entry of `{found.key}` must be a mapping, not {noun(node.value)}")
+        return [node for node in nodes if isinstance(node.value, dict)]
+
+    def mapping(self, *keys: str) -> Node | None:
+        found = self.get(*keys)
+        if found is not None and not isinstance(found.value, dict):
+            found.mistake(f"`{found.key}` must be a mapping, not {noun(found.value)}")
+            return None
+        return found
+
+    def text(self, *keys: str) -> str:
+        """A field as text, numbers as they are written; empty if it is not set."""
+        found = self.get(*keys)
+        return "" if found is None else found.as_text()
+
+    def as_text(self) -> str:
+        if isinstance(self.value, bool):
+            return "true" if self.value else "false"
+        if isinstance(self.value, str | int | float):
+            return str(self.value)
+        self.mistake(f"`{self.key}` must be text, not {noun(self.value)}")
+        return ""
+
+    def as_number(self) -> float | None:
+        """A number, also one written as text; a mistake otherwise."""
+        try:
+            if isinstance(self.value, str | int | float):
+                return float(self.value)
+        except ValueError:
+            pass
+        self.mistake(f"`{self.key}` must be a number, not {noun(self.value)}")
+        return None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether a switch is on, as files and databases write it."""
+        return self.value in (True, 1, "1", "true", "True", "yes", "on")
+
+    def mistake(self, message: str, hint: str = "") -> None:
+        self.report.diagnostics.add(message, self.place, hint=hint, path=".".join(str(step) for step in self.path))
+
+    def carried(self, to: str, why: str = "") -> None:
+        self.report.note(self.path, "carried", to, why)
+
+    def approximated(self, to: str, how: str) -> None:
+        self.report.note(self.path, "approximated", to, how)
+
+    def left(self, why: str) -> None:
+        """Not carried."""
+        self.report.note(self.path, "not carried", "", why)
+
+
+def leave(node: Node | None, why: str, *keys: str) -> None:
+    """These fields of a node, as far as they are set, are not carried."""
+    for key in keys:
+        if node is not None and (found := node.get(key)) is not None:
+            found.left(why)
+
+
+def carry(node: Node | None, to: str) -> None:
+    if node is not None:
+        node.carried(to)
+
+
+def bounded(node: Node, seconds: float, low: float, high: float, to: str) -> str:
+    """A length of time within our bounds, as text; the node tells where it goes and whether it had to change."""
+    fitted = min(max(seconds, low), high)
+    if fitted == seconds:
+        node.carried(to)
+    else:
+        node.approximated(to, f"it must lie between {format_duration(low)} and {format_duration(high)}")
+    return format_duration(fitted)
+
+
+def read_bytes(path: str) -> bytes:
+    """The content of a file; UserError if there is none or it is too large."""
+    try:
+        with FilePath(path).open("rb") as handle:
+            raw = handle.read(_LIMIT + 1)
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    if len(raw) > _LIMIT:
+        raise UserError(f"{path} is too large: at most {_LIMIT // 1024 // 1024} MiB are read")
+    return raw
+
+
+def read_yaml(tool: str, path: str) -> Node:
+    """The one document of a YAML file. Raises InvalidInput with every mistake of its syntax."""
+    return read_document(tool, read_bytes(path), path)
+
+
+def read_document(tool: str, raw: bytes, name: str) -> Node:
+    diagnostics = Diagnostics()
+    text = decode(raw, name, diagnostics)
+    documents = read_text(text, name, diagnostics) if text is not None else []
+    diagnostics.raise_if_errors()
+    if not documents:
+        diagnostics.add("the file is empty", Place(name))
+    elif len(documents) > 1:
+        diagnostics.add("the file holds more than one document", documents[1].place())
+    elif not isinstance(documents[0].data, dict):
+        diagnostics.add(f"the file must be a mapping, not {noun(documents[0].data)}", documents[0].place())
+    diagnostics.raise_if_errors()
+    return root(tool, documents[0].data, _placing(documents[0]))
+
+
+def read_json(tool: str, path: str) -> Node:
+    """A JSON file, lists allowed. Raises InvalidInput with the line of a mistake."""
+    raw = read_bytes(path)
+    diagnostics = Diagnostics()
+    text = decode(raw, path, diagnostics) if len(raw) <= 8 * 1024 * 1024 else raw.decode("utf-8-sig", "replace")
+    diagnostics.raise_if_errors()
+    try:
+        data = json.loads(text or "")
+    except json.JSONDecodeError as error:
+        diagnostics.add(f"this is not JSON: {error.msg}", Place(path, error.lineno, error.colno))
+    except RecursionError:
+        diagnostics.add("this is nested too deep", Place(path))
+    diagnostics.raise_if_errors()
+    found = read_text(text or "", path, Diagnostics()) if len(raw) <= 8 * 1024 * 1024 else []
+    document = found[0] if len(found) == 1 and found[0].data == data else Document(path, data)
+    return root(tool, document.data, _placing(document))
+
+
+def _placing(document: Document) -> Callable[[Path], Place]:
+    """Places by path, remembered for the parents of what was asked last: reports ask for neighbours."""
+    return document.place
+
+
+def root(tool: str, data: Any, place_of: Callable[[Path], Place]) -> Node:
+    return Node(data, (), Report(tool, data, place_of))
