@@ -1,32 +1,64 @@
-"""No page and no API operation is open by accident: each declares its scope, or that it is public."""
+"""No page, no operation, no socket and no verb is open by accident: each declares its scope, or that it is public."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ast
+import inspect
+from typing import Any
 
 import pytest
-from django.urls import URLPattern, URLResolver, get_resolver
+from tests.door_list import SOURCES, Way, fast_ways, operations, pages, patterns, running_doors, verbs
 
 from mainstay.entry.api.root import api
+from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.kernel.errors import Forbidden
 
-# allauth checks its own pages; ninja's own views are guarded by `docs_decorator` or answer 404.
+# Guarded by the libraries' own checks, which tests/integration/test_every_door.py tries one by one.
 BORROWED = ("accounts/", "api/v1/")
 OPEN = {"a/<str:token>", "accounts/confirm-email/", "accounts/email/", "join/<str:secret>", "setup/<str:token>"}
 OPEN |= {f"api/v{version}/status/" for version in (1, 2, 3)}  # of Healthchecks: whether the database answers
 
+# What is open to all among the doors of the event loop, with what stands in place of a scope.
+OPEN_FAST = {
+    "/ping/": "the address holds a random uuid, or the ping key",
+    "/status/": "public pages",
+    "/static/": "files of the program",
+    "/api/health": "only whether the parts work",
+    "/badge/{rest:path}": "the address is signed",
+    "/b/{rest:path}": "the address is signed",
+    "/api/push/{token}": "the token is the permission",
+    "/api/status-page/heartbeat/{slug}": "public pages",
+    "/api/status-page/{slug}": "public pages",
+    "/api/badge/{id}/{what}": "components of public pages",
+    "/api/badge/{id}/{what}/{duration}": "components of public pages",
+    "/api/v1/endpoints/{key}/external": "the heartbeat's push token, or an API token",
+    "/api/v1/endpoints/{key}/health/badge.svg": "what stands on a public page, else monitors:read",
+    "/api/v1/endpoints/{key}/health/badge.shields": "what stands on a public page, else monitors:read",
+    "/api/v1/endpoints/{key}/uptimes/{duration}": "what stands on a public page, else monitors:read",
+    "/api/v1/endpoints/{key}/uptimes/{duration}/badge.svg": "what stands on a public page, else monitors:read",
+    "/api/v1/endpoints/{key}/response-times/{duration}": "what stands on a public page, else monitors:read",
+    "/api/v1/endpoints/{key}/response-times/{duration}/badge.svg": "what stands on a public page, else monitors:read",
+}
 
-def _patterns(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, URLPattern]]:
-    for item in resolver.url_patterns:
-        route = prefix + str(item.pattern)
-        if isinstance(item, URLResolver):
-            yield from _patterns(item, route)
-        else:
-            yield route, item
+# Verbs that no scope guards, with what does. Everything else must refuse an actor without scopes before it does
+# anything.
+OTHERWISE_GUARDED = {
+    "accounts.verbs.check_email": "changes nothing",
+    "accounts.verbs.check_password": "changes nothing",
+    "accounts.verbs.create_first_admin": "the one-time set-up token",
+    "accounts.verbs.accept_invitation": "the one-time link",
+    "accounts.verbs.note_sign_in": "tells what the sign-in pages have done, before there is an actor",
+    "accounts.verbs.note_second_factor": "tells what the person's own pages have done",
+    "accounts.verbs.forget_expired_sessions": "upkeep, takes no input",
+    "accounts.verbs.note_token_use": "called by the token check itself",
+    "accounts.queries.owner_of": "reads who stands behind an actor",
+    "store.work.unit_of_work": "the transaction that verbs open",
+}
 
 
 def test_every_page_declares_its_door() -> None:
     undeclared, open_to_all = [], set()
-    for route, pattern in _patterns(get_resolver()):
+    for route, pattern in patterns():
         door = getattr(pattern.callback, "door", None)
         if door is not None and door.public:
             open_to_all.add(route)
@@ -36,18 +68,139 @@ def test_every_page_declares_its_door() -> None:
     assert open_to_all == OPEN
 
 
+def test_every_method_of_borrowed_protocols_declares_its_scope() -> None:
+    keyed = [way for way in pages() if way.kind == "keyed"]
+    assert len(keyed) > 30
+    assert [str(way) for way in keyed if way.door is None or not (way.door.scope or way.door.public)] == []
+
+
 def test_every_operation_of_the_api_declares_its_scope() -> None:
-    operations = [
-        (f"{prefix}{path}", operation)
-        for prefix, router in api._routers
+    found = list(operations())
+    assert len(found) > 20
+    assert [str(way) for way in found if way.door is None or not way.door.scope] == []
+    own_ways = [
+        path
+        for _, router in api._routers
         for path, view in router.path_operations.items()
         for operation in view.operations
+        if operation.auth_callbacks and operation.auth_param is None
     ]
-    assert len(operations) > 20
-    assert [path for path, operation in operations if not getattr(operation.view_func, "door", None)] == []
-    assert [path for path, operation in operations if not operation.view_func.door.scope] == []
-    own_ways = [path for path, operation in operations if operation.auth_callbacks and operation.auth_param is None]
     assert own_ways == []
+
+
+def test_every_door_of_the_event_loop_declares_its_scope() -> None:
+    with running_doors() as (doors, _):
+        found: list[Way] = list(fast_ways(doors))
+    assert [str(way) for way in found if way.door is None] == []
+    assert {way.route for way in found if way.door and way.door.public} == set(OPEN_FAST)
+    scoped = {way.route: way.door.scope for way in found if way.door and not way.door.public}
+    assert all(scope in ALL_SCOPES for scope in scoped.values())
+    assert {"/live", "/probe", "/metrics", "/api/metrics", "/api/status"} <= set(scoped)
+
+
+VERBS = dict(verbs())
+
+
+def test_there_are_verbs_to_look_at() -> None:
+    assert len(VERBS) > 40
+    assert set(OTHERWISE_GUARDED) <= set(VERBS), "a verb that is gone needs no exception"
+
+
+class _Untouched:
+    """An argument that no verb may look at before it has checked the scope."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise AssertionError(f"looked at an argument ({name}) before the scope was checked")
+
+
+@pytest.mark.parametrize("name", sorted(set(VERBS) - set(OTHERWISE_GUARDED)))
+def test_every_verb_checks_its_scope_before_anything_else(name: str, django_untouched: None) -> None:
+    function = VERBS[name]
+    scopes = set()
+    held: frozenset[str] = frozenset()
+    for _ in range(3):  # a verb may ask for more than one
+        try:
+            _call(function, Actor("token", "nobody", held))
+        except Forbidden as refusal:
+            scope = refusal.message.split("the scope ")[1].split(" ")[0]
+            assert scope in ALL_SCOPES
+            assert scope not in scopes
+            scopes.add(scope)
+            held = held | {scope}
+        except (AssertionError, TypeError):
+            break  # let in, and at its arguments
+    assert scopes, f"{name} lets an actor in who holds no scope"
+    for scope in scopes:
+        with pytest.raises(Forbidden, match=scope):
+            _call(function, Actor("token", "almost", ALL_SCOPES - {scope}))
+
+
+@pytest.fixture
+def django_untouched() -> Any:
+    """No statement reaches the database."""
+    from django.db import connection
+
+    def refuse(_execute: Any, sql: str, *_: Any) -> None:
+        raise AssertionError(f"asked the database: {sql[:80]}")
+
+    with connection.execute_wrapper(refuse):
+        yield
+
+
+def _call(function: Any, actor: Actor) -> None:
+    parameters = list(inspect.signature(function).parameters.values())
+    assert parameters, f"{function.__name__} takes no actor"
+    assert parameters[0].name == "actor", f"{function.__name__} takes no actor first"
+    required = [one for one in parameters[1:] if one.default is inspect.Parameter.empty]
+    positional = [_Untouched() for one in required if one.kind is not inspect.Parameter.KEYWORD_ONLY]
+    keywords = {one.name: _Untouched() for one in required if one.kind is inspect.Parameter.KEYWORD_ONLY}
+    function(actor, *positional, **keywords)
+
+
+# The command line
+
+
+def test_commands_act_as_whoever_owns_the_folder_and_as_nobody_else() -> None:
+    """A command is a person at the machine: `command(...)`. None takes an actor or a role from its arguments."""
+    wrong = [
+        f"{path.name}:{node.lineno} {node.func.id}(...)"
+        for path in sorted((SOURCES / "entry" / "cli").glob("*.py"))
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("system", "Actor")
+    ]
+    assert wrong == []
+
+
+def test_every_command_can_be_loaded_and_asks_the_folder_first() -> None:
+    from click.testing import CliRunner
+
+    from mainstay.entry.cli.app import COMMANDS, cli
+
+    for name in COMMANDS:
+        done = CliRunner().invoke(cli, [name, "--help"])
+        assert done.exit_code == 0, (name, done.output)
+
+
+# Sockets
+
+LISTENERS = {
+    "entry/ingest/mail.py": "pings by mail, if `mail_listen` names an address",
+    "runtime/up.py": "the web server, at `listen`",
+}
+
+
+def test_nothing_else_listens() -> None:
+    calls = {"create_server", "start_server", "start_unix_server", "listen"}
+    found = {
+        path.relative_to(SOURCES).as_posix()
+        for path in SOURCES.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in calls
+    }
+    assert found == set(LISTENERS)
+
+
+# The declarations themselves
 
 
 def test_a_misspelt_scope_fails_at_import() -> None:

@@ -26,6 +26,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
 from ninja.operation import Operation
+from ninja.throttling import BaseThrottle
 from ninja.utils import contribute_operation_callback
 
 from mainstay.accounts import queries, rules
@@ -102,6 +103,19 @@ def _guard_operation(scope: str, operation: Operation) -> None:
 
     guarded.door = Door(scope)  # type: ignore[attr-defined] # a mark on a function
     operation.view_func = guarded
+    operation.throttle_objects.insert(0, _ScopeFirst(scope))
+
+
+class _ScopeFirst(BaseThrottle):
+    """Who lacks the scope is refused before the request's body is read; throttles are what runs right after the
+    authentication."""
+
+    def __init__(self, scope: str) -> None:
+        self._scope = scope
+
+    def allow_request(self, request: HttpRequest) -> bool:
+        request.auth.require(self._scope)  # type: ignore[attr-defined] # set by the API's authentication
+        return True
 
 
 def _admit(request: HttpRequest, scope: str) -> HttpResponse | None:

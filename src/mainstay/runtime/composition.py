@@ -206,10 +206,9 @@ class Parts:
         await self.writer.run(write)
 
 
-@contextlib.asynccontextmanager
-async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> AsyncIterator[None]:
-    """Serve while the block runs."""
-    monitoring = Monitoring(
+def monitoring_of(parts: Parts) -> Monitoring:
+    """The doors that other monitoring reads; made on the event loop that serves."""
+    return Monitoring(
         Sources(
             health=parts.health,
             telemetry=parts.telemetry,
@@ -220,8 +219,14 @@ async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> Asy
             viewers=lambda: parts.live.viewers,
         )
     )
-    set_reporter(monitoring.report)
-    doors = {
+
+
+def fast_doors(parts: Parts, monitoring: Monitoring) -> dict[str, Any]:
+    """Path or prefix -> application, of everything that the event loop answers without Django.
+
+    Each application, or each of its routes, carries its `door`: the scope that it asks for, or that it is public.
+    """
+    return {
         "/ping/": parts.pings,
         "/status/": parts.status_pages,
         "/api/v2/summary.json": parts.status_pages,
@@ -231,7 +236,14 @@ async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> Asy
         **compat_doors(parts.pings, lambda: parts.status_pages.pages),
         **monitoring.doors(),
     }
-    application = Server(doors, django_application(), https=settings.cookies_secure)
+
+
+@contextlib.asynccontextmanager
+async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> AsyncIterator[None]:
+    """Serve while the block runs."""
+    monitoring = monitoring_of(parts)
+    set_reporter(monitoring.report)
+    application = Server(fast_doors(parts, monitoring), django_application(), https=settings.cookies_secure)
     server = _Uvicorn(
         uvicorn.Config(
             application,

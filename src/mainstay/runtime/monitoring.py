@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from mainstay import __version__
-from mainstay.accounts.doors import session_actor, token_actor
+from mainstay.accounts.doors import Door, public, session_actor, token_actor
 from mainstay.alerting import queries as alerting
 from mainstay.entry.api.compat.kuma_metrics import kuma_metrics_response
 from mainstay.entry.api.metrics import (
@@ -67,7 +67,7 @@ class Monitoring:
             "/api/status": _guarded("monitors:read", self._status),
             "/api/metrics": _guarded("metrics:read", self._metrics),
             "/metrics": _guarded("metrics:read", self._kuma_metrics),
-            "/probe": probe,
+            "/probe": _marked("monitors:check", probe),
         }
         self._paths = list(routes)
         self._application = Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
@@ -95,6 +95,7 @@ class Monitoring:
         ]
         return Report(services, probers, self._sources.started_at, self._sources.viewers())
 
+    @public
     async def _health(self, _request: Request) -> Response:
         report = await self._sources.health.report()
         return _fresh(JSONResponse(report, 200 if report["status"] == "healthy" else 503))
@@ -250,7 +251,13 @@ def _guarded(scope: str, endpoint: Endpoint) -> Endpoint:
             headers = {"WWW-Authenticate": 'Bearer realm="mainstay"'} if error.status == 401 else {}
             return JSONResponse(document, error.status, headers=headers)
 
-    return guarded
+    return _marked(scope, guarded)
+
+
+def _marked(scope: str, endpoint: Endpoint) -> Endpoint:
+    """The endpoint with its door written on it; it checks the scope itself."""
+    endpoint.door = Door(scope)  # type: ignore[attr-defined] # a mark on a function
+    return endpoint
 
 
 def _fresh(response: Response) -> Response:

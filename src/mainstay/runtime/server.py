@@ -14,6 +14,7 @@ from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
 import mainstay.entry.web
+from mainstay.accounts.doors import Door
 from mainstay.entry.web.middleware import security_headers
 
 Scope = MutableMapping[str, Any]
@@ -38,7 +39,9 @@ def static_files() -> Application:
     files = StaticFiles(directory=folders[0])
     files.all_directories = list(folders)
     # A mount tells the files below which path they lie, and answers 404 for what there is not.
-    return cast("Application", Starlette(routes=[Mount("/static", files)]))
+    application = Starlette(routes=[Mount("/static", files)])
+    application.door = Door(public=True)  # type: ignore[attr-defined] # a mark
+    return cast("Application", application)
 
 
 class Server:

@@ -18,6 +18,7 @@ from urllib.parse import parse_qs, quote
 import structlog
 from django.db import DatabaseError, close_old_connections, connections
 
+from mainstay.accounts.doors import Door
 from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.event import Event
 from mainstay.statuspage.queries import public_pages
@@ -46,6 +47,8 @@ class StatusPages:
 
     `start` reads the pages for the first time and begins to follow what happens; `stop` ends that.
     """
+
+    door = Door(public=True)
 
     def __init__(self, reader: Reader = public_pages) -> None:
         self._reader = reader

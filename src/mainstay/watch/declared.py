@@ -11,6 +11,7 @@ from mainstay.watch.models import MonitorStateRow
 
 def follow_resources(actor: Actor) -> None:
     """Describe monitors that are new or changed, forget those that are gone. Cheap if there are none."""
+    actor.require("monitors:check")
     known = dict(MonitorStateRow.objects.values_list("uid", "revision"))
     found = resources("monitor")
     changed = [resource for resource in found if known.get(resource.uid) != resource.revision]

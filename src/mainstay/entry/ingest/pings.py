@@ -20,6 +20,7 @@ from typing import Any
 
 import structlog
 
+from mainstay.accounts.doors import Door
 from mainstay.entry.ingest.addresses import Proxies
 from mainstay.entry.ingest.ping_request import (
     AMBIGUOUS,
@@ -93,6 +94,8 @@ class _Pending:
 
 class PingApp:
     """Answers everything under /ping/. One instance serves one event loop."""
+
+    door = Door(public=True)  # the address of a ping, or the ping key in it, is the permission
 
     def __init__(
         self,

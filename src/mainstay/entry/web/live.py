@@ -18,6 +18,7 @@ from typing import Any
 from django.db import connections
 from starlette.requests import cookie_parser
 
+from mainstay.accounts.doors import Door, session_actor
 from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
 
@@ -51,8 +52,6 @@ _HEADERS = [
 
 def session_may_watch(scope: Scope) -> bool:
     """Whether the request carries a session of somebody who may see states; reads the database."""
-    from mainstay.entry.web.doors import session_actor
-
     raw = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
     try:
         actor = session_actor(cookie_parser(raw))
@@ -69,6 +68,8 @@ class _Viewer:
 
 class LiveUpdates:
     """An ASGI application for `/live`. `start` on the loop that serves it; `results_came` from any thread."""
+
+    door = Door("monitors:read")
 
     def __init__(self, may_watch: MayWatch = session_may_watch, *, limit: int = 200) -> None:
         self._may_watch = may_watch

@@ -53,6 +53,7 @@ def apply_files(
     secrets: SecretSource | None = None,
 ) -> tuple[int, Plan]:
     """Plan and apply files; (revision, the plan that was applied). InvalidInput: nothing was applied."""
+    actor.require("resources:write")
     reading = read_paths(paths)
     source = ", ".join(dict.fromkeys(reading.sources.values()))[:400]
     terms = Terms("file", source, takeover, prune, secrets)
@@ -76,6 +77,7 @@ def declare(
     `expected` is the revision of the resource that the caller saw (0: it must be new); StalePlan if it moved.
     Conflict if a file keeps it, unless `takeover`. InvalidInput carries paths such as `monitors.api.every`.
     """
+    actor.require("resources:write")
     terms = Terms(manager, source, takeover)
 
     def make() -> Plan:
@@ -90,6 +92,7 @@ def declare_all(
     actor: Actor, wanted: Iterable[tuple[str, str, Any]], *, manager: Manager, source: str = "", takeover: bool = False
 ) -> int:
     """Create or change several resources, (kind, name, document) each, in one revision; its number."""
+    actor.require("resources:write")
     entries, terms = list(wanted), Terms(manager, source, takeover)
     return _replanned(actor, lambda: plan_resources(actor, entries, terms))[0]
 
@@ -105,6 +108,7 @@ def remove(
     expected: int | None = None,
 ) -> int:
     """Delete one resource and return the revision. InvalidInput while another one names it."""
+    actor.require("resources:write")
     terms = Terms(manager, source, takeover)
 
     def make() -> Plan:

@@ -18,6 +18,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, Router
 
+from mainstay.accounts.doors import public
 from mainstay.heartbeats import queries
 from mainstay.heartbeats.badges import check_badge_key, fits, rendered, tally
 from mainstay.heartbeats.queries import HeartbeatView
@@ -55,6 +56,7 @@ class Badges:
         routes = [Route(path, self._badge, methods=["GET", "OPTIONS"]) for path in paths]
         self.application = Router(routes)
 
+    @public
     async def _badge(self, request: Request) -> Response:
         if request.method == "OPTIONS":
             return open_to_all(Response(status_code=204))

@@ -14,6 +14,7 @@ Endpoints are monitors and heartbeats; where both have a key, the monitor is mea
 from __future__ import annotations
 
 import asyncio
+import hmac
 import json
 import math
 import re
@@ -27,7 +28,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
-from mainstay.accounts.doors import session_actor, token_actor
+from mainstay.accounts.doors import Door, session_actor, token_actor
 from mainstay.entry.api.compat import gatus_endpoints as endpoints
 from mainstay.entry.api.compat.badges import open_to_all
 from mainstay.entry.api.compat.gatus_endpoints import Endpoint
@@ -68,8 +69,8 @@ class Gatus:
         root = "/api/v1/endpoints"
         self.application = Router(
             [
-                Route(f"{root}/statuses", _plainly(self._statuses)),
-                Route(f"{root}/{{key}}/statuses", _plainly(self._status)),
+                Route(f"{root}/statuses", _plainly(self._statuses, "monitors:read")),
+                Route(f"{root}/{{key}}/statuses", _plainly(self._status, "monitors:read")),
                 Route(f"{root}/{{key}}/external", _plainly(self._external), methods=["POST"]),
                 Route(f"{root}/{{key}}/health/badge.svg", _plainly(self._health)),
                 Route(f"{root}/{{key}}/health/badge.shields", _plainly(self._health)),
@@ -105,7 +106,6 @@ class Gatus:
     # Statuses go out
 
     async def _statuses(self, request: Request) -> Response:
-        await _require(request)
         page, size = _paging(request)
         kept = self._kept.get((page, size))
         if kept is None or time.monotonic() - kept[0] > _KEPT:
@@ -117,7 +117,6 @@ class Gatus:
         return _fresh(Response(kept[1], media_type="application/json"))
 
     async def _status(self, request: Request) -> Response:
-        await _require(request)
         page, size = _paging(request)
         endpoint = await _read(partial(endpoints.named, request.path_params["key"]))
         if endpoint is None:
@@ -166,11 +165,13 @@ class Gatus:
         return _svg(label, f"{milliseconds}ms", color)
 
 
-def _plainly(endpoint: Answer) -> Answer:
-    """Errors as plain text."""
+def _plainly(endpoint: Answer, scope: str = "") -> Answer:
+    """Errors as plain text. Without a scope the endpoint itself decides, by a push token or by what is public."""
 
     async def answering(request: Request) -> Response:
         try:
+            if scope and not await _may(request, scope):
+                raise Refused(401, f"this needs an API token with the scope {scope}")
             return await endpoint(request)
         except Refused as refused:
             headers = {"WWW-Authenticate": 'Bearer realm="mainstay"'} if refused.status == 401 else {}
@@ -180,6 +181,7 @@ def _plainly(endpoint: Answer) -> Answer:
         except DatabaseError:
             return _fresh(PlainTextResponse("the database is busy", 503, {"Retry-After": "2"}))
 
+    answering.door = Door(scope, public=not scope)  # type: ignore[attr-defined] # a mark on a function
     return answering
 
 
@@ -195,17 +197,13 @@ async def _read(read: Callable[[], T]) -> T:
     return await asyncio.to_thread(reading)
 
 
-async def _require(request: Request) -> None:
-    """Refused unless a token or a session with `monitors:read` asks."""
-    if not await _may_read(request):
-        raise Refused(401, "this needs an API token with the scope monitors:read")
+async def _may(request: Request, scope: str) -> bool:
+    """Whether a token or a session that holds the scope asks."""
 
-
-async def _may_read(request: Request) -> bool:
     def find() -> bool:
         header = request.headers.get("authorization", "")
         actor = token_actor(header) if header else session_actor(request.cookies)
-        return actor is not None and actor.may("monitors:read")
+        return actor is not None and actor.may(scope)
 
     return await _read(find)
 
@@ -213,7 +211,7 @@ async def _may_read(request: Request) -> bool:
 async def _seen(request: Request) -> Endpoint:
     """The endpoint of a badge, if whoever asks may see it; what is not public does not exist for strangers."""
     endpoint = await _read(partial(endpoints.named, request.path_params["key"]))
-    if endpoint is None or not (endpoint.public or await _may_read(request)):
+    if endpoint is None or not (endpoint.public or await _may(request, "monitors:read")):
         raise Refused(404, "endpoint not found")
     return endpoint
 
@@ -230,7 +228,7 @@ def _bearer(request: Request) -> str:
 
 async def _may_push(entry: Entry, token: str) -> bool:
     """By the endpoint's own token, or an API token that may report for every heartbeat."""
-    if entry.push_token_hash and key_hash(token) == entry.push_token_hash:
+    if entry.push_token_hash and hmac.compare_digest(key_hash(token), entry.push_token_hash):
         return True
     actor = await _read(partial(token_actor, f"Bearer {token}"))
     return actor is not None and actor.may("monitors:check")

@@ -22,6 +22,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 
+from mainstay.accounts.doors import public
 from mainstay.entry.api.compat.badges import open_to_all
 from mainstay.entry.api.compat.kuma_badges import Shown, badge
 from mainstay.entry.api.compat.pushes import PingDoor, Push, take_push
@@ -63,6 +64,7 @@ class Kuma:
             ]
         )
 
+    @public
     async def _push(self, request: Request) -> Response:
         query = request.query_params
         token = request.path_params["token"]
@@ -84,6 +86,7 @@ class Kuma:
         message = _NOT_FOUND if answer.status == 404 else answer.text.decode()
         return _refusal(message, answer.status, again)
 
+    @public
     async def _page(self, request: Request) -> Response:
         page = self._named(request.path_params["slug"])
         if page is None:
@@ -110,6 +113,7 @@ class Kuma:
         }
         return open_to_all(JSONResponse(document))
 
+    @public
     async def _heartbeats(self, request: Request) -> Response:
         page = self._named(request.path_params["slug"])
         if page is None:
@@ -119,6 +123,7 @@ class Kuma:
         uptimes = {key: share for key, share in uptimes.items() if share is not None}
         return open_to_all(JSONResponse({"heartbeatList": beats, "uptimeList": uptimes}))
 
+    @public
     async def _badge(self, request: Request) -> Response:
         wanted = request.path_params
         component = self._component(wanted["id"])

@@ -68,6 +68,7 @@ def wanted(text: str | None) -> list[str] | None:
 
 def assign(actor: Actor, view: HeartbeatView, channels: list[str] | None) -> None:
     """Tell exactly these channels about the check; None changes nothing."""
+    actor.require("resources:write")
     if channels is None:
         return
     if not channels:
@@ -78,6 +79,7 @@ def assign(actor: Actor, view: HeartbeatView, channels: list[str] | None) -> Non
 
 
 def unassign(actor: Actor, view: HeartbeatView) -> None:
+    actor.require("resources:write")
     if resources.find("route", _route(view)) is not None:
         remove(actor, "route", _route(view), manager="api", source=actor.name)
 

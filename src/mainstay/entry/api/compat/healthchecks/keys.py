@@ -107,6 +107,7 @@ def methods(**views: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
         return response
 
     dispatch.door = next(iter(views.values())).door  # type: ignore[attr-defined] # every method has its own
+    dispatch.doors = {method: view.door for method, view in views.items()}  # type: ignore[attr-defined] # marks, too
     return dispatch
 
 
