@@ -33,7 +33,7 @@ class Writer:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._persist, job)
 
     def _persist(self, job: Callable[[], T]) -> T:
-        pause = 0.05
+        pause, began = 0.05, time.monotonic()
         while True:
             try:
                 result = job()
@@ -41,7 +41,7 @@ class Writer:
                 if self._stopping:
                     raise
                 if self.waiting_since is None:
-                    self.waiting_since = time.monotonic()
+                    self.waiting_since = began  # the database's own patience is part of the wait
                     log.warning("database is busy, waiting", error=error.message)
                 time.sleep(pause)
                 pause = min(pause * 2, _LONGEST_PAUSE)
