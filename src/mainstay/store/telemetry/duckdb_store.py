@@ -6,9 +6,9 @@ its oldest results and counts them. A file that cannot be opened is set aside an
 
 from __future__ import annotations
 
+import contextlib
 import json
 import threading
-import time
 from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,13 +17,13 @@ from typing import Any
 import duckdb
 import structlog
 
+from mainstay.store.telemetry.duckdb_file import GIVEN_UP, DuckFile
 from mainstay.store.telemetry.port import Bar, Point, Sample, TelemetryVitals, Uptime
 from mainstay.store.telemetry.sql import (
     CHARGES,
     GRAINS,
     PHASES,
     ROLLED_COLUMNS,
-    SCHEMA,
     aggregate,
     charged_seconds,
     roll_up,
@@ -33,6 +33,7 @@ log = structlog.get_logger("telemetry")
 
 _BUFFER = 300_000  # samples; about half an hour of 10,000 monitors a minute while the disk is full
 _BATCH = 2_000
+_LONGEST_PAUSE = 10.0  # seconds between attempts while the disk says no; each may read the whole log again
 _SETTLE = 90.0  # a bucket is rolled up this long after its end, when late results have arrived
 _DAY = 86_400
 _COLUMNS = ("uid", "at_us", "verdict", "duration", "charge", "charged", "lag", *PHASES, "code", "message", "evidence")
@@ -48,50 +49,20 @@ class DuckTelemetry:
     def __init__(self, path: Path, *, memory: str = "96MB", days: dict[str, int] | None = None) -> None:
         self._path = path
         self._days = days or {"raw": 7, "minute": 14, "hour": 100, "day": 1100}
-        self._memory = memory
         self._buffer: deque[Sample] = deque()
         self._pending = threading.Condition()
         self._written = self._lost = 0
         self._rolled_to = 0.0  # minutes are rolled up until here
         self._late_from: float | None = None  # oldest result that came after its bucket was rolled up
-        self._last_error = ""
         self._closing = False
-        self._local = threading.local()
         self._upkeep = threading.Lock()
-        self._connection = self._open()
+        self._file = DuckFile(path, memory)
+        self._last_error = self._file.notice
         self._writer = threading.Thread(target=self._write_loop, name="telemetry", daemon=True)
         self._writer.start()
 
-    def _open(self) -> duckdb.DuckDBPyConnection:
-        try:
-            return self._connect()
-        except duckdb.IOException as error:
-            if "lock" in str(error).lower():
-                raise
-            self._set_aside(error)
-        except duckdb.Error as error:
-            self._set_aside(error)
-        return self._connect()
-
-    def _set_aside(self, error: Exception) -> None:
-        """A torn file is kept beside the new one: somebody may still want to read it."""
-        aside = self._path.with_name(f"{self._path.name}.broken-{int(time.time())}")
-        self._path.rename(aside)
-        self._last_error = f"the telemetry file could not be opened and was set aside as {aside.name}"
-        log.error("telemetry file set aside", file=aside.name, error=str(error)[:300])
-
-    def _connect(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(str(self._path), config={"memory_limit": self._memory, "threads": "2"})
-        for statement in SCHEMA:
-            connection.execute(statement)
-        return connection
-
     def _cursor(self) -> duckdb.DuckDBPyConnection:
-        """A connection of this thread's own on the same database."""
-        cursor = getattr(self._local, "cursor", None)
-        if cursor is None:
-            cursor = self._local.cursor = self._connection.cursor()
-        return cursor
+        return self._file.cursor()
 
     # writing
 
@@ -112,26 +83,45 @@ class DuckTelemetry:
             self._pending.wait_for(lambda: self._written + self._lost >= target or self._closing, timeout=30)
 
     def _write_loop(self) -> None:
-        cursor = self._connection.cursor()
+        pause = 1.0
         while True:
             with self._pending:
                 self._pending.wait(timeout=1.0)
                 batch = list(self._buffer)
-            if batch and not self._write(cursor, batch):
-                time.sleep(1.0)
+            if batch and not self._write(batch):
+                with self._pending:
+                    self._pending.wait_for(lambda: self._closing, timeout=pause)
+                pause = min(pause * 2, _LONGEST_PAUSE)
+            else:
+                pause = 1.0
             if self._closing and (not self._buffer or self._last_error):
                 return
 
-    def _write(self, cursor: duckdb.DuckDBPyConnection, batch: list[Sample]) -> bool:
+    def _write(self, batch: list[Sample]) -> bool:
         """Write a batch and only then take it off the buffer; False if the disk said no."""
         try:
-            with cursor.appender("sample") as appender:
+            with self._cursor().appender("sample") as appender:
                 appender.append_rows([_row(sample) for sample in batch])
         except duckdb.Error as error:
             if self._last_error != (text := f"results cannot be written: {str(error)[:200]}"):
                 log.error("telemetry write failed", error=text)
             self._last_error = text
+            if not isinstance(error, GIVEN_UP) or not self._was_written_after_all(batch[-1]):
+                return False
+        self._take_off(batch)
+        return True
+
+    def _was_written_after_all(self, last: Sample) -> bool:
+        """Open the file anew; a batch whose commit was followed by a failed checkpoint is in it."""
+        try:
+            self._file.reopen()
+            query = "SELECT 1 FROM sample WHERE uid = ? AND at_us = ? LIMIT 1"
+            return bool(self._cursor().execute(query, [last.uid, micro(last.at)]).fetchall())
+        except duckdb.Error as error:
+            log.error("telemetry file cannot be opened again", error=str(error)[:200])
             return False
+
+    def _take_off(self, batch: list[Sample]) -> None:
         with self._pending:
             self._written += len(batch)
             # Appending may have dropped some of these meanwhile; then they are written and not lost.
@@ -147,7 +137,6 @@ class DuckTelemetry:
         oldest = min(sample.at for sample in batch)
         if oldest < self._rolled_to:
             self._late_from = oldest if self._late_from is None else min(oldest, self._late_from)
-        return True
 
     # upkeep
 
@@ -179,7 +168,8 @@ class DuckTelemetry:
             cursor.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", [grain, end])
             cursor.execute("COMMIT")
         except duckdb.Error:
-            cursor.execute("ROLLBACK")
+            with contextlib.suppress(duckdb.Error):  # the transaction or the whole file may be given up already
+                cursor.execute("ROLLBACK")
             raise
 
     def _expire(self, cursor: duckdb.DuckDBPyConnection, now: float) -> None:
@@ -191,12 +181,19 @@ class DuckTelemetry:
             self._cursor().execute(f"DELETE FROM {table} WHERE uid IN (SELECT unnest(?::VARCHAR[]))", [list(uids)])
 
     def import_days(self, rows: Sequence[Sequence[Any]]) -> None:
-        """Add rows of the day table as they are: history of another tool, or of a benchmark."""
+        """Add rows of the day table as they are: history of another tool, or of a benchmark.
+
+        Days that are rolled up already stay so, even if what is added ends before them.
+        """
         cursor = self._cursor()
         with cursor.appender("by_day") as appender:
             appender.append_rows(rows)
         newest = max(row[1] for row in rows)
-        cursor.execute("INSERT OR REPLACE INTO progress VALUES ('day', ?)", [newest + micro(_DAY)])
+        cursor.execute(
+            "INSERT INTO progress VALUES ('day', ?) ON CONFLICT DO UPDATE SET until_us = "
+            "greatest(until_us, excluded.until_us)",
+            [newest + micro(_DAY)],
+        )
 
     # reading
 
@@ -342,7 +339,7 @@ class DuckTelemetry:
         with self._pending:
             self._pending.notify_all()
         self._writer.join(timeout=8)
-        self._connection.close()
+        self._file.close()
 
 
 def _row(sample: Sample) -> tuple[Any, ...]:
