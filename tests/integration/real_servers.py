@@ -6,6 +6,7 @@ import datetime as dt
 import getpass
 import os
 import pwd
+import select
 import shutil
 import signal
 import socket
@@ -20,6 +21,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from check_servers import tcp_server
 
 STARTS_WITHIN = 30.0  # seconds; a loaded machine is no failure of the check
 
@@ -127,3 +129,34 @@ def free_ports(count: int, socket_type: int = socket.SOCK_STREAM) -> list[int]:
     for one in sockets:
         one.close()
     return ports
+
+
+@contextmanager
+def tls_front(port: int, context: ssl.SSLContext, greet: Callable[[socket.socket], bool]) -> Iterator[int]:
+    """A port that speaks TLS and passes everything on to `port`, as a connection pooler in front of it does.
+
+    `greet` says on the plain connection what comes before the handshake; false: pass on without TLS.
+    """
+
+    def serve(outer: socket.socket) -> None:
+        front = context.wrap_socket(outer, server_side=True) if greet(outer) else outer
+        with front, socket.create_connection(("127.0.0.1", port)) as back:
+            back.setblocking(False)
+            front.setblocking(False)
+            while True:
+                pending = isinstance(front, ssl.SSLSocket) and front.pending() > 0
+                ready = [front] if pending else select.select([front, back], [], [])[0]
+                for source in ready:
+                    try:
+                        data = source.recv(65_536)
+                    except (ssl.SSLWantReadError, BlockingIOError):
+                        continue
+                    if not data:
+                        return
+                    target = back if source is front else front
+                    target.setblocking(True)
+                    target.sendall(data)
+                    target.setblocking(False)
+
+    with tcp_server(serve) as front_port:
+        yield front_port

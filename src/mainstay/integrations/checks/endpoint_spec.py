@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from mainstay.integrations.checks.endpoints import check_host, split_endpoint
+from mainstay.integrations.checks.endpoints import check_host, format_endpoint, split_endpoint
 from mainstay.integrations.checks.http.jsonpath import parse_comparison
 from mainstay.integrations.checks.http.patterns import compile_pattern
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.resource import Spec
-from mainstay.kernel.secret import Text
+from mainstay.kernel.secret import Secret, Text
 
 
 class EndpointTarget(Spec):
@@ -104,3 +104,19 @@ class RowsExpect(ValueExpect):
         if value is not None and (isinstance(operand, bool) or not isinstance(operand, int)):
             raise ValueError(f"`{str(value)[:40]}` is no number of rows such as 1 or `>= 1`")
         return value
+
+
+class ClientTarget(TlsTrust, EndpointTarget):
+    """A server that a client signs in to."""
+
+    username: Text | None = Field(None, min_length=1, max_length=500, description="name to sign in with")
+    password: Secret | None = Field(None, description="reference to the password")
+    tls: bool = Field(False, description="speak TLS; a server that does not is then a failure")
+
+
+Query = Annotated[Text, Field(min_length=1, max_length=10_000)]
+
+
+def endpoint_of(target: Any) -> str:
+    """`db.example.com:5432`: the address with its port."""
+    return format_endpoint(*split_endpoint(target.address, target.default_port))

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
 from mainstay.integrations.checks.endpoint_spec import CertificateExpect, EndpointTarget, TlsTrust
-from mainstay.integrations.checks.endpoints import format_endpoint, split_endpoint
 from mainstay.kernel.secret import Secret, Text
 
 
@@ -31,8 +30,3 @@ class MailExpect(CertificateExpect):
     greeting: str | None = Field(
         None, min_length=1, max_length=500, description="text in the first line that the server sends"
     )
-
-
-def address_of(target: Any) -> str:
-    """`mail.example.com:587`."""
-    return format_endpoint(*split_endpoint(target.address, target.default_port))

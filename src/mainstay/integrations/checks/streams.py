@@ -98,6 +98,11 @@ class Stream:
         """Our own end of the connection, without its port."""
         return str(self._connection.getsockname()[0])
 
+    @property
+    def peer_address(self) -> str:
+        """The other end, without its port."""
+        return str(self._connection.getpeername()[0])
+
     async def start_tls(self, context: ssl.SSLContext, server_name: str) -> None:
         """Shake hands. Raises ssl.SSLError or OSError; `tls` is set either way, for its certificates."""
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=server_name)

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mainstay.integrations.checks.mail_spec import MailExpect, MailTarget, address_of
+from mainstay.integrations.checks.endpoint_spec import endpoint_of
+from mainstay.integrations.checks.mail_spec import MailExpect, MailTarget
 from mainstay.kernel.ports import CheckKind
 
 
@@ -17,5 +18,5 @@ class ImapTarget(MailTarget):
 
 
 KIND = CheckKind(
-    "imap", "IMAP server: greeting, TLS, certificate, login", ImapTarget, MailExpect, "address", address_of
+    "imap", "IMAP server: greeting, TLS, certificate, login", ImapTarget, MailExpect, "address", endpoint_of
 )

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mainstay.integrations.checks.mail_spec import MailExpect, MailTarget, address_of
+from mainstay.integrations.checks.endpoint_spec import endpoint_of
+from mainstay.integrations.checks.mail_spec import MailExpect, MailTarget
 from mainstay.kernel.ports import CheckKind
 
 
@@ -17,5 +18,5 @@ class Pop3Target(MailTarget):
 
 
 KIND = CheckKind(
-    "pop3", "POP3 server: greeting, TLS, certificate, login", Pop3Target, MailExpect, "address", address_of
+    "pop3", "POP3 server: greeting, TLS, certificate, login", Pop3Target, MailExpect, "address", endpoint_of
 )

@@ -6,7 +6,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mainstay.integrations.checks.mail_spec import MailExpect, MailTarget, address_of
+from mainstay.integrations.checks.endpoint_spec import endpoint_of
+from mainstay.integrations.checks.mail_spec import MailExpect, MailTarget
 from mainstay.kernel.ports import CheckKind
 
 
@@ -23,5 +24,5 @@ class SmtpTarget(MailTarget):
 
 
 KIND = CheckKind(
-    "smtp", "SMTP server: greeting, TLS, certificate, login", SmtpTarget, MailExpect, "address", address_of
+    "smtp", "SMTP server: greeting, TLS, certificate, login", SmtpTarget, MailExpect, "address", endpoint_of
 )

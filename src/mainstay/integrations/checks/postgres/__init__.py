@@ -1,0 +1,1 @@
+"""PostgreSQL: login, query, value."""
