@@ -28,13 +28,15 @@ DAY = 86_400.0
 # Results of X509_verify_cert, see openssl/x509_vfy.h.
 _NOT_YET_VALID, _EXPIRED, _SELF_SIGNED = 9, 10, 18
 _NAME_MISMATCH = {62, 64}
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 @lru_cache(maxsize=64)
-def trust(ca: str, ca_file: str, verify: bool) -> ssl.SSLContext:
+def trust(ca: str, ca_file: str, verify: bool, versions: tuple[str, str] = ("", "")) -> ssl.SSLContext:
     """A client's context, kept because reading the system's certificates takes tens of milliseconds.
 
     `ca`: PEM text of certificates to trust instead of the system's. CheckFault if it is none.
+    `versions`: oldest and newest version of TLS, "1.2" or "1.3", empty where it does not matter.
     """
     try:
         context = ssl.create_default_context(cafile=None if ca else ca_file or None, cadata=ca or None)
@@ -43,6 +45,11 @@ def trust(ca: str, ca_file: str, verify: bool) -> ssl.SSLContext:
     except OSError as error:
         reason = f"the certificates to trust cannot be read from {ca_file}: {error.strerror}"
         raise CheckFault("check.bad_ca", reason, verdict="unknown") from error
+    oldest, newest = versions
+    if oldest:
+        context.minimum_version = _VERSIONS[oldest]
+    if newest:
+        context.maximum_version = _VERSIONS[newest]
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE

@@ -56,9 +56,9 @@ def judge(plan: Any, response: dns.message.Message, found: list[str]) -> None:
     import dns.rcode
 
     rcode = dns.rcode.to_text(response.rcode())
-    if rcode != plan.rcode:
+    if rcode not in plan.rcodes:
         hint = f": {_HINTS[rcode]}" if rcode in _HINTS else ""
-        raise CheckFault("expect.rcode", f"the answer is {rcode}, not {plan.rcode}{hint}")
+        raise CheckFault("expect.rcode", f"the answer is {rcode}, not {' or '.join(plan.rcodes)}{hint}")
     if plan.dnssec and not response.flags & dns.flags.AD:
         raise CheckFault("expect.dnssec", "the resolver does not say that it has validated the answer (no AD flag)")
     if len(found) < plan.min_answers:
@@ -66,6 +66,8 @@ def judge(plan: Any, response: dns.message.Message, found: list[str]) -> None:
         raise CheckFault("expect.answers", f"{len(found)} came where {wanted} were expected")
     if plan.values:
         _judge_values(plan, found)
+    for section in plan.sections:
+        section.judge(response)
 
 
 def _judge_values(plan: Any, found: list[str]) -> None:

@@ -11,11 +11,12 @@ import importlib
 import ssl
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.certificates import load_reader, shake_hands, trust
 from mainstay.integrations.checks.dns.answers import SHOWN, judge, records
 from mainstay.integrations.checks.dns.datagrams import ask_over_udp
+from mainstay.integrations.checks.dns.sections import SECTIONS, Section
 from mainstay.integrations.checks.endpoints import format_endpoint, ip_address, split_endpoint
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, find_addresses
 from mainstay.integrations.checks.streams import connect, connection_failure
@@ -45,7 +46,13 @@ class Plan:
     server_name: str
     values: list[str]
     match: str
-    rcode: str
+    rcodes: tuple[str, ...]
+    sections: tuple[Section, ...]
+    verify: bool
+    ca: str
+    class_: str
+    recursion: bool
+    edns: bool
     min_answers: int
     dnssec: bool
     limits: LatencyLimits
@@ -59,7 +66,8 @@ def prepare(order: CheckOrder) -> Plan:
         load_reader()
     written = target.get("resolver") or ""
     resolver, port = split_endpoint(written, _TLS_PORT if protocol == "tls" else _PORT) if written else ("", _PORT)
-    rcode = expect.get("rcode", "NOERROR")
+    written_rcode = expect.get("rcode", "NOERROR")
+    rcodes = (written_rcode,) if isinstance(written_rcode, str) else tuple(written_rcode)
     least = expect.get("min_answers")
     return Plan(
         timeout=order.timeout,
@@ -71,8 +79,14 @@ def prepare(order: CheckOrder) -> Plan:
         server_name=target.get("server_name") or resolver,
         values=expect.get("values") or [],
         match=expect.get("match", "all"),
-        rcode=rcode,
-        min_answers=least if least is not None else int(rcode == "NOERROR"),
+        rcodes=rcodes,
+        sections=tuple(Section(name, expect[name]) for name in SECTIONS if expect.get(name)),
+        verify=target.get("verify", True),
+        ca=target.get("ca") or "",
+        class_=target.get("class", "IN"),
+        recursion=target.get("recursion", True),
+        edns=target.get("edns", True),
+        min_answers=least if least is not None else int(rcodes == ("NOERROR",)),
         dnssec=expect.get("dnssec", False),
         limits=LatencyLimits(expect),
     )
@@ -112,7 +126,10 @@ def _question(plan: Plan) -> dns.message.Message:
         raise CheckFault(
             "check.bad_name", f"`{plan.name[:80]}` is no domain name: {error}", verdict="unknown"
         ) from None
-    query = dns.message.make_query(name, plan.type, use_edns=0, payload=_PAYLOAD, want_dnssec=plan.dnssec)
+    edns: dict[str, Any] = {"use_edns": 0, "payload": _PAYLOAD} if plan.edns or plan.dnssec else {"use_edns": False}
+    query = dns.message.make_query(name, plan.type, plan.class_, want_dnssec=plan.dnssec, **edns)
+    if not plan.recursion:
+        query.flags &= ~dns.flags.RD
     if plan.dnssec:
         query.flags |= dns.flags.AD  # RFC 6840 section 5.7: we understand the answer's AD flag
     return query
@@ -175,7 +192,7 @@ async def _ask_over_stream(
     stream = await connect(steps, [server], plan.port)
     try:
         if plan.protocol == "tls":
-            await shake_hands(steps, stream, trust("", context.ca_file, True), plan.server_name)
+            await shake_hands(steps, stream, trust(plan.ca, context.ca_file, plan.verify), plan.server_name)
         with steps.phase("wait"):
             try:
                 await stream.send(query.to_wire(prepend_length=True))

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from mainstay.integrations.checks.endpoints import ip_address, split_endpoint
+from mainstay.integrations.checks.http.patterns import compile_pattern
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
+from mainstay.kernel.secret import Text
 
 RecordType = Literal[
     "A",
     "AAAA",
+    "ANY",
     "CAA",
     "CNAME",
     "DNSKEY",
@@ -29,6 +32,7 @@ RecordType = Literal[
     "TLSA",
     "TXT",
 ]
+RecordClass = Literal["IN", "CH", "HS", "NONE", "ANY"]
 Rcode = Literal["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED"]
 
 
@@ -44,6 +48,14 @@ class DnsTarget(Spec):
     server_name: str | None = Field(
         None, max_length=253, description="name that a TLS server's certificate must have; default: its address"
     )
+
+    verify: bool = Field(True, description="refuse a TLS server's certificate that is not trusted or for another name")
+    ca: Text | None = Field(
+        None, description="certificates of TLS servers to trust (PEM, such as ${file:/path}); default: the system's"
+    )
+    class_: RecordClass = Field("IN", alias="class", description="record class; CH asks a server about itself")
+    recursion: bool = Field(True, description="ask the server to ask others (the flag RD)")
+    edns: bool = Field(True, description="say that answers over UDP may have 1232 bytes (EDNS)")
 
     @field_validator("name")
     @classmethod
@@ -75,6 +87,25 @@ class DnsTarget(Spec):
         return self
 
 
+Patterns = list[Annotated[str, Field(min_length=1, max_length=1000)]]
+
+
+class Section(Spec):
+    """Patterns for the records of one section, each as `www.example.com.\t300\tIN\tA\t192.0.2.1`."""
+
+    each: Patterns = Field([], max_length=50, description="patterns that every record must match")
+    some: Patterns = Field([], max_length=50, description="patterns of which one must match some record")
+    none: Patterns = Field([], max_length=50, description="patterns that no record may match")
+    empty: bool = Field(False, description="with no record in the section, `each` is met")
+
+    @field_validator("each", "some", "none")
+    @classmethod
+    def _compile(cls, value: list[str]) -> list[str]:
+        for pattern in value:
+            compile_pattern(pattern)
+        return value
+
+
 class DnsExpect(Spec):
     values: list[str] = Field(
         [], max_length=100, description="records as zone files write them, such as `10 mail.example.com`; in any order"
@@ -82,7 +113,12 @@ class DnsExpect(Spec):
     match: Literal["all", "any", "exact"] = Field(
         "all", description="all values must be there, any one of them, or exactly these"
     )
-    rcode: Rcode = Field("NOERROR", description="response code; NXDOMAIN watches that a name does not exist")
+    rcode: Rcode | list[Rcode] = Field(
+        "NOERROR", description="response code, or several good ones; NXDOMAIN watches that a name does not exist"
+    )
+    answer: Section = Field(Section(), description="patterns for the records of the answer")
+    authority: Section = Field(Section(), description="patterns for the records of the section authority")
+    additional: Section = Field(Section(), description="patterns for the records of the section additional")
     min_answers: int | None = Field(
         None, ge=0, le=1000, description="records of the type at least; default: 1, or 0 with another rcode"
     )

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult
 
+_TRUST = ("server_name", "verify", "ca", "certificate", "key", "min_version", "max_version")
 _READ = 65_536  # bytes; the answer has seven
 _SERVING = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")  # HealthCheckResponse.ServingStatus
 _CODES = (
@@ -67,7 +68,7 @@ def prepare(order: CheckOrder) -> Plan:
     target, expect = document(order, "target"), document(order, "expect")
     tls, service = bool(target.get("tls")), target.get("service") or ""
     days = expect.get("certificate_days")
-    trust = {key: target[key] for key in ("server_name", "verify", "ca") if target.get(key) is not None}
+    trust = {key: target[key] for key in _TRUST if target.get(key) is not None}
     request: dict[str, Any] = {
         "url": f"{'https' if tls else 'http'}://{format_endpoint(*split_endpoint(target['address']))}"
         "/grpc.health.v1.Health/Check",
@@ -82,6 +83,7 @@ def prepare(order: CheckOrder) -> Plan:
         "http_version": "2" if tls else "2-prior-knowledge",
         "redirects": {"follow": False},
         "tls": trust,
+        "ip_version": target.get("ip_version"),
         "max_read": _READ,
     }
     reading = {"certificate_days": days} if days is not None else {}

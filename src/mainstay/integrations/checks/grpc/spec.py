@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from mainstay.integrations.checks.endpoint_spec import EndpointTarget, TimedExpect, TlsTrust
 from mainstay.integrations.checks.http.spec import check_headers
 from mainstay.kernel.ports import CheckKind
-from mainstay.kernel.secret import Text
+from mainstay.kernel.secret import Secret, Text
 
 
 class GrpcTarget(TlsTrust, EndpointTarget):
@@ -31,6 +31,16 @@ class GrpcTarget(TlsTrust, EndpointTarget):
             if name.lower().startswith("grpc-") or name.lower() in ("te", "content-type"):
                 raise ValueError(f"the metadata {name} belongs to the protocol, which the check writes itself")
         return check_headers(metadata)
+
+    certificate: Text | None = Field(None, description="client certificate in PEM form, usually ${file:client.pem}")
+    key: Secret | None = Field(None, description="reference to the key of the client certificate")
+    ip_version: Literal[4, 6] | None = Field(None, description="use addresses of this version only")
+
+    @model_validator(mode="after")
+    def _key_with_certificate(self) -> Self:
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("a client certificate needs both `certificate` and `key`")
+        return self
 
 
 class GrpcExpect(TimedExpect):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from mainstay.kernel.probing import Verdict
 
 KEPT = 1024 * 1024  # bytes of a body that are kept for looking into it
+# Codecs of Python that are not for pages: they raise whatever is asked of them, or take quadratic time.
+_NOT_OF_PAGES = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
 _CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]{1,40})", re.IGNORECASE)
 
 
@@ -35,6 +38,7 @@ class Answer:
     cut: bool  # the rest was not read
     seconds: float
     certificate: dict[str, Any] | None = None
+    secure: bool = False  # it came over TLS
     _headers: dict[str, str] | None = field(default=None, repr=False)
     _text: str | None = field(default=None, repr=False)
 
@@ -45,27 +49,40 @@ class Answer:
             self._headers = parse_headers(self.lines)
         return self._headers
 
+    def values(self, name: str) -> list[str]:
+        """Each value of one header of the last answer."""
+        return parse_values(self.lines).get(name.lower(), [])
+
     @property
     def text(self) -> str:
         if self._text is None:
             found = _CHARSET.search(self.headers.get("content-type", ""))
-            try:
-                self._text = self.kept.decode(found[1] if found else "utf-8", "replace")
-            except LookupError:  # a charset that Python does not know
-                self._text = self.kept.decode("utf-8", "replace")
+            self._text = decode(self.kept, found[1] if found else "utf-8")
         return self._text
 
 
+def decode(body: bytes, charset: str) -> str:
+    """What cannot be read becomes U+FFFD; a charset that Python does not know, or no page has, counts as UTF-8."""
+    try:
+        known = codecs.lookup(charset).name
+        return body.decode("utf-8" if known in _NOT_OF_PAGES else known, "replace")
+    except LookupError:
+        return body.decode("utf-8", "replace")
+
+
 def parse_headers(lines: list[bytes]) -> dict[str, str]:
-    headers: dict[str, str] = {}
+    return {name: ", ".join(values) for name, values in parse_values(lines).items()}
+
+
+def parse_values(lines: list[bytes]) -> dict[str, list[str]]:
+    headers: dict[str, list[str]] = {}
     for line in lines:
         if line.startswith(b"HTTP/"):  # an answer before this one: 100 Continue, or the proxy's
             headers.clear()
             continue
         name, colon, value = line.decode("latin-1").partition(":")
         if colon:
-            key, value = name.strip().lower(), value.strip()
-            headers[key] = f"{headers[key]}, {value}" if key in headers else value
+            headers.setdefault(name.strip().lower(), []).append(value.strip())
     return headers
 
 
@@ -86,6 +103,7 @@ class Expectations:
         self.certificate_days: float | None = expect.get("certificate_days")
         self._add_plain(expect)
         self._add_content(expect)
+        self._add_transport(expect)
         self._add_limits(expect)
 
     def judge(self, answer: Answer) -> list[Failure]:
@@ -103,10 +121,10 @@ class Expectations:
         return failures
 
     def _add_plain(self, expect: dict[str, Any]) -> None:
-        if protocol := expect.get("protocol"):
-            self._tests.append(lambda answer: _protocol(answer, protocol))
         for name, value in (expect.get("headers") or {}).items():
             self._tests.append(_header_test(name, value))
+        for pattern in expect.get("header_patterns") or ():
+            self._tests.append(_header_pattern_test(**pattern))
         if (minimum := expect.get("min_bytes")) is not None:
             self._tests.append(lambda answer: _at_least(answer, minimum))
         if (maximum := expect.get("max_bytes")) is not None:
@@ -117,10 +135,18 @@ class Expectations:
             self._tests.append(_presence_test(text, wanted=True))
         for text in _texts(expect.get("not_contains")):
             self._tests.append(_presence_test(text, wanted=False))
-        if regex := expect.get("regex"):
-            self._tests.append(_pattern_test(regex))
+        for regex in _texts(expect.get("regex")):
+            self._tests.append(_pattern_test(regex, wanted=True))
+        for regex in _texts(expect.get("not_regex")):
+            self._tests.append(_pattern_test(regex, wanted=False))
         if paths := expect.get("json"):
             self._tests.append(_json_test(paths))
+
+    def _add_transport(self, expect: dict[str, Any]) -> None:
+        if protocols := _texts(expect.get("protocol")):
+            self._tests.append(lambda answer: _protocol(answer, protocols))
+        if (secure := expect.get("tls")) is not None:
+            self._tests.append(lambda answer: _transport(answer, secure=secure))
 
     def _add_limits(self, expect: dict[str, Any]) -> None:
         if self.certificate_days is not None:
@@ -134,10 +160,17 @@ def _texts(value: Any) -> list[str]:
     return [value] if isinstance(value, str) else list(value or [])
 
 
-def _protocol(answer: Answer, wanted: str) -> Failure | None:
-    if answer.protocol == wanted:
+def _protocol(answer: Answer, wanted: list[str]) -> Failure | None:
+    if answer.protocol in wanted:
         return None
-    return Failure("expect.protocol", f"the answer came over HTTP/{answer.protocol}, not HTTP/{wanted}")
+    versions = " or ".join(f"HTTP/{version}" for version in wanted)
+    return Failure("expect.protocol", f"the answer came over HTTP/{answer.protocol}, not {versions}")
+
+
+def _transport(answer: Answer, *, secure: bool) -> Failure | None:
+    if answer.secure == secure:
+        return None
+    return Failure("expect.tls", f"the answer came {'over' if answer.secure else 'without'} TLS")
 
 
 def _at_least(answer: Answer, minimum: int) -> Failure | None:
@@ -173,6 +206,31 @@ def _header_test(name: str, wanted: str) -> Callable[[Answer], Failure | None]:
     return test
 
 
+def _header_pattern_test(
+    name: str, regex: str, found: bool = True, optional: bool = False
+) -> Callable[[Answer], Failure | None]:
+    pattern = compile_pattern(regex)
+
+    def test(answer: Answer) -> Failure | None:
+        values = answer.values(name)
+        if not values:
+            return None if optional else Failure("expect.header", f"the header {name} is missing")
+        try:
+            matching = [value for value in values if search(pattern, value)]
+        except TooSlow:
+            return _too_slow(regex)
+        if bool(matching) == found:
+            return None
+        shown = (matching or values)[0][:100]
+        return Failure("expect.header", f"the header {name} is `{shown}`, {_against(regex, wanted=found)}")
+
+    return test
+
+
+def _against(regex: str, *, wanted: bool) -> str:
+    return f"{'which does not match' if wanted else 'which matches'} `{regex[:100]}`"
+
+
 def _presence_test(text: str, *, wanted: bool) -> Callable[[Answer], Failure | None]:
     code = "expect.contains" if wanted else "expect.not_contains"
 
@@ -185,15 +243,18 @@ def _presence_test(text: str, *, wanted: bool) -> Callable[[Answer], Failure | N
     return test
 
 
-def _pattern_test(regex: str) -> Callable[[Answer], Failure | None]:
+def _pattern_test(regex: str, *, wanted: bool) -> Callable[[Answer], Failure | None]:
     pattern = compile_pattern(regex)
 
     def test(answer: Answer) -> Failure | None:
         try:
-            met = search(pattern, answer.text) is not None
+            found = search(pattern, answer.text) is not None
         except TooSlow:
             return _too_slow(regex)
-        return None if met else Failure("expect.regex", f"nothing in the body matches `{regex[:100]}`")
+        if found == wanted:
+            return None
+        what = "something" if found else "nothing"
+        return Failure("expect.regex", f"{what} in the body matches `{regex[:100]}`")
 
     return test
 
@@ -210,7 +271,7 @@ def _json_test(paths: dict[str, Any]) -> Callable[[Answer], Failure | None]:
             return Failure("expect.json", f"the body has over {len(answer.kept)} bytes, too many to read as JSON")
         try:
             value = msgspec.json.decode(answer.kept)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Failure("expect.json", f"the body is not JSON: {str(error)[:100]}")
         problems = [problem for entry in compiled if (problem := _json_problem(value, *entry))]
         return Failure("expect.json", "; ".join(problems)[:400]) if problems else None

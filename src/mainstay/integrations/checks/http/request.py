@@ -33,6 +33,7 @@ _VERSIONS = {
     "2-prior-knowledge": pycurl.CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE,
 }
 _TLS_VERSIONS = {"1.2": pycurl.SSLVERSION_TLSv1_2, "1.3": pycurl.SSLVERSION_TLSv1_3}
+_NEWEST_TLS = {"": 0, "1.2": pycurl.SSLVERSION_MAX_TLSv1_2, "1.3": pycurl.SSLVERSION_MAX_TLSv1_3}
 # An address in its one usual form and nothing that another parser could read differently.
 _PLAIN = re.compile(r"https?://(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?::\d{1,5})?(?:[/?][^\s\\]*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "proxy": 1080}
@@ -260,8 +261,9 @@ def _shared_options(target: dict[str, Any]) -> list[Option]:
     ]
     if version != "2":
         options.append((pycurl.SSL_ENABLE_ALPN, 0))
-    if target.get("compressed"):
-        options.append((pycurl.ACCEPT_ENCODING, ""))
+    if compressed := target.get("compressed"):
+        # Empty: all that libcurl can unpack.
+        options.append((pycurl.ACCEPT_ENCODING, compressed if isinstance(compressed, str) else ""))
     if target.get("ip_version"):
         options.append((pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4 if target["ip_version"] == 4 else pycurl.IPRESOLVE_V6))
     return options
@@ -273,8 +275,9 @@ def _tls_options(tls: dict[str, Any]) -> list[Option]:
         (pycurl.SSL_EC_CURVES, _GROUPS),
         (pycurl.TLS13_CIPHERS, _CIPHERS),
     ]
-    if tls.get("min_version", "1.2") != "1.2":
-        options.append((pycurl.SSLVERSION, _TLS_VERSIONS[tls["min_version"]]))
+    oldest, newest = tls.get("min_version") or "1.2", tls.get("max_version") or ""
+    if oldest != "1.2" or newest:
+        options.append((pycurl.SSLVERSION, _TLS_VERSIONS[oldest] | _NEWEST_TLS[newest]))
     if not tls.get("verify", True):
         options += [(pycurl.SSL_VERIFYPEER, 0), (pycurl.SSL_VERIFYHOST, 0)]
     if tls.get("ca"):

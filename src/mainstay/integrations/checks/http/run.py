@@ -166,6 +166,7 @@ class _Run:
             cut=body.cut,
             seconds=seconds,
             certificate=state.certificate if request.secure else None,
+            secure=request.secure,
         )
         return answer, (curl.getinfo(pycurl.REDIRECT_URL) or "") if status in _REDIRECTS else ""
 

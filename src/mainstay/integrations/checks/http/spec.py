@@ -25,6 +25,7 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # token of RFC 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _AS_REFERENCE = "write ${env:NAME} or ${file:/path}, and keep the value there"
 Method = Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+HttpVersion = Literal["1.0", "1.1", "2"]
 Pattern = str
 
 
@@ -64,6 +65,7 @@ class Tls(Spec):
         description="name to ask for and to check instead of the URL's host; not through a proxy",
     )
     min_version: Literal["1.2", "1.3"] = Field("1.2", description="oldest version of TLS that is accepted")
+    max_version: Literal["1.2", "1.3"] | None = Field(None, description="newest version of TLS that is spoken")
 
     @model_validator(mode="after")
     def _key_with_certificate(self) -> Self:
@@ -84,7 +86,9 @@ class HttpTarget(Spec):
     http_version: Literal["1.0", "1.1", "2", "2-prior-knowledge"] = Field(
         "1.1", description="2: HTTP/2 where the server offers it; 2-prior-knowledge: without asking, also without TLS"
     )
-    compressed: bool = Field(False, description="ask for a compressed answer and unpack it")
+    compressed: bool | Literal["gzip", "br", "deflate", "identity"] = Field(
+        False, description="ask for a compressed answer, of any kind or of this one, and unpack it"
+    )
     proxy: Text | None = Field(None, max_length=2000, description="http://, https:// or socks5h:// proxy to go through")
     ip_version: Literal[4, 6] | None = Field(None, description="use addresses of this version only")
     max_read: int = Field(
@@ -163,6 +167,28 @@ def check_url(url: str, schemes: tuple[str, ...], example: str) -> None:
         raise ValueError(f"`{without_userinfo(url)[:80]}` is not a URL with {known} and a host, such as {example}")
 
 
+class HeaderPattern(Spec):
+    """One header that is looked into; of several with one name, one that matches is enough."""
+
+    name: str = Field(max_length=100, description="name of the header")
+    regex: Pattern = Field(description="pattern to be found in a value")
+    found: bool = Field(True, description="false: it must not be found")
+    optional: bool = Field(False, description="the header may be missing")
+
+    @field_validator("name")
+    @classmethod
+    def _known_name(cls, value: str) -> str:
+        if not _HEADER_NAME.fullmatch(value):
+            raise ValueError(f"`{value[:40]}` is not the name of a header")
+        return value
+
+    @field_validator("regex")
+    @classmethod
+    def _known_pattern(cls, value: str) -> str:
+        compile_pattern(value)
+        return value
+
+
 class HttpExpect(Spec):
     status: int | str | list[int | str] | None = Field(
         None, description="good status codes: 200, 200-299, 2xx or a list; default 200-299, or 200-399 unfollowed"
@@ -170,16 +196,23 @@ class HttpExpect(Spec):
     headers: dict[str, str] = Field(
         {}, max_length=50, description="header -> its exact value, or /pattern/ to be found in it"
     )
+    header_patterns: list[HeaderPattern] = Field(
+        [], max_length=50, description="headers in whose values a pattern must be found, or must not"
+    )
     contains: str | list[str] | None = Field(None, description="text that the body must hold")
     not_contains: str | list[str] | None = Field(None, description="text that the body must not hold")
-    regex: Pattern | None = Field(None, description="pattern to be found in the body")
+    regex: Pattern | list[Pattern] | None = Field(None, description="patterns to be found in the body")
+    not_regex: Pattern | list[Pattern] | None = Field(None, description="patterns not to be found in the body")
     json_: dict[str, JsonValue] = Field(
         {}, alias="json", max_length=50, description="JSON path -> value, or an operator such as `>= 3`"
     )
     min_bytes: int | None = Field(None, ge=0, description="smallest size of the body")
     max_bytes: int | None = Field(None, ge=0, description="largest size of the body")
     certificate_days: float | None = Field(None, ge=0, le=3650, description="degraded with fewer days left than this")
-    protocol: Literal["1.0", "1.1", "2"] | None = Field(None, description="version of HTTP that must be spoken")
+    protocol: HttpVersion | list[HttpVersion] | None = Field(
+        None, description="version of HTTP that must be spoken, or one of these"
+    )
+    tls: bool | None = Field(None, description="whether the last answer must come over TLS, or must not")
     degraded_after: Duration | None = Field(None, description="slower than this is degraded")
     down_after: Duration | None = Field(None, description="slower than this is a failure")
 
@@ -208,11 +241,11 @@ class HttpExpect(Spec):
                 raise ValueError("text to look for has 1 to 10000 characters")
         return value
 
-    @field_validator("regex")
+    @field_validator("regex", "not_regex")
     @classmethod
-    def _known_pattern(cls, value: str | None) -> str | None:
-        if value is not None:
-            compile_pattern(value)
+    def _known_patterns(cls, value: str | list[str] | None) -> str | list[str] | None:
+        for pattern in [value] if isinstance(value, str) else value or []:
+            compile_pattern(pattern)
         return value
 
     @field_validator("json_")

@@ -38,6 +38,7 @@ _ONLY_REPLY = struct.pack("=I", ~(1 << 0) & 0xFFFFFFFF)
 _ONLY_REPLY_6 = struct.pack(
     "=8I", *(~(1 << (129 & 31)) & 0xFFFFFFFF if word == 129 >> 5 else 0xFFFFFFFF for word in range(8))
 )
+_IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE = 10, 3  # linux/in.h: set the bit, do not learn from earlier answers
 _ANCILLARY = 256
 
 _NOT_PERMITTED = (
@@ -52,6 +53,8 @@ class Plan:
     host: str
     count: int
     size: int
+    dont_fragment: bool
+    ttl: int | None
     loss_percent: float
     limits: LatencyLimits
 
@@ -63,6 +66,8 @@ def prepare(order: CheckOrder) -> Plan:
         host=check_host(target["host"]),
         count=target.get("count", 3),
         size=target.get("size", 56),
+        dont_fragment=target.get("dont_fragment", False),
+        ttl=target.get("ttl"),
         loss_percent=expect.get("loss_percent", 50),
         limits=LatencyLimits(expect),
     )
@@ -73,6 +78,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
         addresses = await find_addresses(steps, context, plan.host)
         with steps.phase("connect"):
             connection = _open_first(steps, addresses)
+            _shape_packets(connection, plan)
         with connection, steps.phase("wait"):
             try:
                 trips, hop_limit = await Echoes(plan, connection).exchange(steps.remaining * (1 - _MARGIN))
@@ -150,6 +156,24 @@ def _listen_for_replies_only(connection: socket.socket, family: socket.AddressFa
         connection.setsockopt(_SOL_RAW, _ICMP_FILTER, _ONLY_REPLY)
     elif _LINUX:
         connection.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
+
+
+def _shape_packets(connection: socket.socket, plan: Plan) -> None:
+    """Hop limit and the bit that forbids fragments. CheckFault where the system has no such option."""
+    v6 = connection.family == socket.AF_INET6
+    try:
+        if plan.ttl is not None:
+            level, option = (
+                (socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS) if v6 else (socket.IPPROTO_IP, socket.IP_TTL)
+            )
+            connection.setsockopt(level, option, plan.ttl)
+        if plan.dont_fragment and not v6:  # on the way, IPv6 is never cut up
+            if not _LINUX:
+                raise CheckFault("check.not_permitted", "`dont_fragment` works on Linux only", verdict="unknown")
+            connection.setsockopt(socket.IPPROTO_IP, _IP_MTU_DISCOVER, _IP_PMTUDISC_PROBE)
+    except (OSError, CheckFault):
+        connection.close()
+        raise
 
 
 class Echoes:

@@ -10,6 +10,7 @@ from mainstay.integrations.checks.certificates import load_reader, shake_hands, 
 from mainstay.integrations.checks.endpoints import split_endpoint
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt, find_addresses
 from mainstay.integrations.checks.streams import connect, connection_failure
+from mainstay.integrations.checks.tcp.talk import Talk, Turn, read_turns
 from mainstay.integrations.checks.words import Words
 from mainstay.kernel.probing import CheckFault
 
@@ -33,6 +34,8 @@ class Plan:
     server_name: str
     verify: bool
     ca: str
+    versions: tuple[str, str]  # oldest and newest version of TLS, empty where it does not matter
+    talk: tuple[Turn, ...]
     words: Words
     limits: LatencyLimits
 
@@ -40,7 +43,8 @@ class Plan:
 def prepare(order: CheckOrder) -> Plan:
     target, expect = document(order, "target"), document(order, "expect")
     host, port = split_endpoint(target["address"])
-    if target.get("tls"):
+    talk = read_turns(target.get("talk") or [])
+    if target.get("tls") or any(turn.starttls for turn in talk):
         load_reader()
     return Plan(
         timeout=order.timeout,
@@ -51,6 +55,8 @@ def prepare(order: CheckOrder) -> Plan:
         server_name=target.get("server_name") or host,
         verify=target.get("verify", True),
         ca=target.get("ca") or "",
+        versions=(target.get("min_version") or "", target.get("max_version") or ""),
+        talk=talk,
         words=Words(expect),
         limits=LatencyLimits(expect),
     )
@@ -58,7 +64,8 @@ def prepare(order: CheckOrder) -> Plan:
 
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
-        trusted = trust(plan.ca, context.ca_file, plan.verify) if plan.tls else None
+        secures = plan.tls or any(turn.starttls for turn in plan.talk)
+        trusted = trust(plan.ca, context.ca_file, plan.verify, plan.versions) if secures else None
         addresses = await find_addresses(steps, context, plan.host)
         stream = await connect(steps, addresses, plan.port)
         try:
@@ -71,8 +78,14 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
 
 
 async def _converse(plan: Plan, trusted: ssl.SSLContext | None, steps: Steps, stream: Stream) -> None:
-    if trusted is not None:
-        await shake_hands(steps, stream, trusted, plan.server_name)
+    async def start_tls() -> None:
+        if trusted is not None:
+            await shake_hands(steps, stream, trusted, plan.server_name)
+
+    if plan.tls:
+        await start_tls()
+    if plan.talk:
+        await Talk(steps, stream, start_tls).hold(plan.talk)
     if plan.send:
         with steps.phase("send"):
             try:

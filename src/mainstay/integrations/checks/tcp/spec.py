@@ -12,11 +12,31 @@ from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import Text
 
 
+class Turn(Spec):
+    """One turn of a talk, in this order: wait for a line, send one, begin TLS."""
+
+    expect: str | None = Field(
+        None, min_length=1, max_length=1000, description="Python regular expression; lines are read until one matches"
+    )
+    send: Text | None = Field(
+        None, max_length=10_000, description="line to send; ${1} stands for the first group of `expect`"
+    )
+    starttls: bool = Field(False, description="then shake hands")
+
+    @field_validator("expect")
+    @classmethod
+    def _compiles(cls, value: str | None) -> str | None:
+        if value is not None:
+            compile_pattern(value)
+        return value
+
+
 class TcpTarget(Spec):
     address: str = Field(max_length=300, description="host:port, such as db.example.com:5432 or [2001:db8::1]:22")
     send: Text | None = Field(
         None, max_length=10_000, description='what to send once connected; "\\r\\n" in double quotes'
     )
+    talk: list[Turn] = Field([], max_length=50, description="what is said and heard, turn by turn, line by line")
     tls: bool = Field(False, description="speak TLS from the first byte on")
     server_name: str | None = Field(
         None, max_length=253, description="name to ask for and to verify; default: the host"
