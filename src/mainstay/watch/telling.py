@@ -74,7 +74,8 @@ def _plain(value: Any, depth: int = 4) -> Any:
         return {str(key)[:100]: _plain(inner, depth - 1) for key, inner in list(value.items())[:_EVIDENCE_KEYS]}
     if isinstance(value, list | tuple) and depth:
         return [_plain(inner, depth - 1) for inner in value[:_EVIDENCE_KEYS]]
-    return str(value)[:_TEXT_LIMIT]
+    text = str(value)
+    return "(a picture, kept with the result)" if text.startswith("data:image/") else text[:_TEXT_LIMIT]
 
 
 def events_of(facts: Facts, decision: Decision, finding: Finding) -> list[Event]:

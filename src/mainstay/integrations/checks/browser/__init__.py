@@ -1,0 +1,1 @@
+"""Pages in a real Chromium: what a visitor does, what the page shows, and how long it takes."""
