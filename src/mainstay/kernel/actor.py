@@ -23,6 +23,7 @@ SCOPES: dict[str, str] = {
     "metrics:read": "scrape metrics",
     "tokens:write": "create and revoke API tokens",
     "users:write": "invite people and change their roles",
+    "snapshots:write": "take, restore and move snapshots of everything, secrets included",
     "settings:read": "see health details and settings",
 }
 ALL_SCOPES = frozenset(SCOPES)

@@ -12,6 +12,10 @@ EVENTS: dict[str, str] = {
     "resources.applied": "a plan was applied; data: revision, manager, source, counts, and the first 100 names by kind "
     "of created, changed, deleted",
     "resources.rolled_back": "an earlier revision was restored; data: to, revision",
+    "snapshot.taken": "everything was copied to one file; data: address, bytes, journal_seq, encrypted, seconds, deleted",
+    "snapshot.failed": "a snapshot could not be taken; data: to, error",
+    "snapshot.restored": "this store was made from a snapshot; data: file, taken_at, program, journal_seq",
+    "store.migrated": "this store was moved here from another database; data: from, to, rows",
     "config.rejected": "a watched file had mistakes and was not applied; data: file, diagnostics",
     "monitor.went_down": "confirmed failing; data: reason, evidence, since, previous",
     "monitor.went_degraded": "working but outside its limits; data as for went_down",

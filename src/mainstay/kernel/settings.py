@@ -48,6 +48,15 @@ class Settings:
     pings_kept: int = setting(100, "pings kept per heartbeat")
     notification_expiry: int = setting(86_400, "seconds after which an undeliverable notification is given up")
     alert_days: int = setting(400, "days to keep alerts that are over, with their messages")
+    snapshot_to: str = setting(
+        "", "folder or s3://bucket/prefix (extra `s3`) for snapshots; empty: `snapshots` in the data folder"
+    )
+    snapshot_every: str = setting("", "how often the server takes a snapshot, such as 1d; empty: never by itself")
+    snapshot_keep: str = setting("7d,4w", "snapshots that stay: the newest of each of the last 7 days and 4 weeks")
+    snapshot_key: str = setting(
+        "", "${env:NAME} or ${file:PATH} of the key that encrypts snapshots; empty: they are not encrypted"
+    )
+    snapshot_before_upgrade: bool = setting(True, "take a snapshot before a new version changes the tables")
     smtp: str = setting(
         "smtp://127.0.0.1:25", "mail server: smtp://, smtp+starttls:// or smtps://user:password@host:port"
     )

@@ -35,12 +35,15 @@ from mainstay.runtime.lanes.config import ConfigLane
 from mainstay.runtime.lanes.delivery import DeliveryLane
 from mainstay.runtime.lanes.heartbeats import EVERY as HEARTBEATS_EVERY
 from mainstay.runtime.lanes.heartbeats import HeartbeatLane
+from mainstay.runtime.lanes.snapshots import EVERY as SNAPSHOTS_EVERY
+from mainstay.runtime.lanes.snapshots import SnapshotLane
 from mainstay.runtime.lanes.watch import WatchLane
 from mainstay.runtime.monitoring import Monitoring, Sources
 from mainstay.runtime.probers import Probers
 from mainstay.runtime.server import Server, django_application, static_files
 from mainstay.statuspage.serving import StatusPages
 from mainstay.store.telemetry import open_telemetry
+from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.telemetry.port import Telemetry
 from mainstay.store.work import unit_of_work
 from mainstay.store.writer import Writer
@@ -96,6 +99,8 @@ class Parts:
         self.watch = WatchLane(settings, self.probers, self.telemetry, self.writer, clock)
         self.heartbeats = HeartbeatLane(settings, self.writer, clock)
         self.delivery = DeliveryLane(settings, self.writer, clock)
+        reading = self.telemetry.reading if isinstance(self.telemetry, DuckTelemetry) else None
+        self.snapshots = SnapshotLane(settings, reading, self.writer, clock)
         self.pings = PingApp(self.writer, self.heartbeats.directory, settings, catch_up=self.heartbeats.catch_up)
         self.mail = MailDoor(self.pings, settings.mail_listen) if settings.mail_listen else None
         self.config = ConfigLane(config, self.writer) if config else None
@@ -127,6 +132,7 @@ class Parts:
         await self.probers.start()
         await self.heartbeats.start()
         await self.watch.start()
+        await self.snapshots.start()
         self.live.start()
         await self.status_pages.start()
         if self.mail is not None:
@@ -148,6 +154,7 @@ class Parts:
             "heartbeats": forever("heartbeats", self.heartbeats.turn, HEARTBEATS_EVERY),
             "telemetry": forever("telemetry", self._upkeep, _UPKEEP_EVERY),
             "live": forever("live", self._tell_viewers, 1.0),
+            "snapshots": forever("snapshots", self.snapshots.turn, SNAPSHOTS_EVERY),
         }
         if self.config is not None:
             lanes["config"] = forever("config", self.config.turn, _CONFIG_EVERY)
@@ -158,6 +165,7 @@ class Parts:
         self.health.register("writer", self._writer_probe)
         self.health.register("telemetry", self._telemetry_probe)
         self.health.register("probers", self._probers_probe)
+        self.health.register("snapshots", self.snapshots.probe)
 
     async def _writer_probe(self) -> str:
         since = self.writer.waiting_since
@@ -187,6 +195,7 @@ class Parts:
     async def _stop(self) -> None:
         if self.mail is not None:
             await self.mail.stop()
+        await self.snapshots.stop()
         self.live.stop()
         await self.status_pages.stop()
         await self.probers.stop()

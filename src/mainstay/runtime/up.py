@@ -16,7 +16,7 @@ from mainstay.kernel.actor import command, system
 from mainstay.kernel.errors import Conflict, UserError
 from mainstay.kernel.resource import KINDS
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.boot import migrate, start_django
+from mainstay.runtime.boot import start_django
 from mainstay.runtime.logs import set_up_logs
 
 log = structlog.get_logger("mainstay")
@@ -31,8 +31,10 @@ def start(settings: Settings, targets: list[str], config: str | None) -> None:
         raise UserError(f"there is no file {config}", hint="give the path of a Mainstay file with --config")
     with listen(settings.listen) as listener:
         start_django(settings)
+        from mainstay.runtime.upgrade import open_data
+
         with only_server(settings):
-            migrate()
+            open_data(settings)
             declare_targets(settings, targets)
             link = setup_link(settings)
             from mainstay.runtime.composition import serve

@@ -64,6 +64,11 @@ class DuckTelemetry:
     def _cursor(self) -> duckdb.DuckDBPyConnection:
         return self._file.cursor()
 
+    def reading(self) -> duckdb.DuckDBPyConnection:
+        """This thread's connection, on which everything that was appended until now can be read. Not to be closed."""
+        self.flush()
+        return self._cursor()
+
     # writing
 
     def append(self, samples: Sequence[Sample]) -> None:
@@ -221,6 +226,13 @@ class DuckTelemetry:
         for row in rows:
             found[row[0]].append(_sample(row))
         return found
+
+    def hours(self, uid: str, starts: Sequence[float]) -> list[Point]:
+        columns = ", ".join(("checks", "failures", "mean", "p50", "p95", "maximum", *PHASES))
+        statement = (
+            f"SELECT at_us, {columns} FROM by_hour WHERE uid = ? AND at_us IN (SELECT unnest(?::BIGINT[])) ORDER BY at_us"
+        )
+        return [_point(row) for row in self._cursor().execute(statement, [uid, list(map(micro, starts))]).fetchall()]
 
     def series(self, uid: str, since: float, until: float, buckets: int = 200) -> list[Point]:
         step = max(1.0, (until - since) / buckets)

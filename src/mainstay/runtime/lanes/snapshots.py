@@ -1,0 +1,175 @@
+"""The snapshot lane: takes them on schedule, in a process of their own, and lends that process the telemetry.
+
+A process of its own, because compressing and encrypting must not bend a page or a ping; and because the command
+line does just the same. Only the telemetry is copied here, on a thread: its file is open in this process alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import threading
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import structlog
+
+from mainstay.kernel.actor import system
+from mainstay.kernel.clock import Clock
+from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
+from mainstay.kernel.settings import Settings
+from mainstay.kernel.timespan import format_duration, parse_duration
+from mainstay.store.snapshots import control, taking, telemetry_copy
+from mainstay.store.snapshots.taking import Newest
+from mainstay.store.writer import Writer
+
+log = structlog.get_logger("snapshots")
+
+EVERY = 5.0  # seconds between two looks at the clock
+_RETRY = 900.0  # seconds after a failure
+_LATE = 1.5  # schedules that may pass without a snapshot before health says so
+_SHORTEST = 60.0
+_ACTOR = system("snapshots")
+# Writes what is appended so far, and gives a connection that reads it: `DuckTelemetry.reading`.
+Reading = Callable[[], duckdb.DuckDBPyConnection]
+
+
+class SnapshotLane:
+    def __init__(self, settings: Settings, reading: Reading | None, writer: Writer, clock: Clock) -> None:
+        """`reading` None: this node keeps no telemetry of its own. UserError for settings that make no sense."""
+        self._settings, self._reading, self._writer, self._clock = settings, reading, writer, clock
+        self._every = _period(settings.snapshot_every)
+        self._newest: Newest | None = None
+        self._not_before = 0.0
+        self._started = clock.now()
+        self._server: asyncio.Server | None = None
+        self._child: asyncio.subprocess.Process | None = None
+        self.problem = ""
+
+    async def start(self) -> None:
+        """Listen on the control socket; one that a killed server left is replaced."""
+        (self._settings.data / control.SOCKET).unlink(missing_ok=True)
+        with control.socket_path(self._settings.data) as path:
+            self._server = await asyncio.start_unix_server(self._serve, path, limit=control.LINE_LIMIT)
+
+    async def stop(self) -> None:
+        if self._child is not None and self._child.returncode is None:
+            self._child.terminate()
+            await self._child.wait()
+        if self._server is not None:
+            self._server.close()
+        (self._settings.data / control.SOCKET).unlink(missing_ok=True)
+
+    # on schedule
+
+    async def turn(self) -> None:
+        """Look for the newest, and take one if it is due."""
+        self._newest = await self._writer.run(taking.newest)
+        now = self._clock.now()
+        if self._every and now >= max(self._not_before, self._newest.at + self._every if self._newest else 0.0):
+            self._not_before = now + _RETRY
+            await self._take()
+
+    async def _take(self) -> None:
+        environment = {
+            **os.environ,
+            "MAINSTAY_DATA": str(self._settings.data),
+            "MAINSTAY_DATABASE": self._settings.database,
+        }
+        self._child = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "mainstay", "snapshot", "--json",
+            stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment,
+        )  # fmt: skip
+        try:
+            out, err = await self._child.communicate()
+        except asyncio.CancelledError:
+            with contextlib.suppress(ProcessLookupError):
+                self._child.terminate()
+            raise
+        if self._child.returncode == 0:
+            self.problem = ""
+            log.info("snapshot taken", **json.loads(out))
+            self._newest = await self._writer.run(taking.newest)
+            return
+        self.problem = err.decode(errors="replace").strip()[-500:] or f"it ended with {self._child.returncode}"
+        log.error("snapshot failed", error=self.problem, retry_in=_RETRY)
+        if self._child.returncode < 0:  # killed: it could not tell of it itself
+            error = StoreBusy(f"the process was ended by signal {-self._child.returncode}")
+            await self._writer.run(lambda: taking.record_failed(_ACTOR, self._settings.snapshot_to, error))
+
+    # health
+
+    @property
+    def newest(self) -> Newest | None:
+        return self._newest
+
+    async def probe(self) -> str:
+        """`ok`, or that the newest is too old for the schedule and why."""
+        if not self._every:
+            return "ok"
+        age = self._clock.now() - (self._newest.at if self._newest else self._started)
+        if age <= self._every * _LATE + EVERY and not self.problem:
+            return "ok"
+        told = f"the newest is {format_duration(round(age))} old" if self._newest else "there is none yet"
+        return f"{told}; {self.problem}" if self.problem else told
+
+    # telemetry for whoever takes one
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._answer(reader, writer)
+        except (ConnectionError, asyncio.IncompleteReadError):
+            log.info("the snapshot went away")
+        finally:
+            writer.close()
+
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            asked = json.loads(await asyncio.wait_for(reader.readline(), 10) or b"{}")
+        except (ValueError, TimeoutError):  # not JSON, or longer than the limit
+            return
+        if asked.get("do") != "telemetry":
+            writer.write(b'{"error": "this server does not know what is asked"}\n')
+            await writer.drain()
+            return
+        loop = asyncio.get_running_loop()
+        gone = threading.Event()
+
+        def progress(_step: str, done: int, total: int) -> None:
+            if gone.is_set():
+                raise UserError("nobody waits for it any more")
+            loop.call_soon_threadsafe(writer.write, json.dumps({"done": done, "total": total}).encode() + b"\n")
+
+        copying = asyncio.create_task(asyncio.to_thread(self._copy, float(asked["until"]), progress))
+        leaving = asyncio.create_task(reader.read(1))  # ends when the other side closes
+        await asyncio.wait({copying, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        gone.set()
+        leaving.cancel()
+        writer.write(json.dumps(await copying).encode() + b"\n")
+        await writer.drain()
+
+    def _copy(self, until: float, progress: Callable[[str, int, int], None]) -> dict[str, object]:
+        if self._reading is None:
+            return {"counts": {}}
+        folder: Path = self._settings.data / taking.STAGING / telemetry_copy.FOLDER
+        try:
+            return {"counts": telemetry_copy.export(self._reading(), folder, until, progress)}
+        except (MainstayError, duckdb.Error, OSError) as error:
+            return {"error": str(error)[:500]}
+
+
+def _period(text: str) -> float:
+    if not text:
+        return 0.0
+    try:
+        seconds = parse_duration(text)
+    except ValueError:
+        raise UserError(f"MAINSTAY_SNAPSHOT_EVERY must be a duration such as 1d, not `{text[:20]}`") from None
+    if seconds < _SHORTEST:
+        raise UserError("MAINSTAY_SNAPSHOT_EVERY must be a minute or more", hint="1d is usual")
+    return seconds

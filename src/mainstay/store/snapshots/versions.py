@@ -1,0 +1,139 @@
+"""Which program may open which data. An older one must not touch what a newer one has written.
+
+The tables know their migrations. Which program wrote last stands as a fact in the database and in `version.json`
+of the data folder, which also counts changes of the folder itself and of the telemetry in it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from mainstay import __version__
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.errors import Conflict, UserError
+from mainstay.kernel.settings import Settings
+from mainstay.store.models import FactRow
+from mainstay.store.snapshots.places import sync_folder
+from mainstay.store.snapshots.postgres import MARK
+from mainstay.store.snapshots.restore_folder import STAGING
+from mainstay.store.work import unit_of_work
+
+FOLDER_FORMAT = 1
+FILE = "version.json"
+_FACT = "data_version"
+
+
+class NewerData(UserError):
+    """The data were written by a newer program."""
+
+    code = "newer_data"
+    status = 409
+
+
+def _newer(what: str, program: str) -> NewerData:
+    return NewerData(
+        f"{what} was written by a newer Mainstay ({program}); this is {__version__}",
+        hint=f"start Mainstay {program} or newer, or restore the snapshot that was taken before the upgrade",
+    )
+
+
+def known_migrations() -> set[tuple[str, str]]:
+    """Those of this program, and those that they replace. Django must be set up."""
+    from django.db.migrations.loader import MigrationLoader
+
+    disk = MigrationLoader(None).disk_migrations
+    return set(disk) | {replaced for migration in disk.values() for replaced in migration.replaces}
+
+
+def check_migrations(applied: Iterable[tuple[str, str]], what: str, program: str) -> None:
+    """NewerData if one of them is unknown to this program."""
+    if set(applied) - known_migrations():
+        raise _newer(what, program)
+
+
+def applied_migrations() -> set[tuple[str, str]]:
+    from django.db import connection
+    from django.db.migrations.recorder import MigrationRecorder
+
+    return set(MigrationRecorder(connection).applied_migrations())
+
+
+def waiting_migrations() -> list[str]:
+    """Names of what `mainstay up` would still change in the tables."""
+    from django.db import connection
+    from django.db.migrations.executor import MigrationExecutor
+
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    return [f"{migration.app_label}.{migration.name}" for migration, _backwards in plan]
+
+
+def check(settings: Settings) -> None:
+    """Raise unless this program may open the data: NewerData, or Conflict for what is only half there."""
+    check_folder(settings.data)
+    from django.db import connection
+
+    tables = connection.introspection.table_names()
+    if MARK in tables:
+        raise Conflict(
+            "the database holds a part of a store only: a move or a restore into it was not finished",
+            hint="run `mainstay migrate-store` or `mainstay restore` again, which goes on, or empty the database",
+        )
+    row = FactRow.objects.filter(key=_FACT).values_list("value", flat=True).first() if "fact" in tables else None
+    check_migrations(applied_migrations(), "the database", str(_parsed(row).get("program", "of unknown version")))
+
+
+def check_folder(data: Path) -> None:
+    if (data / STAGING).exists():
+        raise Conflict(
+            f"a restore into {data} was not finished",
+            hint=f"run `mainstay restore` again, which begins anew or goes on, or remove {data / STAGING}",
+        )
+    try:
+        written = _parsed((data / FILE).read_text())
+    except FileNotFoundError:
+        return
+    program = str(written.get("program", "of unknown version"))
+    if int(written.get("folder", 0)) > FOLDER_FORMAT:
+        raise _newer(f"the data folder {data}", program)
+    if _numbers(str(written.get("duckdb", "0"))) > _numbers(duckdb.__version__):
+        raise _newer(f"the telemetry in {data}", f"{program} with DuckDB {written['duckdb']}")
+
+
+def record(actor: Actor, settings: Settings) -> None:
+    """Write down that this program has brought the data to its version."""
+    version = {"program": __version__, "folder": FOLDER_FORMAT, "duckdb": duckdb.__version__}
+    text = json.dumps(version)
+    with unit_of_work(actor):
+        FactRow.objects.update_or_create(key=_FACT, defaults={"value": text})
+    write_whole(settings.data / FILE, text + "\n")
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Replace a small file so that a crash leaves the old or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w") as handle:
+        handle.write(text)
+        handle.flush()
+        os.fsync(handle.fileno())
+    temporary.rename(path)
+    sync_folder(path.parent)
+
+
+def _parsed(text: str | None) -> dict[str, Any]:
+    try:
+        found = json.loads(text or "{}")
+    except json.JSONDecodeError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Major and minor."""
+    return tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
