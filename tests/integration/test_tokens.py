@@ -12,6 +12,7 @@ from django.test import override_settings
 from mainstay.accounts import queries, rules, verbs
 from mainstay.accounts.doors import token_actor
 from mainstay.accounts.models import Token
+from mainstay.accounts.spec import ROLE_SCOPES
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Forbidden, NotFound, UserError
 from mainstay.store.journal import entries
@@ -27,7 +28,7 @@ def _quick() -> Iterator[None]:
 
 
 def _actor(email: str, role: str) -> Actor:
-    return Actor("user", email, rules.scopes_of(role))
+    return Actor("user", email, ROLE_SCOPES[role])
 
 
 def test_a_token_acts_with_its_scopes_and_its_name() -> None:
@@ -67,7 +68,7 @@ def test_wrong_expired_and_revoked_tokens_are_nobody() -> None:
     other = str(rules.TokenText(parsed.id, rules.new_token().secret))
     unknown = str(rules.new_token())
     assert [queries.actor_of_token(wrong) for wrong in (other, unknown, text[:-1], text + "x")] == [None] * 4
-    assert queries.actor_of_token(text, time.time() + 91 * rules.DAY) is None
+    assert queries.actor_of_token(text, now=time.time() + 91 * rules.DAY) is None
     assert queries.actor_of_token(text) is not None
     verbs.revoke_token(TEST, parsed.id)
     assert queries.actor_of_token(text) is None, "also from memory, at once"

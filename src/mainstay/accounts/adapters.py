@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from typing_extensions import override
 
-from mainstay.accounts import devices
+from mainstay.accounts import devices, policies, queries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from allauth.core.internal.ratelimit import RateLimitUsage
     from cryptography.fernet import Fernet
     from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
     from django.core.mail import EmailMessage
     from django.http import HttpRequest, HttpResponse
 
@@ -48,6 +49,9 @@ def _deliver(message: EmailMessage) -> None:
 class AccountAdapter(DefaultAccountAdapter):
     """Client addresses are REMOTE_ADDR, which the first middleware corrects when a trusted proxy forwards."""
 
+    error_messages = DefaultAccountAdapter.error_messages | {
+        "only_sso": "Passwords are switched off here. Use single sign-on."
+    }
     _attempts: Sequence[RateLimitUsage | None] = ()  # what `pre_authenticate` has counted
 
     def is_open_for_signup(self, _request: HttpRequest) -> bool:
@@ -59,6 +63,11 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def format_email_subject(self, subject: str) -> str:
         return f"[Mainstay] {subject}"
+
+    def send_password_reset_mail(self, user: Any, email: str, context: dict[str, Any]) -> None:
+        """Where passwords are switched off, nobody is sent one; the visitor reads the same answer."""
+        if not policies.only_sso():
+            super().send_password_reset_mail(user, email, context)
 
     def get_reset_password_from_key_url(self, key: str) -> str:
         """Built from the configured address: a Host header must not decide where a secret link points to."""
@@ -75,7 +84,18 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def get_login_stages(self) -> list[str]:
         """Whether to remember the browser is asked together with the second step, not on a page of its own."""
-        return [stage for stage in super().get_login_stages() if stage != "allauth.mfa.stages.TrustStage"]
+        stages = [stage for stage in super().get_login_stages() if stage != "allauth.mfa.stages.TrustStage"]
+        return [*stages, "mainstay.accounts.stages.PolicyStage"]
+
+    def get_reauthentication_methods(self, user: AbstractBaseUser | AnonymousUser) -> list[dict[str, Any]]:
+        """Whom a provider brought may go there again; where it is the only way in, nothing else counts."""
+        methods: list[dict[str, Any]] = super().get_reauthentication_methods(user)
+        name = queries.from_provider(cast("User", user)) if user.is_authenticated else ""
+        provider = policies.provider(name) if name else None
+        if provider is None:
+            return methods
+        again = {"id": "sso", "description": f"Sign in again at {provider.title}", "url": reverse("sso_again")}
+        return [again] if provider.spec.only else [*methods, again]
 
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         super().login(request, user)
@@ -91,6 +111,8 @@ class AccountAdapter(DefaultAccountAdapter):
 
     def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
         """Count attempts so that guessing is slow, and so that guessing does not lock the owner out."""
+        if policies.only_sso():
+            raise self.validation_error("only_sso")
         email = str(credentials.get("email", "")).strip().lower()[:200]
         known = bool(devices.known_device(request, email))
         wanted = [("login_failed_known" if known else "login_failed", self._attempts_key(request, email))]

@@ -6,7 +6,6 @@ A view without `@page` or `@public` does not pass the house test, so nothing is 
 from __future__ import annotations
 
 import base64
-import binascii
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -29,8 +28,8 @@ from ninja.operation import Operation
 from ninja.throttling import BaseThrottle
 from ninja.utils import contribute_operation_callback
 
-from mainstay.accounts import queries, rules
-from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.accounts import queries
+from mainstay.kernel.actor import ALL_SCOPES, LIMITABLE, Actor
 from mainstay.kernel.clock import to_iso
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -39,10 +38,21 @@ _LONGEST_HEADER = 512
 
 @dataclass(frozen=True, slots=True)
 class Door:
-    """What a view asks of its visitor; `scope` empty: anybody who is signed in."""
+    """What a view asks of its visitor; `scope` empty: anybody who is signed in.
+
+    limited: it shows and changes what is within the actor's limits only; any other door refuses an actor with limits.
+    """
 
     scope: str = ""
     public: bool = False
+    limited: bool = False
+
+    def require(self, actor: Actor) -> None:
+        """Forbidden if this actor may not pass."""
+        if self.scope and self.limited:
+            actor.require_some(self.scope)
+        elif self.scope:
+            actor.require(self.scope)
 
 
 def public(view: View) -> View:
@@ -51,87 +61,114 @@ def public(view: View) -> View:
     return view
 
 
-def page(scope: str = "", *, fresh: bool = False) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def page(
+    scope: str = "", *, fresh: bool = False, limited: bool = False
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A Django view for signed-in people who hold `scope`; sets `request.actor` and `request.standing`.
 
-    fresh: the password must have been typed within ACCOUNT_REAUTHENTICATION_TIMEOUT, else it is asked for again.
+    fresh: they must have shown who they are within ACCOUNT_REAUTHENTICATION_TIMEOUT, else they are asked again.
+    limited: see Door.
     """
-    if scope and scope not in ALL_SCOPES:
-        raise AssertionError(f"undeclared scope {scope}")
+    door = _door(scope, limited=limited)
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
-            refusal = _admit(request, scope)
+            refusal = _admit(request, door)
             if refusal is not None:
                 return refusal
-            if fresh and not _is_fresh(request):
-                raise ReauthenticationRequired
+            if fresh:
+                require_fresh(request)
             response = view(request, *args, **kwargs)
             if not response.has_header("Cache-Control"):
                 patch_cache_control(response, private=True, no_cache=True)
             return response
 
-        guarded.door = Door(scope)  # type: ignore[attr-defined] # a mark on a function
+        guarded.door = door  # type: ignore[attr-defined] # a mark on a function
         return guarded
 
     return decorate
 
 
-def requires(scope: str) -> Callable[[View], View]:
-    """An API operation for actors who hold `scope`; stands below `@router.get(...)`. `request.auth` is the Actor."""
-    if scope not in ALL_SCOPES:
+def _door(scope: str, *, limited: bool) -> Door:
+    if scope and scope not in ALL_SCOPES:
         raise AssertionError(f"undeclared scope {scope}")
+    if limited and scope not in LIMITABLE:
+        raise AssertionError(f"{scope} cannot be limited by labels")
+    return Door(scope, limited=limited)
+
+
+def requires(scope: str, *, limited: bool = False) -> Callable[[View], View]:
+    """An API operation for actors who hold `scope`; stands below `@router.get(...)`. `request.auth` is the Actor.
+
+    limited: see Door.
+    """
+    if not scope:
+        raise AssertionError("an operation of the API needs a scope")
+    door = _door(scope, limited=limited)
 
     def decorate(view: View) -> View:
         if hasattr(view, "_ninja_operation"):
             raise AssertionError("@requires stands below the router's decorator")
-        contribute_operation_callback(view, partial(_guard_operation, scope))
+        contribute_operation_callback(view, partial(_guard_operation, door))
         return view
 
     return decorate
 
 
-def _guard_operation(scope: str, operation: Operation) -> None:
+def _guard_operation(door: Door, operation: Operation) -> None:
     # The function's signature has been read by now, so a plain wrapper does.
     inner = operation.view_func
 
     @wraps(inner)
     def guarded(request: HttpRequest, **values: Any) -> Any:
-        request.auth.require(scope)  # type: ignore[attr-defined] # set by the API's authentication
+        door.require(request.auth)  # type: ignore[attr-defined] # set by the API's authentication
         return inner(request, **values)
 
-    guarded.door = Door(scope)  # type: ignore[attr-defined] # a mark on a function
+    guarded.door = door  # type: ignore[attr-defined] # a mark on a function
     operation.view_func = guarded
-    operation.throttle_objects.insert(0, _ScopeFirst(scope))
+    operation.throttle_objects.insert(0, _ScopeFirst(door))
 
 
 class _ScopeFirst(BaseThrottle):
     """Who lacks the scope is refused before the request's body is read; throttles are what runs right after the
     authentication."""
 
-    def __init__(self, scope: str) -> None:
-        self._scope = scope
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
     def allow_request(self, request: HttpRequest) -> bool:
-        request.auth.require(self._scope)  # type: ignore[attr-defined] # set by the API's authentication
+        self._door.require(request.auth)  # type: ignore[attr-defined] # set by the API's authentication
         return True
 
 
-def _admit(request: HttpRequest, scope: str) -> HttpResponse | None:
+def _admit(request: HttpRequest, door: Door) -> HttpResponse | None:
     user = queries.signed_in_user(request.user)
     if user is None:
         return _elsewhere(request, _sign_in_address(request))
-    standing = queries.standing_of(user)
-    actor = Actor("user", user.email, standing.scopes)
+    actor, standing = queries.who(user, visit(request))
     request.actor, request.standing = actor, standing  # type: ignore[attr-defined] # how views learn of them
-    withheld = scope in rules.scopes_of(user.role) - standing.scopes
-    if standing.factor == "overdue" or withheld:
+    if standing.factor == "overdue" or door.scope in standing.withheld:
         messages.warning(request, "Set up your second factor first: your role asks for one.")
         return _elsewhere(request, reverse("mfa_activate_totp"))
-    if scope:
-        actor.require(scope)
+    door.require(actor)
     return None
+
+
+def address_of(request: HttpRequest) -> str:
+    """The visitor's address; empty if it came through a proxy that nobody declared, which hides whose it is."""
+    return str(request.META.get("mainstay.address", request.META.get("REMOTE_ADDR", "")))
+
+
+def visit(request: HttpRequest) -> queries.Visit:
+    """How and from where the visitor of this request came."""
+    return queries.visit_of(request.session, address_of(request))
+
+
+def person_actor(request: HttpRequest) -> Actor | None:
+    """The signed-in person of a Django request that no `page` has let in."""
+    user = queries.signed_in_user(request.user)
+    return queries.actor_of_user(user, visit(request)) if user is not None else None
 
 
 def _sign_in_address(request: HttpRequest) -> str:
@@ -146,7 +183,14 @@ def _elsewhere(request: HttpRequest, address: str) -> HttpResponse:
     return HttpResponseRedirect(address)
 
 
-def _is_fresh(request: HttpRequest) -> bool:
+def require_fresh(request: HttpRequest) -> None:
+    """Send a visitor who has not shown who they are lately to do so; allauth brings them back here."""
+    if not is_fresh(request):
+        raise ReauthenticationRequired
+
+
+def is_fresh(request: HttpRequest) -> bool:
+    """Whether the visitor has shown within ACCOUNT_REAUTHENTICATION_TIMEOUT who they are."""
     records = get_authentication_records(request, queries.signed_in_user(request.user))
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
 
@@ -160,34 +204,42 @@ def factor_notice(request: HttpRequest) -> dict[str, Any]:
 # For doors that do not go through Django: call these on a thread, they read the database -------------------
 
 
-def session_actor(cookies: Mapping[str, str]) -> Actor | None:
-    """The person whose session cookie this is; None if there is none, it is over, or nothing is allowed yet."""
+def session_actor(cookies: Mapping[str, str], address: str = "") -> Actor | None:
+    """The person whose session cookie this is; None if there is none, it is over, or nothing is allowed yet.
+
+    Without an address, people whose role is bound to some may do nothing.
+    """
     key = cookies.get(settings.SESSION_COOKIE_NAME, "")
     if not key or len(key) > 64:
         return None
     close_old_connections()
     engine = import_module(settings.SESSION_ENGINE)
+    session = engine.SessionStore(key)
     # Django's own check: it compares the session with the user's present password, too.
-    user = queries.signed_in_user(get_user(cast("HttpRequest", SimpleNamespace(session=engine.SessionStore(key)))))
-    actor = queries.actor_of_user(user) if user is not None else None
+    user = queries.signed_in_user(get_user(cast("HttpRequest", SimpleNamespace(session=session))))
+    actor = queries.actor_of_user(user, queries.visit_of(session, address)) if user is not None else None
     return actor if actor is not None and actor.scopes else None
 
 
-def token_actor(authorization: str) -> Actor | None:
-    """The actor of an Authorization header: `Bearer <token>`, or `Basic` with the token as password (or user)."""
+def token_actor(authorization: str, address: str = "") -> Actor | None:
+    """The actor of an Authorization header: `Bearer <token>`, or `Basic` with the token as password (or user).
+
+    Without an address, tokens that are bound to some do not work.
+    """
     scheme, _, credentials = authorization.strip().partition(" ")
     if len(authorization) > _LONGEST_HEADER:
         return None
     if scheme.lower() == "bearer":
-        return queries.actor_of_token(credentials.strip())
+        return queries.actor_of_token(credentials.strip(), address)
     if scheme.lower() == "basic":
-        return next((found for text in _basic(credentials) if (found := queries.actor_of_token(text))), None)
+        found = (queries.actor_of_token(text, address) for text in _basic(credentials))
+        return next((actor for actor in found if actor is not None), None)
     return None
 
 
 def _basic(credentials: str) -> list[str]:
     try:
         name, _, password = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # not base64, or not UTF-8
         return []
     return [password, name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter as account_adapter
 from allauth.core import context
 from allauth.mfa.adapter import get_adapter
 from allauth.mfa.base.forms import AuthenticateForm
@@ -19,13 +20,23 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from django import forms
 from django.forms.fields import InvalidJSONInput
 
+from mainstay.accounts import policies
 from mainstay.accounts.devices import wish_to_remember
 
 MOST_PASSKEYS = 20
 _LONGEST_NAME = 60
 _LARGEST_CREDENTIAL = 32 * 1024  # attestations with a certificate chain have a few thousand characters
 # What parsing a forged answer of an authenticator may raise: JSON, base64, CBOR, keys and signatures.
-_MALFORMED = (ArithmeticError, AttributeError, InvalidSignature, LookupError, RecursionError, TypeError, ValueError)
+_MALFORMED = (
+    ArithmeticError,
+    AttributeError,
+    InvalidSignature,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    UnsupportedAlgorithm,
+    ValueError,
+)
 
 
 class CredentialField(forms.JSONField):
@@ -68,7 +79,7 @@ class AddPasskeyForm(AddWebAuthnForm):
             raise forms.ValidationError(f"There are {MOST_PASSKEYS} passkeys already. Remove one first.")
         try:
             cleaned: dict[str, Any] = super().clean()
-        except (*_MALFORMED, NotImplementedError, UnsupportedAlgorithm):
+        except _MALFORMED:
             raise get_adapter().validation_error("incorrect_code") from None
         return cleaned
 
@@ -85,7 +96,7 @@ class _Answer(AuthenticateWebAuthnForm):
     def clean_credential(self) -> Authenticator:
         try:
             found: Authenticator = super().clean_credential()
-        except (*_MALFORMED, NotImplementedError, UnsupportedAlgorithm):
+        except _MALFORMED:
             raise get_adapter().validation_error("incorrect_code") from None
         return found
 
@@ -110,6 +121,11 @@ class PasskeySignInForm(_Answer, LoginWebAuthnForm):
     """Sign-in by passkey alone."""
 
     credential = CredentialField()
+
+    def clean_credential(self) -> Authenticator:
+        if policies.only_sso():
+            raise account_adapter().validation_error("only_sso")
+        return super().clean_credential()
 
 
 class CodeForm(AuthenticateForm):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -56,10 +57,15 @@ class SetUpForm(NewPasswordForm):
 
 
 class NewUserForm(forms.Form):
+    """Offers the roles that the person could hand out."""
+
     email = forms.EmailField(label="E-mail address", max_length=190)
-    role = forms.ChoiceField(
-        label="Role", choices=[(role, f"{role}: {about}") for role, about in rules.ROLES.items()], initial="operations"
-    )
+    role = forms.ChoiceField(label="Role", initial="operations")
+
+    def __init__(self, data: Any = None, *, roles: Iterable[rules.Role] = ()) -> None:
+        super().__init__(data)
+        choices = [(role.name, f"{role.name}: {role.about}" if role.about else role.name) for role in roles]
+        self.fields["role"].choices = choices  # type: ignore[attr-defined] # a field with choices
 
 
 class NewTokenForm(forms.Form):

@@ -42,11 +42,13 @@ class Invitation(models.Model):
     """A one-time link with which a person sets their password. Only the SHA-256 of its secret is kept."""
 
     secret_hash = models.CharField(max_length=64, primary_key=True)
-    user = models.OneToOneField(User, on_delete=models.CASCADE)
+    user = models.ForeignKey(User, on_delete=models.CASCADE)
+    purpose = models.CharField(max_length=10, default="join")  # or "recover": also lifts what locks the person out
     expires_us = models.BigIntegerField()
 
     class Meta:
         db_table = "account_invitation"
+        constraints = (models.UniqueConstraint(fields=("user", "purpose"), name="invitation_user_purpose"),)
 
 
 class Token(models.Model):
@@ -56,7 +58,9 @@ class Token(models.Model):
     name = models.CharField(max_length=100)
     secret_hash = models.CharField(max_length=64)
     scopes = models.TextField()  # separated by spaces
+    limits = models.TextField(default="[]")  # JSON list of label matchers, besides those of its owner
     owner = models.ForeignKey(User, null=True, on_delete=models.CASCADE)  # null: made on the command line
+    service = models.CharField(max_length=100, default="")  # the service account that it belongs to
     made_by = models.CharField(max_length=300)
     created_us = models.BigIntegerField()
     expires_us = models.BigIntegerField()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic.base import RedirectView
 
-from mainstay.accounts import pages
+from mainstay.accounts import pages, sso_pages
 from mainstay.accounts.doors import public
 
 # allauth would let people keep several addresses; here the address is the account, and an administrator gave it.
@@ -22,6 +22,12 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("users/", pages.users, name="users"),
     path("users/new/", pages.new_user, name="new_user"),
     path("users/change/", pages.change_user, name="change_user"),
+    path("account/sign-in-again/", sso_pages.sso_again, name="sso_again"),
+    # In the place of allauth's: theirs would take parameters for the provider from the visitor.
+    path("accounts/oidc/<slug:provider_id>/login/", sso_pages.sso_start, name="sso_start"),
+    path("accounts/oidc/<slug:provider_id>/login/callback/", sso_pages.sso_back, name="sso_back"),
+    path("accounts/3rdparty/", _to_account),
+    path("accounts/3rdparty/signup/", _to_account),
     path("accounts/email/", _to_account),
     path("accounts/confirm-email/", _to_account),
 ]

@@ -17,7 +17,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from mainstay.accounts import queries, rules, verbs
+from mainstay.accounts import policies, queries, verbs
 from mainstay.accounts.doors import page, public
 from mainstay.accounts.forms import NewPasswordForm, NewTokenForm, NewUserForm, SetUpForm
 from mainstay.accounts.models import User
@@ -96,7 +96,7 @@ def _sign_in(request: HttpRequest, user: User) -> HttpResponse:
 def account(request: HttpRequest) -> HttpResponse:
     user = queries.signed_in_user(request.user)
     assert user is not None  # noqa: S101 # the door let nobody else in
-    context = {"person": user, "about_role": rules.ROLES.get(user.role, ""), "factor": request.standing.factor}  # type: ignore[attr-defined]
+    context = {"person": user, "role": policies.role(user.role), "factor": request.standing.factor}  # type: ignore[attr-defined]
     return render(request, "accounts/account.html", context)
 
 
@@ -151,14 +151,16 @@ def end_session(request: HttpRequest, number: int) -> HttpResponse:
 @page("users:write")
 @require_http_methods(["GET"])
 def users(request: HttpRequest) -> HttpResponse:
-    return render(request, "accounts/users.html", {"people": queries.people(_actor(request)), "roles": rules.ROLES})
+    context = {"people": queries.people(_actor(request)), "roles": policies.roles().values()}
+    return render(request, "accounts/users.html", context)
 
 
 @page("users:write", fresh=True)
 @require_http_methods(["GET", "POST"])
 def new_user(request: HttpRequest) -> HttpResponse:
     """Make an account and show the link with which its person sets a password."""
-    form = NewUserForm(request.POST or None)
+    mine = _actor(request).scopes
+    form = NewUserForm(request.POST or None, roles=[role for role in policies.roles().values() if role.scopes <= mine])
     if request.method == "POST" and form.is_valid():
         try:
             secret = verbs.create_user(_actor(request), form.cleaned_data["email"], form.cleaned_data["role"])

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from django.apps import apps
 from django.conf import settings
 
-from mainstay.accounts import rules
+from mainstay.accounts import policies, rules
 from mainstay.accounts.models import Invitation, Token, User
 from mainstay.kernel.actor import Actor
 from mainstay.store.models import FactRow
 
 SETUP_FACT = "accounts.setup"
+AUTHENTICATION_METHODS = "account_authentication_methods"  # allauth's key of a session: how its person came
+RECOVERED_UNTIL = "mainstay.recovered_until"
 _TOKEN_NAME = re.compile(r" \(([0-9a-z]{10})\)$")
 
 
@@ -34,13 +37,26 @@ class Person:
     active: bool
     factor: bool
     invited: bool  # has not yet set a password
+    provider: str  # of single sign-on, if the account is bound to one
     joined_at: float
     last_sign_in: float | None
 
 
 def has_admin() -> bool:
     """Whether somebody can sign in as administrator. While nobody can, the set-up link is open."""
-    return any(user.has_usable_password() for user in User.objects.filter(role="admin", is_active=True))
+    admins = list(User.objects.filter(role="admin", is_active=True))
+    return any(can_sign_in(user) for user in admins)
+
+
+def can_sign_in(user: User) -> bool:
+    """Whether a person has any way in: a password, or a provider of single sign-on that knows them."""
+    return user.has_usable_password() or from_provider(user) != ""
+
+
+def from_provider(user: User) -> str:
+    """The provider of single sign-on that an account is bound to; empty if there is none."""
+    found = apps.get_model("socialaccount", "SocialAccount").objects.filter(user_id=user.pk).order_by("pk").first()
+    return str(found.provider) if found is not None else ""
 
 
 def setup_is_open(token: str, now: float | None = None) -> bool:
@@ -63,13 +79,6 @@ def invited_email(secret: str, now: float | None = None) -> str | None:
     return found.user.email
 
 
-def factor_policy() -> rules.FactorPolicy:
-    """Who needs a second factor, from the settings."""
-    ours = settings.MAINSTAY
-    roles = frozenset(role.strip() for role in ours.require_second_factor.split(",") if role.strip())
-    return rules.FactorPolicy(roles, ours.second_factor_grace_days)
-
-
 def users_with_factor(user_ids: Iterable[int]) -> set[int]:
     """Those of the users who have a second factor (recovery codes alone are none)."""
     authenticators = apps.get_model("mfa", "Authenticator").objects
@@ -77,20 +86,68 @@ def users_with_factor(user_ids: Iterable[int]) -> set[int]:
     return set(found.values_list("user_id", flat=True))
 
 
-def standing_of(user: User, now: float | None = None) -> rules.Standing:
-    """What a signed-in person may do at this moment."""
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """What a session tells of how its person came.
+
+    address: of the client, empty if it cannot be known; provider: of single sign-on, if it brought them.
+    recovered_until: epoch seconds until which a link of `mainstay access recover` lifts the limits on addresses.
+    """
+
+    address: str = ""
+    provider: str = ""
+    recovered_until: float = 0.0
+
+
+def visit_of(session: Mapping[str, Any], address: str) -> Visit:
+    """The visit of a session, whose keys allauth and `pages` write."""
+    records = session.get(AUTHENTICATION_METHODS, [])
+    came_by = next((record.get("provider", "") for record in records if record.get("method") == "socialaccount"), "")
+    return Visit(address, str(came_by), float(session.get(RECOVERED_UNTIL, 0.0)))
+
+
+def _standing(user: User, role: rules.Role, visit: Visit, now: float) -> rules.Standing:
+    if not user.is_active or not _place_fits(role, visit, now):
+        return rules.Standing(frozenset(), "not_required")
     return rules.standing(
-        user.role,
-        has_factor=user.pk in users_with_factor([user.pk]),
+        role,
+        has_factor=user.pk in users_with_factor([user.pk]) or _asked_elsewhere(visit.provider),
         since=user.second_factor_since.timestamp(),
-        policy=factor_policy(),
-        now=time.time() if now is None else now,
+        grace_days=settings.MAINSTAY.second_factor_grace_days,
+        now=now,
     )
 
 
-def actor_of_user(user: User, now: float | None = None) -> Actor:
-    """The actor for a signed-in person; without scopes while an overdue second factor is missing."""
-    return Actor("user", user.email, standing_of(user, now).scopes if user.is_active else frozenset())
+def moment() -> float:
+    """Now, in epoch seconds, for who decides about a visit."""
+    return time.time()
+
+
+def place_fits(user: User, visit: Visit, now: float | None = None) -> bool:
+    """Whether this person's role may be used from where they are."""
+    return _place_fits(policies.role(user.role), visit, time.time() if now is None else now)
+
+
+def _place_fits(role: rules.Role, visit: Visit, now: float) -> bool:
+    return visit.recovered_until > now or rules.within(role.networks, visit.address)
+
+
+def _asked_elsewhere(provider: str) -> bool:
+    """Whether this provider's own second factor is taken for ours."""
+    found = policies.provider(provider) if provider else None
+    return found is not None and found.spec.second_factor == "provider"
+
+
+def who(user: User, visit: Visit | None = None, now: float | None = None) -> tuple[Actor, rules.Standing]:
+    """The actor for a signed-in person, and why it may do less than their role; two or three queries."""
+    role = policies.role(user.role)
+    standing = _standing(user, role, visit or Visit(), time.time() if now is None else now)
+    return Actor("user", user.email, standing.scopes, role.limits), standing
+
+
+def actor_of_user(user: User, visit: Visit | None = None, now: float | None = None) -> Actor:
+    """The actor for a signed-in person; without scopes where or while they may do nothing."""
+    return who(user, visit, now)[0]
 
 
 def people(actor: Actor) -> list[Person]:
@@ -98,13 +155,15 @@ def people(actor: Actor) -> list[Person]:
     actor.require("users:write")
     users = list(User.objects.order_by("email"))
     with_factor = users_with_factor(user.pk for user in users)
+    bound = dict(apps.get_model("socialaccount", "SocialAccount").objects.values_list("user_id", "provider"))
     return [
         Person(
             email=user.email,
             role=user.role,
             active=user.is_active,
             factor=user.pk in with_factor,
-            invited=not user.has_usable_password(),
+            invited=not user.has_usable_password() and user.pk not in bound,
+            provider=bound.get(user.pk, ""),
             joined_at=user.joined_at.timestamp(),
             last_sign_in=user.last_login.timestamp() if user.last_login else None,
         )
@@ -180,6 +239,7 @@ def owner_of(actor: Actor) -> User | None:
 class _Known:
     secret_hash: str
     actor: Actor
+    networks: tuple[str, ...]
     expires_at: float
     read_at: float  # monotonic
 
@@ -195,15 +255,18 @@ _lock = threading.Lock()
 _notes = ThreadPoolExecutor(max_workers=1, thread_name_prefix="token-use")
 
 
-def actor_of_token(text: str, now: float | None = None) -> Actor | None:
-    """The actor of an API token; None if it is malformed, unknown, wrong, expired, revoked or its owner left."""
+def actor_of_token(text: str, address: str = "", now: float | None = None) -> Actor | None:
+    """The actor of an API token; None if it is malformed, unknown, wrong, expired, revoked or its owner left.
+
+    None also if it is bound to networks and the client's address, empty if it cannot be known, is in none of them.
+    """
     parsed = rules.parse_token(text)
     if parsed is None:
         return None
     known = _lookup(parsed.id)
     if known is None or not rules.same_secret(parsed.secret, known.secret_hash):
         return None
-    if known.expires_at <= (time.time() if now is None else now):
+    if known.expires_at <= (time.time() if now is None else now) or not rules.within(known.networks, address):
         return None
     _note_use(parsed.id)
     return known.actor
@@ -226,12 +289,12 @@ def _lookup(token_id: str) -> _Known | None:
     if found is not None and time.monotonic() - found.read_at < _KEPT_SECONDS:
         return found
     row = Token.objects.select_related("owner").filter(id=token_id, revoked_us=None).first()
-    scopes = frozenset() if row is None else _scopes_now(row)
-    if row is None or scopes is None:
+    reach = _reach_now(row) if row is not None else None
+    if row is None or reach is None:
         forget_token(token_id)
         return None
-    actor = Actor("token", token_actor_name(row.name, row.id), scopes)
-    found = _Known(row.secret_hash, actor, row.expires_us / 1e6, time.monotonic())
+    actor = Actor("token", token_actor_name(row.name, row.id), reach.scopes, reach.limits)
+    found = _Known(row.secret_hash, actor, reach.networks, row.expires_us / 1e6, time.monotonic())
     with _lock:
         if len(_known) >= _KEPT_TOKENS:
             _known.clear()
@@ -239,12 +302,23 @@ def _lookup(token_id: str) -> _Known | None:
     return found
 
 
-def _scopes_now(row: Token) -> frozenset[str] | None:
-    """A token never outlives its owner's account, and never does more than their role does now."""
-    scopes = frozenset(row.scopes.split())
+@dataclass(frozen=True, slots=True)
+class _Reach:
+    scopes: frozenset[str]
+    limits: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+
+
+def _reach_now(row: Token) -> _Reach | None:
+    """A token never outlives its owner's account, and never does more than its owner may now."""
+    own = _Reach(frozenset(row.scopes.split()), tuple(json.loads(row.limits)))
+    if row.service:
+        spec = policies.service_account(row.service)
+        return _Reach(own.scopes & spec.granted, (*spec.limit, *own.limits), tuple(spec.origin)) if spec else None
     if row.owner is None:
-        return scopes
-    return scopes & rules.scopes_of(row.owner.role) if row.owner.is_active else None
+        return own
+    role = policies.role(row.owner.role)
+    return _Reach(own.scopes & role.scopes, (*role.limits, *own.limits), role.networks) if row.owner.is_active else None
 
 
 def _note_use(token_id: str) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import ipaddress
 import re
 import secrets
 import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
+from mainstay.accounts.spec import ROLE_SCOPES, RoleSpec, SignInSpec
 from mainstay.kernel.actor import ALL_SCOPES, SCOPES
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import UserError
@@ -21,14 +25,53 @@ ROLES: dict[str, str] = {
     "developer": "sees monitors and resources",
 }
 
-_DEVELOPER = frozenset({"monitors:read", "resources:read"})
-_SUPPORT = _DEVELOPER | {"alerts:read", "journal:read", "metrics:read", "settings:read"}
-_ROLE_SCOPES: dict[str, frozenset[str]] = {
-    "admin": ALL_SCOPES,
-    "operations": ALL_SCOPES - {"users:write"},
-    "support": _SUPPORT,
-    "developer": _DEVELOPER,
-}
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A role as it holds now: built in or declared, with its policy.
+
+    limits: label matchers, all of which must fit; networks: from where it may be used (none: from anywhere).
+    """
+
+    name: str
+    about: str
+    scopes: frozenset[str]
+    limits: tuple[str, ...] = ()
+    networks: tuple[str, ...] = ()
+    needs_factor: bool = True
+
+
+def role_of(name: str, spec: RoleSpec | None, needing: frozenset[str]) -> Role:
+    """The role of this name. `spec`: what is declared of it; `needing`: built-in roles that need a second factor.
+
+    A role that is neither built in nor declared (any more) may do nothing.
+    """
+    if spec is None:
+        return Role(name, ROLES.get(name, ""), ROLE_SCOPES.get(name, frozenset()), needs_factor=name in needing)
+    needs = spec.like != "developer" if name not in ROLES else name in needing
+    if spec.second_factor is not None:
+        needs = spec.second_factor == "required"
+    about = spec.description or ROLES.get(name, "")
+    return Role(name, about, spec.granted, tuple(spec.limit), tuple(spec.origin), needs)
+
+
+def within(networks: tuple[str, ...], address: str) -> bool:
+    """Whether an address is in one of the networks; no networks: always. An unknown address (empty) never is."""
+    if not networks:
+        return True
+    try:
+        found = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    if isinstance(found, ipaddress.IPv6Address) and found.ipv4_mapped is not None:
+        found = found.ipv4_mapped
+    return any(found in _network(text) for text in networks)
+
+
+@lru_cache(maxsize=1024)
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    return ipaddress.ip_network(text)
+
 
 # What hands out access to others. A stolen password alone must not be enough to make it permanent.
 GRANTING = frozenset({"users:write", "tokens:write"})
@@ -38,17 +81,13 @@ TOKEN_DAYS = 90
 LONGEST_TOKEN_DAYS = 3650
 
 
-def check_role(role: str) -> str:
-    """The role if there is one of this name; UserError names the known ones."""
-    if role not in ROLES:
-        known = ", ".join(ROLES)
-        raise UserError(f"there is no role `{role[:40]}`", hint=did_you_mean(role, ROLES) or f"one of {known}")
+def check_role(role: str, known: Iterable[str]) -> str:
+    """The role if it is one of these; UserError names them."""
+    names = list(known)
+    if role not in names:
+        hint = did_you_mean(role, names) or f"one of {', '.join(names)}"
+        raise UserError(f"there is no role `{role[:40]}`", hint=hint)
     return role
-
-
-def scopes_of(role: str) -> frozenset[str]:
-    """The scopes of a role; none for a role that this version does not know."""
-    return _ROLE_SCOPES.get(role, frozenset())
 
 
 def check_scopes(wanted: list[str]) -> frozenset[str]:
@@ -68,36 +107,40 @@ FactorState = Literal["active", "not_required", "due", "overdue"]
 
 
 @dataclass(frozen=True, slots=True)
-class FactorPolicy:
-    """Roles that need a second factor, and how long a person may put it off."""
-
-    roles: frozenset[str]
-    grace_days: int
-
-
-@dataclass(frozen=True, slots=True)
 class Standing:
     """What a signed-in person may do now, and why it is less than their role allows."""
 
     scopes: frozenset[str]
     factor: FactorState
     due_at: float | None = None  # epoch seconds
+    withheld: frozenset[str] = frozenset()  # scopes of the role that a second factor would give
 
 
-def standing(role: str, *, has_factor: bool, since: float, policy: FactorPolicy, now: float) -> Standing:
+def standing(role: Role, *, has_factor: bool, since: float, grace_days: int, now: float) -> Standing:
     """Scopes of a person of `role` whose duty to have a second factor began at `since`.
 
     Within the grace everything works but handing out access; after it nothing does.
     """
-    scopes = scopes_of(role)
     if has_factor:
-        return Standing(scopes, "active")
-    if role not in policy.roles:
-        return Standing(scopes, "not_required")
-    due_at = since + policy.grace_days * DAY
+        return Standing(role.scopes, "active")
+    if not role.needs_factor:
+        return Standing(role.scopes, "not_required")
+    due_at = since + grace_days * DAY
     if now < due_at:
-        return Standing(scopes - GRANTING, "due", due_at)
-    return Standing(frozenset(), "overdue", due_at)
+        return Standing(role.scopes - GRANTING, "due", due_at, role.scopes & GRANTING)
+    return Standing(frozenset(), "overdue", due_at, role.scopes)
+
+
+def mapped_role(groups: Iterable[str], spec: SignInSpec) -> str | None:
+    """The role of a person whom the provider says to be in these groups; None: this person is not let in."""
+    theirs = set(groups)
+    return next((one.role for one in spec.roles if one.group in theirs), spec.default_role)
+
+
+def domain_fits(email: str, domains: Sequence[str]) -> bool:
+    """Whether an address is of one of the domains (exactly, not of one below it); none declared: always."""
+    name, at, domain = email.rpartition("@")
+    return not domains or (bool(name and at) and domain.lower() in domains)
 
 
 # API tokens ------------------------------------------------------------------------------------------------

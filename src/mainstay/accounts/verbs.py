@@ -13,7 +13,7 @@ from django.core.validators import validate_email
 from django.db import connection
 from django.db.models import Q
 
-from mainstay.accounts import queries, rules
+from mainstay.accounts import policies, queries, rules
 from mainstay.accounts.models import Invitation, Token, User
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.clock import to_iso
@@ -95,7 +95,7 @@ def create_user(actor: Actor, email: str, role: str) -> str:
     """Make an account and return the secret of the one-time link /join/<secret>, good for seven days."""
     actor.require("users:write")
     address = check_email(email)
-    rules.check_role(role)
+    _check_handing_out(actor, role)
     with unit_of_work(actor) as work:
         if User.objects.filter(email=address).exists():
             raise Conflict(f"there is an account for {address} already", hint="change its role, or make a new link")
@@ -136,7 +136,7 @@ def accept_invitation(secret: str, password: str) -> User:
 def change_role(actor: Actor, email: str, role: str) -> None:
     """Give a person another role. Conflict if that would leave nobody who can administer."""
     actor.require("users:write")
-    rules.check_role(role)
+    _check_handing_out(actor, role)
     with unit_of_work(actor) as work:
         user = _user(email)
         before = user.role
@@ -144,13 +144,25 @@ def change_role(actor: Actor, email: str, role: str) -> None:
             return
         if before == "admin":
             _keep_an_admin(user)
-        needing = queries.factor_policy().roles
-        if role in needing and before not in needing:
-            user.second_factor_since = _moment(work)
-        user.role = role
-        user.save(update_fields=["role", "second_factor_since"])
-        work.record(Event("user.role_changed", f"user/{user.email}", {"user": user.email, "from": before, "to": role}))
-        work.after_commit(queries.forget_tokens)
+        _give_role(work, user, role)
+
+
+def _check_handing_out(actor: Actor, role: str) -> None:
+    """UserError for a role that is not there, Forbidden for one that may do more than the actor."""
+    known = policies.roles()
+    beyond = sorted(known[rules.check_role(role, known)].scopes - actor.scopes)
+    if beyond:
+        raise Forbidden(f"{actor} cannot hand out what it lacks: {' '.join(beyond)}", hint="choose a lesser role")
+
+
+def _give_role(work: Work, user: User, role: str) -> None:
+    before = user.role
+    if policies.role(role).needs_factor and not policies.role(before).needs_factor:
+        user.second_factor_since = _moment(work)
+    user.role = role
+    user.save(update_fields=["role", "second_factor_since"])
+    work.record(Event("user.role_changed", f"user/{user.email}", {"user": user.email, "from": before, "to": role}))
+    work.after_commit(queries.forget_tokens)
 
 
 def deactivate(actor: Actor, email: str) -> None:
@@ -226,11 +238,11 @@ def _user(email: str) -> User:
 
 
 def _keep_an_admin(leaving: User) -> None:
-    if not leaving.has_usable_password():
+    if not queries.can_sign_in(leaving):
         return  # was invited only, and never could administer
     # The lock on every administrator makes two who remove each other at the same time take turns.
     others = User.objects.select_for_update().filter(Q(role="admin", is_active=True) & ~Q(pk=leaving.pk))
-    if not any(user.has_usable_password() for user in others):
+    if not any(queries.can_sign_in(user) for user in others):
         raise Conflict("the last administrator stays", hint="make somebody else an administrator first")
 
 
@@ -254,6 +266,38 @@ def _record_factor(work: Work, email: str, what: str) -> None:
 
 def _moment(work: Work) -> datetime:
     return datetime.fromtimestamp(work.now, UTC)
+
+
+# Single sign-on --------------------------------------------------------------------------------------------
+
+
+def welcome(provider: str, email: str, role: str) -> User:
+    """Make the account of a person whom a provider of single sign-on vouches for. Conflict if there is one."""
+    with unit_of_work(system(f"sign-in {provider}")) as work:
+        address = check_email(email)
+        if User.objects.filter(email=address).exists():
+            raise Conflict(f"there is an account for {address} already")
+        user = User(email=address, role=role, second_factor_since=_moment(work))
+        user.set_unusable_password()
+        user.save()
+        _sync_address(user)
+        data = {"user": address, "role": role, "provider": provider}
+        work.record(Event("user.created", f"user/{address}", data))
+    return user
+
+
+def follow_provider(provider: str, email: str, role: str) -> None:
+    """Give a person the role that their groups have by now. The last administrator stays one."""
+    with unit_of_work(system(f"sign-in {provider}")) as work:
+        user = _user(email)
+        if user.role == role:
+            return
+        if user.role == "admin":
+            try:
+                _keep_an_admin(user)
+            except Conflict:
+                return
+        _give_role(work, user, role)
 
 
 # Tokens ----------------------------------------------------------------------------------------------------

@@ -30,5 +30,8 @@ class ProxyMiddleware:
             b"x-forwarded-proto": str(meta.get("HTTP_X_FORWARDED_PROTO", "")).encode("latin-1", "replace"),
         }
         address, seen = self._proxies.origin(peer, scheme, told)
+        # A proxy that nobody declared: all its visitors look like one, and any of them may say what they like.
+        hidden = "HTTP_X_FORWARDED_FOR" in meta and not self._proxies.trusts(peer)
+        meta["mainstay.address"] = "" if hidden else address
         meta["REMOTE_ADDR"], meta["wsgi.url_scheme"] = address or peer, seen
         return self._next(request)

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from mainstay.kernel.errors import Forbidden
+from mainstay.kernel.matchers import all_match
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ActorKind = Literal["user", "token", "system", "command", "file", "link", "public"]
 
@@ -22,23 +26,44 @@ SCOPES: dict[str, str] = {
     "journal:export": "export the journal",
     "metrics:read": "scrape metrics",
     "tokens:write": "create and revoke API tokens",
-    "users:write": "invite people and change their roles",
+    "users:write": "invite people, change roles and policies, and how people sign in",
     "snapshots:write": "take, restore and move snapshots of everything, secrets included",
     "settings:read": "see health details and settings",
 }
 ALL_SCOPES = frozenset(SCOPES)
 
 
+# Scopes whose doors can show and change a part only, chosen by labels. An actor with limits holds no others.
+LIMITABLE = frozenset({"monitors:read", "monitors:check", "alerts:read", "alerts:write"})
+
+
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`name` goes to the journal: a user's e-mail, a token's name, a file's path, a lane's name."""
+    """`name` goes to the journal: a user's e-mail, a token's name, a file's path, a lane's name.
+
+    limits: label matchers, all of which must fit whatever the actor sees or changes; none: everything.
+    """
 
     kind: ActorKind
     name: str
     scopes: frozenset[str] = frozenset()
+    limits: tuple[str, ...] = ()
 
-    def require(self, scope: str) -> None:
-        """Raise Forbidden unless the actor holds `scope`."""
+    def require(self, scope: str, labels: Mapping[str, str] | None = None) -> None:
+        """Raise Forbidden unless the actor holds `scope` for what carries these labels.
+
+        Without labels it is about everything, which an actor with limits never holds: what does not know of limits
+        refuses such an actor, rather than show or change too much.
+        """
+        self.require_some(scope)
+        if self.limits and (labels is None or not all_match(self.limits, labels)):
+            raise Forbidden(
+                f"{self} may do this only where {' and '.join(self.limits)}",
+                hint="ask an administrator for a role or a token without this limit",
+            )
+
+    def require_some(self, scope: str) -> None:
+        """Raise Forbidden unless the actor holds `scope` for something: what follows must heed `sees` by itself."""
         if scope not in ALL_SCOPES:
             raise AssertionError(f"undeclared scope {scope}")
         if scope not in self.scopes:
@@ -48,7 +73,12 @@ class Actor:
             )
 
     def may(self, scope: str) -> bool:
+        """Whether the actor holds `scope`, if only for a part."""
         return scope in self.scopes
+
+    def sees(self, labels: Mapping[str, str]) -> bool:
+        """Whether what carries these labels is within the actor's limits."""
+        return not self.limits or all_match(self.limits, labels)
 
     def __str__(self) -> str:
         return f"{self.kind}:{self.name}"

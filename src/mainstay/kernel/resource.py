@@ -52,6 +52,19 @@ def _no_requirements(_spec: Any) -> Iterable[tuple[str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
+class Complaint:
+    """What is wrong with a declaration as a whole, where its spec alone cannot tell: its name, for example."""
+
+    message: str
+    hint: str = ""
+    path: tuple[str | int, ...] = ()
+
+
+def _no_complaints(_name: str, _spec: Any) -> Iterable[Complaint]:
+    return ()
+
+
+@dataclass(frozen=True, slots=True)
 class Kind:
     """One sort of resource.
 
@@ -61,6 +74,9 @@ class Kind:
     within one kind.
     listed: written as a list whose order matters (routes); names default to `<name>-<position>`.
     requires: (module, extra) pairs that a spec needs beyond a plain install.
+    check: mistakes of a spec under its name.
+    grants: the scopes that a spec hands out to people or programs. Such a kind is changed by those only who keep
+    the people and hold what they hand out; a page asks them first to show once more who they are.
     """
 
     name: str  # `monitor`
@@ -71,6 +87,8 @@ class Kind:
     references: Callable[[Any], Iterable[Reference]] = _no_references
     listed: bool = False
     requires: Callable[[Any], Iterable[tuple[str, str]]] = _no_requirements
+    check: Callable[[str, Any], Iterable[Complaint]] = _no_complaints
+    grants: Callable[[Any], frozenset[str]] | None = None
 
 
 @dataclass(slots=True)

@@ -149,7 +149,7 @@ def register_all() -> None:
     register_kinds()
     from importlib import import_module
 
-    for capability in ("watch", "heartbeats", "alerting"):
+    for capability in ("accounts", "watch", "heartbeats", "alerting"):
         name = f"mainstay.{capability}.reactions"
         if name in sys.modules:
             continue

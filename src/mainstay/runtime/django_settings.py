@@ -37,6 +37,8 @@ _WEB = [
     "allauth.account",
     "allauth.mfa",
     "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "ninja",
     "mainstay.statuspage",
     "mainstay.entry.web",
@@ -52,6 +54,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "mainstay.accounts.middleware.PlaceMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "mainstay.entry.web.middleware.ErrorsMiddleware",
 ]
@@ -66,6 +69,7 @@ TEMPLATES = [
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
                 "mainstay.accounts.doors.factor_notice",
+                "mainstay.accounts.middleware.ways_in",
             ],
         },
     }
@@ -139,6 +143,12 @@ ACCOUNT_RATE_LIMITS = {
     "change_password": "5/m/user",
     "reauthenticate": "10/m/user",
 }
+# Links on the sign-in page and in answers to a provider carry the scheme by which people come.
+ACCOUNT_DEFAULT_HTTP_PROTOCOL = urlsplit(MAINSTAY.base_url).scheme
+SOCIALACCOUNT_ADAPTER = "mainstay.accounts.sso.SsoAdapter"
+SOCIALACCOUNT_EMAIL_VERIFICATION = "none"  # accounts/sso.py asks whether the provider has verified it
+SOCIALACCOUNT_EMAIL_AUTHENTICATION_AUTO_CONNECT = True
+SOCIALACCOUNT_STORE_TOKENS = False
 MFA_ADAPTER = "mainstay.accounts.adapters.FactorAdapter"
 _FACTOR_FORMS = "mainstay.accounts.factor_forms."
 MFA_FORMS = {

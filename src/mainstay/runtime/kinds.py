@@ -37,6 +37,7 @@ def channel_kinds() -> dict[str, ChannelKind]:
 
 def register_kinds() -> None:
     """Fill KINDS in the order in which files are exported."""
+    from mainstay.accounts.spec import role_kind, service_account_kind, sign_in_kind
     from mainstay.alerting.spec import channel_kind, route_kind
     from mainstay.heartbeats.spec import heartbeat_kind
     from mainstay.statuspage.spec import status_page_kind
@@ -49,3 +50,6 @@ def register_kinds() -> None:
     KINDS.register(route_kind())
     KINDS.register(window_kind())
     KINDS.register(status_page_kind())
+    KINDS.register(role_kind())
+    KINDS.register(service_account_kind())
+    KINDS.register(sign_in_kind())

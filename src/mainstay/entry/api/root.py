@@ -21,8 +21,7 @@ from ninja.security.http import HttpAuthBase
 from ninja.utils import check_csrf
 
 from mainstay import __version__
-from mainstay.accounts import queries
-from mainstay.accounts.doors import page, requires, token_actor
+from mainstay.accounts.doors import address_of, page, person_actor, requires, token_actor
 from mainstay.entry.errors import mainstay_error, plain_body
 from mainstay.kernel.errors import MainstayError
 
@@ -53,7 +52,7 @@ class TokenAuth(HttpAuthBase):
     openapi_scheme = "bearer"
 
     def __call__(self, request: HttpRequest) -> Actor | None:
-        return token_actor(request.headers.get("Authorization", ""))
+        return token_actor(request.headers.get("Authorization", ""), address_of(request))
 
 
 class SessionAuth(APIKeyCookie):
@@ -63,12 +62,10 @@ class SessionAuth(APIKeyCookie):
 
     def __call__(self, request: HttpRequest) -> Actor | None:
         # A request that names a token is judged by that token alone.
-        user = None if "Authorization" in request.headers else queries.signed_in_user(request.user)
-        if user is None:
-            return None
-        if check_csrf(request):
+        actor = None if "Authorization" in request.headers else person_actor(request)
+        if actor is not None and check_csrf(request):
             raise HttpError(403, "The header X-CSRFToken is missing or wrong.")
-        return queries.actor_of_user(user)
+        return actor
 
     def authenticate(self, request: HttpRequest, _key: str | None) -> Actor | None:
         return self(request)

@@ -100,9 +100,9 @@ def create_token(
     if bool(scope) == bool(role):
         raise UserError("a token needs either --scope or --role", hint="for example --scope monitors:read")
     actor = _start(light=True)
-    from mainstay.accounts import rules, verbs
+    from mainstay.accounts import policies, rules, verbs
 
-    scopes = scope or sorted(rules.scopes_of(rules.check_role(role or "")))
+    scopes = scope or sorted(policies.role(rules.check_role(role or "", policies.roles())).scopes)
     _show_secret("token", verbs.create_token(actor, name, scopes, days), as_json)
 
 

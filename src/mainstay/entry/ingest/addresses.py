@@ -21,6 +21,10 @@ class Proxies:
         self._networks = parse_networks(trusted)
         self._trusts = lru_cache(maxsize=1024)(self._look_up)
 
+    def trusts(self, peer: str) -> bool:
+        """Whether this peer is a declared proxy, whose word on the client's address counts."""
+        return bool(self._networks) and self._trusts(peer)
+
     def origin(self, peer: str, scheme: str, headers: Mapping[bytes, bytes]) -> tuple[str, str]:
         """(address, scheme) of the client. The address is empty if there is none that can be believed."""
         if not self._networks or not self._trusts(peer):

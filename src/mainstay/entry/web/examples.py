@@ -39,4 +39,30 @@ EXAMPLES: dict[str, str] = {
     components:
       - {name: Website, monitors: [website]}
 """,
+    "role": """roles:
+  core-on-call:
+    description: Watches and silences what the core team runs
+    scopes: [monitors:read, monitors:check, alerts:read, alerts:write]
+    limit: ['team="core"']
+    second_factor: required
+    from: [10.0.0.0/8]
+""",
+    "service_account": """service_accounts:
+  deploy:
+    description: The pipeline declares monitors
+    scopes: [resources:read, resources:write]
+    from: [192.0.2.0/24]
+""",
+    "sign_in": """sign_in:
+  company:
+    title: Example Login
+    server: https://login.example.com
+    client_id: mainstay
+    client_secret: "${env:OIDC_CLIENT_SECRET}"
+    domains: [example.com]
+    roles:
+      - {group: leads, role: admin}
+      - {group: sre, role: operations}
+    default_role: support
+""",
 }

@@ -78,6 +78,17 @@ def _status_page(document: Mapping[str, Any]) -> str:
     return f"{document.get('title', '')}, {len(document.get('components', []))} components"
 
 
+def _reach(document: Mapping[str, Any]) -> str:
+    what = f"like {document['like']}" if document.get("like") else f"{len(document.get('scopes', []))} scopes"
+    limit = f", only where {' and '.join(document['limit'])}" if document.get("limit") else ""
+    networks = f", only from {', '.join(document['from'])}" if document.get("from") else ""
+    return f"{what}{limit}{networks}"
+
+
+def _sign_in(document: Mapping[str, Any]) -> str:
+    return f"{document.get('server', '')}{', the only way in' if document.get('only') else ''}"
+
+
 _SUMMARIES = {
     "monitor": _monitor,
     "heartbeat": _heartbeat,
@@ -85,6 +96,9 @@ _SUMMARIES = {
     "route": _route,
     "window": _window,
     "status_page": _status_page,
+    "role": _reach,
+    "service_account": _reach,
+    "sign_in": _sign_in,
 }
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from django.db import IntegrityError, transaction
 
 from mainstay.kernel.actor import Actor
-from mainstay.kernel.errors import StalePlan
+from mainstay.kernel.errors import Forbidden, StalePlan
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
-from mainstay.kernel.resource import Manager, Resource
+from mainstay.kernel.resource import KINDS, Manager, Resource
 from mainstay.store.journal import canonical
 from mainstay.store.models import ChangeRow, ResourceRow, RevisionRow
 from mainstay.store.resources import queries
@@ -40,6 +40,7 @@ def apply(actor: Actor, plan: Plan, *, message: str = "") -> int:
     StalePlan if the resources changed since it was made.
     """
     actor.require("resources:write")
+    _require_grants(actor, plan)
     with unit_of_work(actor) as work:
         return _write(work, plan, message)
 
@@ -135,12 +136,44 @@ def rollback(actor: Actor, number: int, *, manager: Manager = "command", source:
 def apply_rollback(actor: Actor, number: int, plan: Plan, message: str = "") -> int:
     """Apply what `plan_rollback` made, and say in the journal that it was one."""
     actor.require("resources:write")
+    _require_grants(actor, plan)
     with unit_of_work(actor) as work:
         revision = _write(work, plan, message or f"roll back to revision {number}")
         if not plan.is_empty:
             data = {"to": number, "revision": revision}
             work.record(Event("resources.rolled_back", f"revision/{revision}", data))
         return revision
+
+
+def changes_access(plan: Plan) -> bool:
+    """Whether a plan touches what says who may do what."""
+    return any(_grants(change) is not None for change in plan.differences)
+
+
+def _require_grants(actor: Actor, plan: Plan) -> None:
+    """Forbidden if the plan hands out, or takes back, what the actor has no say in."""
+    for change in plan.differences:
+        granted = _grants(change)
+        if granted is None:
+            continue
+        actor.require("users:write")
+        beyond = sorted(granted - actor.scopes)
+        if beyond:
+            raise Forbidden(
+                f"{actor} cannot hand out what it lacks: {' '.join(beyond)}",
+                hint=f"the {change.kind} `{change.name}` is for somebody who holds all of these",
+            )
+
+
+def _grants(change: Change) -> frozenset[str] | None:
+    """The scopes that a change hands out or takes back; None for a kind that has to do with neither."""
+    kind = KINDS.by_name.get(change.kind)
+    if kind is None or kind.grants is None:
+        return None
+    scopes: frozenset[str] = frozenset()
+    for state in (change.before, change.after):
+        scopes |= kind.grants(kind.validate(state.document)) if state is not None else frozenset()
+    return scopes
 
 
 def _replanned(actor: Actor, make: Callable[[], Plan]) -> tuple[int, Plan]:

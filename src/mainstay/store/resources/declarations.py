@@ -157,6 +157,9 @@ def type_declaration(own: Declaration, diagnostics: Diagnostics) -> None:
     except ValidationError as error:
         _note_mistakes(own, error, diagnostics)
         return
+    for complaint in own.kind.check(own.name, own.spec):
+        place = own.origin.place(complaint.path, key=not complaint.path)
+        diagnostics.add(complaint.message, place, hint=complaint.hint, path=own.origin.dotted(complaint.path))
     own.document = own.spec.to_document()
     if own.kind.listed:
         own.document.pop("name", None)  # it is the resource's name
