@@ -50,10 +50,10 @@ class Message:
 
 
 class _Served:
-    def __init__(self, handler: type[_Quiet]) -> None:
+    def __init__(self, handler: type[_Quiet], host: str = "127.0.0.1") -> None:
         bound = type(handler.__name__, (handler,), {"owner": self})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), bound)
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self._server = ThreadingHTTPServer((host, 0), bound)
+        self.url = f"http://{host}:{self._server.server_address[1]}"
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
         self._thread.start()
 
@@ -66,10 +66,10 @@ class _Served:
 class Target(_Served):
     """Paths in `healthy` answer 200, others 503."""
 
-    def __init__(self, paths: list[str]) -> None:
+    def __init__(self, paths: list[str], host: str = "127.0.0.1") -> None:
         self.healthy = set(paths)
         self.asked = 0
-        super().__init__(_TargetHandler)
+        super().__init__(_TargetHandler, host)
 
 
 class Hook(_Served):

@@ -78,7 +78,8 @@ class Uplink:
         why = self._network_fault(evidence)
         self.private_lost = bool(why) and self._private_fault(evidence)
         changes += self._set("network", why, evidence.at)
-        if evidence.resolver is not None:
+        # Without a network no name server can answer; that is one trouble, to be told once.
+        if evidence.resolver or (evidence.resolver is False and "network" not in self.lost):
             changes += self._set("resolver", "" if evidence.resolver else _NO_RESOLVER, evidence.at)
         return changes
 
