@@ -23,6 +23,7 @@ from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
 from mainstay.watch.spec import MonitorSpec
 from mainstay.watch.state import MonitorState, from_json
 from mainstay.watch.uplink import Change, Part
+from mainstay.watch.usual import Rule, rule_of
 from mainstay.watch.verbs import REACHED_FACT
 from mainstay.windows.queries import Window, declared
 
@@ -40,6 +41,7 @@ class Monitor:
     options: dict[str, Any]
     secret: bool  # its options refer to secrets
     quorum: Quorum | None = None  # judged from other monitors, not by a prober
+    usual: Rule | None = None
 
     @property
     def uid(self) -> str:
@@ -67,7 +69,8 @@ class Directory:
                 secret = any(True for _ in references(options))
                 quorum = spec.check.quorum(spec.target) if spec.check.quorum is not None else None
                 watched = watched_of(resource, spec)
-                known = Monitor(watched, resource.revision, spec.enabled, options, secret, quorum)
+                usual = rule_of(spec)
+                known = Monitor(watched, resource.revision, spec.enabled, options, secret, quorum, usual)
             found[resource.uid] = known
         self.monitors, self.windows, self.revision = found, declared(), revision
         return self

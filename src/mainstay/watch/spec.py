@@ -34,6 +34,20 @@ class Flapping(Spec):
     stop: int = Field(25, ge=0, le=99, description="percent at which it ends")
 
 
+class SlowerThanUsual(Spec):
+    """A check that takes much longer than in the same hour of past weeks is degraded."""
+
+    deviations: float = Field(
+        4.0, ge=1, le=100, description="how many robust standard deviations above the usual time are too many"
+    )
+    at_least: Duration = Field(0.1, description="a difference smaller than this does not count")
+    weeks: int = Field(4, ge=2, le=12, description="weeks that are compared with; at least two must have results")
+
+
+def _switch(value: Any) -> Any:
+    return ({} if value else None) if isinstance(value, bool) else value
+
+
 class MonitorSpec(Spec):
     """The part that all check kinds share; a subclass for each adds its own key and `expect`."""
 
@@ -44,6 +58,9 @@ class MonitorSpec(Spec):
     confirm: Confirm = Confirm()
     recover: Recover = Recover()
     flapping: Flapping = Flapping()
+    slower_than_usual: Annotated[
+        SlowerThanUsual | None, BeforeValidator(_switch, json_schema_input_type=bool | SlowerThanUsual | None)
+    ] = Field(None, description="true, or how: much slower than in this hour of past weeks is degraded; default: off")
     parents: list[str] = Field([], max_length=20, description="monitors without which this one cannot work")
     severity: Severity = Field("P2", description="P0 (worst) to P3; becomes a label of its alerts")
     labels: dict[LabelName, Label] = Field({}, max_length=40, description="free labels; routes and windows match them")

@@ -28,6 +28,7 @@ from mainstay.runtime.lanes import forever
 from mainstay.runtime.lanes.groups import Groups
 from mainstay.runtime.lanes.transitions import Transitions
 from mainstay.runtime.lanes.uplink import Guard, Look, MachineLook, targets_of
+from mainstay.runtime.lanes.usual import UsualTimes
 from mainstay.store.hub import HUB
 from mainstay.store.secrets import SecretSource
 from mainstay.store.telemetry.port import Telemetry
@@ -90,6 +91,7 @@ class WatchLane:
         self._transitions = Transitions(writer, clock, self._reload)
         self._guard = Guard(self.board, look or MachineLook(targets, clock), targets, clock)
         self._groups = Groups(self.board)
+        self._usual = UsualTimes(telemetry, clock)
         self._active: list[Window] = []
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="watch-reader")
         self._news = asyncio.Event()
@@ -124,6 +126,7 @@ class WatchLane:
             "watch.save": (self._save_turn, SAVE),
             "watch.secrets": (self._secrets_turn, SECRETS),
             "watch.uplink": (self._look_turn, LOOK_PAUSE),
+            "watch.usual": (self._usual.turn, TICK),
         }
         async with asyncio.TaskGroup() as group:
             for name, (turn, every) in turns.items():
@@ -178,7 +181,7 @@ class WatchLane:
             return
         now, mono, board = self._clock.now(), self._clock.monotonic(), self.board
         for result in results:
-            board.take(result, now, mono)
+            board.take(self._usual.judged(result), now, mono)
         self._ship()
 
     def _ship(self) -> None:
@@ -268,6 +271,7 @@ class WatchLane:
             stored = await self._read(reading.stored_states)
         self.board.declare((monitor.watched for monitor in monitors.values()), stored)
         self._groups.declare({uid: one.quorum for uid, one in monitors.items() if one.quorum is not None})
+        self._usual.declare({uid: one.usual for uid, one in monitors.items() if one.usual is not None})
         await self._switch()
         if withdrawn := [uid for uid in self._orders if uid not in monitors]:
             self._withdraw(withdrawn)

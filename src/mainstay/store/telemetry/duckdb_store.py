@@ -229,9 +229,8 @@ class DuckTelemetry:
 
     def hours(self, uid: str, starts: Sequence[float]) -> list[Point]:
         columns = ", ".join(("checks", "failures", "mean", "p50", "p95", "maximum", *PHASES))
-        statement = (
-            f"SELECT at_us, {columns} FROM by_hour WHERE uid = ? AND at_us IN (SELECT unnest(?::BIGINT[])) ORDER BY at_us"
-        )
+        chosen = "uid = ? AND at_us IN (SELECT unnest(?::BIGINT[]))"
+        statement = f"SELECT at_us, {columns} FROM by_hour WHERE {chosen} ORDER BY at_us"
         return [_point(row) for row in self._cursor().execute(statement, [uid, list(map(micro, starts))]).fetchall()]
 
     def series(self, uid: str, since: float, until: float, buckets: int = 200) -> list[Point]:

@@ -96,6 +96,9 @@ class Telemetry(Protocol):
 
     def series(self, uid: str, since: float, until: float, buckets: int = 200) -> list[Point]: ...
 
+    def hours(self, uid: str, starts: Sequence[float]) -> list[Point]:
+        """The roll-ups of the hours that begin at these times, oldest first; hours without results are left out."""
+
     def uptimes(self, uids: Sequence[str], since: float, until: float) -> dict[str, Uptime]: ...
 
     def bars(self, uids: Sequence[str], days: int, until: float) -> dict[str, list[Bar]]:

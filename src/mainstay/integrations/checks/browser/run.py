@@ -19,7 +19,7 @@ from mainstay.kernel.timespan import parse_duration
 if TYPE_CHECKING:
     from mainstay.integrations.checks.progress import Steps
     from mainstay.kernel.ports import CheckContext
-    from mainstay.kernel.probing import CheckOrder, CheckResult
+    from mainstay.kernel.probing import CheckOrder, CheckResult, Verdict
 
 _NET = re.compile(r"net::(ERR_[A-Z_]+)")
 _MEANINGS = {
@@ -161,7 +161,7 @@ def _judge(plan: Plan, steps: Steps, told: _Told, gate: Gate) -> None:
     if not told.done:
         raise CheckFault("check.browser_failed", "the browser ended in the middle of the script", verdict="unknown")
     if told.errors and plan.errors != "ignored":
-        verdict = "down" if plan.errors == "down" else "degraded"
+        verdict: Verdict = "down" if plan.errors == "down" else "degraded"
         raise CheckFault("expect.errors", f"a script of the page failed: {told.errors[0]}", verdict=verdict)
     plan.limits.judge(steps.taken, "all steps together took")
     _judge_vitals(plan, told)

@@ -17,7 +17,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from playwright.sync_api import Browser, Error, Page, Playwright, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Error, Page, Playwright, sync_playwright
 from playwright.sync_api import TimeoutError as TooLate
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
@@ -104,9 +104,11 @@ class _Visit:
         self._console: list[str] = []
         self._measured = False
         self._page.on("pageerror", lambda error: self._note(self._errors, str(error)))
-        self._page.on(
-            "console", lambda message: message.type == "error" and self._note(self._console, str(message.text))
-        )
+        self._page.on("console", self._hear)
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self._note(self._console, message.text)
 
     def _note(self, where: list[str], text: str) -> None:
         if len(where) < _TOLD:
@@ -144,7 +146,7 @@ class _Visit:
 
     def _left(self) -> float:
         """Milliseconds that one wait may take."""
-        left = min(self._order["patience"], self._ends - _RESERVE - time.monotonic())
+        left: float = min(self._order["patience"], self._ends - _RESERVE - time.monotonic())
         return max(1.0, left * 1000)
 
     def _take(self, step: dict[str, Any]) -> None:
