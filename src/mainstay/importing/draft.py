@@ -48,6 +48,7 @@ class Draft:
     prefix: str
     kinds: frozenset[str]
     entries: list[_Entry] = field(default_factory=list)
+    templates: dict[str, dict[str, Any]] = field(default_factory=dict)  # kept under a key that is not read
     _names: dict[str, set[str]] = field(default_factory=dict)
     _secrets: dict[str, str] = field(default_factory=dict)  # value -> variable
     _told: dict[tuple[str, str], list[str]] = field(default_factory=dict)  # resource -> channels
@@ -128,6 +129,7 @@ class Draft:
         self._route()
         self._keep(("monitor", "heartbeat"))  # labels were added
         self._cut_references()
+        self._keep(("monitor",))  # a group may have lost all its members
         self._keep(("window", "status_page"))
         document = self._written()
         self._prove(document)
@@ -159,7 +161,8 @@ class Draft:
                     break
                 tried.add(path)
                 _remove(entry.document, path)
-                self.report.overrule(".".join((kind.plural, entry.name, *map(str, path))), mistake.message)
+                field = ".".join(str(step) for step in path)
+                self.report.overrule(f"{kind.plural}.{entry.name}", field, mistake.message)
             else:
                 continue
             break
@@ -172,6 +175,9 @@ class Draft:
             if entry.kind == "monitor" and "parents" in entry.document:
                 kept = [name for name in entry.document["parents"] if ("monitor", name) in alive]
                 entry.document["parents"] = kept
+            group = entry.document.get("group") if entry.kind == "monitor" else None
+            if isinstance(group, dict):
+                group["members"] = [name for name in group["members"] if ("monitor", name) in alive]
             for component in entry.document.get("components", ()) if entry.kind == "status_page" else ():
                 for plural, kind in (("monitors", "monitor"), ("heartbeats", "heartbeat")):
                     component[plural] = [name for name in component.get(plural, ()) if (kind, name) in alive]
@@ -179,7 +185,7 @@ class Draft:
                         del component[plural]
 
     def _written(self) -> dict[str, Any]:
-        document: dict[str, Any] = {}
+        document: dict[str, Any] = {"x-modules": self.templates} if self.templates else {}
         for kind in KINDS:
             found = [entry for entry in self.entries if entry.kind == kind.name]
             if found and kind.listed:

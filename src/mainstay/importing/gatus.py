@@ -22,7 +22,7 @@ from mainstay.importing.requests import (
     split_user,
 )
 from mainstay.importing.source import Node, bounded, carry, leave
-from mainstay.importing.values import go_duration
+from mainstay.importing.values import go_duration, is_address
 
 _VARIABLE = re.compile(r"\$(?:\$|\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _ELSEWHERE = {
@@ -108,6 +108,9 @@ class _Endpoint:
         kind = self._kind(url)
         if kind not in self.draft.kinds:
             self.node.left(f"needs the check kind `{kind}`, which this install does not have")
+            return
+        if kind == "dns" and not is_address(url.rpartition("://")[2]):
+            self.node.left("a resolver is given by its address, and this one is a name")
             return
         self.name = self.draft.name("monitor", name, f"{group}-{name}" if group else name)
         self.to = f"monitors.{self.name}"

@@ -81,12 +81,21 @@ class Report:
         known = self._notes.setdefault(path, Note(status))
         known.add(status, to, why)
 
-    def overrule(self, to: str, why: str) -> None:
-        """What was written to `to` or below it had to be left out."""
+    def is_noted(self, path: Path) -> bool:
+        """Whether somebody has spoken of this very field."""
+        return path in self._notes
+
+    def settle(self, path: Path, why: str) -> None:
+        """Carried after all, whatever was said: it asks for nothing but what Mainstay does anyway."""
+        self._notes[path] = Note("carried", [], [why])
+
+    def overrule(self, resource: str, field: str, why: str) -> None:
+        """What was written to this field of a resource, or below it, had to be left out."""
+        to = f"{resource}.{field}"
         for note in self._notes.values():
             if any(one == to or one.startswith(f"{to}.") for one in note.to):
                 note.status, note.why = "not carried", [why]
-            elif any(to.startswith(f"{one}.") for one in note.to) and note.status != "not carried":
+            elif any(one != resource and one.startswith(resource) and to.startswith(f"{one}.") for one in note.to):
                 note.add("approximated", "", f"{to} is left out: {why}")
 
     def drop(self, path: Path, why: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import re
 from collections.abc import Iterable
@@ -13,6 +14,20 @@ _OPERATOR = re.compile(r"\s*(?:>=|<=|>|<|!=|==|=~)")
 _PLAIN_STEP = re.compile(r"[^\W\d][\w-]*")
 _PATH_STEP = re.compile(r"\.?([^.\[\]]+)|\[(\d{1,9})\]|\[(?:\"([^\"]*)\"|'([^']*)')\]")
 EVERY_STATUS = frozenset(range(100, 600))
+
+
+def is_address(text: str) -> bool:
+    """Whether `192.0.2.1`, `192.0.2.1:53` or `[::1]:53` begins with an IP address and not with a name."""
+    host = text.strip()
+    if host.startswith("["):
+        host = host[1:].partition("]")[0]
+    elif host.count(":") == 1:
+        host = host.partition(":")[0]
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def go_duration(text: object) -> float | None:

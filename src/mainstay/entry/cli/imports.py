@@ -44,9 +44,109 @@ def gatus(file: Annotated[str, typer.Argument(metavar="FILE")], output: Output =
     _import(lambda: read_yaml("gatus", file), import_gatus, file, output, report)
 
 
+@imports.command()
+def kuma(
+    file: Annotated[str, typer.Argument(metavar="FILE", help="kuma.db, a backup in JSON, or a file of days.")],
+    output: Output = "-",
+    report: ReportFile = "",
+    days: Annotated[
+        str, typer.Option("--days", metavar="FILE", help="Also write the history of kuma.db, rolled up by the day.")
+    ] = "",
+    history: Annotated[
+        bool, typer.Option("--history", help="Load the history of kuma.db or of a file of days, after the apply.")
+    ] = False,
+) -> None:
+    """A backup (JSON) or the database (kuma.db) of Uptime Kuma."""
+    from mainstay.importing.kuma import import_kuma
+    from mainstay.importing.kuma_history import days_of, read_days, write_days
+    from mainstay.importing.kuma_source import is_database, read_kuma
+
+    names: dict[str, str] = {}
+
+    def fill(root: Node, draft: Draft) -> None:
+        names.update(import_kuma(root, draft))
+        if days:
+            if not is_database(file):
+                raise UserError("a backup holds no history", hint="give the file kuma.db")
+            root.report.history = {"file": days, **write_days(days, days_of(file, names))}
+
+    if not history:
+        _import(lambda: read_kuma(file), fill, file, output, report)
+        return
+    from mainstay.entry.cli.import_history import load
+
+    if not is_database(file):
+        load(read_days(file))
+        return
+    root = read_kuma(file)
+    from mainstay.importing.draft import Draft
+
+    load(days_of(file, import_kuma(root, Draft(root.report, "kuma", _register()))))
+
+
+@imports.command()
+def blackbox(
+    file: Annotated[str, typer.Argument(metavar="FILE")],
+    target: Annotated[
+        list[str] | None,
+        typer.Option("--target", "-t", metavar="[MODULE=]TARGET", help="What a module probes; may be repeated."),
+    ] = None,
+    output: Output = "-",
+    report: ReportFile = "",
+) -> None:
+    """The modules of a blackbox exporter: monitors for the targets given, templates of modules without."""
+    from mainstay.importing.blackbox import import_blackbox
+    from mainstay.importing.source import read_yaml
+
+    def fill(root: Node, draft: Draft) -> None:
+        import_blackbox(root, draft, target or [])
+
+    _import(lambda: read_yaml("blackbox", file), fill, file, output, report)
+
+
+@imports.command()
+def prometheus(
+    file: Annotated[str, typer.Argument(metavar="FILE")],
+    modules: Annotated[
+        str, typer.Option("--blackbox", metavar="FILE", help="Configuration of the blackbox exporter.")
+    ] = "",
+    output: Output = "-",
+    report: ReportFile = "",
+) -> None:
+    """Scrape jobs of Prometheus that go through a blackbox exporter."""
+    from mainstay.importing.prometheus import import_prometheus, read_both
+
+    _import(lambda: read_both(file, modules), import_prometheus, file, output, report)
+
+
+@imports.command()
+def uptimerobot(
+    file: Annotated[str, typer.Argument(metavar="FILE")], output: Output = "-", report: ReportFile = ""
+) -> None:
+    """An export of UptimeRobot: CSV, or JSON as its API gives it."""
+    from mainstay.importing.uptimerobot import import_uptimerobot, read_uptimerobot
+
+    _import(lambda: read_uptimerobot(file), import_uptimerobot, file, output, report)
+
+
+@imports.command()
+def healthchecks(
+    url: Annotated[str, typer.Option(help="Its address, such as https://healthchecks.io.")],
+    key: Annotated[
+        str, typer.Option(envvar="HEALTHCHECKS_API_KEY", help="API key of the project; better in the environment.")
+    ],
+    output: Output = "-",
+    report: ReportFile = "",
+) -> None:
+    """A project of Healthchecks, over its management API. Pings go on when their host name is changed."""
+    from mainstay.importing.healthchecks import import_healthchecks, read_healthchecks
+
+    _import(lambda: read_healthchecks(url, key), import_healthchecks, url, output, report)
+
+
 def _import(
     read: Callable[[], Node],
-    fill: Callable[[Node, Draft], None],
+    fill: Callable[[Node, Draft], object],
     source: str,
     output: str,
     report: str,
@@ -110,6 +210,8 @@ def _save(path: str, text: str) -> None:
 def _summary(found: Report, output: str, report: str) -> Iterable[str]:
     made = ", ".join(f"{count} {plural.replace('_', ' ')}" for plural, count in found.counts.items()) or "nothing"
     yield f"Made {made}{'' if output == '-' else f', in {output}'}."
+    if found.history:
+        yield "History: {days:,} days of {monitors:,} monitors, {checks:,} checks, in {file}.".format(**found.history)
     rows = list(found.rows())
     tally = {status: sum(row.status == status for row in rows) for status in ("carried", "approximated", "not carried")}
     yield "Fields: " + ", ".join(f"{count:,} {status}" for status, count in tally.items()) + "."

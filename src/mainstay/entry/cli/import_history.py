@@ -1,0 +1,103 @@
+"""Loading the history of another tool into the telemetry of this install, while its server is stopped."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import typer
+
+from mainstay.kernel.errors import UserError
+
+if TYPE_CHECKING:
+    from mainstay.importing.kuma_history import Day
+
+_DAY = 86_400
+_BATCH = 10_000
+_OLDEST = 4000  # days back that are looked for
+
+
+def load(days: Iterable[Day]) -> None:
+    """Add days that are over and that this install has not measured itself; says what was added and what was not."""
+    from mainstay.runtime.boot import load_settings, start_django
+    from mainstay.store.resources import queries
+    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+
+    settings = load_settings()
+    if not settings.database and not (settings.data / "state.sqlite3").exists():
+        raise UserError("nothing is declared here yet", hint="apply the imported file first")
+    start_django(settings, light=True)
+    uids = {resource.name: resource.uid for resource in queries.resources("monitor")}
+    kept = {"raw": settings.raw_days, "minute": settings.minute_days, "hour": settings.hour_days}
+    path = settings.data / "telemetry.duckdb"
+    try:
+        store = DuckTelemetry(path, memory=settings.telemetry_memory, days={**kept, "day": settings.day_days})
+    except duckdb.IOException:
+        raise UserError("the server has its telemetry open", hint="stop it, load the history, and start it") from None
+    try:
+        now = time.time()
+        store.maintain(now)  # what is measured here is rolled up first
+        loading = _Loading(store, uids, now, now - settings.day_days * _DAY)
+        loading.take(days)
+    finally:
+        store.close()
+    for line in loading.words():
+        typer.echo(line)
+
+
+class _Loading:
+    def __init__(self, store: Any, uids: dict[str, str], now: float, oldest: float) -> None:
+        self._store, self._uids = store, uids
+        self._today, self._oldest, self._now = int(now) // _DAY * _DAY, oldest, now
+        self._known: dict[str, set[int]] = {}
+        self.added = self.present = self.old = 0
+        self.unknown: dict[str, int] = {}
+
+    def take(self, days: Iterable[Day]) -> None:
+        batch: list[tuple[Any, ...]] = []
+        for day in days:
+            uid = self._uids.get(day.monitor)
+            if uid is None:
+                self.unknown[day.monitor] = self.unknown.get(day.monitor, 0) + 1
+            elif not self._oldest <= day.at < self._today:
+                self.old += 1
+            elif day.at in self._measured(uid):
+                self.present += 1
+            else:
+                self._measured(uid).add(day.at)
+                batch.append(_row(uid, day))
+            if len(batch) >= _BATCH:
+                self._add(batch)
+        self._add(batch)
+
+    def _measured(self, uid: str) -> set[int]:
+        """Midnights of the days of which something is known."""
+        if uid not in self._known:
+            bars = self._store.bars([uid], _OLDEST, self._now)[uid]
+            self._known[uid] = {int(bar.at) for bar in bars if bar.uptime.checks}
+        return self._known[uid]
+
+    def _add(self, batch: list[tuple[Any, ...]]) -> None:
+        if batch:
+            self._store.import_days(batch)
+            self.added += len(batch)
+            batch.clear()
+
+    def words(self) -> Iterable[str]:
+        yield f"Loaded {self.added:,} days."
+        if self.present:
+            yield f"{self.present:,} days were known already and stay as they are."
+        if self.old:
+            yield f"{self.old:,} days are of today, or older than MAINSTAY_DAY_DAYS keeps them."
+        for name, count in self.unknown.items():
+            yield f"{count:,} days of `{name}` were left out: no such monitor is declared. Apply the file first."
+
+
+def _row(uid: str, day: Day) -> tuple[Any, ...]:
+    from mainstay.store.telemetry.sql import CHARGES, PHASES
+
+    seconds = [float(day.seconds.get(charge, 0.0)) for charge in CHARGES]
+    times = (day.mean, day.p50, day.p95, day.maximum)
+    return (uid, day.at * 1_000_000, day.checks, day.failures, *seconds, *times, *([None] * len(PHASES)))
