@@ -9,12 +9,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import duckdb
 import structlog
 
-from mainstay.kernel.errors import UserError
+from mainstay.kernel.errors import StoreBusy, UserError
 from mainstay.store.telemetry.sql import SCHEMA
 
 log = structlog.get_logger("telemetry")
@@ -25,6 +28,25 @@ _LAST_MOMENT = 0.3  # seconds in which interrupted queries of other threads end,
 
 # After these the file must be opened anew: given up by DuckDB, or closed because it could not be opened last time.
 GIVEN_UP = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
+
+# Reasons for which a sound question has no answer now.
+_NO_ANSWER = (duckdb.OperationalError, duckdb.InterruptException, *GIVEN_UP)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def answering(read: Callable[P, T]) -> Callable[P, T]:
+    """For reads: StoreBusy, which every door knows how to tell, while the file does not answer."""
+
+    @wraps(read)
+    def reading(*values: P.args, **named: P.kwargs) -> T:
+        try:
+            return read(*values, **named)
+        except _NO_ANSWER as error:
+            raise StoreBusy(f"the results cannot be read: {str(error)[:200]}", hint="try again in a minute") from error
+
+    return reading
 
 
 class DuckFile:

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 import structlog
 
-from mainstay.store.telemetry.duckdb_file import GIVEN_UP, DuckFile
+from mainstay.store.telemetry.duckdb_file import GIVEN_UP, DuckFile, answering
 from mainstay.store.telemetry.port import Bar, Point, Sample, TelemetryVitals, Uptime
 from mainstay.store.telemetry.sql import (
     CHARGES,
@@ -202,6 +202,7 @@ class DuckTelemetry:
 
     # reading
 
+    @answering
     def latest(self, uid: str, limit: int = 50) -> list[Sample]:
         rows = (
             self._cursor()
@@ -212,6 +213,7 @@ class DuckTelemetry:
         )
         return [_sample(row) for row in rows]
 
+    @answering
     def recent(self, uids: Sequence[str], since: float, limit: int = 20) -> dict[str, list[Sample]]:
         rows = (
             self._cursor()
@@ -227,12 +229,14 @@ class DuckTelemetry:
             found[row[0]].append(_sample(row))
         return found
 
+    @answering
     def hours(self, uid: str, starts: Sequence[float]) -> list[Point]:
         columns = ", ".join(("checks", "failures", "mean", "p50", "p95", "maximum", *PHASES))
         chosen = "uid = ? AND at_us IN (SELECT unnest(?::BIGINT[]))"
         statement = f"SELECT at_us, {columns} FROM by_hour WHERE {chosen} ORDER BY at_us"
         return [_point(row) for row in self._cursor().execute(statement, [uid, list(map(micro, starts))]).fetchall()]
 
+    @answering
     def series(self, uid: str, since: float, until: float, buckets: int = 200) -> list[Point]:
         step = max(1.0, (until - since) / buckets)
         grain = "raw" if step < 60 else "minute" if step < 3600 and self._reaches("minute", since, until) else "hour"
@@ -275,6 +279,7 @@ class DuckTelemetry:
         skip = 4 + len(CHARGES)
         return [_point((*row[1:4], *row[skip:])) for row in rows]
 
+    @answering
     def uptimes(self, uids: Sequence[str], since: float, until: float) -> dict[str, Uptime]:
         """Whole hours: `since` is taken down to its hour. Days come from day roll-ups and so on, finest last."""
         if not uids:
@@ -317,6 +322,7 @@ class DuckTelemetry:
                 position = stop
         return spans
 
+    @answering
     def bars(self, uids: Sequence[str], days: int, until: float) -> dict[str, list[Bar]]:
         today = micro(until) // micro(_DAY) * _DAY
         first = today - (days - 1) * _DAY

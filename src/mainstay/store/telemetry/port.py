@@ -81,7 +81,10 @@ class TelemetryVitals:
 
 
 class Telemetry(Protocol):
-    """Thread-safe. `append` never blocks on the disk; a full buffer drops the oldest and counts them."""
+    """Thread-safe. `append` never blocks on the disk; a full buffer drops the oldest and counts them.
+
+    Reads raise StoreBusy while the store does not answer (a full disk).
+    """
 
     def append(self, samples: Sequence[Sample]) -> None: ...
 
