@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import KINDS, Kind
-from mainstay.runtime.kinds import register_kinds
+from mainstay.runtime.kinds import check_kinds, register_kinds
 from mainstay.store.resources.documents import LIMIT_BYTES, LIMIT_DEPTH, LIMIT_NODES
 from mainstay.store.resources.schema import file_schema
 
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples" / "checks"
 Shape = dict[str, Any]
 
 _INTRODUCTION = f"""\
@@ -94,10 +99,47 @@ def _kind(kind: Kind, shape: Shape, root: Shape) -> Iterator[str]:
     chosen = [next(key for key in one["required"] if key not in shared) for one in variants]
     yield f"A {kind.name} has exactly one of {', '.join(f'`{key}`' for key in chosen)}, and any of these keys:\n"
     yield from _table({**variants[0], "properties": {key: first[key] for key in shared}}, root)
+    if kind.name == "monitor":
+        yield "| check | what it is |\n|---|---|"
+        for key, variant in zip(chosen, variants, strict=True):
+            yield f"| [`{key}`](checks/{key}.md) | {_about(variant['properties'][key], root)} |"
+        yield ""
+        return
     for key, variant in zip(chosen, variants, strict=True):
         yield f"### `{key}`\n\n{_about(variant['properties'][key], root)}.\n"
-        own = {name: inner for name, inner in variant["properties"].items() if name not in shared}
-        yield from _table({**variant, "properties": {key: own.pop(key), **own}}, root)
+        yield from _own_table(key, variant, shared, root)
+
+
+def _own_table(key: str, variant: Shape, shared: list[str], root: Shape) -> Iterator[str]:
+    own = {name: inner for name, inner in variant["properties"].items() if name not in shared}
+    yield from _table({**variant, "properties": {key: own.pop(key), **own}}, root)
+
+
+def check_pages() -> dict[str, Iterator[str]]:
+    """One page for each kind of check: what its spec says, its keys, its example."""
+    register_kinds()
+    root = file_schema()
+    section = root["properties"]["monitors"]["additionalProperties"]
+    variants = [_resolved(variant, root) for variant in section["anyOf"]]
+    first = variants[0]["properties"]
+    shared = [key for key in first if all(_same(one["properties"].get(key, {}), first[key]) for one in variants)]
+    return {kind.name: _check_page(kind, variants, shared, root) for kind in check_kinds().values()}
+
+
+def _check_page(kind: CheckKind, variants: list[Shape], shared: list[str], root: Shape) -> Iterator[str]:
+    variant = next(one for one in variants if kind.name in one["required"])
+    yield f"# Check `{kind.name}`\n\n{kind.summary}. Keys that every monitor has are those of"
+    yield "[monitors](../file-format.md#monitors).\n"
+    owner = importlib.import_module(f"mainstay.integrations.checks.{kind.name}.spec")
+    _, _, more = inspect.cleandoc(owner.__doc__ or "").partition("\n\n")
+    if more:
+        yield f"{more}\n"
+    for _, extra in kind.requires:
+        yield f"It needs the extra `{extra}`: `pip install 'mainstay[{extra}]'`; a plan says so where it is missing.\n"
+    yield from _own_table(kind.name, variant, shared, root)
+    example = EXAMPLES / f"{kind.name}.yaml"
+    if example.exists():
+        yield f"## Example\n\n```yaml\n{example.read_text().strip()}\n```"
 
 
 def _same(one: Shape, other: Shape) -> bool:
@@ -127,6 +169,9 @@ def _nested(shape: Shape, root: Shape) -> Iterator[tuple[Shape, str]]:
             yield one, ""
         elif isinstance(one.get("items"), dict):
             yield from ((inner, "[]") for inner in _alternatives(one["items"], root) if "properties" in inner)
+        elif isinstance(one.get("additionalProperties"), dict):
+            values = _alternatives(one["additionalProperties"], root)
+            yield from ((inner, ".NAME") for inner in values if "properties" in inner)
 
 
 def _alternatives(shape: Shape, root: Shape) -> Iterator[Shape]:

@@ -1,6 +1,6 @@
 """Write the reference pages that are made from the code; with --check, fail if one is out of step.
 
-Pages: docs/reference/{settings,events,scopes,commands,error-codes,file-format}.md.
+Pages: docs/reference/{settings,events,scopes,commands,error-codes,file-format}.md and checks/<kind>.md there.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from file_format import file_format
+from file_format import check_pages, file_format
 
 from mainstay.entry.cli.app import COMMANDS
 from mainstay.kernel import errors
@@ -108,12 +108,15 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     stale = []
-    for name, page in PAGES.items():
+    pages = {name: page() for name, page in PAGES.items()}
+    pages |= {f"checks/{name}": page for name, page in check_pages().items()}
+    for name, page in pages.items():
         path = FOLDER / f"{name}.md"
-        text = "\n".join(page()).strip() + "\n"
+        text = "\n".join(page).strip() + "\n"
         if not path.exists() or path.read_text() != text:
             stale.append(path.name)
             if not check:
+                path.parent.mkdir(exist_ok=True)
                 path.write_text(text)
     if check and stale:
         sys.exit(f"out of step with the code: {', '.join(stale)}; run `make docs`")

@@ -1,7 +1,8 @@
 """What a monitor may say about a container.
 
 The engine is asked through its socket, in its published API. Whoever may use that socket may do anything on the
-machine: Mainstay reads one container at a time and sends nothing else.
+machine: Mainstay reads one container at a time and sends nothing else. It is tested against a server that answers in
+the API's published format, since no engine can run where its tests run.
 """
 
 from __future__ import annotations
