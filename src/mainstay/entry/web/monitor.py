@@ -33,6 +33,7 @@ _HOUR = 3600.0
 RANGES = {"24h": 24 * _HOUR, "7d": 168 * _HOUR, "30d": 720 * _HOUR, "90d": 2160 * _HOUR}
 _BUCKETS = 180
 _RESULTS = 25
+_PICTURE = "data:image/jpeg;base64,"
 _UPTIMES = (("24 hours", 86_400), ("7 days", 7 * 86_400), ("30 days", 30 * 86_400), ("90 days", 90 * 86_400))
 
 
@@ -43,6 +44,7 @@ class Found:
     sample: Sample
     facts: list[tuple[str, str]]
     excerpt: str
+    picture: str = ""  # a page as the check saw it: a `data:` address
 
 
 @require_GET
@@ -112,16 +114,19 @@ def points_json(points: list[Point]) -> str:
 def found(sample: Sample) -> Found:
     """Evidence as question and answer; a long excerpt is kept apart."""
     facts: list[tuple[str, str]] = []
-    excerpt = ""
+    excerpt = picture = ""
     for key, value in sample.evidence.items():
         if key == "phases":
+            continue
+        if isinstance(value, str) and value.startswith(_PICTURE):
+            picture = value
             continue
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if "\n" in text or len(text) > 200:
             excerpt = text[:4000]
         else:
             facts.append((key.replace("_", " "), text))
-    return Found(sample, facts, excerpt)
+    return Found(sample, facts, excerpt, picture)
 
 
 @dataclass(frozen=True, slots=True)
