@@ -13,6 +13,8 @@ from mainstay.kernel.go_patterns import python_pattern
     ("pattern", "text", "matches"),
     [
         ("^SSH-2.0-", "SSH-2.0-x", True),
+        ("^+OK", "OK", True),
+        ("^+OK", "+OK", False),
         ("end$", "end\n", False),  # Python's $ would
         ("(?m)end$", "end\nmore", True),
         (r"end\z", "end", True),

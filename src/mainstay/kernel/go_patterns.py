@@ -80,7 +80,9 @@ class _Rewriter:
             group = self._groups[-1]
             self._put(")" * group.opened + "|" + group.flags)
         elif letter == "$":
-            self._put("$" if self._groups[-1].multiline else r"\Z")
+            self._put_assertion("$" if self._groups[-1].multiline else r"\Z")
+        elif letter == "^":
+            self._put_assertion("^")
         elif letter == "{" and not _COUNT.match(self._pattern, self._at):
             self._put(r"\{")
         elif letter in "*+?}" and self._pattern[self._at + 1 : self._at + 2] == "+" and self._repeats(letter):
@@ -90,6 +92,11 @@ class _Rewriter:
 
     def _repeats(self, letter: str) -> bool:
         return letter != "}" or re.search(r"\{\d+(?:,\d*)?\}$", self._pattern[: self._at + 1]) is not None
+
+    def _put_assertion(self, text: str, taken: int = 1) -> None:
+        """Go lets a place be repeated, as in `^+OK`, Python only within a group."""
+        repeated = self._pattern[self._at + taken : self._at + taken + 1] in ("*", "+", "?")
+        self._put(f"(?:{text})" if repeated else text, taken)
 
     def _put(self, text: str, taken: int = 1) -> None:
         self._out.append(text)

@@ -32,6 +32,11 @@ class Settings:
         "install should: what a program connects to is not held to `probe_allow`",
     )
     chromium: str = setting("", "program that checks of the kind `browser` drive; empty: `chromium` on the PATH")
+    blackbox_modules: str = setting(
+        "",
+        "file of the Prometheus blackbox exporter whose modules `/probe` knows besides the built-in ones; read again "
+        "when it, or a file that it names, changes",
+    )
     uplink_targets: str = setting(
         "1.1.1.1:443,8.8.8.8:443,9.9.9.9:443",
         "host:port pairs that tell whether this machine has a network; counted only once reached",

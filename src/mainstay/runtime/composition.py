@@ -19,6 +19,7 @@ from mainstay import __version__
 from mainstay.accounts.verbs import forget_expired_sessions
 from mainstay.alerting.upkeep import prune_alerts
 from mainstay.entry.api.compat.doors import compat_doors
+from mainstay.entry.api.probe_modules import Modules
 from mainstay.entry.ingest.mail import MailDoor
 from mainstay.entry.ingest.pings import PingApp
 from mainstay.entry.web.health import set_reporter
@@ -104,6 +105,7 @@ class Parts:
         self.pings = PingApp(self.writer, self.heartbeats.directory, settings, catch_up=self.heartbeats.catch_up)
         self.mail = MailDoor(self.pings, settings.mail_listen) if settings.mail_listen else None
         self.config = ConfigLane(config, self.writer) if config else None
+        self.modules = Modules(Path(settings.blackbox_modules) if settings.blackbox_modules else None)
         self.status_pages = StatusPages()
         self.live = LiveUpdates()
         self.health = Health()
@@ -129,6 +131,7 @@ class Parts:
         self._register_health()
         if self.config is not None:
             await self.config.turn()  # before the first checks, so that they are those of the file
+        await self.modules.turn()
         await self.probers.start()
         await self.heartbeats.start()
         await self.watch.start()
@@ -156,6 +159,8 @@ class Parts:
             "live": forever("live", self._tell_viewers, 1.0),
             "snapshots": forever("snapshots", self.snapshots.turn, SNAPSHOTS_EVERY),
         }
+        if self.settings.blackbox_modules:
+            lanes["modules"] = forever("modules", self.modules.turn, _CONFIG_EVERY)
         if self.config is not None:
             lanes["config"] = forever("config", self.config.turn, _CONFIG_EVERY)
         return lanes
@@ -165,6 +170,8 @@ class Parts:
         self.health.register("writer", self._writer_probe)
         self.health.register("telemetry", self._telemetry_probe)
         self.health.register("probers", self._probers_probe)
+        if self.settings.blackbox_modules:
+            self.health.register("blackbox_modules", self.modules.health)
         self.health.register("snapshots", self.snapshots.probe)
 
     async def _writer_probe(self) -> str:
@@ -223,6 +230,7 @@ def monitoring_of(parts: Parts) -> Monitoring:
             telemetry=parts.telemetry,
             watch=parts.watch,
             probers=parts.probers,
+            modules=parts.modules,
             queues=parts.queues,
             started_at=parts.started_at,
             viewers=lambda: parts.live.viewers,

@@ -28,6 +28,7 @@ from mainstay.entry.api.metrics import (
     metrics_response,
 )
 from mainstay.entry.api.probe import probe
+from mainstay.entry.api.probe_modules import Modules
 from mainstay.entry.web.health import Prober, Report
 from mainstay.heartbeats import queries as heartbeats
 from mainstay.kernel.clock import to_iso
@@ -51,6 +52,7 @@ class Sources:
     telemetry: Telemetry
     watch: WatchLane
     probers: Probers
+    modules: Modules
     queues: Callable[[], dict[str, int]]
     started_at: float
     viewers: Callable[[], int]
@@ -72,6 +74,7 @@ class Monitoring:
         self._paths = list(routes)
         self._application = Starlette(routes=[Route(path, endpoint) for path, endpoint in routes.items()])
         self._application.state.probers = sources.probers
+        self._application.state.modules = sources.modules
         self._application.state.require = require
 
     def doors(self) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mainstay.entry.api.exposition import TEXT_TYPE, Family, render
 from mainstay.entry.api.probe_metrics import ProbeFamilies
+from mainstay.entry.api.probe_modules import MODULES, Module
 from mainstay.kernel.probing import CheckOrder, CheckResult
 
 if TYPE_CHECKING:
@@ -32,50 +32,6 @@ _LONGEST, _SHORTEST = 119.5, 0.1  # seconds of one probe
 _CERTIFICATE_TIME = 5.0  # seconds at most for the second handshake of an HTTPS probe
 
 
-@dataclass(frozen=True, slots=True)
-class Module:
-    """One way to probe: the kind of check, and what is fixed of its target and expectations."""
-
-    kind: str
-    fills: str  # the field that the target fills
-    target: Mapping[str, Any] = field(default_factory=dict)
-    expect: Mapping[str, Any] = field(default_factory=dict)
-
-    def options(self, target: str, hostname: str = "") -> dict[str, Any]:
-        document = dict(self.target) | {self.fills: target}
-        if self.kind == "http":
-            if "://" not in target:
-                document["url"] = f"http://{target}"
-            if hostname:
-                document["headers"] = {**document.get("headers", {}), "Host": hostname}
-        elif self.kind == "tcp" and hostname:
-            document["server_name"] = hostname
-        # `detail` asks for response headers that a scheduled check does not keep.
-        return {"target": document, "expect": dict(self.expect), "detail": True}
-
-    def describe(self) -> str:
-        """The module as one would write it, for the page that explains a probe."""
-        shown = {"prober": self.kind, **({"target": dict(self.target)} if self.target else {})}
-        if self.expect:
-            shown["expect"] = dict(self.expect)
-        return json.dumps(shown, indent=2, ensure_ascii=False)
-
-
-MODULES: dict[str, Module] = {
-    "http_2xx": Module("http", "url"),
-    "http_post_2xx": Module("http", "url", {"method": "POST"}),
-    "http_2xx_insecure": Module("http", "url", {"tls": {"verify": False}}),
-    "tcp_connect": Module("tcp", "address"),
-    "tls_connect": Module("tcp", "address", {"tls": True}),
-    "pop3s_banner": Module("tcp", "address", {"tls": True}, {"regex": r"(?m)^\+OK"}),
-    "ssh_banner": Module("tcp", "address", {"send": "SSH-2.0-blackbox-ssh-check\n"}, {"regex": r"(?m)^SSH-2\.0-"}),
-    "dns_udp": Module("dns", "resolver", {"name": ".", "type": "NS"}),
-    "dns_tcp": Module("dns", "resolver", {"name": ".", "type": "NS", "protocol": "tcp"}),
-    "dns_soa": Module("dns", "resolver", {"name": ".", "type": "SOA"}),
-    "icmp": Module("icmp", "host", {"count": 1}),
-}
-
-
 class Answered(NamedTuple):
     status: int
     body: str
@@ -89,24 +45,34 @@ async def probe_response(
     modules: Mapping[str, Module] = MODULES,
 ) -> Answered:
     """The answer to one scrape. `headers` has names in lower case (or is case-insensitive)."""
-    name = query.get("module") or "http_2xx"
+    name, target, hostname = query.get("module") or "http_2xx", query.get("target") or "", query.get("hostname") or ""
     module = modules.get(name)
-    if module is None:
-        return Answered(400, f"Unknown module {json.dumps(name[:100])}\n")
+    if module is None or module.problem:
+        why = f": {module.problem}" if module else ""
+        return Answered(400, f"Unknown module {json.dumps(name[:100])}{why}\n")
     limit = scrape_limit(headers.get(_SCRAPE_TIMEOUT))
     if limit is None:
         return Answered(500, "Failed to parse timeout from Prometheus header: it is not a number of seconds\n")
-    target = query.get("target") or ""
-    if not target:
-        return Answered(400, "Target parameter is missing\n")
-    if len(target) > TARGET_LIMIT or not target.isprintable():
-        return Answered(400, f"Target parameter must be at most {TARGET_LIMIT} printable characters\n")
-    result = await _probe(module, target, query.get("hostname") or "", limit, run_once)
+    if wrong := _wrong_question(module, target, hostname):
+        return Answered(400, wrong)
+    limit = min(limit, module.timeout) if module.timeout else limit
+    result = await _probe(module, target, hostname, limit, run_once)
     collected = ProbeFamilies()
     collected.add(module.kind, result)
     if query.get("debug") == "true":
         return Answered(200, explain(name, module, target, limit=limit, result=result, families=collected.families()))
     return Answered(200, render(collected.families()), TEXT_TYPE)
+
+
+def _wrong_question(module: Module, target: str, hostname: str) -> str:
+    if not target:
+        return "Target parameter is missing\n"
+    if len(target) > TARGET_LIMIT or not target.isprintable():
+        return f"Target parameter must be at most {TARGET_LIMIT} printable characters\n"
+    if own := module.contradicts(hostname):
+        both = f"in the module ({own[:100]}) and as the parameter 'hostname' ({hostname[:100]})"
+        return f"The header Host is given both {both}\n"
+    return ""
 
 
 def scrape_limit(header: str | None) -> float | None:
@@ -123,17 +89,19 @@ def scrape_limit(header: str | None) -> float | None:
 
 
 async def _probe(module: Module, target: str, hostname: str, limit: float, run_once: RunOnce) -> CheckResult:
-    result = await run_once(_order(module.kind, module.options(target, hostname), limit))
-    if module.kind != "http" or not result.phases.get("tls") or "status" not in result.evidence:
+    options = module.options(target, hostname)
+    result = await run_once(_order(module, module.kind, options, limit))
+    if not result.phases.get("tls") or not {"status", "grpc_status"} & set(result.evidence):
         return result
     # libcurl does not tell the TLS version, nor the chain of a reused certificate: one more handshake does.
     left = min(_CERTIFICATE_TIME, limit - result.duration)
-    endpoint = _https_endpoint(str(result.evidence.get("url") or module.options(target)["target"]["url"]))
+    asked = options["target"]
+    endpoint = str(asked["address"]) if module.kind == "grpc" else _https_endpoint(_final_url(result, asked))
     if left > _SHORTEST and endpoint:
-        verify = bool(dict(module.target.get("tls") or {}).get("verify", True))
-        handshake = await run_once(
-            _order("tls", {"target": {"address": endpoint, "verify": verify}, "expect": {"days": 0}}, left)
-        )
+        tls = asked if module.kind == "grpc" else dict(module.target.get("tls") or {})
+        trust = {name: tls[name] for name in ("verify", "ca", "server_name") if tls.get(name) is not None}
+        looking = {**options, "target": {"address": endpoint, **trust}, "expect": {"days": 0}}
+        handshake = await run_once(_order(module, "tls", looking, left))
         shown: dict[str, Any] = {
             key: handshake.evidence[key] for key in ("certificates", "tls") if key in handshake.evidence
         }
@@ -141,8 +109,12 @@ async def _probe(module: Module, target: str, hostname: str, limit: float, run_o
     return result
 
 
-def _order(kind: str, options: dict[str, Any], limit: float) -> CheckOrder:
-    return CheckOrder(uid="probe", kind=kind, interval=0.0, timeout=limit, options=options)
+def _final_url(result: CheckResult, asked: Mapping[str, Any]) -> str:
+    return str(result.evidence.get("url") or asked["url"])
+
+
+def _order(module: Module, kind: str, options: dict[str, Any], limit: float) -> CheckOrder:
+    return CheckOrder(uid="probe", kind=kind, interval=0.0, timeout=limit, options=options, secrets=module.secrets)
 
 
 def _https_endpoint(url: str) -> str:
@@ -183,14 +155,17 @@ def explain(
 
 
 async def probe(request: Request) -> Response:
-    """The door: `request.app.state` holds `probers` (with `run_once`) and `require` (scope check, raises Forbidden)."""
+    """The door: `request.app.state` holds `probers` (with `run_once`), `modules` and `require` (raises Forbidden)."""
     from starlette.responses import Response
 
     from mainstay.kernel.errors import MainstayError
 
     try:
         await request.app.state.require(request, "monitors:check")
-        answered = await probe_response(request.query_params, request.headers, request.app.state.probers.run_once)
+        state = request.app.state
+        answered = await probe_response(
+            request.query_params, request.headers, state.probers.run_once, state.modules.known
+        )
     except MainstayError as error:
         answered = Answered(error.status, f"{error}\n")
     headers = {"Cache-Control": "no-store"}

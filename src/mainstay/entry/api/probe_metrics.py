@@ -43,6 +43,10 @@ _GAUGES = {
     "probe_dns_duration_seconds": "Duration of DNS request by phase",
     "probe_dns_query_succeeded": "Displays whether or not the query was executed successfully",
     "probe_dns_serial": "Returns the serial number of the zone",
+    "probe_grpc_duration_seconds": "Duration of gRPC request by phase",
+    "probe_grpc_healthcheck_response": "Response HealthCheck response",
+    "probe_grpc_ssl": "Indicates if SSL was used for the connection",
+    "probe_grpc_status_code": "Response gRPC status code",
     "probe_icmp_duration_seconds": "Duration of icmp request by phase",
     "probe_icmp_reply_hop_limit": "Replied packet hop limit (TTL for ipv4)",
 }
@@ -51,6 +55,27 @@ _INFOS = {
     "probe_tls_version": "Returns the TLS version used or NaN when unknown",
 }
 _VERSIONS = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1", "TLSv1.2": "TLS 1.2", "TLSv1.3": "TLS 1.3"}
+# https://github.com/grpc/grpc/blob/master/doc/statuscodes.md, by number.
+_GRPC_CODES = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+_LATE, _UNAVAILABLE = _GRPC_CODES.index("DEADLINE_EXCEEDED"), _GRPC_CODES.index("UNAVAILABLE")
 # The exporter's value for a chain that was not verified: the zero time of its language, 0001-01-01.
 _NEVER = -62_135_596_800.0
 
@@ -94,7 +119,11 @@ def rows(kind: str, result: CheckResult) -> Iterator[Row]:
         yield from _dns(phases, evidence)
     elif kind == "icmp":
         yield from _icmp(phases, evidence)
-    if kind != "dns":
+    elif kind == "grpc":
+        yield from _grpc(phases, evidence, result.code)
+    if kind == "grpc":
+        yield from _grpc_certificates(evidence)
+    elif kind != "dns":
         yield from _certificates(evidence)
 
 
@@ -160,6 +189,28 @@ def _icmp(phases: Mapping[str, float], evidence: Mapping[str, Any]) -> Iterator[
     yield "probe_icmp_duration_seconds", {"phase": "resolve"}, phases.get("lookup", 0.0)
     yield "probe_icmp_duration_seconds", {"phase": "setup"}, phases.get("connect", 0.0)
     yield "probe_icmp_duration_seconds", {"phase": "rtt"}, trip
+
+
+def _grpc(phases: Mapping[str, float], evidence: Mapping[str, Any], code: str) -> Iterator[Row]:
+    yield "probe_grpc_duration_seconds", {"phase": "resolve"}, phases.get("lookup", 0.0)
+    said = str(evidence.get("grpc_status") or "")
+    yield "probe_grpc_ssl", {}, float(said == "OK" and phases.get("tls", 0.0) > 0)
+    if code.startswith(("lookup.", "check.")):  # nobody was asked
+        yield "probe_grpc_status_code", {}, 0.0
+        return
+    otherwise = _LATE if code.endswith(".timeout") else _UNAVAILABLE
+    number = _GRPC_CODES.index(said) if said in _GRPC_CODES else otherwise
+    yield "probe_grpc_duration_seconds", {"phase": "check"}, sum(phases.values()) - phases.get("lookup", 0.0)
+    yield "probe_grpc_status_code", {}, float(number)
+    serving = evidence.get("serving_status") if said == "OK" else ""
+    for status in ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"):
+        yield "probe_grpc_healthcheck_response", {"serving_status": status}, float(status == serving)
+
+
+def _grpc_certificates(evidence: Mapping[str, Any]) -> Iterator[Row]:
+    """As of other kinds, but the exporter says no end of the chain here, and 0 where there is no certificate."""
+    found = [row for row in _certificates(evidence) if row[0] != "probe_ssl_last_chain_expiry_timestamp_seconds"]
+    yield from found or [("probe_ssl_earliest_cert_expiry", {}, 0.0)]
 
 
 def _certificates(evidence: Mapping[str, Any]) -> Iterator[Row]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import ssl
+import tempfile
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -32,11 +33,14 @@ _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
 @lru_cache(maxsize=64)
-def trust(ca: str, ca_file: str, verify: bool, versions: tuple[str, str] = ("", "")) -> ssl.SSLContext:
+def trust(
+    ca: str, ca_file: str, verify: bool, versions: tuple[str, str] = ("", ""), client: tuple[str, str] = ("", "")
+) -> ssl.SSLContext:
     """A client's context, kept because reading the system's certificates takes tens of milliseconds.
 
     `ca`: PEM text of certificates to trust instead of the system's. CheckFault if it is none.
     `versions`: oldest and newest version of TLS, "1.2" or "1.3", empty where it does not matter.
+    `client`: certificate and key to show, as PEM texts.
     """
     try:
         context = ssl.create_default_context(cafile=None if ca else ca_file or None, cadata=ca or None)
@@ -50,10 +54,24 @@ def trust(ca: str, ca_file: str, verify: bool, versions: tuple[str, str] = ("", 
         context.minimum_version = _VERSIONS[oldest]
     if newest:
         context.maximum_version = _VERSIONS[newest]
+    if client[0]:
+        _show(context, *client)
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context
+
+
+def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
+    """Python takes a client's certificate from a file only: this one is ours alone and gone at once."""
+    with tempfile.NamedTemporaryFile("w") as handle:  # mode 0600
+        handle.write(f"{certificate}\n{key}\n")
+        handle.flush()
+        try:
+            context.load_cert_chain(handle.name, password="")  # an encrypted key fails rather than asks
+        except (ssl.SSLError, ValueError) as error:
+            reason = "the client certificate and its key cannot be used together"
+            raise CheckFault("check.bad_tls_options", reason, verdict="unknown") from error
 
 
 def load_reader() -> None:
@@ -131,8 +149,16 @@ def _read(der: bytes) -> dict[str, Any]:
             "key": _key(certificate),
             "signature": _signature(certificate),
         }
-    except ValueError as error:
+    except (ValueError, *_unreadable()) as error:
         return {"error": f"the certificate cannot be read: {error}"[:200]}
+
+
+def _unreadable() -> tuple[type[Exception], ...]:
+    """What the library raises for certificates that break the standard, beside ValueError."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    return x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

@@ -52,3 +52,34 @@ class Context:
             if close is not None:
                 close()
         self._shared.clear()
+
+
+class Preferring:
+    """The same context for an order that prefers a version of IP: the other is a fallback, or none at all."""
+
+    def __init__(self, lent: Context, version: int, *, fallback: bool) -> None:
+        self._lent = lent
+        self._version = version
+        self._fallback = fallback
+
+    @property
+    def guard(self) -> Guard:
+        return self._lent.guard
+
+    @property
+    def ca_file(self) -> str:
+        return self._lent.ca_file
+
+    @property
+    def configured(self) -> Configure:
+        return self._lent.configured
+
+    async def addresses(self, host: str, family: int = 0) -> list[str]:
+        found = await self._lent.addresses(host, family)
+        wanted = [address for address in found if (":" in address) == (self._version == 6)]
+        if not wanted and not self._fallback:
+            raise CheckFault("lookup.not_found", f"{host} has no address of IP version {self._version}")
+        return wanted or found
+
+    def shared(self, key: str, make: Callable[[], T]) -> T:
+        return self._lent.shared(key, make)

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.http.credentials import mask, maskable
 from mainstay.kernel.probing import CheckFault, CheckOrder, CheckResult, finding
+from mainstay.runtime.prober.context import Preferring
 
 if TYPE_CHECKING:
+    from mainstay.kernel.ports import CheckContext
     from mainstay.runtime.prober.context import Context
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,30}")
@@ -30,13 +32,19 @@ class PreparedCheck:
 
     async def run(self, context: Context) -> CheckResult:
         try:
-            found: CheckResult = await self._run(self._plan, context)
+            found: CheckResult = await self._run(self._plan, _lent(context, self.order))
         except CheckFault as fault:
             found = finding(fault.verdict, fault.code, fault.message, evidence=dict(fault.evidence))
         if self._secrets:
             found.message = _masked(found.message, self._secrets)
             found.evidence = _masked(found.evidence, self._secrets)
         return found
+
+
+def _lent(context: Context, order: CheckOrder) -> CheckContext:
+    """An order may prefer a version of IP: `addresses: {prefer: 4 or 6, fallback: ...}`."""
+    wanted = order.options.get("addresses")
+    return Preferring(context, wanted["prefer"], fallback=wanted["fallback"]) if wanted else context
 
 
 def prepare(order: CheckOrder) -> PreparedCheck:

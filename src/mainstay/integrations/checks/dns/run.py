@@ -50,6 +50,8 @@ class Plan:
     sections: tuple[Section, ...]
     verify: bool
     ca: str
+    versions: tuple[str, str]  # oldest and newest version of TLS, empty where it does not matter
+    client: tuple[str, str]  # certificate and key, empty where none is shown
     class_: str
     recursion: bool
     edns: bool
@@ -83,6 +85,8 @@ def prepare(order: CheckOrder) -> Plan:
         sections=tuple(Section(name, expect[name]) for name in SECTIONS if expect.get(name)),
         verify=target.get("verify", True),
         ca=target.get("ca") or "",
+        versions=(target.get("min_version") or "", target.get("max_version") or ""),
+        client=(target.get("certificate") or "", target.get("key") or ""),
         class_=target.get("class", "IN"),
         recursion=target.get("recursion", True),
         edns=target.get("edns", True),
@@ -192,7 +196,8 @@ async def _ask_over_stream(
     stream = await connect(steps, [server], plan.port)
     try:
         if plan.protocol == "tls":
-            await shake_hands(steps, stream, trust(plan.ca, context.ca_file, plan.verify), plan.server_name)
+            trusted = trust(plan.ca, context.ca_file, plan.verify, plan.versions, plan.client)
+            await shake_hands(steps, stream, trusted, plan.server_name)
         with steps.phase("wait"):
             try:
                 await stream.send(query.to_wire(prepend_length=True))

@@ -109,6 +109,8 @@ class _Run:
         try:
             reads_certificate = self._direct(handle, request, addresses)
             code, text = await self._transfers.perform(handle.curl)
+            if code and not handle.refused:  # libcurl does not tell to whom it could not connect
+                self.evidence.setdefault("address", request.plain or addresses[0])
             return self._received(handle, request, code, text, reads_certificate=reads_certificate)
         finally:
             self._transfers.give(handle)

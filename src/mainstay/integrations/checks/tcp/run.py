@@ -35,6 +35,7 @@ class Plan:
     verify: bool
     ca: str
     versions: tuple[str, str]  # oldest and newest version of TLS, empty where it does not matter
+    client: tuple[str, str]  # certificate and key, empty where none is shown
     talk: tuple[Turn, ...]
     words: Words
     limits: LatencyLimits
@@ -56,6 +57,7 @@ def prepare(order: CheckOrder) -> Plan:
         verify=target.get("verify", True),
         ca=target.get("ca") or "",
         versions=(target.get("min_version") or "", target.get("max_version") or ""),
+        client=(target.get("certificate") or "", target.get("key") or ""),
         talk=talk,
         words=Words(expect),
         limits=LatencyLimits(expect),
@@ -65,7 +67,7 @@ def prepare(order: CheckOrder) -> Plan:
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         secures = plan.tls or any(turn.starttls for turn in plan.talk)
-        trusted = trust(plan.ca, context.ca_file, plan.verify, plan.versions) if secures else None
+        trusted = trust(plan.ca, context.ca_file, plan.verify, plan.versions, plan.client) if secures else None
         addresses = await find_addresses(steps, context, plan.host)
         stream = await connect(steps, addresses, plan.port)
         try:
