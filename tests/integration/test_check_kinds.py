@@ -8,9 +8,10 @@ import sys
 
 import pytest
 
+from mainstay.entry.cli.check import address_of, make_order
 from mainstay.entry.web.monitor import found
 from mainstay.kernel.actor import command
-from mainstay.kernel.errors import InvalidInput
+from mainstay.kernel.errors import InvalidInput, UserError
 from mainstay.kernel.probing import CheckResult
 from mainstay.store.resources import planning
 from mainstay.store.resources.files import read_body
@@ -91,3 +92,13 @@ def test_a_picture_of_a_page_is_shown_as_one_and_stays_out_of_the_journal() -> N
     assert (shown.picture, shown.facts, shown.excerpt) == (picture, [("a", "1")], "")
     told = finding_of(CheckResult(uid="m", at=1.0, verdict="down", evidence={"screenshot": picture}))
     assert told.evidence["screenshot"] == "(a picture, kept with the result)"
+
+
+def test_the_command_runs_every_kind_that_a_prober_can() -> None:
+    plugin = make_order("plugin", "check_load -w 10", [], [], "5s")
+    assert plugin.options["target"] == {"command": ["check_load", "-w", "10"]}
+    assert (address_of(plugin), address_of(make_order("host", None, [], [], "5s"))) == ("check_load -w 10", "host")
+    assert make_order("docker", "web", [], ["health=required"], "5s").options["expect"] == {"health": "required"}
+    for wrong, says in (("group", "no kind of check"), ("promql", "needs a target")):
+        with pytest.raises(UserError, match=says):
+            make_order(wrong, "a" if wrong == "group" else None, [], [], "5s")

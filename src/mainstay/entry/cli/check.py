@@ -20,9 +20,10 @@ from mainstay.kernel.timespan import parse_duration
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mainstay.kernel.ports import CheckKind
     from mainstay.kernel.probing import CheckOrder, CheckResult
 
-# kind -> (the target's field that the argument fills, an example)
+# kind -> (the target's field that the argument fills, an example); other kinds tell by their spec, which takes longer
 KINDS = {
     "http": ("url", "https://example.com/health"),
     "tcp": ("address", "db.example.com:5432"),
@@ -35,7 +36,9 @@ _TIMEOUT_LIMIT = 120.0  # seconds, as of a monitor
 
 
 def check(
-    target: Annotated[str, typer.Argument(metavar="URL|KIND", help="A URL, host:port, or http, tcp, tls, dns, icmp.")],
+    target: Annotated[
+        str, typer.Argument(metavar="URL|KIND", help="A URL, host:port, or a kind: http, tcp, tls, dns, ...")
+    ],
     where: Annotated[str | None, typer.Argument(metavar="[TARGET]", help="What to check, after a kind.")] = None,
     *,
     option: Annotated[
@@ -95,10 +98,10 @@ def make_order(
     from mainstay.kernel.probing import CheckOrder
 
     kind, address = _kind_and_address(first, second)
-    target = parse_pairs(options, "--set") | {KINDS[kind][0]: address}
+    target = parse_pairs(options, "--set") | {_field(kind): address}
     expected = parse_pairs(expect, "--expect")
     secrets: list[str] = []
-    if options or expect:
+    if options or expect or kind not in KINDS:
         target, expected = _validate(kind, target, expected)
         target, expected = _fill(target, secrets), _fill(expected, secrets)
     return CheckOrder(
@@ -113,20 +116,44 @@ def make_order(
 
 def _kind_and_address(first: str, second: str | None) -> tuple[str, str]:
     if second is not None:
-        if first not in KINDS:
+        if first not in (known := [*KINDS, *_more_kinds()]):
             from mainstay.kernel.diagnostics import did_you_mean
 
-            raise UserError(f"`{first[:40]}` is no kind of check", hint=did_you_mean(first, KINDS) or _kinds_hint())
+            raise UserError(f"`{first[:40]}` is no kind of check", hint=did_you_mean(first, known) or _kinds_hint())
         if first == "http" and "://" not in second:
             second = f"https://{second}"
         return first, second
     if first in KINDS:
         raise UserError(f"{first} needs a target", hint=f"such as `mainstay check {first} {KINDS[first][1]}`")
+    if "://" not in first and first in _more_kinds():
+        default = _spec(first).target.model_fields[_field(first)].default
+        if not isinstance(default, str):
+            raise UserError(f"{first} needs a target", hint=f"its `{_field(first)}`, in quotes where it has spaces")
+        return first, default
     if "://" in first:
         if not first.lower().startswith(("http://", "https://")):
             raise UserError(f"`{first[:80]}` is not a URL with http:// or https://", hint=_kinds_hint())
         return "http", first
     return _bare(first)
+
+
+def _more_kinds() -> list[str]:
+    """Kinds beside KINDS that a prober can run, from their folders."""
+    import mainstay.integrations.checks
+
+    folders = (path.parent for place in mainstay.integrations.checks.__path__ for path in Path(place).glob("*/run.py"))
+    return sorted(folder.name for folder in folders if folder.name not in KINDS)
+
+
+def _spec(kind: str) -> CheckKind:
+    import importlib
+
+    found: CheckKind = importlib.import_module(f"mainstay.integrations.checks.{kind}.spec").KIND
+    return found
+
+
+def _field(kind: str) -> str:
+    return KINDS[kind][0] if kind in KINDS else _spec(kind).shorthand
 
 
 def _bare(text: str) -> tuple[str, str]:
@@ -145,7 +172,7 @@ def _bare(text: str) -> tuple[str, str]:
 
 
 def _kinds_hint() -> str:
-    return "write a URL, host:port, or a kind and its target: " + ", ".join(KINDS)
+    return "write a URL, host:port, or a kind and its target: " + ", ".join([*KINDS, *_more_kinds()])
 
 
 def _seconds(text: str) -> float:
@@ -184,11 +211,9 @@ def parse_pairs(pairs: Sequence[str], what: str) -> dict[str, Any]:
 
 def _validate(kind: str, target: dict[str, Any], expect: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The documents as the kind's spec gives them back; UserError with every mistake."""
-    import importlib
-
     from pydantic import ValidationError
 
-    spec = importlib.import_module(f"mainstay.integrations.checks.{kind}.spec").KIND
+    spec = _spec(kind)
     documents, mistakes = [], []
     for name, model, document in (("--set", spec.target, target), ("--expect", spec.expect, expect)):
         try:
@@ -241,7 +266,8 @@ def to_json(order: CheckOrder, result: CheckResult) -> str:
 
 def address_of(order: CheckOrder) -> str:
     """What the person asked for, without the values of references."""
-    shown = str(order.options["target"][KINDS[order.kind][0]])
+    asked = order.options["target"].get(_field(order.kind), order.kind)
+    shown = " ".join(map(str, asked)) if isinstance(asked, list) else str(asked)
     for secret in filter(None, order.secrets):
         shown = shown.replace(secret, "***")
     return shown
