@@ -1,0 +1,1 @@
+"""MQTT brokers: login, and optionally a topic and its messages."""
