@@ -9,6 +9,8 @@ TARGETS ?=
 CONFIG ?=
 DATA ?=
 LISTEN ?=
+# Files of tests run side by side, each process with its own folder and database.
+PARALLEL ?= -n 2 --dist loadfile
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
@@ -36,18 +38,28 @@ check: $(VENV)/.dev ## style, types, layers, migrations in step
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/bandit -q -r src/mainstay -c pyproject.toml
 	$(BIN)/python tools/migrations_in_step.py
 	$(BIN)/python tools/reference.py --check
 
 .PHONY: test
 test: $(VENV)/.dev ## every test, on SQLite and then what touches the store on PostgreSQL
 	@tools/test_machine.sh
-	$(BIN)/pytest
-	MAINSTAY_TEST_DATABASE=postgres $(BIN)/pytest tests/integration
+	$(BIN)/pytest $(PARALLEL)
+	MAINSTAY_TEST_DATABASE=postgres $(BIN)/pytest $(PARALLEL) tests/integration
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## the tests of tests/chaos, longer
 	CHAOS_ROUNDS=200 $(BIN)/pytest tests/chaos --timeout 3600
+
+.PHONY: fuzz
+fuzz: $(VENV)/.dev ## every parser of outside input and the API, for FUZZ_SECONDS (default 600)
+	$(BIN)/python -m tests.fuzzing
+	FUZZ_EXAMPLES=300 $(BIN)/pytest tests/integration/test_api_fuzz.py --timeout 3600
+
+.PHONY: audit
+audit: $(VENV)/.dev ## known vulnerabilities of what the locks name (asks the network)
+	$(BIN)/pip-audit --requirement requirements/run.lock --require-hashes --disable-pip
 
 .PHONY: bench
 bench: $(VENV)/.dev ## measure against the figures of docs/reference/performance.md

@@ -113,7 +113,6 @@ def test_every_kind_has_a_page_or_section_in_the_reference() -> None:
 def test_links_between_documents_lead_somewhere() -> None:
     broken = []
     for path in (item for item in _tracked() if item.suffix == ".md"):
-        for target in re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", path.read_text()):
-            if not (path.parent / target).exists():
-                broken.append(f"{path.relative_to(ROOT)} -> {target}")
+        targets = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", path.read_text())
+        broken += [f"{path.relative_to(ROOT)} -> {target}" for target in targets if not (path.parent / target).exists()]
     assert broken == []
