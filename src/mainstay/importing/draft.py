@@ -38,6 +38,7 @@ class _Entry:
     name: str
     document: dict[str, Any]
     node: Node
+    is_checked: bool = False
 
 
 @dataclass(slots=True)
@@ -119,6 +120,7 @@ class Draft:
                 route["match"] = [f'{label}="yes"']
                 for key in users:
                     alive[key].document.setdefault("labels", {})[label] = "yes"
+                    alive[key].is_checked = False
             self.entries.append(_Entry("route", route["name"], route, alive["channel", channel].node))
 
     # the end
@@ -138,7 +140,9 @@ class Draft:
         return document
 
     def _keep(self, kinds: tuple[str, ...]) -> None:
-        self.entries = [entry for entry in self.entries if entry.kind not in kinds or self._fit(entry)]
+        self.entries = [
+            entry for entry in self.entries if entry.kind not in kinds or entry.is_checked or self._fit(entry)
+        ]
 
     def _fit(self, entry: _Entry) -> bool:
         """Leave out what is invalid; False if nothing is left that makes sense."""
@@ -151,6 +155,7 @@ class Draft:
             except ValidationError as error:
                 mistakes = explain(error, kind.name, deepcopy(entry.document))
             else:
+                entry.is_checked = True
                 return True
             first = first or mistakes[0].message
             for mistake in mistakes:
@@ -177,6 +182,7 @@ class Draft:
                 entry.document["parents"] = kept
             group = entry.document.get("group") if entry.kind == "monitor" else None
             if isinstance(group, dict):
+                entry.is_checked = False
                 group["members"] = [name for name in group["members"] if ("monitor", name) in alive]
             for component in entry.document.get("components", ()) if entry.kind == "status_page" else ():
                 for plural, kind in (("monitors", "monitor"), ("heartbeats", "heartbeat")):

@@ -14,6 +14,7 @@ import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from functools import lru_cache
 from pathlib import Path as FilePath
 from typing import Any
 from urllib.parse import quote
@@ -46,10 +47,15 @@ _LISTS = (("monitorList", "monitor"), ("notificationList", "notification"), ("pr
 _LIMIT_ROWS = 100_000
 
 
+@lru_cache(maxsize=500)
+def _written(name: str) -> tuple[str, str, str]:
+    snake = _CAMEL.sub(lambda found: f"_{found[1].lower()}", name)
+    return name, snake, f"{snake}_json"
+
+
 def field(node: Node, name: str) -> Node | None:
     """A field by its name in backups, or the same in the words of the database."""
-    snake = _CAMEL.sub(lambda found: f"_{found[1].lower()}", name)
-    found = node.get(name, snake, f"{snake}_json")
+    found = node.get(*_written(name))
     return None if found is not None and found.value == "" else found
 
 

@@ -5,6 +5,7 @@ A field that no importer speaks of is reported as not carried, so that nothing c
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ class Report:
         self.history: dict[str, Any] = {}
         self.counts: dict[str, int] = {}
         self._notes: dict[Path, Note] = {}
+        self._rows: list[Row] = []
 
     def note(self, path: Path, status: Status, to: str = "", why: str = "") -> None:
         """On a field, or on all fields below a path that have no note of their own."""
@@ -110,7 +112,13 @@ class Report:
         needed = self.secrets.setdefault(name, Needed(name, how))
         needed.places.append((dotted(path), self.place_of(path)))
 
-    def rows(self) -> Iterator[Row]:
+    def rows(self) -> list[Row]:
+        """One for each field; made once, when nothing more is noted."""
+        if not self._rows:
+            self._rows = list(self._made_rows())
+        return self._rows
+
+    def _made_rows(self) -> Iterator[Row]:
         for path, value in leaves(self.data):
             note = self._of(path)
             if note is None:
@@ -126,17 +134,23 @@ class Report:
                 return note
         return None
 
-    def as_dict(self) -> dict[str, Any]:
-        rows = list(self.rows())
-        tally = Counter(row.status for row in rows)
-        return {
+    def tally(self) -> dict[Status, int]:
+        counted = Counter(row.status for row in self.rows())
+        return {status: counted.get(status, 0) for status in _RANK}
+
+    def to_json(self) -> Iterator[str]:
+        """The report as JSON in pieces, each row on a line of its own."""
+        head = {
             "tool": self.tool,
             "made": self.counts,
-            "fields": {status: tally.get(status, 0) for status in _RANK},
+            "fields": self.tally(),
             "secrets": [needed.as_dict() for needed in self.secrets.values()],
             **({"history": self.history} if self.history else {}),
-            "rows": [row.as_dict() for row in rows],
         }
+        yield json.dumps(head, ensure_ascii=False, indent=2).removesuffix("\n}") + ',\n  "rows": ['
+        for number, row in enumerate(self.rows()):
+            yield ("," if number else "") + "\n    " + json.dumps(row.as_dict(), ensure_ascii=False)
+        yield "\n  ]\n}\n"
 
 
 def dotted(path: Path) -> str:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
 
+from mainstay.importing.json_places import JsonPlaces
 from mainstay.importing.report import Report
 from mainstay.kernel.diagnostics import Diagnostics, Place
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.timespan import format_duration
-from mainstay.store.resources.documents import Document, Path, decode, read_text
+from mainstay.store.resources.documents import Path, decode, read_text
 from mainstay.store.resources.scalars import noun
 
 _LIMIT = 64 * 1024 * 1024
@@ -162,30 +163,39 @@ def read_document(tool: str, raw: bytes, name: str) -> Node:
     elif not isinstance(documents[0].data, dict):
         diagnostics.add(f"the file must be a mapping, not {noun(documents[0].data)}", documents[0].place())
     diagnostics.raise_if_errors()
-    return root(tool, documents[0].data, _placing(documents[0]))
+    return root(tool, documents[0].data, documents[0].place)
 
 
 def read_json(tool: str, path: str) -> Node:
     """A JSON file, lists allowed. Raises InvalidInput with the line of a mistake."""
-    raw = read_bytes(path)
     diagnostics = Diagnostics()
-    text = decode(raw, path, diagnostics) if len(raw) <= 8 * 1024 * 1024 else raw.decode("utf-8-sig", "replace")
-    diagnostics.raise_if_errors()
+    text = _as_text(read_bytes(path), path, diagnostics)
     try:
-        data = json.loads(text or "")
+        data = json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:
         diagnostics.add(f"this is not JSON: {error.msg}", Place(path, error.lineno, error.colno))
     except RecursionError:
         diagnostics.add("this is nested too deep", Place(path))
+    except ValueError as error:
+        diagnostics.add(f"this is not JSON that can be trusted: {error}", Place(path))
     diagnostics.raise_if_errors()
-    found = read_text(text or "", path, Diagnostics()) if len(raw) <= 8 * 1024 * 1024 else []
-    document = found[0] if len(found) == 1 and found[0].data == data else Document(path, data)
-    return root(tool, document.data, _placing(document))
+    return root(tool, data, JsonPlaces(path, text, data).place)
 
 
-def _placing(document: Document) -> Callable[[Path], Place]:
-    """Places by path, remembered for the parents of what was asked last: reports ask for neighbours."""
-    return document.place
+def _as_text(raw: bytes, path: str, diagnostics: Diagnostics) -> str:
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        diagnostics.add("the input is not UTF-8 text", Place(path), hint="save it as UTF-8")
+    diagnostics.raise_if_errors()
+    return ""
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return found
 
 
 def root(tool: str, data: Any, place_of: Callable[[Path], Place]) -> Node:

@@ -13,10 +13,10 @@ from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
     from mainstay.importing.kuma_history import Day
+    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 
 _DAY = 86_400
 _BATCH = 10_000
-_OLDEST = 4000  # days back that are looked for
 
 
 def load(days: Iterable[Day]) -> None:
@@ -48,10 +48,10 @@ def load(days: Iterable[Day]) -> None:
 
 
 class _Loading:
-    def __init__(self, store: Any, uids: dict[str, str], now: float, oldest: float) -> None:
+    def __init__(self, store: DuckTelemetry, uids: dict[str, str], now: float, oldest: float) -> None:
         self._store, self._uids = store, uids
-        self._today, self._oldest, self._now = int(now) // _DAY * _DAY, oldest, now
-        self._known: dict[str, set[int]] = {}
+        self._today, self._oldest = int(now) // _DAY * _DAY, oldest
+        self._known = store.imported_days(list(uids.values()))
         self.added = self.present = self.old = 0
         self.unknown: dict[str, int] = {}
 
@@ -63,21 +63,14 @@ class _Loading:
                 self.unknown[day.monitor] = self.unknown.get(day.monitor, 0) + 1
             elif not self._oldest <= day.at < self._today:
                 self.old += 1
-            elif day.at in self._measured(uid):
+            elif (uid, day.at * 1_000_000) in self._known:
                 self.present += 1
             else:
-                self._measured(uid).add(day.at)
+                self._known.add((uid, day.at * 1_000_000))
                 batch.append(_row(uid, day))
             if len(batch) >= _BATCH:
                 self._add(batch)
         self._add(batch)
-
-    def _measured(self, uid: str) -> set[int]:
-        """Midnights of the days of which something is known."""
-        if uid not in self._known:
-            bars = self._store.bars([uid], _OLDEST, self._now)[uid]
-            self._known[uid] = {int(bar.at) for bar in bars if bar.uptime.checks}
-        return self._known[uid]
 
     def _add(self, batch: list[tuple[Any, ...]]) -> None:
         if batch:

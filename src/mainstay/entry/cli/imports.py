@@ -5,7 +5,6 @@ Exit codes: 0 written, 1 the source could not be read, 2 mistakes in the source.
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -190,7 +189,7 @@ def _write(found: Report, document: dict[str, Any], source: str, output: str, re
     head = f"# Made from {found.tool} ({name}) by `mainstay import`. Review it, then: mainstay plan, mainstay apply.\n"
     text = head + (to_yaml(document).rstrip("\n") if document else "{}") + "\n"
     if report:
-        _save(report, json.dumps(found.as_dict(), ensure_ascii=False, indent=2) + "\n")
+        _save(report, "".join(found.to_json()))
     if output == "-":
         sys.stdout.buffer.write(text.encode())
         sys.stdout.buffer.flush()
@@ -212,10 +211,8 @@ def _summary(found: Report, output: str, report: str) -> Iterable[str]:
     yield f"Made {made}{'' if output == '-' else f', in {output}'}."
     if found.history:
         yield "History: {days:,} days of {monitors:,} monitors, {checks:,} checks, in {file}.".format(**found.history)
-    rows = list(found.rows())
-    tally = {status: sum(row.status == status for row in rows) for status in ("carried", "approximated", "not carried")}
-    yield "Fields: " + ", ".join(f"{count:,} {status}" for status, count in tally.items()) + "."
-    told = [row for row in rows if row.status != "carried"]
+    yield "Fields: " + ", ".join(f"{count:,} {status}" for status, count in found.tally().items()) + "."
+    told = [row for row in found.rows() if row.status != "carried"]
     for row in told[:_SHOWN]:
         yield f"  {row.place}: {row.path}: {row.status}: {row.why}"
     if len(told) > _SHOWN:

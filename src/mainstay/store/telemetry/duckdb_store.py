@@ -200,6 +200,11 @@ class DuckTelemetry:
             [newest + micro(_DAY)],
         )
 
+    def imported_days(self, uids: Sequence[str]) -> set[tuple[str, int]]:
+        """(uid, midnight in microseconds) of every day that is rolled up or was added."""
+        query = "SELECT uid, at_us FROM by_day WHERE uid IN (SELECT unnest(?::VARCHAR[]))"
+        return {(row[0], row[1]) for row in self._cursor().execute(query, [list(uids)]).fetchall()}
+
     # reading
 
     @answering
