@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, wraps
 from importlib import import_module
 from types import SimpleNamespace
@@ -28,7 +28,7 @@ from ninja.operation import Operation
 from ninja.throttling import BaseThrottle
 from ninja.utils import contribute_operation_callback
 
-from mainstay.accounts import queries
+from mainstay.accounts import queries, rules
 from mainstay.kernel.actor import ALL_SCOPES, LIMITABLE, Actor
 from mainstay.kernel.clock import to_iso
 
@@ -166,9 +166,15 @@ def visit(request: HttpRequest) -> queries.Visit:
 
 
 def person_actor(request: HttpRequest) -> Actor | None:
-    """The signed-in person of a Django request that no `page` has let in."""
+    """The signed-in person of a Django request that no `page` has let in.
+
+    Who has not shown lately who they are cannot hand out access: a program cannot be sent to do so in between.
+    """
     user = queries.signed_in_user(request.user)
-    return queries.actor_of_user(user, visit(request)) if user is not None else None
+    if user is None:
+        return None
+    actor = queries.actor_of_user(user, visit(request))
+    return actor if is_fresh(request) else replace(actor, scopes=actor.scopes - rules.GRANTING)
 
 
 def _sign_in_address(request: HttpRequest) -> str:

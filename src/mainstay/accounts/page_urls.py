@@ -15,6 +15,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("setup/<str:token>", pages.set_up, name="set_up"),
     path("join/<str:secret>", pages.join, name="join"),
     path("account/", pages.account, name="account"),
+    path("account/confirm/", pages.confirm, name="confirm"),
     path("account/tokens/", pages.tokens, name="tokens"),
     path("account/tokens/new/", pages.new_token, name="new_token"),
     path("account/tokens/<str:token_id>/revoke/", pages.revoke_token, name="revoke_token"),

@@ -100,6 +100,13 @@ def account(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/account.html", context)
 
 
+@page(fresh=True)
+@require_http_methods(["GET"])
+def confirm(request: HttpRequest) -> HttpResponse:
+    """For work in another tab that must not be lost: asks who one is, then says to go on there."""
+    return render(request, "accounts/confirmed.html")
+
+
 @page("tokens:write")
 @require_http_methods(["GET"])
 def tokens(request: HttpRequest) -> HttpResponse:

@@ -53,7 +53,7 @@ def row_of(alert: Alert, now: float) -> Row:
 @require_GET
 def alert_list(request: PageRequest) -> HttpResponse:
     """Open ones first, then what is over."""
-    request.actor.require("alerts:read")
+    request.actor.require_some("alerts:read")
     asked = {name: request.GET.get(name, "").strip()[:100] for name in ("q", "status", "severity", "subject")}
     page = _number(request.GET.get("page", "1"))
     status = asked["status"] if asked["status"] in ("firing", "resolved") else ""
@@ -64,6 +64,7 @@ def alert_list(request: PageRequest) -> HttpResponse:
         text=asked["q"],
         limit=_PAGE + 1,
         offset=(page - 1) * _PAGE,
+        limits=request.actor.limits,
     )
     now = time.time()
     rows = [row_of(alert, now) for alert in found[:_PAGE]]
@@ -76,8 +77,8 @@ def alert_list(request: PageRequest) -> HttpResponse:
         "severities": _SEVERITIES,
         "previous": "?" + urlencode({**kept, "page": page - 1}) if page > 1 else "",
         "next": "?" + urlencode({**kept, "page": page + 1}) if len(found) > _PAGE else "",
-        "open_total": queries.open_count(),
-        "may_alert": request.actor.may("alerts:write"),
+        "open_total": queries.open_count(request.actor.limits),
+        "may_alert": request.actor.may_some("alerts:write"),
     }
     return render(request, "alerting/list.html", context)
 
@@ -85,8 +86,8 @@ def alert_list(request: PageRequest) -> HttpResponse:
 @require_GET
 def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
     """One alert: what, since when, who was told, what happened."""
-    request.actor.require("alerts:read")
-    alert = queries.alert(alert_id)
+    request.actor.require_some("alerts:read")
+    alert = queries.alert(alert_id, request.actor.limits)
     now = time.time()
     evidence, phases = evidence_of(alert)
     context = {
@@ -99,7 +100,7 @@ def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
         "deliveries": [told_of(delivery) for delivery in queries.notifications_of_alert(alert.id)],
         "timeline": [step_of(entry) for entry in queries.journal_of(alert)],
         "mutes": MUTES,
-        "may_alert": request.actor.may("alerts:write"),
+        "may_alert": request.actor.may_some("alerts:write"),
     }
     return render(request, "alerting/one.html", context)
 

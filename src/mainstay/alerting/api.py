@@ -90,15 +90,15 @@ def actor_of(request: HttpRequest) -> Actor:
 
 
 @router.get("", response=list[AlertOut], summary="Alerts, open ones first, the worst first among them")
-@requires("alerts:read")
+@requires("alerts:read", limited=True)
 def list_alerts(request: HttpRequest, wanted: Query[AlertFilter]) -> list[dict[str, Any]]:
-    return [alert.as_dict() for alert in queries.alerts(**wanted.model_dump())]
+    return [alert.as_dict() for alert in queries.alerts(**wanted.model_dump(), limits=actor_of(request).limits)]
 
 
 @router.get("/{alert_id}", response=AlertDetail, summary="One alert with its notifications and journal entries")
-@requires("alerts:read")
+@requires("alerts:read", limited=True)
 def get_alert(request: HttpRequest, alert_id: str) -> dict[str, Any]:
-    alert = queries.alert(alert_id)
+    alert = queries.alert(alert_id, actor_of(request).limits)
     return alert.as_dict() | {
         "notifications": [one.as_dict() for one in queries.notifications_of_alert(alert.id)],
         "journal": [entry.as_dict() for entry in queries.journal_of(alert)],
@@ -106,24 +106,24 @@ def get_alert(request: HttpRequest, alert_id: str) -> dict[str, Any]:
 
 
 @router.post("/{alert_id}/acknowledge", response=AlertOut, summary="Take an alert; a repeat changes nothing")
-@requires("alerts:write")
+@requires("alerts:write", limited=True)
 def acknowledge(request: HttpRequest, alert_id: str) -> dict[str, Any]:
     verbs.acknowledge_alert(actor_of(request), alert_id)
-    return queries.alert(alert_id).as_dict()
+    return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
 @router.post("/{alert_id}/mute", response=AlertOut, summary="No more firing notifications until a time")
-@requires("alerts:write")
+@requires("alerts:write", limited=True)
 def mute(request: HttpRequest, alert_id: str, wanted: MuteIn) -> dict[str, Any]:
     if (wanted.duration is None) == (wanted.until is None):
         raise UserError("exactly one of `for` and `until` is needed", hint='such as {"for": "2h"}')
     until = wanted.until.timestamp() if wanted.until is not None else time.time() + (wanted.duration or 0)
     verbs.mute_alert(actor_of(request), alert_id, until)
-    return queries.alert(alert_id).as_dict()
+    return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
 @router.post("/{alert_id}/unmute", response=AlertOut, summary="Notifications again")
-@requires("alerts:write")
+@requires("alerts:write", limited=True)
 def unmute(request: HttpRequest, alert_id: str) -> dict[str, Any]:
     verbs.unmute_alert(actor_of(request), alert_id)
-    return queries.alert(alert_id).as_dict()
+    return queries.alert(alert_id, actor_of(request).limits).as_dict()

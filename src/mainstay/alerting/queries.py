@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
 from django.db.models import Case, Count, IntegerField, Max, Q, Value, When
@@ -12,10 +13,11 @@ from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.rules import UNDER_WAY
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import NotFound
+from mainstay.kernel.matchers import all_match
 from mainstay.store.journal import Entry, Filter, entries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
 AlertState = Literal["firing", "acknowledged", "muted", "suppressed", "resolved"]
 _LIMIT = 500
@@ -132,8 +134,9 @@ def alerts(
     text: str = "",
     limit: int = 100,
     offset: int = 0,
+    limits: Sequence[str] = (),
 ) -> list[Alert]:
-    """Open ones first, the worst first among them, then the newest."""
+    """Open ones first, the worst first among them, then the newest. `limits`: label matchers of whoever asks."""
     rows = AlertRow.objects.all()
     for column, value in (("status", status), ("severity", severity), ("subject", subject)):
         if value:
@@ -149,11 +152,18 @@ def alerts(
     )
     severity_order = Case(When(status="firing", then="severity"), default=Value(""))
     ordered = rows.order_by(rank, severity_order, "-opened_at", "-id")
-    return [_alert(row) for row in ordered[offset : offset + min(limit, _LIMIT)]]
+    end = offset + min(limit, _LIMIT)
+    if not limits:
+        return [_alert(row) for row in ordered[offset:end]]
+    fitting = (row for row in ordered.iterator(chunk_size=_LIMIT) if all_match(limits, row.labels))
+    return [_alert(row) for row in islice(fitting, offset, end)]
 
 
-def open_count() -> int:
-    return AlertRow.objects.filter(status="firing").count()
+def open_count(limits: Sequence[str] = ()) -> int:
+    rows = AlertRow.objects.filter(status="firing")
+    return (
+        sum(all_match(limits, labels) for labels in rows.values_list("labels", flat=True)) if limits else rows.count()
+    )
 
 
 def open_by_severity() -> dict[str, int]:
@@ -175,10 +185,10 @@ def open_alerts_by_subject(subjects: Iterable[str] | None = None) -> dict[str, A
     return {row.subject: _alert(row) for row in rows}
 
 
-def alert(alert_id: str) -> Alert:
-    """NotFound if there is none."""
+def alert(alert_id: str, limits: Sequence[str] = ()) -> Alert:
+    """NotFound if there is none within the limits of whoever asks."""
     row = AlertRow.objects.filter(id=alert_id[:26]).first()
-    if row is None:
+    if row is None or not all_match(limits, row.labels):
         raise NotFound(f"there is no alert `{alert_id[:40]}`", hint="`mainstay alerts` lists them")
     return _alert(row)
 

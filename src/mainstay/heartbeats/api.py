@@ -78,53 +78,57 @@ def _actor(request: HttpRequest) -> Actor:
 
 def _shown(request: HttpRequest, view: queries.HeartbeatView) -> dict[str, Any]:
     document = view.as_dict(settings.MAINSTAY.base_url)
-    if not _actor(request).may("monitors:check"):
+    if not _actor(request).may_some("monitors:check"):
         document["ping_url"] = None
     return document
 
 
 @router.get("", response=list[HeartbeatOut], summary="All heartbeats, what needs attention first")
-@requires("monitors:read")
+@requires("monitors:read", limited=True)
 def list_heartbeats(
     request: HttpRequest, state: Annotated[str, Query(max_length=10, description="only those in this state")] = ""
 ) -> list[dict[str, Any]]:
-    return [_shown(request, view) for view in queries.heartbeats() if state in ("", view.shown, view.state)]
+    return [
+        _shown(request, view)
+        for view in queries.heartbeats(limits=_actor(request).limits)
+        if state in ("", view.shown, view.state)
+    ]
 
 
 @router.get("/{name}", response=HeartbeatOut, summary="One heartbeat")
-@requires("monitors:read")
+@requires("monitors:read", limited=True)
 def one_heartbeat(request: HttpRequest, name: str) -> dict[str, Any]:
-    return _shown(request, queries.heartbeat(name))
+    return _shown(request, queries.heartbeat(name, limits=_actor(request).limits))
 
 
 @router.get("/{name}/pings", response=PingPage, summary="Its pings")
-@requires("monitors:read")
+@requires("monitors:read", limited=True)
 def list_pings(
     request: HttpRequest,
     name: str,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
 ) -> dict[str, Any]:
-    found = queries.pings(queries.heartbeat(name).uid, limit=limit + 1, before=before)
+    found = queries.pings(queries.heartbeat(name, limits=_actor(request).limits).uid, limit=limit + 1, before=before)
     page = [ping.as_dict() for ping in found[:limit]]
     return {"pings": page, "next": page[-1]["n"] if len(found) > limit else None}
 
 
 @router.get("/{name}/pings/{int:n}/body", summary="What a ping sent, as it came (the kept part)")
-@requires("monitors:read")
+@requires("monitors:read", limited=True)
 def ping_body(request: HttpRequest, name: str, n: int) -> HttpResponse:
-    found = queries.ping(queries.heartbeat(name).uid, min(n, 2**63 - 1))
+    found = queries.ping(queries.heartbeat(name, limits=_actor(request).limits).uid, min(n, 2**63 - 1))
     headers = {"Content-Disposition": f'attachment; filename="ping-{found.n}.txt"', "X-Content-Type-Options": "nosniff"}
     return HttpResponse(found.body or b"", content_type="application/octet-stream", headers=headers)
 
 
 @router.post("/{name}/pause", response=Changed, summary="Stop judging it until it is resumed or reports success")
-@requires("monitors:check")
+@requires("monitors:check", limited=True)
 def pause(request: HttpRequest, name: str) -> dict[str, bool]:
     return {"changed": verbs.pause_heartbeat(_actor(request), name)}
 
 
 @router.post("/{name}/resume", response=Changed, summary="Judge it again")
-@requires("monitors:check")
+@requires("monitors:check", limited=True)
 def resume(request: HttpRequest, name: str) -> dict[str, bool]:
     return {"changed": verbs.resume_heartbeat(_actor(request), name)}

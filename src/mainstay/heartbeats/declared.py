@@ -24,6 +24,12 @@ def spec_of(resource: Resource) -> HeartbeatSpec:
     return spec
 
 
+def labels_of(resource: Resource) -> dict[str, str]:
+    """The labels that its alerts carry."""
+    spec = spec_of(resource)
+    return {**spec.labels, "heartbeat": resource.name, "severity": spec.severity}
+
+
 def rhythm_of(spec: HeartbeatSpec) -> Rhythm:
     schedule = Schedule(cron=spec.cron, timezone=spec.timezone) if spec.cron else Schedule(every=spec.every or 0.0)
     return Rhythm(schedule, spec.grace, spec.enabled, spec.manual_resume)

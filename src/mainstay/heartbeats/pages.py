@@ -28,8 +28,8 @@ _VERBS = {"pause": verbs.pause_heartbeat, "resume": verbs.resume_heartbeat}
 @require_GET
 def heartbeat_list(request: PageRequest) -> HttpResponse:
     """Every heartbeat, what needs attention first."""
-    request.actor.require("monitors:read")
-    every = queries.heartbeats()
+    request.actor.require_some("monitors:read")
+    every = queries.heartbeats(limits=request.actor.limits)
     text, state = request.GET.get("q", "").strip()[:100], request.GET.get("state", "")
     found = [view for view in every if _fits(view, text) and (not state or view.shown == state)]
     page = _page_number(request, len(found))
@@ -75,8 +75,8 @@ def _pages(page: int, found: int, query: dict[str, str]) -> dict[str, Any]:
 @require_GET
 def heartbeat_page(request: PageRequest, name: str) -> HttpResponse:
     """One heartbeat: is it well, when is it due, how does a job report to it."""
-    request.actor.require("monitors:read")
-    view = queries.heartbeat(name)
+    request.actor.require_some("monitors:read")
+    view = queries.heartbeat(name, limits=request.actor.limits)
     base = settings.MAINSTAY.base_url
     resource = find_resource("heartbeat", name)
     before = request.GET.get("before", "")
@@ -91,7 +91,7 @@ def heartbeat_page(request: PageRequest, name: str) -> HttpResponse:
         "paging_back": below is not None,
         "resource": resource,
         "revisions": history("heartbeat", name, limit=5),
-        "may_check": request.actor.may("monitors:check"),
+        "may_check": request.actor.may_some("monitors:check"),
         "may_write": request.actor.may("resources:write"),
     }
     return render(request, "heartbeats/one.html", context)
@@ -100,8 +100,8 @@ def heartbeat_page(request: PageRequest, name: str) -> HttpResponse:
 @require_GET
 def ping_body(request: PageRequest, name: str, n: int) -> HttpResponse:
     """One ping's body, as a fragment."""
-    request.actor.require("monitors:read")
-    view = queries.heartbeat(name)
+    request.actor.require_some("monitors:read")
+    view = queries.heartbeat(name, limits=request.actor.limits)
     return render(request, "heartbeats/ping.html", {"ping": queries.ping(view.uid, n)})
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -22,10 +22,11 @@ from mainstay.heartbeats.spec import HeartbeatSpec
 from mainstay.heartbeats.verbs import PING_KEY_FACT
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import NotFound
+from mainstay.kernel.matchers import all_match
 from mainstay.kernel.resource import Resource
 from mainstay.kernel.secret import SecretMissing
 from mainstay.store.models import FactRow
-from mainstay.store.resources.queries import by_uid, resource, resources
+from mainstay.store.resources.queries import by_uid, find, resource, resources
 from mainstay.store.secrets import SecretSource
 
 log = structlog.get_logger("heartbeats")
@@ -69,6 +70,11 @@ class HeartbeatView:
     def title(self) -> str:
         """What people call it."""
         return self.name if self.spec.title is None else self.spec.title
+
+    @property
+    def alert_labels(self) -> dict[str, str]:
+        """The labels that its alerts carry."""
+        return {**self.labels, "heartbeat": self.name, "severity": self.severity}
 
     @property
     def shown(self) -> str:
@@ -153,21 +159,25 @@ def slug_url(base_url: str, slug: str, ping_key: str = "<ping-key>") -> str:
     return f"{base_url}/ping/{ping_key}/{slug}" if slug else ""
 
 
-def heartbeats(now: float | None = None) -> list[HeartbeatView]:
-    """All of them, what needs attention first, then by name."""
+def heartbeats(now: float | None = None, limits: Sequence[str] = ()) -> list[HeartbeatView]:
+    """All that lie within the limits of whoever asks, what needs attention first, then by name."""
     moment = time.time() if now is None else now
     rows = HeartbeatRow.objects.in_bulk()
     views = [_view(known, rows[known.uid], moment) for known in resources("heartbeat") if known.uid in rows]
+    views = [view for view in views if all_match(limits, view.alert_labels)]
     return sorted(views, key=lambda view: (STATE_ORDER.index(view.shown), view.name))
 
 
-def heartbeat(name: str, now: float | None = None) -> HeartbeatView:
-    """NotFound if none has this name."""
-    found = resource("heartbeat", name)
-    row = HeartbeatRow.objects.filter(uid=found.uid).first()
-    if row is None:
-        raise NotFound(f"the heartbeat {name} is not known to the server yet", hint="try again")
-    return _view(found, row, time.time() if now is None else now)
+def heartbeat(name: str, now: float | None = None, limits: Sequence[str] = ()) -> HeartbeatView:
+    """NotFound if none within the limits of whoever asks has this name."""
+    found = find("heartbeat", name) if limits else resource("heartbeat", name)  # the latter guesses other names
+    row = HeartbeatRow.objects.filter(uid=found.uid).first() if found is not None else None
+    view = _view(found, row, time.time() if now is None else now) if found is not None and row is not None else None
+    if view is None or not all_match(limits, view.alert_labels):
+        if found is not None and row is None:
+            raise NotFound(f"the heartbeat {name} is not known to the server yet", hint="try again")
+        raise NotFound(f"there is no heartbeat `{name[:100]}`")
+    return view
 
 
 def by_uuid(address: str, now: float | None = None) -> HeartbeatView:

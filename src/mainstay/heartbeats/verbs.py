@@ -7,19 +7,19 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from mainstay.heartbeats.deadlines import condition_of, write_condition
-from mainstay.heartbeats.declared import entry_of
+from mainstay.heartbeats.declared import entry_of, labels_of
 from mainstay.heartbeats.directory import Entry, key_hash
 from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.heartbeats.rules import Condition, Decision, pause, resume
 from mainstay.heartbeats.transitions import tell
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
-from mainstay.kernel.errors import Broken, Conflict, UserError
+from mainstay.kernel.errors import Broken, Conflict, NotFound, UserError
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Resource, check_name
 from mainstay.store.models import FactRow, JournalEntry
 from mainstay.store.resources.apply import declare
-from mainstay.store.resources.queries import by_uid, resource
+from mainstay.store.resources.queries import by_uid, find, resource
 from mainstay.store.work import Work, unit_of_work
 
 PING_KEY_FACT = "heartbeats.ping_key"
@@ -44,18 +44,18 @@ class Created:
 
 def pause_heartbeat(actor: Actor, name: str, *, clock: Clock | None = None) -> bool:
     """Stop judging it until it is resumed or reports success. True if that changed anything."""
-    actor.require("monitors:check")
+    actor.require_some("monitors:check")
     with unit_of_work(actor, clock) as work:
-        entry, row = _find(name)
+        entry, row = _find(actor, name)
         before = condition_of(row)
         return _settle(work, entry, row, before, pause(before, work.now, "person"))
 
 
 def resume_heartbeat(actor: Actor, name: str, *, clock: Clock | None = None) -> bool:
     """Judge it again. Conflict if the declaration pauses it. True if that changed anything."""
-    actor.require("monitors:check")
+    actor.require_some("monitors:check")
     with unit_of_work(actor, clock) as work:
-        entry, row = _find(name)
+        entry, row = _find(actor, name)
         if not entry.rhythm.enabled:
             raise Conflict(f"{name} is declared with `enabled: false`", hint="declare it with `enabled: true`")
         before = condition_of(row)
@@ -71,8 +71,11 @@ def _settle(work: Work, entry: Entry, row: HeartbeatRow, before: Condition, deci
     return True
 
 
-def _find(name: str) -> tuple[Entry, HeartbeatRow]:
-    found = resource("heartbeat", name)
+def _find(actor: Actor, name: str) -> tuple[Entry, HeartbeatRow]:
+    """What lies outside of the actor's limits is not there for it."""
+    found = find("heartbeat", name) if actor.limits else resource("heartbeat", name)  # the latter guesses other names
+    if found is None or not actor.sees(labels_of(found)):
+        raise NotFound(f"there is no heartbeat `{name[:100]}`")
     row = _row(found)
     return entry_of(found, row.ping_uuid), row
 

@@ -73,7 +73,11 @@ class Actor:
             )
 
     def may(self, scope: str) -> bool:
-        """Whether the actor holds `scope`, if only for a part."""
+        """Whether the actor holds `scope` for everything."""
+        return scope in self.scopes and not self.limits
+
+    def may_some(self, scope: str) -> bool:
+        """Whether the actor holds `scope`, if only for what it `sees`."""
         return scope in self.scopes
 
     def sees(self, labels: Mapping[str, str]) -> bool:

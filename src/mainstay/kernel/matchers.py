@@ -52,6 +52,12 @@ def parse_matcher(text: str) -> Matcher:
     return Matcher(label, operator, value, pattern)
 
 
+def exact_pairs(matchers: Iterable[str]) -> dict[str, str]:
+    """Labels that must have exactly one value which is not empty, for whoever can look those up faster."""
+    parsed = map(parse_matcher, matchers)
+    return {one.label: one.value for one in parsed if one.operator == "=" and one.value}
+
+
 def all_match(matchers: Iterable[str], labels: Mapping[str, str]) -> bool:
     """True if every matcher fits; no matchers fit everything."""
     return all(parse_matcher(text).matches(labels) for text in matchers)

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import close_old_connections
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -29,6 +30,7 @@ from mainstay.entry.api.metrics import (
 )
 from mainstay.entry.api.probe import probe
 from mainstay.entry.api.probe_modules import Modules
+from mainstay.entry.ingest.addresses import client_address
 from mainstay.entry.web.health import Prober, Report
 from mainstay.heartbeats import queries as heartbeats
 from mainstay.kernel.clock import to_iso
@@ -229,7 +231,8 @@ async def require(request: Request, scope: str) -> None:
     def find() -> None:
         close_old_connections()
         header = request.headers.get("authorization", "")
-        actor = token_actor(header) if header else session_actor(request.cookies)
+        address = client_address(request.scope, settings.MAINSTAY.trusted_proxies)
+        actor = token_actor(header, address) if header else session_actor(request.cookies, address)
         if actor is None:
             raise _NotSignedIn(
                 "this needs an API token", hint="send `Authorization: Bearer mst_...`; make one with `mainstay token`"

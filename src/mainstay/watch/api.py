@@ -5,6 +5,7 @@ Declaring goes through /resources. Live values come from memory where the server
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from django.http import HttpRequest
@@ -121,59 +122,59 @@ class Wanted(Schema):
 
 
 @router.get("", response=MonitorPage, summary="Monitors, what is wrong first")
-@requires("monitors:read")
+@requires("monitors:read", limited=True)
 def list_monitors(
     request: HttpRequest,
     wanted: Annotated[Wanted, Query()],
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
 ) -> dict[str, Any]:
-    found = queries.page(wanted.as_filter(), limit=limit, offset=offset)
+    found = queries.page(replace(wanted.as_filter(), limits=_actor(request).limits), limit=limit, offset=offset)
     return {"monitors": [view.as_dict() for view in found.monitors], "total": found.total, "counts": found.counts}
 
 
 @router.get("/{name}", response=MonitorOut, summary="One monitor")
-@requires("monitors:read")
+@requires("monitors:read", limited=True)
 def one_monitor(request: HttpRequest, name: str) -> dict[str, Any]:
-    return queries.monitor(name).as_dict()
+    return queries.monitor(name, _actor(request).limits).as_dict()
 
 
 @router.get("/{name}/results", response=list[ResultOut], summary="Its newest results, newest first")
-@requires("monitors:read")
+@requires("monitors:read", limited=True)
 def list_results(
     request: HttpRequest,
     name: str,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> list[dict[str, Any]]:
-    return [_result(sample) for sample in current().latest(queries.monitor(name).uid, limit)]
+    return [_result(sample) for sample in current().latest(queries.monitor(name, _actor(request).limits).uid, limit)]
 
 
 @router.get("/{name}/transitions", response=list[TransitionOut], summary="What happened to it, newest first")
-@requires("monitors:read")
+@requires("monitors:read", limited=True)
 def list_transitions(
     request: HttpRequest,
     name: str,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=0, lt=2**63, description="only entries with a lower number")] = None,
 ) -> list[dict[str, Any]]:
-    queries.monitor(name)
+    queries.monitor(name, _actor(request).limits)
     return [one.as_dict() for one in queries.transitions(name, limit=limit, before_seq=before)]
 
 
 @router.post("/{name}/pause", response=Changed, summary="Stop checking it until it is resumed")
-@requires("monitors:check")
+@requires("monitors:check", limited=True)
 def pause(request: HttpRequest, name: str) -> dict[str, bool]:
     return {"changed": verbs.pause_monitors(_actor(request), [name]) > 0}
 
 
 @router.post("/{name}/resume", response=Changed, summary="Check it again")
-@requires("monitors:check")
+@requires("monitors:check", limited=True)
 def resume(request: HttpRequest, name: str) -> dict[str, bool]:
     return {"changed": verbs.resume_monitors(_actor(request), [name]) > 0}
 
 
 @router.post("/{name}/check", response={202: Changed}, summary="Check it now, beside its schedule")
-@requires("monitors:check")
+@requires("monitors:check", limited=True)
 def check(request: HttpRequest, name: str) -> dict[str, bool]:
     return {"changed": verbs.check_now(_actor(request), [name]) > 0}
 

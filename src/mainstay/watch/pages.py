@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -45,9 +45,10 @@ class Row:
 @require_GET
 def monitor_list(request: PageRequest) -> HttpResponse:
     """Every monitor that fits the search, the worst first unless asked otherwise."""
-    request.actor.require("monitors:read")
+    actor = request.actor
+    actor.require_some("monitors:read")
     asked = _asked(request)
-    wanted = filter_of(asked)
+    wanted = replace(filter_of(asked), limits=actor.limits)
     number = _number(request.GET.get("page", "1"))
     views, found, counts = _slice(wanted, asked["sort"], number)
     last = max(1, -(-found // PAGE))
@@ -63,7 +64,7 @@ def monitor_list(request: PageRequest) -> HttpResponse:
         "total": sum(counts.values()),
         "counts": [(state, count, f"?{stateless}&state={state}") for state, count in counts.items() if count],
         "stateless": f"?{stateless}",
-        "tags": list(queries.tags())[:200],
+        "tags": list(queries.tags(actor.limits))[:200],
         "asked": asked,
         "filtered": any(asked[name] for name in ("q", "state", "tag")),
         "sorts": SORTS,
@@ -74,8 +75,8 @@ def monitor_list(request: PageRequest) -> HttpResponse:
             "previous": _link(kept, number - 1) if number > 1 else "",
             "next": _link(kept, number + 1) if number < last else "",
         },
-        "may_check": request.actor.may("monitors:check"),
-        "may_write": request.actor.may("resources:write"),
+        "may_check": actor.may_some("monitors:check"),
+        "may_write": actor.may("resources:write"),
     }
     return render(request, "watch/list.html", context)
 
@@ -130,7 +131,7 @@ def monitor_orders(request: PageRequest) -> HttpResponse:
         raise UserError(f"monitors cannot be asked to `{order[:20]}`", hint="check, pause, resume or delete them")
     asked = _asked(request)
     if request.POST.get("everything") == "1":
-        names = [view.name for view in queries.monitors(filter_of(asked))]
+        names = [view.name for view in queries.monitors(replace(filter_of(asked), limits=request.actor.limits))]
     else:
         names = request.POST.getlist("names")
     if len(names) > _MANY:

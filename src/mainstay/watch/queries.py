@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
@@ -13,6 +13,7 @@ from django.db.models import Count, QuerySet
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import NotFound
+from mainstay.kernel.matchers import all_match, exact_pairs
 from mainstay.store.journal import Filter as JournalFilter
 from mainstay.store.journal import entries
 from mainstay.watch.models import MonitorStateRow
@@ -57,6 +58,11 @@ class MonitorView:
     @property
     def subject(self) -> str:
         return f"monitor/{self.name}"
+
+    @property
+    def alert_labels(self) -> dict[str, str]:
+        """The labels that its alerts carry."""
+        return {**self.labels, "monitor": self.name, "severity": self.severity}
 
     @property
     def wrong(self) -> bool:
@@ -105,6 +111,7 @@ class MonitorFilter:
     labels: Mapping[str, str] = field(default_factory=dict)
     kind: str = ""
     severity: str = ""
+    limits: tuple[str, ...] = ()  # label matchers of whoever asks, which fit the labels that alerts carry
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,11 +149,11 @@ def counts() -> dict[str, int]:
     return _counted(MonitorStateRow.objects.all())
 
 
-def monitor(name: str) -> MonitorView:
-    """One monitor; NotFound with a guess if there is none."""
+def monitor(name: str, limits: Sequence[str] = ()) -> MonitorView:
+    """One monitor; NotFound with a guess if there is none within the limits of whoever asks."""
     found = _views(MonitorStateRow.objects.filter(name=name)[:1])
-    if not found:
-        names = MonitorStateRow.objects.values_list("name", flat=True)[:5000]
+    if not found or not all_match(limits, found[0].alert_labels):
+        names = MonitorStateRow.objects.values_list("name", flat=True)[:5000] if not limits else ()
         raise NotFound(f"there is no monitor `{name[:100]}`", hint=did_you_mean(name, names))
     return found[0]
 
@@ -160,9 +167,9 @@ def by_uids(uids: Iterable[str]) -> dict[str, MonitorView]:
     return {view.uid: view for view in _views(MonitorStateRow.objects.filter(uid__in=list(uids)))}
 
 
-def tags() -> dict[str, int]:
+def tags(limits: tuple[str, ...] = ()) -> dict[str, int]:
     """Every tag with the number of monitors that carry it, by name."""
-    texts = MonitorStateRow.objects.exclude(tags="[]").values_list("tags", flat=True)
+    texts = _fitting(MonitorFilter(limits=limits)).exclude(tags="[]").values_list("tags", flat=True)
     found = Counter(tag for text in texts for tag in json.loads(text))
     return dict(sorted(found.items()))
 
@@ -238,13 +245,32 @@ def _fitting(wanted: MonitorFilter) -> QuerySet[MonitorStateRow]:
     if wanted.tag:
         rows = rows.filter(tags__contains=json.dumps(wanted.tag, ensure_ascii=False))
     for name, value in wanted.labels.items():
-        # A pair as `labels` writes it: both are JSON strings, so their ends cannot be mistaken.
-        rows = rows.filter(labels__contains=json.dumps({name: value}, ensure_ascii=False)[1:-1])
+        rows = _carrying(rows, name, value)
     if wanted.kind:
         rows = rows.filter(kind=wanted.kind)
     if wanted.severity:
         rows = rows.filter(severity=wanted.severity)
-    return rows
+    return _within(rows, wanted.limits) if wanted.limits else rows
+
+
+def _carrying(rows: QuerySet[MonitorStateRow], name: str, value: str) -> QuerySet[MonitorStateRow]:
+    # A pair as `labels` writes it: both are JSON strings, so their ends cannot be mistaken.
+    return rows.filter(labels__contains=json.dumps({name: value}, ensure_ascii=False)[1:-1])
+
+
+def _within(rows: QuerySet[MonitorStateRow], limits: tuple[str, ...]) -> QuerySet[MonitorStateRow]:
+    """Those whose labels all the matchers fit. The database narrows down, the matchers decide."""
+    narrowed = rows
+    for name, value in exact_pairs(limits).items():
+        if name not in ("monitor", "severity"):
+            narrowed = _carrying(narrowed, name, value)
+    found = narrowed.values_list("uid", "name", "severity", "labels")
+    fitting = [
+        uid
+        for uid, name, severity, labels in found
+        if all_match(limits, {**json.loads(labels), "monitor": name, "severity": severity})
+    ]
+    return rows.filter(uid__in=fitting)
 
 
 def _counted(rows: QuerySet[MonitorStateRow]) -> dict[str, int]:

@@ -135,16 +135,16 @@ def forget_monitors(actor: Actor, uids: Sequence[str], clock: Clock | None = Non
 
 def pause_monitors(actor: Actor, names: Sequence[str], clock: Clock | None = None, *, by: str = "") -> int:
     """Stop checking; survives a restart. Gives how many were not paused before. NotFound names an unknown one."""
-    actor.require("monitors:check")
+    actor.require_some("monitors:check")
     with unit_of_work(actor, clock) as work:
-        return sum(_order(work, resource, Paused(by or str(actor))) for resource in _monitors(names))
+        return sum(_order(work, resource, Paused(by or str(actor))) for resource in _monitors(actor, names))
 
 
 def resume_monitors(actor: Actor, names: Sequence[str], clock: Clock | None = None, *, configured: bool = False) -> int:
     """Check again. Gives how many were paused before; Conflict for one whose declaration says `enabled: false`."""
-    actor.require("monitors:check")
+    actor.require_some("monitors:check")
     with unit_of_work(actor, clock) as work:
-        found = _monitors(names)
+        found = _monitors(actor, names)
         for resource in found:
             if not configured and resource.document.get("enabled", True) is False:
                 raise Conflict(
@@ -156,9 +156,9 @@ def resume_monitors(actor: Actor, names: Sequence[str], clock: Clock | None = No
 
 def check_now(actor: Actor, names: Sequence[str], clock: Clock | None = None) -> int:
     """Ask the running server to check these at once, beside their schedule. Conflict for a paused one."""
-    actor.require("monitors:check")
+    actor.require_some("monitors:check")
     with unit_of_work(actor, clock) as work:
-        found = _monitors(names)
+        found = _monitors(actor, names)
         uids = [resource.uid for resource in found]
         paused = set(MonitorStateRow.objects.filter(uid__in=uids, state="paused").values_list("uid", flat=True))
         for resource in found:
@@ -189,8 +189,12 @@ def remember_reached(actor: Actor, targets: Iterable[str], clock: Clock | None =
         FactRow.objects.update_or_create(key=REACHED_FACT, defaults={"value": value})
 
 
-def _monitors(names: Sequence[str]) -> list[Resource]:
+def _monitors(actor: Actor, names: Sequence[str]) -> list[Resource]:
+    """The monitors of these names. What lies outside of the actor's limits is not there for it."""
     known = {resource.name: resource for resource in resources("monitor")}
+    if actor.limits:
+        asked = {name: known[name] for name in names if name in known}
+        known = {name: resource for name, resource in asked.items() if actor.sees(facts_of(resource).alert_labels)}
     for name in names:
         if name not in known:
             raise NotFound(f"there is no monitor `{name[:100]}`", hint=did_you_mean(name, known))

@@ -6,6 +6,8 @@ import ipaddress
 from collections.abc import Mapping
 from functools import lru_cache
 
+from starlette.types import Scope
+
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
@@ -46,6 +48,21 @@ class Proxies:
         except ValueError:
             return False
         return any(parsed in network for network in self._networks)
+
+
+def client_address(scope: Scope, trusted: str) -> str:
+    """The address of an ASGI request's client; empty if it came through a proxy that is not `trusted`."""
+    peer = scope["client"][0] if scope.get("client") else ""
+    headers = dict(scope["headers"])
+    proxies = _proxies(trusted)
+    if b"x-forwarded-for" in headers and not proxies.trusts(peer):
+        return ""
+    return proxies.origin(peer, "", headers)[0]
+
+
+@lru_cache(maxsize=8)
+def _proxies(trusted: str) -> Proxies:
+    return Proxies(trusted)
 
 
 def _address(hop: str) -> str:

@@ -15,10 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from django.conf import settings
 from django.db import connections
 from starlette.requests import cookie_parser
 
 from mainstay.accounts.doors import Door, session_actor
+from mainstay.entry.ingest.addresses import client_address
 from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
 
@@ -54,10 +56,10 @@ def session_may_watch(scope: Scope) -> bool:
     """Whether the request carries a session of somebody who may see states; reads the database."""
     raw = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
     try:
-        actor = session_actor(cookie_parser(raw))
+        actor = session_actor(cookie_parser(raw), client_address(scope, settings.MAINSTAY.trusted_proxies))
     finally:
         connections.close_all()  # this thread of the loop's pool may not look again for a long time
-    return actor is not None and actor.may("monitors:read")
+    return actor is not None and actor.may_some("monitors:read")
 
 
 @dataclass(eq=False, slots=True)

@@ -20,7 +20,7 @@ from mainstay.kernel.errors import InvalidInput, UserError
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import resources, revisions
-from mainstay.watch.queries import monitors
+from mainstay.watch.queries import MonitorFilter, monitors
 from mainstay.watch.targets import free_name, monitor_from_address
 
 if TYPE_CHECKING:
@@ -52,20 +52,24 @@ class Summary:
 
 @require_GET
 def overview(request: PageRequest) -> HttpResponse:
-    request.actor.require("monitors:read")
+    request.actor.require_some("monitors:read")
     return _page(request)
 
 
 def _page(request: PageRequest, *, address: str = "", problem: str = "", status: int = 200) -> HttpResponse:
     now = time.time()
-    rows = [*map(monitor_row, monitors()), *map(heartbeat_row, heartbeats())]
-    alerts = open_alerts_by_subject()
+    limits = request.actor.limits
+    rows = [
+        *map(monitor_row, monitors(MonitorFilter(limits=limits))),
+        *map(heartbeat_row, heartbeats(limits=limits)),
+    ]
+    alerts = open_alerts_by_subject([f"{row.kind}/{row.name}" for row in rows] if limits else None)
     wrong = problems(rows, alerts, now)
     shown = groups(rows)
     context = {
         "summary": summarize(rows, wrong),
         "counts": counts(rows),
-        "notices": _notices(alerts) if rows else [],
+        "notices": _notices(alerts) if rows and not limits else [],
         "problems": wrong[:_PROBLEMS],
         "problems_total": len(wrong),
         "problems_more": max(0, len(wrong) - _PROBLEMS),
@@ -73,7 +77,7 @@ def _page(request: PageRequest, *, address: str = "", problem: str = "", status:
         "lines": lines_for(shown, DAYS, now),
         "days": DAYS,
         "may_write": request.actor.may("resources:write"),
-        "may_alert": request.actor.may("alerts:write"),
+        "may_alert": request.actor.may_some("alerts:write"),
         "address": address,
         "problem": problem,
     }

@@ -10,11 +10,12 @@ from mainstay.entry.web import health, journal, monitor, overview, resources, re
 from mainstay.heartbeats import pages as heartbeats
 from mainstay.watch import pages as monitors
 
-sees = page("monitors:read")
-orders = page("monitors:check")
+sees = page("monitors:read", limited=True)
+orders = page("monitors:check", limited=True)
 reads = page("resources:read")
 writes = page("resources:write")
-sees_alerts = page("alerts:read")
+sees_alerts = page("alerts:read", limited=True)
+orders_alerts = page("alerts:write", limited=True)
 
 urlpatterns: list[URLPattern] = [
     path("", sees(overview.overview), name="overview"),
@@ -29,8 +30,8 @@ urlpatterns: list[URLPattern] = [
     path("heartbeats/<str:name>/<slug:order>", orders(heartbeats.heartbeat_order), name="heartbeat_order"),
     path("alerts/", sees_alerts(alert_pages.alert_list), name="alerts"),
     path("alerts/<str:alert_id>/", sees_alerts(alert_pages.alert_page), name="alert"),
-    path("alerts/<str:alert_id>/<slug:order>", page("alerts:write")(alert_pages.alert_order), name="alert_order"),
-    path("channels/", sees_alerts(channel_pages.channel_list), name="channels"),
+    path("alerts/<str:alert_id>/<slug:order>", orders_alerts(alert_pages.alert_order), name="alert_order"),
+    path("channels/", page("alerts:read")(channel_pages.channel_list), name="channels"),
     path("channels/<str:name>/test", page("channels:test")(channel_pages.channel_test), name="channel_test"),
     path("resources/", reads(resources.resource_list), name="resources"),
     path("resources/new", writes(resources.resource_new), name="resource_new"),

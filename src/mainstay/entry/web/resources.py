@@ -10,15 +10,17 @@ from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
+from mainstay.accounts.doors import is_fresh, require_fresh
 from mainstay.entry.web.changes import change_views
 from mainstay.entry.web.examples import EXAMPLES
 from mainstay.entry.web.summaries import facts, summary
 from mainstay.kernel.errors import Conflict, InvalidInput, StalePlan, TooLarge
 from mainstay.kernel.resource import KINDS, Resource
 from mainstay.store.resources import queries
-from mainstay.store.resources.apply import apply, remove
+from mainstay.store.resources.apply import apply, changes_access, remove
 from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.files import read_body
 from mainstay.store.resources.planning import Terms, plan_reading
@@ -166,6 +168,11 @@ def resource_apply(request: PageRequest) -> HttpResponse:
         plan = _plan(request.actor, text, takeover=takeover)
         if str(plan.base) != base:
             raise StalePlan("something else was applied in the meantime", hint="look at the plan again")
+        if changes_access(plan) and not is_fresh(request):
+            raise Conflict(
+                "this changes who may do what, so show first that it is still you",
+                hint=f"open {reverse('confirm')} in another tab, then apply again",
+            )
         revision = apply(request.actor, plan)
     except InvalidInput as error:
         return render(request, "web/mistakes.html", {"mistakes": list(error.diagnostics), "lines": ""})
@@ -202,6 +209,8 @@ def _text(request: PageRequest) -> str:
 @require_POST
 def resource_delete(request: PageRequest, kind: str, name: str) -> HttpResponse:
     """Delete one resource; the message says how to bring it back."""
+    if kind in KINDS and KINDS[kind].grants is not None:
+        require_fresh(request)
     try:
         number = remove(
             request.actor,

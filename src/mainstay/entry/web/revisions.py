@@ -9,10 +9,11 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_http_methods
 
+from mainstay.accounts.doors import require_fresh
 from mainstay.entry.web.changes import change_views
 from mainstay.kernel.errors import StalePlan, UserError
 from mainstay.store.resources import queries
-from mainstay.store.resources.apply import apply_rollback
+from mainstay.store.resources.apply import apply_rollback, changes_access
 from mainstay.store.resources.planning import Terms, plan_rollback
 
 if TYPE_CHECKING:
@@ -66,6 +67,8 @@ def _go_back(request: PageRequest, number: int, plan: Plan) -> HttpResponse:
     """Apply the plan, if nothing has changed since it was shown."""
     if str(plan.base) != request.POST.get("base", ""):
         raise StalePlan("something else was applied in the meantime", hint="look at the plan again")
+    if changes_access(plan):
+        require_fresh(request)
     revision = apply_rollback(request.actor, number, plan)
     messages.success(request, f"Everything is as it was after revision {number}. This is revision {revision}.")
     return HttpResponseRedirect(f"/revisions/{revision}/")

@@ -23,6 +23,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeVar
 
+from django.conf import settings
 from django.db import DatabaseError, close_old_connections
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -33,6 +34,7 @@ from mainstay.entry.api.compat import gatus_endpoints as endpoints
 from mainstay.entry.api.compat.badges import open_to_all
 from mainstay.entry.api.compat.gatus_endpoints import Endpoint
 from mainstay.entry.api.compat.pushes import PingDoor, Push, take_push
+from mainstay.entry.ingest.addresses import client_address
 from mainstay.heartbeats.badges import badge_svg
 from mainstay.heartbeats.directory import Entry, key_hash
 from mainstay.kernel.errors import MainstayError
@@ -202,7 +204,8 @@ async def _may(request: Request, scope: str) -> bool:
 
     def find() -> bool:
         header = request.headers.get("authorization", "")
-        actor = token_actor(header) if header else session_actor(request.cookies)
+        address = client_address(request.scope, settings.MAINSTAY.trusted_proxies)
+        actor = token_actor(header, address) if header else session_actor(request.cookies, address)
         return actor is not None and actor.may(scope)
 
     return await _read(find)

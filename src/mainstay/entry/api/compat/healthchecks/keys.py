@@ -16,7 +16,7 @@ from typing import Any, Concatenate, ParamSpec
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
-from mainstay.accounts.doors import Door, public
+from mainstay.accounts.doors import Door, address_of, public
 from mainstay.accounts.queries import actor_of_token
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import MainstayError
@@ -69,7 +69,7 @@ def _call(request: HttpRequest, version: int, scope: str, *, write: bool) -> Cal
     key = request.headers.get("X-Api-Key") or document.get("api_key", "")
     if not key:
         raise Refusal("missing api key", 401)
-    actor = actor_of_token(key) if isinstance(key, str) else None
+    actor = actor_of_token(key, address_of(request)) if isinstance(key, str) else None
     full = actor is not None and all(actor.may(one) for one in _FULL)
     if actor is None or not actor.may(scope) or (write and not full):
         raise Refusal("wrong api key", 401)

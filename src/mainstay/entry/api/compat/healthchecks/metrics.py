@@ -10,7 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
-from mainstay.accounts.doors import Door
+from mainstay.accounts.doors import Door, address_of
 from mainstay.accounts.queries import actor_of_token
 from mainstay.entry.api.compat.healthchecks.checks import everything, status
 from mainstay.entry.api.compat.healthchecks.keys import Refusal
@@ -30,7 +30,7 @@ def metrics(request: HttpRequest, project: Any, key: str) -> HttpResponse:
         scheme, _, key = request.headers.get("Authorization", "").partition(" ")
         if scheme.lower() != "bearer":
             raise Refusal("missing api key", 401)
-    actor = actor_of_token(key.strip())
+    actor = actor_of_token(key.strip(), address_of(request))
     if actor is None or not actor.may("monitors:read"):
         refused = JsonResponse({"error": "wrong api key"}, status=403)
         refused._has_been_logged = True  # type: ignore[attr-defined] # Django would log the address, key and all
