@@ -1,0 +1,1 @@
+"""SSH servers: banner and host key."""
