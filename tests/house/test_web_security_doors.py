@@ -185,6 +185,7 @@ def test_every_command_can_be_loaded_and_asks_the_folder_first() -> None:
 
 LISTENERS = {
     "entry/ingest/mail.py": "pings by mail, if `mail_listen` names an address",
+    "integrations/checks/browser/gate.py": "a browser's only way out, on loopback while a check of that kind runs",
     "runtime/up.py": "the web server, at `listen`",
 }
 
