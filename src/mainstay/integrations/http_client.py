@@ -44,7 +44,7 @@ class Answer:
     def retry_after(self, now: float) -> float | None:
         """Seconds, from either form of Retry-After (RFC 9110, 10.2.3)."""
         value = self.headers.get("retry-after", "").strip()
-        if value.isdigit():
+        if value.isascii() and value.isdigit():
             return float(value[:9])
         try:
             return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now) if value else None

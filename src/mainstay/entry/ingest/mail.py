@@ -41,6 +41,7 @@ SESSIONS = 20
 # Parsers take quadratic time over mail that is made to hurt them; keywords are looked for within these bounds.
 READ = 1024 * 1024  # bytes of a mail
 _HTML_READ = 100_000  # signs of its page
+_SLOW_CHARSETS = ("punycode", "idna")  # codecs of Python that take quadratic time
 _SILENCE = 60.0
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -83,6 +84,8 @@ def _text(keywords: Keywords, mail: bytes) -> str:
         for kind in ("plain", "html"):
             part = message.get_body((kind,))
             if part is not None:
+                if str(part.get_content_charset()).lower() in _SLOW_CHARSETS:
+                    raise LookupError("a charset that no mail has")
                 content = str(part.get_content())
                 parts.append(_plain(content) if kind == "html" else content)
     return "\n".join(parts)

@@ -149,16 +149,17 @@ def _read(der: bytes) -> dict[str, Any]:
             "key": _key(certificate),
             "signature": _signature(certificate),
         }
-    except (ValueError, *_unreadable()) as error:
+    except _unreadable() as error:
         return {"error": f"the certificate cannot be read: {error}"[:200]}
 
 
 def _unreadable() -> tuple[type[Exception], ...]:
-    """What the library raises for certificates that break the standard, beside ValueError."""
+    """What the library raises for certificates that break the standard."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    return x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm
+    odd = (x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType)
+    return ValueError, UnsupportedAlgorithm, *odd
 
 
 def _names(certificate: x509.Certificate) -> list[str]:

@@ -154,7 +154,7 @@ def component_id(component: PublicComponent) -> int:
 def _milliseconds(text: str) -> float | None:
     """As JavaScript's parseFloat: the number that the text begins with; None without one, and for 0 too."""
     found = _NUMBER.match(text[:50])
-    number = float(found[0]) if found else 0.0
+    number = float(found[0].strip()) if found else 0.0
     return number if number and math.isfinite(number) else None
 
 

@@ -133,13 +133,13 @@ def _read(status: int, body: bytes) -> Container:
     if status == 200:
         try:
             return msgspec.json.decode(body, type=Container)
-        except (msgspec.DecodeError, RecursionError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _fault(
                 "wait.malformed", "the engine's answer is not that of its API", excerpt=excerpt(body)
             ) from None
     try:
         said = excerpt(msgspec.json.decode(body, type=_Message).message)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         said = excerpt(body)
     if status == 404 and "container" in said.lower():
         raise CheckFault("expect.container", f"the engine has no such container: {said}")

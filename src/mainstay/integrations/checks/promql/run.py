@@ -112,7 +112,7 @@ def read_answer(answer: Answer) -> tuple[list[Series], list[str]]:
         raise _fault("expect.too_many", f"the answer has over {_READ // 1024} KiB; narrow or aggregate the query")
     try:
         found = _DECODER.decode(answer.kept)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _not_an_answer(answer) from None
     if found.status != "success" or found.data is None:
         raise _refused(answer.status, found)

@@ -100,7 +100,7 @@ def _from_json(answer: Answer, path: str, steps: jsonpath.Steps) -> Value:
         raise CheckFault("expect.save", f"the body has over {len(answer.kept)} bytes, too many to read as JSON")
     try:
         value = jsonpath.find(msgspec.json.decode(answer.kept), steps)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CheckFault("expect.save", f"the body is not JSON, so there is no {path}") from None
     except jsonpath.NoSuchValue as missing:
         raise CheckFault("expect.save", f"{path} is missing: {missing}") from None
