@@ -29,6 +29,7 @@ TARGET_LIMIT = 2000  # characters
 _SCRAPE_TIMEOUT = "x-prometheus-scrape-timeout-seconds"
 _OFFSET = 0.5  # seconds of a scrape that are left for the way back, as the exporter has it
 _LONGEST, _SHORTEST = 119.5, 0.1  # seconds of one probe
+_REDIRECTS = {301, 302, 303, 307, 308}
 _CERTIFICATE_TIME = 5.0  # seconds at most for the second handshake of an HTTPS probe
 
 
@@ -91,6 +92,8 @@ def scrape_limit(header: str | None) -> float | None:
 async def _probe(module: Module, target: str, hostname: str, limit: float, run_once: RunOnce) -> CheckResult:
     options = module.options(target, hostname)
     result = await run_once(_order(module, module.kind, options, limit))
+    if module.kind == "http":
+        result.evidence = {**result.evidence, **_as_counted(module, result.evidence)}
     if not result.phases.get("tls") or not {"status", "grpc_status"} & set(result.evidence):
         return result
     # libcurl does not tell the TLS version, nor the chain of a reused certificate: one more handshake does.
@@ -107,6 +110,17 @@ async def _probe(module: Module, target: str, hostname: str, limit: float, run_o
         }
         result.evidence = {**result.evidence, **shown}
     return result
+
+
+def _as_counted(module: Module, evidence: Mapping[str, Any]) -> dict[str, int]:
+    """What the exporter counts otherwise: a redirect that is not followed, a body that is cut off."""
+    counted: dict[str, int] = {}
+    if evidence.get("cut"):
+        counted["bytes"] = min(evidence["bytes"], module.target.get("max_read", evidence["bytes"]))
+    follows = (module.target.get("redirects") or {}).get("follow", True)
+    if not follows and evidence.get("status") in _REDIRECTS and "location" in (evidence.get("headers") or {}):
+        counted |= {"redirects": 1, "bytes": 0}
+    return counted
 
 
 def _final_url(result: CheckResult, asked: Mapping[str, Any]) -> str:
