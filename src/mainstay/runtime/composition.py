@@ -31,6 +31,7 @@ from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.settings import Settings
 from mainstay.runtime.health import Health, database_probe
+from mainstay.runtime.http_protocol import BoundedHttp
 from mainstay.runtime.lanes import forever
 from mainstay.runtime.lanes.config import ConfigLane
 from mainstay.runtime.lanes.delivery import DeliveryLane
@@ -265,7 +266,7 @@ async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> Asy
         uvicorn.Config(
             application,
             loop="uvloop",
-            http="httptools",
+            http=BoundedHttp,
             ws="none",
             lifespan="off",
             log_config=None,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
 from pathlib import Path
 from typing import Any, cast
 
 import a2wsgi
 import ninja
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from starlette.applications import Starlette
 from starlette.routing import Mount
@@ -16,12 +16,7 @@ from starlette.staticfiles import StaticFiles
 import mainstay.entry.web
 from mainstay.accounts.doors import Door
 from mainstay.entry.web.middleware import security_headers
-
-Scope = MutableMapping[str, Any]
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+from mainstay.runtime.bodies import Application, Message, Receive, Scope, Send, WholeBodies
 
 _WEB_THREADS = 8
 
@@ -30,7 +25,8 @@ def django_application() -> Application:
     """Django in a pool of threads, with the body limits that its own middleware keeps."""
     # Django's handler is a WSGI application whose stub says only what it returns.
     wsgi = cast("Any", get_wsgi_application())
-    return cast("Application", a2wsgi.WSGIMiddleware(wsgi, workers=_WEB_THREADS))
+    application = cast("Application", a2wsgi.WSGIMiddleware(wsgi, workers=_WEB_THREADS))
+    return WholeBodies(application, settings.BODY_LIMIT)
 
 
 def static_files() -> Application:
