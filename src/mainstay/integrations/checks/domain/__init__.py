@@ -1,0 +1,1 @@
+"""Domain names: how long they are registered for, by RDAP or WHOIS."""
