@@ -267,7 +267,7 @@ class _Endpoint:
             for index, value in enumerate(listed.value):
                 found.read(Node(value, (*listed.path, index), listed.report))
         expect = found.expect()
-        if expect and expect != {"status": "200-299"}:
+        if expect:
             self.document["expect"] = expect
         if found.certificate is not None:
             self.document["alert_on"] = ["down", "degraded"]

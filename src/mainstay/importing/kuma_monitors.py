@@ -212,7 +212,8 @@ def _statuses(own: _Monitor, expect: dict[str, Any]) -> None:
             Node(value, (*accepted.path, index), accepted.report).left("it is no status and no range of them")
         codes |= found or set()
     written = written_statuses(codes)
-    if codes and written != ["200-299"]:
+    # Where redirects are not followed, ours takes 200-399 unless it is told.
+    if codes and (written != ["200-299"] or text(own.node, "maxredirects") == "0"):
         expect["status"] = written[0] if len(written) == 1 else written
     accepted.carried(f"{own.to}.expect.status")
 
@@ -332,7 +333,9 @@ def _dissected(own: _Monitor, node: Node, kind: str) -> dict[str, Any]:
         how = "the password in the connection string"
         target["password"] = own.draft.secret(node, f"{own.name}_password", how, found["password"])
     if found["database"]:
-        target["database"] = found["database"]
+        target["database"] = int(found["database"]) if found["database"].isdigit() else found["database"]
+    if node.as_text().strip().startswith("rediss://"):
+        target["tls"] = True
     node.approximated(f"{own.to}.{kind}", "taken apart; parameters after `?` are left out")
     return target
 

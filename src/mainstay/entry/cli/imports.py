@@ -178,7 +178,8 @@ def _register() -> frozenset[str]:
 def _refuse(error: InvalidInput) -> NoReturn:
     for diagnostic in sorted(error.diagnostics, key=lambda one: (one.place.file, one.place.line)):
         typer.echo(str(diagnostic), err=True)
-    typer.echo(f"{len(error.diagnostics.errors)} mistakes; nothing was written.", err=True)
+    count = len(error.diagnostics.errors)
+    typer.echo(f"{count} mistake{'s' if count > 1 else ''}; nothing was written.", err=True)
     raise typer.Exit(2)
 
 
