@@ -65,7 +65,11 @@ def is_light() -> bool:
 
 
 def prepare_data_folder(settings: Settings) -> None:
-    """Create the data folder for this user alone."""
+    """Create the data folder for this user alone. Conflict if a restore into it was not finished."""
+    if (settings.data / ".restore").exists():
+        from mainstay.store.snapshots.restore_folder import check_finished
+
+        check_finished(settings.data)
     try:
         settings.data.mkdir(parents=True, exist_ok=True, mode=0o700)
         (settings.data / "secrets").mkdir(exist_ok=True, mode=0o700)

@@ -30,7 +30,9 @@ def snapshot(
     *,
     to: Annotated[str, typer.Option(help="Folder or s3://bucket/prefix; default: MAINSTAY_SNAPSHOT_TO.")] = "",
     every: Annotated[str, typer.Option(help="Go on and take one so often, such as 1d, until interrupted.")] = "",
-    keep: Annotated[str, typer.Option(help="What stays, such as 7d,4w; default: MAINSTAY_SNAPSHOT_KEEP.")] = "",
+    keep: Annotated[
+        str, typer.Option(help="Delete others than these, such as 7d,4w; --every: MAINSTAY_SNAPSHOT_KEEP.")
+    ] = "",
     key: Key = "",
     secrets: Annotated[bool, typer.Option("--secrets", help="Put keys and secrets in, even unencrypted.")] = False,
     without_telemetry: Annotated[bool, typer.Option("--without-telemetry", help="Leave results out.")] = False,
@@ -46,6 +48,7 @@ def snapshot(
     start_django(settings, light=True)
     from mainstay.store.snapshots.taking import wishes_from
 
+    keep = keep or (settings.snapshot_keep if seconds else "")
     wishes = replace(wishes_from(settings, to, keep, key), secrets=secrets, telemetry=not without_telemetry)
     while True:
         _print_taken(_take(settings, wishes, quiet=as_json), as_json=as_json)

@@ -82,7 +82,7 @@ class SnapshotLane:
             "MAINSTAY_DATABASE": self._settings.database,
         }
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mainstay", "snapshot", "--json",
+            sys.executable, "-m", "mainstay", "snapshot", "--json", "--keep", self._settings.snapshot_keep,
             stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment,
         )  # fmt: skip
         try:
@@ -91,15 +91,16 @@ class SnapshotLane:
             with contextlib.suppress(ProcessLookupError):
                 self._child.terminate()
             raise
-        if self._child.returncode == 0:
+        code = self._child.returncode or 0
+        if code == 0:
             self.problem = ""
             log.info("snapshot taken", **json.loads(out))
             self._newest = await self._writer.run(taking.newest)
             return
-        self.problem = err.decode(errors="replace").strip()[-500:] or f"it ended with {self._child.returncode}"
+        self.problem = err.decode(errors="replace").strip()[-500:] or f"it ended with {code}"
         log.error("snapshot failed", error=self.problem, retry_in=_RETRY)
-        if self._child.returncode < 0:  # killed: it could not tell of it itself
-            error = StoreBusy(f"the process was ended by signal {-self._child.returncode}")
+        if code < 0:  # killed: it could not tell of it itself
+            error = StoreBusy(f"the process was ended by signal {-code}")
             await self._writer.run(lambda: taking.record_failed(_ACTOR, self._settings.snapshot_to, error))
 
     # health

@@ -49,10 +49,10 @@ class PostgresTables:
         self._connection = connection
 
     def rows_of(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
-        return self._connection.execute(query, values).fetchall()  # type: ignore[arg-type] # built from constants
+        return self._connection.execute(query, values).fetchall()
 
     def do(self, query: str, *values: Any) -> None:
-        self._connection.execute(query, values)  # type: ignore[arg-type] # built from constants and quoted names
+        self._connection.execute(query, values)
 
     def transaction(self) -> AbstractContextManager[Any]:
         return self._connection.transaction()
@@ -90,12 +90,12 @@ class PostgresTables:
     def rows(self, table: str) -> Iterator[tuple[Any, ...]]:
         """All rows, fetched in portions, in the transaction that is open or one of their own."""
         names = ", ".join(
-            f"{quoted(name)}::text" if kind in ("jsonb", "json", "inet") else quoted(name)
+            f"{quoted(name)}::text" if kind in ("jsonb", "json") else quoted(name)
             for name, kind in self.columns(table).items()
         )
         with self._connection.transaction(), self._connection.cursor(name="mainstay_rows") as cursor:
             cursor.itersize = 2000
-            cursor.execute(f"SELECT {names} FROM {quoted(table)}")  # type: ignore[arg-type] # quoted names
+            cursor.execute(f"SELECT {names} FROM {quoted(table)}")
             yield from cursor
 
     def summed(self, table: str) -> Sum:
@@ -112,7 +112,7 @@ class PostgresTables:
         statement = f"COPY {quoted(table)} ({names}) FROM STDIN"
         kinds = [self.columns(table)[column] for column in columns]
         try:
-            with self._connection.cursor() as cursor, cursor.copy(statement) as out:  # type: ignore[arg-type] # quoted
+            with self._connection.cursor() as cursor, cursor.copy(statement) as out:
                 for row in rows:
                     out.write_row([fitting(value, kind) for value, kind in zip(row, kinds, strict=True)])
         except (psycopg.DataError, psycopg.IntegrityError) as error:

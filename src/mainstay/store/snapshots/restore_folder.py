@@ -25,6 +25,15 @@ _COMPLETE = "complete"
 _ALLOWED = {STAGING, SECRET_FILE, SECRETS_FOLDER, "server.lock", "snapshots", "lost+found", ".snapshot.lock"}
 
 
+def check_finished(data: Path) -> None:
+    """Conflict while a restore into `data` is not finished: whatever wrote to it now would be in its way."""
+    if (data / STAGING).exists():
+        raise Conflict(
+            f"a restore into {data} was not finished",
+            hint=f"run `mainstay restore` again, which begins anew or goes on, or remove {data / STAGING}",
+        )
+
+
 @contextmanager
 def reserved(data: Path) -> Iterator[Path]:
     """The staging folder of `data`, held for this restore. Conflict if the folder is used or not empty."""

@@ -11,6 +11,7 @@ import base64
 import decimal
 import gzip
 import hashlib
+import ipaddress
 import json
 import math
 import uuid
@@ -125,6 +126,7 @@ _MEANINGS: dict[str, Callable[[Any], Any]] = {
     "numeric": lambda value: str(_number(str(value))),
     "uuid": lambda value: uuid.UUID(str(value)).hex,
     "bytea": bytes,
+    "inet": lambda value: str(ipaddress.ip_address(str(value))),
     "date": lambda value: date.fromisoformat(str(value)).isoformat(),
 }
 

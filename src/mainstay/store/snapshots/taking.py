@@ -75,11 +75,14 @@ class Taken:
 
 
 def wishes_from(settings: Settings, to: str = "", keep: str = "", key: str = "") -> Wishes:
-    """The settings' wishes, with what is given here before them. UserError for a key that cannot be had."""
+    """The settings' place and key, with what is given here before them; UserError for a key that cannot be had.
+
+    Nothing is deleted unless `keep` says so: who takes one by hand wants one more, not one less.
+    """
     reference = key or settings.snapshot_key
     return Wishes(
         to=to or settings.snapshot_to or str(settings.data / "snapshots"),
-        keep=keep or settings.snapshot_keep,
+        keep=keep,
         key=key_from(settings, reference) if reference else "",
     )
 

@@ -21,7 +21,7 @@ from mainstay.kernel.settings import Settings
 from mainstay.store.models import FactRow
 from mainstay.store.snapshots.places import sync_folder
 from mainstay.store.snapshots.postgres import MARK
-from mainstay.store.snapshots.restore_folder import STAGING
+from mainstay.store.snapshots.restore_folder import check_finished
 from mainstay.store.work import unit_of_work
 
 FOLDER_FORMAT = 1
@@ -90,11 +90,8 @@ def check(settings: Settings) -> None:
 
 
 def check_folder(data: Path) -> None:
-    if (data / STAGING).exists():
-        raise Conflict(
-            f"a restore into {data} was not finished",
-            hint=f"run `mainstay restore` again, which begins anew or goes on, or remove {data / STAGING}",
-        )
+    """What `version.json` says, which also covers the telemetry; and whether a restore was finished."""
+    check_finished(data)
     try:
         written = _parsed((data / FILE).read_text())
     except FileNotFoundError:
@@ -108,6 +105,7 @@ def check_folder(data: Path) -> None:
 
 def record(actor: Actor, settings: Settings) -> None:
     """Write down that this program has brought the data to its version."""
+    actor.require("snapshots:write")
     version = {"program": __version__, "folder": FOLDER_FORMAT, "duckdb": duckdb.__version__}
     text = json.dumps(version)
     with unit_of_work(actor):
