@@ -15,7 +15,11 @@ from mainstay.kernel.errors import Forbidden
 
 # Guarded by the libraries' own checks, which tests/integration/test_every_door.py tries one by one.
 BORROWED = ("accounts/", "api/v1/")
-OPEN = {"a/<str:token>", "accounts/confirm-email/", "accounts/email/", "join/<str:secret>", "setup/<str:token>"}
+OPEN = {"a/<str:token>", "join/<str:secret>", "recover/<str:secret>", "setup/<str:token>"}  # the address is a secret
+OPEN |= {"accounts/confirm-email/", "accounts/email/", "accounts/3rdparty/", "accounts/3rdparty/signup/"}  # lead away
+OPEN |= {f"accounts/oidc/<slug:provider_id>/login/{step}" for step in ("", "callback/")}  # single sign-on
+OPEN |= {"recover/<str:secret>", "accounts/3rdparty/", "accounts/3rdparty/signup/"}
+OPEN |= {f"accounts/oidc/<slug:provider_id>/login/{part}" for part in ("", "callback/")}  # single sign-on
 OPEN |= {f"api/v{version}/status/" for version in (1, 2, 3)}  # of Healthchecks: whether the database answers
 
 # What is open to all among the doors of the event loop, with what stands in place of a scope.
@@ -50,7 +54,11 @@ OTHERWISE_GUARDED = {
     "accounts.verbs.note_sign_in": "tells what the sign-in pages have done, before there is an actor",
     "accounts.verbs.note_second_factor": "tells what the person's own pages have done",
     "accounts.verbs.forget_expired_sessions": "upkeep, takes no input",
-    "accounts.verbs.note_token_use": "called by the token check itself",
+    "accounts.verbs.recover": "the one-time link",
+    "accounts.verbs.welcome": "the answer of a declared provider of single sign-on",
+    "accounts.verbs.follow_provider": "the answer of a declared provider of single sign-on",
+    "accounts.token_verbs.note_token_use": "called by the token check itself",
+    "store.resources.apply.changes_access": "reads a plan",
     "accounts.queries.owner_of": "reads who stands behind an actor",
     "store.work.unit_of_work": "the transaction that verbs open",
 }
@@ -184,6 +192,7 @@ def test_every_command_can_be_loaded_and_asks_the_folder_first() -> None:
 # Sockets
 
 LISTENERS = {
+    "runtime/lanes/snapshots.py": "a socket in the data folder, for the commands of whoever owns it",
     "entry/ingest/mail.py": "pings by mail, if `mail_listen` names an address",
     "integrations/checks/browser/gate.py": "a browser's only way out, on loopback while a check of that kind runs",
     "runtime/up.py": "the web server, at `listen`",

@@ -3,10 +3,11 @@ from __future__ import annotations
 import base64
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from accounts_browser import TEST, person
+from accounts_browser import TEST, browser, person, signed_in, switch_factor_on
 from django.test import override_settings
 
 from mainstay.accounts import queries, rules, verbs
@@ -14,8 +15,9 @@ from mainstay.accounts.doors import token_actor
 from mainstay.accounts.models import Token
 from mainstay.accounts.spec import ROLE_SCOPES
 from mainstay.kernel.actor import Actor
-from mainstay.kernel.errors import Forbidden, NotFound, UserError
-from mainstay.store.journal import entries
+from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
+from mainstay.store.journal import Filter, entries
+from mainstay.store.resources.apply import declare, remove
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -144,3 +146,122 @@ def test_how_a_token_is_sent() -> None:
     assert all(token_actor(header) for header in good)
     bad: list[Any] = ["", text, "Bearer", f"Token {text}", "Basic !", "Basic /w==", f"Bearer {text}" + " " * 600]
     assert [header for header in bad if token_actor(header)] == []
+
+
+# Service accounts, limits, rotation
+
+
+def _service(name: str = "deploy", **document: object) -> None:
+    declare(TEST, "service_account", name, {"scopes": ["monitors:read", "resources:write"], **document}, manager="page")
+
+
+def test_a_service_account_has_tokens_that_end_with_it() -> None:
+    _service(**{"from": ["10.0.0.0/8"]})
+    text = verbs.create_token(TEST, "ci", [], service="deploy")
+    assert queries.actor_of_token(text) is None, "from its networks only"
+    actor = queries.actor_of_token(text, "10.1.1.1")
+    assert actor is not None
+    assert actor.scopes == {"monitors:read", "resources:write"}
+    assert actor.kind == "token"
+    listed = queries.tokens(TEST)[0]
+    assert (listed.service, listed.owner, listed.holder) == ("deploy", "", "service account deploy")
+    assert next(iter(entries(Filter(kind="token.created")))).data["service"] == "deploy"
+    _service(scopes=["monitors:read"])
+    actor = queries.actor_of_token(text)
+    assert actor is not None
+    assert actor.scopes == {"monitors:read"}, "it never does more than its account may now"
+    remove(TEST, "service_account", "deploy", manager="page")
+    assert queries.actor_of_token(text) is None
+
+
+def test_tokens_of_service_accounts_are_for_those_who_keep_people() -> None:
+    _service()
+    with pytest.raises(Forbidden, match="users:write"):
+        verbs.create_token(_actor("bo@example.com", "operations"), "ci", [], service="deploy")
+    with pytest.raises(NotFound, match="deploi"):
+        verbs.create_token(TEST, "ci", [], service="deploi")
+    with pytest.raises(UserError, match="may not journal:read"):
+        verbs.create_token(TEST, "ci", ["journal:read"], service="deploy")
+
+
+def test_tokens_are_limited_by_labels() -> None:
+    text = verbs.create_token(TEST, "wall", ["monitors:read"], limits=["team=core"])
+    actor = queries.actor_of_token(text)
+    assert actor is not None
+    assert actor.limits == ('team="core"',)
+    assert not actor.may("monitors:read")
+    with pytest.raises(UserError, match="cannot be limited"):
+        verbs.create_token(TEST, "wall", ["journal:read"], limits=["team=core"])
+    with pytest.raises(UserError, match="not a matcher"):
+        verbs.create_token(TEST, "wall", ["monitors:read"], limits=["team"])
+    _service(scopes=["monitors:read"], limit=['severity="P0"'])
+    both = queries.actor_of_token(verbs.create_token(TEST, "wall", [], service="deploy", limits=["team=core"]))
+    assert both is not None
+    assert both.limits == ('severity="P0"', 'team="core"')
+
+
+def test_a_token_is_rotated_with_an_overlap() -> None:
+    old = verbs.create_token(TEST, "ci", ["monitors:read"], 30, limits=["team=core"])
+    old_id = old.split("_")[1]
+    new = verbs.rotate_token(TEST, old_id, overlap=3600)
+    now = time.time()
+    assert queries.actor_of_token(old, now=now) is not None
+    assert queries.actor_of_token(new, now=now) == replace(
+        queries.actor_of_token(old, now=now), name=f"ci ({new.split('_')[1]})"
+    )
+    assert queries.actor_of_token(old, now=now + 3700) is None
+    assert queries.actor_of_token(new, now=now + 29 * rules.DAY) is not None
+    assert queries.actor_of_token(new, now=now + 31 * rules.DAY) is None
+    told = next(iter(entries(Filter(kind="token.rotated"))))
+    assert (told.subject, told.data["replaces"]) == (f"token/{new.split('_')[1]}", old_id)
+    assert new not in str(told.data)
+    at_once = verbs.rotate_token(TEST, new.split("_")[1], overlap=0)
+    assert queries.actor_of_token(new) is None
+    assert queries.actor_of_token(at_once) is not None
+    with pytest.raises(Conflict, match="works no more"):
+        verbs.rotate_token(TEST, new.split("_")[1])
+    with pytest.raises(UserError, match="30 days"):
+        verbs.rotate_token(TEST, at_once.split("_")[1], overlap=31 * rules.DAY)
+
+
+def test_an_overlap_prolongs_nothing() -> None:
+    old = verbs.create_token(TEST, "ci", ["monitors:read"], 1)
+    verbs.rotate_token(TEST, old.split("_")[1], overlap=20 * rules.DAY)
+    assert queries.actor_of_token(old, now=time.time() + 1.1 * rules.DAY) is None
+
+
+def test_only_ones_own_tokens_are_rotated() -> None:
+    person("ana@example.com", "operations")
+    person("bo@example.com", "operations")
+    ana, bo = _actor("ana@example.com", "operations"), _actor("bo@example.com", "operations")
+    hers = verbs.create_token(ana, "hers", ["monitors:read"]).split("_")[1]
+    with pytest.raises(NotFound):
+        verbs.rotate_token(bo, hers)
+    with pytest.raises(Forbidden):
+        verbs.rotate_token(Actor("user", "ana@example.com"), hers)
+    with pytest.raises(Forbidden, match="cannot hand out"):
+        verbs.rotate_token(Actor("user", "ana@example.com", frozenset({"tokens:write"})), hers)
+    assert queries.actor_of_token(verbs.rotate_token(ana, hers)) is not None
+
+
+def test_tokens_are_rotated_over_the_api_and_on_the_page() -> None:
+    text = verbs.create_token(TEST, "ci", ["tokens:write", "monitors:read", "users:write"])
+    bearer = {"authorization": f"Bearer {text}"}
+    path = f"/api/v1/tokens/{text.split('_')[1]}/rotate"
+    made = browser().post(path, '{"overlap": "1h"}', content_type="application/json", headers=bearer)
+    assert made.status_code == 201
+    assert queries.actor_of_token(made.json()["token"]) is not None
+    wrong = browser().post(path, '{"overlap": "soon"}', content_type="application/json", headers=bearer)
+    assert wrong.status_code == 422
+    person()
+    client = signed_in()
+    switch_factor_on(client)
+    page = client.post(f"/account/tokens/{made.json()['id']}/rotate/")
+    assert "mst_" in page.content.decode()
+    assert page.headers["cache-control"] == "no-store"
+    _service()
+    page = client.get("/account/tokens/new/").content.decode()
+    assert "service account deploy" in page
+    form = {"name": "ci", "days": "9", "service": "deploy", "limit": "", "scopes": []}
+    assert "mst_" in client.post("/account/tokens/new/", form).content.decode()
+    assert "service account deploy" in client.get("/account/tokens/").content.decode()

@@ -36,7 +36,7 @@ def test_tokens_people_and_the_journal_from_the_command_line(run, tmp_path: Path
     assert (listed["id"], listed["name"], listed["state"]) == (token.id, "scraper", "active")
     assert listed["scopes"] == ["metrics:read"]
     assert "did you mean `metrics:read`" in run("token", "create", "x", "--scope", "metric:read", code=1)
-    assert "either --scope or --role" in run("token", "create", "x", code=1)
+    assert "--scope, --role or --service" in run("token", "create", "x", code=1)
     run("token", "revoke", str(token))
     (person,) = json.loads(run("users", "list", "--json"))
     assert (person["role"], person["invited"]) == ("admin", True)
@@ -52,3 +52,17 @@ def test_tokens_people_and_the_journal_from_the_command_line(run, tmp_path: Path
         database.execute("UPDATE journal SET actor = 'user:eve' WHERE seq = 2")
     database.close()
     assert "entry 2" in run("journal", "verify", code=1)
+
+
+def test_a_token_is_rotated_from_the_command_line(run) -> None:  # type: ignore[no-untyped-def]
+    old = parse_token(run("token", "create", "wall", "--scope", "monitors:read", "--limit", "team=core").strip())
+    assert old is not None
+    new = parse_token(run("token", "rotate", str(old), "--overlap", "1h").strip())
+    assert new is not None
+    listed = {one["id"]: one for one in json.loads(run("token", "list", "--json"))}
+    assert listed[new.id]["limits"] == listed[old.id]["limits"] == ['team="core"']
+    assert listed[old.id]["expires_at"] < listed[new.id]["expires_at"]
+    run("token", "rotate", old.id, "--overlap", "0s")
+    assert "works no more" in run("token", "rotate", old.id, code=1)
+    assert "for example --overlap 24h" in run("token", "rotate", new.id, "--overlap", "soon", code=1)
+    assert "declare it under" in run("token", "create", "x", "--service", "nobody", code=1)

@@ -69,15 +69,28 @@ class NewUserForm(forms.Form):
 
 
 class NewTokenForm(forms.Form):
-    """Offers the scopes that the person has themselves."""
+    """Offers the scopes that the person has themselves, and the service accounts that it could belong to."""
 
     name = forms.CharField(label="Name", max_length=100, help_text="What it is for, such as deploy or prometheus.")
     days = forms.IntegerField(
         label="Days until it expires", min_value=1, max_value=rules.LONGEST_TOKEN_DAYS, initial=rules.TOKEN_DAYS
     )
-    scopes = forms.MultipleChoiceField(label="What it may do", widget=forms.CheckboxSelectMultiple)
+    service = forms.ChoiceField(
+        label="Whose it is", required=False, help_text="A token of a service account does not end with a person's."
+    )
+    limit = forms.CharField(
+        label="Only where",
+        required=False,
+        max_length=1000,
+        help_text='A label matcher such as team="core"; for monitors and alerts only.',
+    )
+    scopes = forms.MultipleChoiceField(label="What it may do", required=False, widget=forms.CheckboxSelectMultiple)
 
-    def __init__(self, data: Any = None, *, scopes: frozenset[str] = frozenset()) -> None:
+    def __init__(self, data: Any = None, *, scopes: frozenset[str] = frozenset(), services: Iterable[str] = ()) -> None:
         super().__init__(data)
+        owners = [("", "my own"), *((name, f"service account {name}") for name in services)]
+        self.fields["service"].choices = owners  # type: ignore[attr-defined] # a field with choices
+        if len(owners) == 1:
+            del self.fields["service"]
         choices = [(scope, f"{scope}: {about}") for scope, about in SCOPES.items() if scope in scopes]
         self.fields["scopes"].choices = choices  # type: ignore[attr-defined] # a field with choices

@@ -14,10 +14,12 @@ _to_account = public(RedirectView.as_view(pattern_name="account"))
 urlpatterns: list[URLPattern | URLResolver] = [
     path("setup/<str:token>", pages.set_up, name="set_up"),
     path("join/<str:secret>", pages.join, name="join"),
+    path("recover/<str:secret>", pages.recover, name="recover"),
     path("account/", pages.account, name="account"),
     path("account/confirm/", pages.confirm, name="confirm"),
     path("account/tokens/", pages.tokens, name="tokens"),
     path("account/tokens/new/", pages.new_token, name="new_token"),
+    path("account/tokens/<str:token_id>/rotate/", pages.rotate_token, name="rotate_token"),
     path("account/tokens/<str:token_id>/revoke/", pages.revoke_token, name="revoke_token"),
     path("account/sessions/<int:number>/end/", pages.end_session, name="end_session"),
     path("users/", pages.users, name="users"),

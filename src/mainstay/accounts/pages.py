@@ -11,13 +11,14 @@ from allauth.usersessions.internal.flows.sessions import end_sessions
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
+from django.contrib.auth import logout
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from mainstay.accounts import policies, queries, verbs
+from mainstay.accounts import policies, queries, token_verbs, verbs
 from mainstay.accounts.doors import page, public
 from mainstay.accounts.forms import NewPasswordForm, NewTokenForm, NewUserForm, SetUpForm
 from mainstay.accounts.models import User
@@ -56,6 +57,7 @@ def set_up(request: HttpRequest, token: str) -> HttpResponse:
         except UserError as error:
             form.add_error(None, str(error))
         else:
+            _lift_limits(request)
             return _sign_in(request, user)
     return _secret_page(render(request, "accounts/set_up.html", {"form": form}))
 
@@ -77,6 +79,32 @@ def join(request: HttpRequest, secret: str) -> HttpResponse:
         else:
             return _sign_in(request, user)
     return _secret_page(render(request, "accounts/join.html", {"form": form, "email": email}))
+
+
+@public
+@sensitive_post_parameters("password1", "password2")
+@require_http_methods(["GET", "POST"])
+def recover(request: HttpRequest, secret: str) -> HttpResponse:
+    """Get back in with a link of `mainstay access recover`: a new password, and no limits for an hour."""
+    email = queries.invited_email(secret, purpose="recover")
+    if email is None:
+        return _secret_page(render(request, "accounts/link_over.html", {"recovery": True}, status=404))
+    form = NewPasswordForm(request.POST or None, email=email)
+    if request.method == "POST" and form.is_valid():
+        try:
+            user = verbs.recover(secret, form.cleaned_data["password1"])
+        except UserError as error:
+            form.add_error(None, str(error))
+        else:
+            _lift_limits(request)
+            return _sign_in(request, user)
+    return _secret_page(render(request, "accounts/recover.html", {"form": form, "email": email}))
+
+
+def _lift_limits(request: HttpRequest) -> None:
+    """Let this browser in for an hour, whatever is declared of addresses and ways in."""
+    logout(request)  # as somebody else, perhaps, whose session would not be kept
+    request.session[queries.RECOVERED_UNTIL] = time.time() + verbs.RECOVERY_SECONDS
 
 
 def _sign_in(request: HttpRequest, user: User) -> HttpResponse:
@@ -120,22 +148,40 @@ def tokens(request: HttpRequest) -> HttpResponse:
 def new_token(request: HttpRequest) -> HttpResponse:
     """Make a token and show it, once."""
     actor = _actor(request)
-    form = NewTokenForm(request.POST or None, scopes=actor.scopes)
+    services = policies.service_accounts() if actor.may("users:write") else []
+    form = NewTokenForm(request.POST or None, scopes=actor.scopes, services=services)
     if request.method == "POST" and form.is_valid():
         wanted = form.cleaned_data
+        limits = [wanted["limit"]] if wanted["limit"] else []
+        service = wanted.get("service", "")
         try:
-            text = verbs.create_token(actor, wanted["name"], wanted["scopes"], wanted["days"])
+            text = token_verbs.create_token(
+                actor, wanted["name"], wanted["scopes"], wanted["days"], service=service, limits=limits
+            )
         except UserError as error:
             form.add_error(None, str(error))
         else:
-            return _secret_page(render(request, "accounts/token_made.html", {"name": wanted["name"], "token": text}))
+            return _token_page(request, wanted["name"], text)
     return render(request, "accounts/token_new.html", {"form": form})
+
+
+def _token_page(request: HttpRequest, name: str, text: str) -> HttpResponse:
+    return _secret_page(render(request, "accounts/token_made.html", {"name": name, "token": text}))
+
+
+@page("tokens:write", fresh=True)
+@require_POST
+def rotate_token(request: HttpRequest, token_id: str) -> HttpResponse:
+    """Put a new token in the place of an old one, which works for another day."""
+    text = token_verbs.rotate_token(_actor(request), token_id)
+    name = next(token.name for token in queries.tokens(_actor(request)) if token.id == token_id)
+    return _token_page(request, name, text)
 
 
 @page("tokens:write")
 @require_POST
 def revoke_token(request: HttpRequest, token_id: str) -> HttpResponse:
-    verbs.revoke_token(_actor(request), token_id)
+    token_verbs.revoke_token(_actor(request), token_id)
     messages.success(request, "The token is revoked. It stopped working at once.")
     return HttpResponseRedirect(reverse("tokens"))
 

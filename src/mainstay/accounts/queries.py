@@ -71,9 +71,10 @@ def fits_setup(fact: str, token: str, now: float) -> bool:
     return rules.same_secret(token, secret_hash) and now < float(expires)
 
 
-def invited_email(secret: str, now: float | None = None) -> str | None:
+def invited_email(secret: str, now: float | None = None, *, purpose: str = "join") -> str | None:
     """The account that a one-time link belongs to; None if it is unknown, used or too old."""
-    found = Invitation.objects.select_related("user").filter(secret_hash=rules.hash_secret(secret)).first()
+    links = Invitation.objects.select_related("user").filter(purpose=purpose)
+    found = links.filter(secret_hash=rules.hash_secret(secret)).first()
     if found is None or found.expires_us <= (time.time() if now is None else now) * 1e6 or not found.user.is_active:
         return None
     return found.user.email
@@ -181,12 +182,19 @@ class TokenView:
     id: str
     name: str
     scopes: tuple[str, ...]
-    owner: str  # e-mail address; empty for tokens of the command line
+    limits: tuple[str, ...]
+    owner: str  # e-mail address; empty for tokens of the command line and of service accounts
+    service: str  # the service account that it belongs to
     made_by: str
     created_at: float
     expires_at: float
     last_used_at: float | None
     revoked_at: float | None
+
+    @property
+    def holder(self) -> str:
+        """Who answers for it: a service account, a person, or whoever made it on the machine."""
+        return f"service account {self.service}" if self.service else self.owner or self.made_by
 
     def state(self, now: float) -> str:
         if self.revoked_at is not None:
@@ -212,6 +220,8 @@ def _view(row: Token) -> TokenView:
         id=row.id,
         name=row.name,
         scopes=tuple(row.scopes.split()),
+        limits=tuple(json.loads(row.limits)),
+        service=row.service,
         owner=row.owner.email if row.owner else "",
         made_by=row.made_by,
         created_at=row.created_us / 1e6,
@@ -330,7 +340,7 @@ def _note_use(token_id: str) -> None:
         if len(_noted) >= _KEPT_TOKENS:
             _noted.clear()
         _noted[token_id] = moment
-    from mainstay.accounts.verbs import note_token_use
+    from mainstay.accounts.token_verbs import note_token_use
 
     _notes.submit(note_token_use, token_id)
 

@@ -1,31 +1,41 @@
-"""Every change to accounts: people, their roles and links, and API tokens."""
+"""Every change to accounts: people, their roles and links. Tokens are in `token_verbs.py`."""
 
 from __future__ import annotations
 
 import secrets
-from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.apps import apps
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db import connection
 from django.db.models import Q
 
-from mainstay.accounts import policies, queries, rules
-from mainstay.accounts.models import Invitation, Token, User
+from mainstay.accounts import announcements, policies, queries, rules, token_verbs
+from mainstay.accounts.models import Invitation, User
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.clock import to_iso
-from mainstay.kernel.errors import Conflict, Forbidden, NotFound, StoreBusy, UserError
+from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.kernel.event import Event
 from mainstay.store.models import FactRow
 from mainstay.store.work import Work, unit_of_work
 
+create_token, rotate_token, revoke_token = token_verbs.create_token, token_verbs.rotate_token, token_verbs.revoke_token
+
 SETUP_SECONDS = 86_400.0
 INVITATION_SECONDS = 7 * 86_400.0
+RECOVERY_SECONDS = 3_600.0
 # `user/<address>` is the subject of journal entries, which hold 200 characters.
 _LONGEST_EMAIL = 190
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """`untold`: why administrators could not be told by mail; empty if they were."""
+
+    secret: str
+    untold: str
 
 
 def check_email(email: str) -> str:
@@ -121,15 +131,48 @@ def make_link(actor: Actor, email: str) -> str:
 def accept_invitation(secret: str, password: str) -> User:
     """Use a one-time link up and set the password. NotFound if the link is not good (any more)."""
     with unit_of_work(Actor("link", "join")) as work:
-        row = Invitation.objects.select_for_update().filter(secret_hash=rules.hash_secret(secret)).first()
-        if row is None or row.expires_us <= work.now * 1e6 or not row.user.is_active:
-            raise NotFound("this link is not valid (any more)", hint="ask an administrator for a new one")
+        row = _link(work, secret, "join")
         user = row.user
         check_password(password, user)
         user.set_password(password)  # ends every session of theirs
         user.save(update_fields=["password"])
         row.delete()
         work.record(Event("user.password_changed", f"user/{user.email}", {"user": user.email, "how": "link"}))
+    return user
+
+
+def make_recovery_link(actor: Actor, email: str) -> Recovery:
+    """A one-time link that lifts whatever locks this person out, good for an hour: only on the machine itself.
+
+    Every administrator is told by mail; where that fails, the result says why, and the link works nevertheless:
+    the mail server may be what is to be mended.
+    """
+    actor.require("users:write")
+    if actor.kind != "command":
+        raise Forbidden("this is done on the machine itself", hint=f"run there: mainstay access recover {email[:80]}")
+    with unit_of_work(actor) as work:
+        user = _user(email)
+        if not user.is_active:
+            raise Conflict(f"the account {user.email} is switched off", hint=f"first: mainstay users on {user.email}")
+        secret = _new_link(work, user, "recover", RECOVERY_SECONDS)
+        data = {"user": user.email, "expires": to_iso(work.now + RECOVERY_SECONDS)}
+        work.record(Event("user.recovery_made", f"user/{user.email}", data))
+    return Recovery(secret, announcements.recovery_made(user.email, str(actor)))
+
+
+def recover(secret: str, password: str) -> User:
+    """Use a recovery link up: a new password, no second factor. NotFound if the link is not good (any more)."""
+    with unit_of_work(Actor("link", "recover")) as work:
+        row = _link(work, secret, "recover")
+        user = row.user
+        check_password(password, user)
+        user.set_password(password)  # ends every session of theirs
+        user.second_factor_since = _moment(work)
+        user.save(update_fields=["password", "second_factor_since"])
+        apps.get_model("mfa", "Authenticator").objects.filter(user_id=user.pk).delete()
+        row.delete()
+        work.record(Event("user.recovered", f"user/{user.email}", {"user": user.email}))
+        work.after_commit(lambda: announcements.recovered(user.email))
     return user
 
 
@@ -246,12 +289,22 @@ def _keep_an_admin(leaving: User) -> None:
         raise Conflict("the last administrator stays", hint="make somebody else an administrator first")
 
 
-def _new_link(work: Work, user: User) -> str:
+def _new_link(work: Work, user: User, purpose: str = "join", seconds: float = INVITATION_SECONDS) -> str:
     secret = secrets.token_urlsafe(32)
-    expires_us = int((work.now + INVITATION_SECONDS) * 1e6)
-    Invitation.objects.filter(user=user).delete()
-    Invitation.objects.create(secret_hash=rules.hash_secret(secret), user=user, expires_us=expires_us)
+    expires_us = int((work.now + seconds) * 1e6)
+    Invitation.objects.filter(user=user, purpose=purpose).delete()
+    secret_hash = rules.hash_secret(secret)
+    Invitation.objects.create(secret_hash=secret_hash, user=user, purpose=purpose, expires_us=expires_us)
     return secret
+
+
+def _link(work: Work, secret: str, purpose: str) -> Invitation:
+    """The link of this secret, locked. NotFound if it is unknown, used, too old, or its account is switched off."""
+    links = Invitation.objects.select_for_update().filter(purpose=purpose)
+    row = links.filter(secret_hash=rules.hash_secret(secret)).first()
+    if row is None or row.expires_us <= work.now * 1e6 or not row.user.is_active:
+        raise NotFound("this link is not valid (any more)", hint="ask an administrator for a new one")
+    return row
 
 
 def _sync_address(user: User) -> None:
@@ -298,60 +351,3 @@ def follow_provider(provider: str, email: str, role: str) -> None:
             except Conflict:
                 return
         _give_role(work, user, role)
-
-
-# Tokens ----------------------------------------------------------------------------------------------------
-
-
-def create_token(actor: Actor, name: str, scopes: list[str], days: float = rules.TOKEN_DAYS) -> str:
-    """Make an API token and return it, for the only time. Its scopes are part of the actor's own."""
-    actor.require("tokens:write")
-    label = " ".join(name.split())
-    if not 1 <= len(label) <= 100:
-        raise UserError("a token needs a name of at most 100 characters", hint="say what it is for: `deploy`")
-    wanted = rules.check_scopes(scopes)
-    beyond = sorted(wanted - actor.scopes)
-    if beyond:
-        raise Forbidden(f"{actor} cannot hand out what it lacks: {' '.join(beyond)}", hint="leave these scopes out")
-    lifetime = rules.check_lifetime(days)
-    token = rules.new_token()
-    with unit_of_work(actor) as work:
-        owner = queries.owner_of(actor)
-        row = Token.objects.create(
-            id=token.id,
-            name=label,
-            secret_hash=rules.hash_secret(token.secret),
-            scopes=" ".join(sorted(wanted)),
-            owner=owner,
-            made_by=str(actor)[:300],
-            created_us=int(work.now * 1e6),
-            expires_us=int((work.now + lifetime) * 1e6),
-        )
-        data = {"token": row.id, "name": label, "scopes": sorted(wanted), "expires": to_iso(work.now + lifetime)}
-        work.record(Event("token.created", f"token/{row.id}", data))
-    return str(token)
-
-
-def revoke_token(actor: Actor, token_id: str) -> None:
-    """End a token at once. Others' tokens need the right to keep people. A repeat changes nothing."""
-    actor.require("tokens:write")
-    with unit_of_work(actor) as work:
-        row = Token.objects.select_for_update().filter(id=token_id).first()
-        mine = row is not None and row.owner_id is not None and row.owner == queries.owner_of(actor)
-        # A stranger's token looks the same as none.
-        if row is None or not (mine or actor.may("users:write")):
-            raise NotFound(f"there is no token {token_id[:20]}")
-        if row.revoked_us is not None:
-            return
-        row.revoked_us = int(work.now * 1e6)
-        row.save(update_fields=["revoked_us"])
-        work.record(Event("token.revoked", f"token/{row.id}", {"token": row.id, "name": row.name}))
-        work.after_commit(lambda: queries.forget_token(token_id))
-
-
-def note_token_use(token_id: str) -> None:
-    """Write the time of use down; run on the thread of `queries`, never in a request."""
-    with suppress(StoreBusy), unit_of_work(system("accounts")) as work:
-        Token.objects.filter(id=token_id).update(last_used_us=int(work.now * 1e6))
-    # This thread serves no request, so nothing else would give its connection back.
-    connection.close()

@@ -9,17 +9,20 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from mainstay.accounts import queries, rules, verbs
+from mainstay.accounts import queries, rules, token_verbs
 from mainstay.accounts.doors import requires
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import to_iso
+from mainstay.kernel.duration import Duration
 
 router = Router()
 
 
 class TokenIn(Schema):
     name: str = Field(max_length=100, description="what it is for")
-    scopes: list[str] = Field(max_length=50, description="part of your own scopes")
+    scopes: list[str] = Field([], max_length=50, description="part of your own scopes")
+    service: str = Field("", max_length=100, description="a service account; all its scopes unless some are named")
+    limit: list[str] = Field([], max_length=20, description='label matchers such as team="core"')
     expires_days: float = Field(rules.TOKEN_DAYS, gt=0, le=rules.LONGEST_TOKEN_DAYS)
 
 
@@ -28,11 +31,17 @@ class TokenMade(Schema):
     token: str = Field(description="shown this once")
 
 
+class RotateIn(Schema):
+    overlap: Duration = Field(86_400.0, description="how long the old one goes on working, such as 24h")
+
+
 class TokenOut(Schema):
     id: str
     name: str
     scopes: list[str]
+    limits: list[str]
     owner: str
+    service: str
     state: str = Field(description="active, expired or revoked")
     created_at: str
     expires_at: str
@@ -53,7 +62,9 @@ def list_tokens(request: HttpRequest) -> list[dict[str, Any]]:
             "id": token.id,
             "name": token.name,
             "scopes": list(token.scopes),
+            "limits": list(token.limits),
             "owner": token.owner or token.made_by,
+            "service": token.service,
             "state": token.state(now),
             "created_at": to_iso(token.created_at),
             "expires_at": to_iso(token.expires_at),
@@ -66,7 +77,19 @@ def list_tokens(request: HttpRequest) -> list[dict[str, Any]]:
 @router.post("", response={201: TokenMade}, summary="Make a token")
 @requires("tokens:write")
 def create_token(request: HttpRequest, wanted: TokenIn) -> Status[dict[str, str]]:
-    text = verbs.create_token(_actor(request), wanted.name, wanted.scopes, wanted.expires_days)
+    actor, days = _actor(request), wanted.expires_days
+    return _made(
+        token_verbs.create_token(actor, wanted.name, wanted.scopes, days, service=wanted.service, limits=wanted.limit)
+    )
+
+
+@router.post("/{token_id}/rotate", response={201: TokenMade}, summary="Put a new token in its place")
+@requires("tokens:write")
+def rotate_token(request: HttpRequest, token_id: str, wanted: RotateIn) -> Status[dict[str, str]]:
+    return _made(token_verbs.rotate_token(_actor(request), token_id, wanted.overlap))
+
+
+def _made(text: str) -> Status[dict[str, str]]:
     parsed = rules.parse_token(text)
     return Status(201, {"id": parsed.id if parsed else "", "token": text})
 
@@ -74,5 +97,5 @@ def create_token(request: HttpRequest, wanted: TokenIn) -> Status[dict[str, str]
 @router.delete("/{token_id}", response={204: None}, summary="Revoke a token at once")
 @requires("tokens:write")
 def revoke_token(request: HttpRequest, token_id: str) -> Status[None]:
-    verbs.revoke_token(_actor(request), token_id)
+    token_verbs.revoke_token(_actor(request), token_id)
     return Status(204, None)

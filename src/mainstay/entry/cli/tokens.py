@@ -33,7 +33,7 @@ Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mai
 Role = Annotated[str, typer.Argument(metavar="ROLE", help="admin, operations, support or developer.")]
 
 
-def _start(*, light: bool) -> Actor:
+def start(*, light: bool) -> Actor:
     """Open the database of this install; `light` leaves the web out, which halves the start."""
     from mainstay.kernel.actor import command
     from mainstay.runtime.boot import load_settings, migrate, start_django
@@ -83,33 +83,62 @@ def _show_secret(what: str, secret: str, as_json: bool) -> None:
 
 
 @token.command("create")
-def create_token(
+def create(
     name: Annotated[str, typer.Argument(help="What the token is for.")],
+    *,
     scope: Annotated[list[str] | None, typer.Option(help="A scope; give the option again for more.")] = None,
     role: Annotated[str | None, typer.Option(help="All scopes of a role instead.")] = None,
+    service: Annotated[str, typer.Option(help="The service account that it belongs to, with all its scopes.")] = "",
+    limit: Annotated[list[str] | None, typer.Option(help='A label matcher such as team="core".')] = None,
     expires: Annotated[str, typer.Option(help="How long it lives.")] = "90d",
     as_json: AsJson = False,
 ) -> None:
     """Make an API token and print it, for the only time."""
+    days = _seconds(expires, "--expires 90d") / 86_400
+    if (scope and role) or not (scope or role or service):
+        raise UserError("a token needs --scope, --role or --service", hint="for example --scope monitors:read")
+    actor = start(light=True)
+    from mainstay.accounts import policies, rules
+    from mainstay.accounts.token_verbs import create_token
+
+    scopes = scope or (sorted(policies.role(rules.check_role(role, policies.roles())).scopes) if role else [])
+    made = create_token(actor, name, scopes, days, service=service, limits=limit or [])
+    _show_secret("token", made, as_json)
+
+
+def _seconds(text: str, example: str) -> float:
     from mainstay.kernel.duration import parse_duration
 
     try:
-        days = parse_duration(expires) / 86_400
+        return parse_duration(text)
     except ValueError as error:
-        raise UserError(str(error), hint="for example --expires 90d") from None
-    if bool(scope) == bool(role):
-        raise UserError("a token needs either --scope or --role", hint="for example --scope monitors:read")
-    actor = _start(light=True)
-    from mainstay.accounts import policies, rules, verbs
+        raise UserError(str(error), hint=f"for example {example}") from None
 
-    scopes = scope or sorted(policies.role(rules.check_role(role or "", policies.roles())).scopes)
-    _show_secret("token", verbs.create_token(actor, name, scopes, days), as_json)
+
+@token.command("rotate")
+def rotate_token(
+    token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")],
+    overlap: Annotated[str, typer.Option(help="How long the old one goes on working.")] = "24h",
+    as_json: AsJson = False,
+) -> None:
+    """Make a token that takes another one's place and print it, for the only time."""
+    seconds = _seconds(overlap, "--overlap 24h")
+    actor = start(light=True)
+    from mainstay.accounts.token_verbs import rotate_token as rotate
+
+    _show_secret("token", rotate(actor, _id_of(token_id), seconds), as_json)
+
+
+def _id_of(text: str) -> str:
+    """The id within what was given; people paste whole tokens, too."""
+    parts = text.split("_")
+    return parts[1] if len(parts) > 1 and parts[0] == "mst" else text
 
 
 @token.command("list")
 def list_tokens(as_json: AsJson = False) -> None:
     """List tokens, newest first."""
-    actor = _start(light=True)
+    actor = start(light=True)
     from mainstay.accounts import queries
     from mainstay.kernel.clock import to_iso
 
@@ -122,7 +151,9 @@ def list_tokens(as_json: AsJson = False) -> None:
                     "id": item.id,
                     "name": item.name,
                     "scopes": list(item.scopes),
+                    "limits": list(item.limits),
                     "owner": item.owner or item.made_by,
+                    "service": item.service,
                     "state": item.state(now),
                     "created_at": to_iso(item.created_at),
                     "expires_at": to_iso(item.expires_at),
@@ -142,7 +173,7 @@ def list_tokens(as_json: AsJson = False) -> None:
                 item.state(now),
                 _when(item.expires_at),
                 _when(item.last_used_at),
-                item.owner or item.made_by,
+                item.holder,
                 " ".join(item.scopes),
             ]
             for item in found
@@ -153,19 +184,17 @@ def list_tokens(as_json: AsJson = False) -> None:
 @token.command("revoke")
 def revoke_token(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")]) -> None:
     """End a token at once."""
-    actor = _start(light=True)
-    from mainstay.accounts import verbs
+    actor = start(light=True)
+    from mainstay.accounts.token_verbs import revoke_token as revoke
 
-    # People paste whole tokens, too.
-    parts = token_id.split("_")
-    verbs.revoke_token(actor, parts[1] if len(parts) > 1 and parts[0] == "mst" else token_id)
+    revoke(actor, _id_of(token_id))
     typer.echo("revoked")
 
 
 @token.command("ping-key")
 def ping_key(as_json: AsJson = False) -> None:
     """Make a new ping key and print it, for the only time; the old one stops working."""
-    actor = _start(light=True)
+    actor = start(light=True)
     from mainstay.heartbeats.verbs import rotate_ping_key
 
     _show_secret("ping_key", rotate_ping_key(actor), as_json)
@@ -174,7 +203,7 @@ def ping_key(as_json: AsJson = False) -> None:
 @users.command("list")
 def list_users(as_json: AsJson = False) -> None:
     """List people."""
-    actor = _start(light=False)
+    actor = start(light=False)
     from mainstay.accounts import queries
     from mainstay.kernel.clock import to_iso
 
@@ -223,7 +252,7 @@ def add_user(
     role: Annotated[str, typer.Option(help="admin, operations, support or developer.")] = "support",
 ) -> None:
     """Make an account and print the link with which its person sets a password."""
-    actor = _start(light=False)
+    actor = start(light=False)
     from mainstay.accounts import verbs
 
     _print_link(verbs.create_user(actor, email, role))
@@ -232,7 +261,7 @@ def add_user(
 @users.command("link")
 def link_user(email: Email) -> None:
     """Print a new one-time link with which a person sets a new password."""
-    actor = _start(light=False)
+    actor = start(light=False)
     from mainstay.accounts import verbs
 
     _print_link(verbs.make_link(actor, email))
@@ -241,7 +270,7 @@ def link_user(email: Email) -> None:
 @users.command("role")
 def change_role(email: Email, role: Role) -> None:
     """Give a person another role."""
-    actor = _start(light=False)
+    actor = start(light=False)
     from mainstay.accounts import verbs
 
     verbs.change_role(actor, email, role)
@@ -251,7 +280,7 @@ def change_role(email: Email, role: Role) -> None:
 @users.command("off")
 def switch_off(email: Email) -> None:
     """Switch an account off: its sessions and tokens end at once."""
-    actor = _start(light=False)
+    actor = start(light=False)
     from mainstay.accounts import verbs
 
     verbs.deactivate(actor, email)
@@ -261,7 +290,7 @@ def switch_off(email: Email) -> None:
 @users.command("on")
 def switch_on(email: Email) -> None:
     """Switch an account on again."""
-    actor = _start(light=False)
+    actor = start(light=False)
     from mainstay.accounts import verbs
 
     verbs.reactivate(actor, email)
@@ -271,7 +300,7 @@ def switch_on(email: Email) -> None:
 @users.command("reset-factor")
 def reset_factor(email: Email) -> None:
     """Take away a lost second factor, so that a new one can be set up."""
-    actor = _start(light=False)
+    actor = start(light=False)
     from mainstay.accounts import verbs
 
     verbs.reset_second_factor(actor, email)

@@ -1,0 +1,57 @@
+"""Mail to every administrator about what all of them must know."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from smtplib import SMTPException
+
+import structlog
+from django.conf import settings
+from django.core.mail import EmailMessage
+from django.db import connection
+
+from mainstay.accounts.models import User
+
+log = structlog.get_logger("accounts")
+_later = ThreadPoolExecutor(max_workers=1, thread_name_prefix="announcements")
+
+_RECOVERY_MADE = """\
+Somebody on the machine that runs Mainstay ({actor}) made a link that lets {email} in without a second factor, from
+any address. It works once and for an hour.
+
+If you do not know why, ask: whoever can do this owns the machine. The journal has it as user.recovery_made.
+"""
+_RECOVERED = """\
+{email} has come in by a recovery link: the password is new, the second factor is gone and must be set up anew.
+
+If that was not {email}, switch the account off under People. The journal has it as user.recovered.
+"""
+
+
+def recovery_made(email: str, actor: str) -> str:
+    """Tell of a recovery link, now. Why that failed, or nothing."""
+    return _send(f"A recovery link for {email} was made", _RECOVERY_MADE.format(email=email, actor=actor))
+
+
+def recovered(email: str) -> None:
+    """Tell that a recovery link was used, on another thread: its visitor does not wait for the mail server."""
+    _later.submit(_send_and_log, f"{email} came in by a recovery link", _RECOVERED.format(email=email))
+
+
+def _send_and_log(subject: str, text: str) -> None:
+    problem = _send(subject, text)
+    if problem:
+        log.warning("administrators were not told by mail", what=subject, error=problem)
+    connection.close()  # this thread serves no request, so nothing else would give it back
+
+
+def _send(subject: str, text: str) -> str:
+    people = list(User.objects.filter(role="admin", is_active=True).values_list("email", flat=True))
+    body = f"{text}\n-- \nMainstay at {settings.MAINSTAY.base_url}\n"
+    problem = ""
+    for address in people:  # one mail each: addresses of others are nobody's business
+        try:
+            EmailMessage(f"[Mainstay] {subject}", body, to=[address]).send()
+        except (OSError, SMTPException) as error:
+            problem = f"{type(error).__name__}: {error}"[:200]
+    return problem

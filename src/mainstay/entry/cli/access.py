@@ -1,0 +1,36 @@
+"""`mainstay access`: the way back in for whoever owns the machine."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from mainstay.entry.cli.tokens import Email, start
+
+access = typer.Typer(
+    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Get back in when the way in is lost."
+)
+
+
+@access.callback()
+def _access() -> None:
+    """Get back in when the way in is lost."""
+
+
+@access.command("recover")
+def recover(email: Email) -> None:
+    """Print a one-time link that lets a person in: new password, no second factor, from any address, for an hour.
+
+    It is written to the journal, and every administrator is told by mail.
+    """
+    actor = start(light=False)
+    from mainstay.accounts.verbs import make_recovery_link
+    from mainstay.runtime.boot import current_settings
+
+    made = make_recovery_link(actor, email)
+    typer.echo(f"{current_settings().base_url}/recover/{made.secret}")
+    if sys.stderr.isatty():
+        typer.echo("It works once and for an hour. Hand it over yourself, not by mail.", err=True)
+    if made.untold:
+        typer.echo(f"The administrators could not be told by mail ({made.untold}): tell them.", err=True)
