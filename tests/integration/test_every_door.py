@@ -20,10 +20,10 @@ from django.db import connection
 from django.test import Client, override_settings
 from tests.door_list import Way, fast_ways, operations, pages, running_doors, status_of
 
-from mainstay.accounts import queries, rules, verbs
+from mainstay.accounts import queries, rules, token_verbs, verbs
 from mainstay.accounts.doors import Door
 from mainstay.accounts.models import Token, User
-from mainstay.kernel.actor import ALL_SCOPES
+from mainstay.kernel.actor import ALL_SCOPES, LIMITABLE
 from mainstay.store.telemetry import open_telemetry, set_current
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -50,6 +50,10 @@ ENTRANCE = {
     "accounts/2fa/authenticate/",  # likewise
     "accounts/2fa/trust/",  # likewise
     "accounts/2fa/webauthn/login/",
+    "accounts/3rdparty/",  # leads away
+    "accounts/3rdparty/signup/",  # likewise
+    "accounts/3rdparty/login/cancelled/",
+    "accounts/3rdparty/login/error/",
 }
 
 
@@ -95,10 +99,15 @@ def scopes_of(user: User) -> frozenset[str]:
     return queries.actor_of_user(user).scopes
 
 
-def browser_of(user: User | None = None, *, csrf: bool = False) -> Client:
+def browser_of(user: User | None = None, *, csrf: bool = False, shown: float = 0.0) -> Client:
+    """`shown`: seconds since the person has shown who they are."""
     client = Client(enforce_csrf_checks=csrf, headers={"host": "localhost"}, raise_request_exception=True)
     if user is not None:
         client.force_login(user, backend=settings.AUTHENTICATION_BACKENDS[0])
+        session = client.session
+        session["account_authentication_methods"] = [{"method": "password", "at": time.time() - shown}]
+        session["account_authentication_methods_user"] = str(user.pk)
+        session.save()
     return client
 
 
@@ -216,7 +225,7 @@ def test_borrowed_pages_let_strangers_into_the_entrance_only() -> None:
 
 def _turned_away(response: Any) -> bool:
     led_to = response.headers.get("location", "")
-    return response.status_code in (401, 403, 404, 405) or led_to.startswith(LOGIN)
+    return response.status_code in (301, 401, 403, 404, 405) or led_to.startswith(LOGIN)
 
 
 def test_borrowed_pages_refuse_forms_of_other_sites() -> None:
@@ -245,15 +254,18 @@ def key(token: str) -> dict[str, str]:
 
 def spoilt_tokens() -> dict[str, str]:
     """Tokens of all scopes that are not good (any more)."""
-    made = {name: verbs.create_token(TEST, name, sorted(ALL_SCOPES)) for name in ("expired", "revoked", "wrong secret")}
+    made = {
+        name: token_verbs.create_token(TEST, name, sorted(ALL_SCOPES))
+        for name in ("expired", "revoked", "wrong secret")
+    }
     ids = {name: rules.parse_token(text).id for name, text in made.items()}  # type: ignore[union-attr]
     Token.objects.filter(id=ids["expired"]).update(expires_us=int((time.time() - 1) * 1e6))
-    verbs.revoke_token(TEST, ids["revoked"])
+    token_verbs.revoke_token(TEST, ids["revoked"])
     made["wrong secret"] = str(rules.TokenText(ids["wrong secret"], rules.new_token().secret))
     person("stays@example.com", "admin")
     left = person("left@example.com", "admin")
     actor = queries.actor_of_user(left)
-    made["owner left"] = verbs.create_token(actor, "theirs", sorted(ALL_SCOPES))
+    made["owner left"] = token_verbs.create_token(actor, "theirs", sorted(ALL_SCOPES))
     verbs.deactivate(TEST, left.email)
     return {**made, "unknown": str(rules.new_token()), "malformed": "mst_x", "empty": ""}
 
@@ -279,7 +291,7 @@ def test_nobody_gets_into_the_api_without_a_good_token() -> None:
 def test_each_role_gets_into_the_operations_of_its_scopes_and_no_others(role: str) -> None:
     user = people()[role]
     scopes = scopes_of(user)
-    token = verbs.create_token(TEST, role, sorted(scopes))
+    token = token_verbs.create_token(TEST, role, sorted(scopes))
     session = browser_of(user)
     by_token = findings(
         operations(),
@@ -294,7 +306,7 @@ def test_each_role_gets_into_the_operations_of_its_scopes_and_no_others(role: st
 
 
 def test_all_scopes_but_the_one_that_is_asked_for_are_not_enough() -> None:
-    tokens = {scope: verbs.create_token(TEST, scope, sorted(ALL_SCOPES - {scope})) for scope in ALL_SCOPES}
+    tokens = {scope: token_verbs.create_token(TEST, scope, sorted(ALL_SCOPES - {scope})) for scope in ALL_SCOPES}
     wrong = []
     for way in operations():
         response = browser_of().generic(way.method, way.path, headers=bearer(tokens[scope_of(way)]))
@@ -304,6 +316,37 @@ def test_all_scopes_but_the_one_that_is_asked_for_are_not_enough() -> None:
         response = browser_of().generic(way.method, way.path, headers=key(tokens[scope_of(way)]))
         if response.status_code not in MUST_SIGN_IN:
             wrong.append(f"{way}: {response.status_code}")
+    assert wrong == []
+
+
+def test_a_token_with_limits_gets_into_what_heeds_them_and_nothing_else() -> None:
+    made = {
+        scope: token_verbs.create_token(TEST, scope, [scope], limits=['team="core"']) for scope in sorted(LIMITABLE)
+    }
+    wrong = []
+    for way in operations():
+        limited = way.door is not None and way.door.limited
+        for token in made.values() if not limited else [made[scope_of(way)]]:
+            with undone():
+                status = browser_of().generic(way.method, way.path, headers=bearer(token)).status_code
+            if (status in MUST_SIGN_IN) == limited or status >= 500:
+                wrong.append(f"{way}: {status}")
+    for way in guarded_keyed():
+        if way.door is not None and not way.door.limited and scope_of(way) in made:
+            status = browser_of().generic(way.method, way.path, headers=key(made[scope_of(way)])).status_code
+            if status not in MUST_SIGN_IN:
+                wrong.append(f"{way}: {status}")
+    assert wrong == []
+
+
+def test_a_session_hands_out_access_only_shortly_after_the_person_has_shown_who_they_are() -> None:
+    client = browser_of(people()["admin"], shown=86_400)
+    wrong = []
+    for way in operations():
+        with undone():
+            status = client.generic(way.method, way.path).status_code
+        if (status == 403) != (scope_of(way) in rules.GRANTING):
+            wrong.append(f"{way}: {status}")
     assert wrong == []
 
 
@@ -364,11 +407,13 @@ def test_every_fast_door_asks_for_its_scope() -> None:
         visitors[name] = (bearer(token), frozenset())
     for role, user in users.items():
         visitors[role] = (_cookie(user), scopes_of(user))
-        token = verbs.create_token(TEST, role, sorted(scopes_of(user)))
+        token = token_verbs.create_token(TEST, role, sorted(scopes_of(user)))
         visitors[f"token of {role}"] = (bearer(token), scopes_of(user))
     for scope in ALL_SCOPES:
         others = ALL_SCOPES - {scope}
-        visitors[f"all but {scope}"] = (bearer(verbs.create_token(TEST, scope, sorted(others))), others)
+        visitors[f"all but {scope}"] = (bearer(token_verbs.create_token(TEST, scope, sorted(others))), others)
+    limited = token_verbs.create_token(TEST, "limited", sorted(LIMITABLE), limits=['team="core"'])
+    visitors["wrong label"] = (bearer(limited), frozenset())
     visitors["signed out"] = (_over(users["admin"]), frozenset())
     connection.close()
     wrong = []
