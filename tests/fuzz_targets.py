@@ -197,12 +197,12 @@ def _wish(text: str) -> None:
 
 
 def _requests() -> list[Target]:
+    from mainstay.entry.addresses import Proxies, parse_networks
     from mainstay.entry.api.compat import gatus, kuma
     from mainstay.entry.api.compat.badges import _wanted
     from mainstay.entry.api.compat.kuma_badges import Shown, badge
     from mainstay.entry.api.exposition import Family, accepts_openmetrics, render
     from mainstay.entry.api.probe import MODULES, scrape_limit
-    from mainstay.entry.ingest.addresses import Proxies, parse_networks
     from mainstay.entry.ingest.mail import meaning, recipient
     from mainstay.entry.ingest.ping_request import read_signal
     from mainstay.entry.ingest.pings import printable

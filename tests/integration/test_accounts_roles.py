@@ -19,7 +19,7 @@ from mainstay.accounts import policies, queries, verbs
 from mainstay.accounts.models import User
 from mainstay.accounts.spec import ROLE_SCOPES
 from mainstay.alerting.models import AlertRow
-from mainstay.entry.ingest.addresses import client_address
+from mainstay.entry.addresses import client_address
 from mainstay.heartbeats.verbs import pause_heartbeat
 from mainstay.kernel.actor import LIMITABLE, Actor
 from mainstay.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from mainstay.entry.ingest.addresses import Proxies
+from mainstay.entry.addresses import Proxies
 
 if TYPE_CHECKING:
     from collections.abc import Callable

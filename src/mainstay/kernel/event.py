@@ -12,7 +12,7 @@ EVENTS: dict[str, str] = {
     "resources.applied": "a plan was applied; data: revision, manager, source, counts, and the first 100 names by kind "
     "of created, changed, deleted",
     "resources.rolled_back": "an earlier revision was restored; data: to, revision",
-    "snapshot.taken": "everything was copied to one file; data: address, bytes, journal_seq, encrypted, seconds, deleted",
+    "snapshot.taken": "everything was copied to one file; data: address, bytes, journal_seq, encrypted, deleted",
     "snapshot.failed": "a snapshot could not be taken; data: to, error",
     "snapshot.restored": "this store was made from a snapshot; data: file, taken_at, program, journal_seq",
     "store.migrated": "this store was moved here from another database; data: from, to, rows",

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from mainstay import __version__
 from mainstay.accounts.doors import Door, public, session_actor, token_actor
 from mainstay.alerting import queries as alerting
+from mainstay.entry.addresses import client_address
 from mainstay.entry.api.compat.kuma_metrics import kuma_metrics_response
 from mainstay.entry.api.metrics import (
     HeartbeatSnapshot,
@@ -30,7 +31,6 @@ from mainstay.entry.api.metrics import (
 )
 from mainstay.entry.api.probe import probe
 from mainstay.entry.api.probe_modules import Modules
-from mainstay.entry.ingest.addresses import client_address
 from mainstay.entry.web.health import Prober, Report
 from mainstay.heartbeats import queries as heartbeats
 from mainstay.kernel.clock import to_iso

@@ -99,7 +99,12 @@ def _draw(found: Iterable[Seen]) -> None:
     table.add_column("why", overflow="fold", min_width=24)
     for one in found:
         latency = f"{one.last_duration * 1000:.0f} ms" if one.last_at and one.state in ("up", "degraded") else ""
-        cells = [Text(one.state, _COLOURS.get(one.state, "dim")), Text(one.name), Text(_ago(now - one.since)), Text(latency)]
+        cells = [
+            Text(one.state, _COLOURS.get(one.state, "dim")),
+            Text(one.name),
+            Text(_ago(now - one.since)),
+            Text(latency),
+        ]
         table.add_row(*cells, *([Text(one.address)] if wide else []), Text(_why(one)))
     console.print(table)
 

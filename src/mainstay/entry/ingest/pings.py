@@ -21,7 +21,7 @@ from typing import Any
 import structlog
 
 from mainstay.accounts.doors import Door
-from mainstay.entry.ingest.addresses import Proxies
+from mainstay.entry.addresses import Proxies
 from mainstay.entry.ingest.ping_request import (
     AMBIGUOUS,
     BAD_URL,

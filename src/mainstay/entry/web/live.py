@@ -20,7 +20,7 @@ from django.db import connections
 from starlette.requests import cookie_parser
 
 from mainstay.accounts.doors import Door, session_actor
-from mainstay.entry.ingest.addresses import client_address
+from mainstay.entry.addresses import client_address
 from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
 

@@ -30,11 +30,11 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 
 from mainstay.accounts.doors import Door, session_actor, token_actor
+from mainstay.entry.addresses import client_address
 from mainstay.entry.api.compat import gatus_endpoints as endpoints
 from mainstay.entry.api.compat.badges import open_to_all
 from mainstay.entry.api.compat.gatus_endpoints import Endpoint
 from mainstay.entry.api.compat.pushes import PingDoor, Push, take_push
-from mainstay.entry.ingest.addresses import client_address
 from mainstay.heartbeats.badges import badge_svg
 from mainstay.heartbeats.directory import Entry, key_hash
 from mainstay.kernel.errors import MainstayError
