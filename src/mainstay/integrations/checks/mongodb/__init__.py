@@ -1,0 +1,1 @@
+"""MongoDB: login, role, command, values in its answer."""
