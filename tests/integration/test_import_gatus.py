@@ -260,7 +260,10 @@ def test_a_domain_becomes_a_monitor_of_its_own_where_there_is_the_kind(tmp_path:
 
     found = endpoint(tmp_path, capfd, ["[DOMAIN_EXPIRATION] > 720h"], interval="1h")
     if "domain" in check_kinds():
-        assert found.file["monitors"]["one-domain"]["domain"] == "example.org"
+        assert found.file["monitors"]["one-domain"] == {
+            "domain": "example.org",
+            "expect": {"days": 30.0, "down_days": 30.0},
+        }
     else:
         assert found.why("endpoints.0.conditions.0").startswith("not carried: needs the check kind `domain`")
 

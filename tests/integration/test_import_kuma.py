@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -405,3 +407,16 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path, capfd: Capture)
     connection.close()
     found = import_file(tmp_path, capfd, "kuma", str(path))
     assert "is not a database of Uptime Kuma" in found.told
+
+
+def test_a_thousand_monitors(tmp_path: Path) -> None:
+    """The figure is 5 s for the whole command; it is printed, since a busy machine says little of the program."""
+    path, out, report = tmp_path / "backup.json", tmp_path / "out.yaml", tmp_path / "report.json"
+    listed = [monitor(number, f"Monitor {number}", url=f"https://example.org/{number}") for number in range(1000)]
+    path.write_text(json.dumps(backup(listed), indent=4))
+    began = time.monotonic()
+    line = [sys.executable, "-m", "mainstay", "import", "kuma", str(path), "-o", str(out), "--report", str(report)]
+    done = subprocess.run(line, capture_output=True, text=True, check=True)
+    print(f"1,000 monitors in {time.monotonic() - began:.2f} s")
+    assert "Made 1000 monitors" in done.stderr
+    assert len(json.loads(report.read_text())["rows"]) > 50_000

@@ -281,8 +281,10 @@ class _Endpoint:
             return
         host = split_user(url)[0].partition("://")[2].partition("/")[0].partition(":")[0]
         name = self.draft.name("monitor", f"{self.name}-domain")
-        document = {"domain": host, "expect": {"days": round(seconds / 86_400, 3)}, "alert_on": ["down", "degraded"]}
-        node.approximated(self.draft.add("monitor", name, document, node), "a monitor of its own looks at the domain")
+        days = round(seconds / 86_400, 3)
+        document = {"domain": host, "expect": {"days": max(days, 30), "down_days": days}}
+        how = "a monitor of its own looks at the domain; write it as it is registered, without `www.`"
+        node.approximated(self.draft.add("monitor", name, document, node), how)
         self.alerting.also("monitor", name, self.node)
 
     def _labels(self, group: str) -> None:
