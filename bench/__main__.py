@@ -16,6 +16,8 @@ BENCHMARKS = {
     "restart": "1,000 monitors after a restart",
     "pings": "durable pings per second",
     "detection": "from the confirming check to the channel",
+    "heartbeats": "10,000 heartbeats and 1,000 pings/s: from a missed one to the channel",
+    "imports": "import of 1,000 monitors, plan of 10,000 resources",
     "pages": "pages and status page with 1,000 monitors and 90 days",
     "idle": "memory and CPU with 100 monitors",
 }
