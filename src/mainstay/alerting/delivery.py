@@ -127,12 +127,15 @@ def reclaim(actor: Actor, clock: Clock | None = None) -> int:
         return OutboxRow.objects.filter(state="delivering", next_at__gt=work.now).update(next_at=work.now)
 
 
-def hasten(actor: Actor, channel: str, clock: Clock | None = None) -> int:
-    """The channel works again: repeat now what waits for a later attempt. The number of messages."""
+def hasten(actor: Actor, channel: str = "", clock: Clock | None = None) -> int:
+    """Repeat now what waits for a later attempt, on one channel or on all. The number of messages.
+
+    For a channel that works again, and after the wall clock was set back: what was late is due then.
+    """
     actor.require("alerts:write")
     with unit_of_work(actor, clock) as work:
-        later = OutboxRow.objects.filter(channel=channel, state="pending", next_at__gt=work.now)
-        return later.update(next_at=work.now)
+        later = OutboxRow.objects.filter(state="pending", next_at__gt=work.now)
+        return (later.filter(channel=channel) if channel else later).update(next_at=work.now)
 
 
 def _expire(work: Work, late: QuerySet[OutboxRow]) -> None:

@@ -37,6 +37,7 @@ THREADS = 32
 HARD_LIMIT = 30.0  # seconds after which a delivery counts as failed, whatever its thread does
 LEASE = 45.0  # seconds; longer than any delivery may take
 LONGEST_REST = 60.0  # seconds that a failing channel is left alone
+_SET_BACK = 2.0  # seconds; less is the usual work of a time server
 _LANE = system("delivery")
 _NEWS = ("alert.", "notification.", "resources.")
 
@@ -78,6 +79,7 @@ class DeliveryLane:
     delivered: int = 0  # since the start
     failed: int = 0
     _started: bool = False
+    _offset: float = float("-inf")  # between the wall clock and the steady one
     _channels: dict[str, _Channel] = field(default_factory=dict)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
@@ -117,6 +119,8 @@ class DeliveryLane:
             await self.writer.run(partial(reclaim, _LANE, self.clock))
             self._started = True
         now = self.clock.monotonic()
+        if self._was_set_back(now):
+            await self.writer.run(partial(hasten, _LANE, clock=self.clock))
         total = THREADS - len(self._running)
         if total <= 0:
             return 0
@@ -130,6 +134,12 @@ class DeliveryLane:
             self._running.add(task)
             task.add_done_callback(self._ended)
         return len(claims)
+
+    def _was_set_back(self, now: float) -> bool:
+        """Whether the wall clock, by which messages wait for their next attempt, was set back since the last turn."""
+        offset = self.clock.now() - now
+        moved, self._offset = offset - self._offset, offset
+        return moved < -_SET_BACK
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
