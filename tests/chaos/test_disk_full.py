@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import secrets
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -80,6 +81,15 @@ def test_a_store_that_cannot_be_opened_for_want_of_space_is_not_set_aside(small_
     with pytest.raises(UserError, match="No space left"):
         DuckTelemetry(path)
     assert not list(small_disk.glob("*.broken*"))
+
+
+def test_a_start_on_a_full_disk_says_so(small_disk: Path) -> None:
+    _fill(small_disk)
+    command = [sys.executable, "-m", "mainstay", "up", "--data", str(small_disk / "data"), "--listen", "127.0.0.1:0"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    assert done.returncode != 0
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_full_disk_stops_nothing_and_loses_nothing_in_silence(small_disk: Path) -> None:

@@ -129,6 +129,7 @@ def test_a_killed_prober_is_replaced_and_nobody_is_alarmed(scene: Scene) -> None
     assert scene.told_since(newest) == []
 
 
+@pytest.mark.skipif(not LONG, reason="takes long: `make chaos`; tests/integration/test_probers.py has a short one")
 def test_a_hanging_prober_is_replaced_and_nobody_is_alarmed(scene: Scene) -> None:
     newest, old = scene.calm_down(), scene.server.probers()
     os.kill(old[0], signal.SIGSTOP)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import socket
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +17,12 @@ from mainstay.kernel.actor import command, system
 from mainstay.kernel.errors import Conflict, UserError
 from mainstay.kernel.resource import KINDS
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.boot import start_django
+from mainstay.runtime.boot import prepare_data_folder, start_django
 from mainstay.runtime.logs import set_up_logs
 
 log = structlog.get_logger("mainstay")
+
+_ROOM = 1024 * 1024  # bytes that opening the stores may take
 
 
 def start(settings: Settings, targets: list[str], config: str | None) -> None:
@@ -30,6 +33,8 @@ def start(settings: Settings, targets: list[str], config: str | None) -> None:
     if file is not None and not file.is_file():
         raise UserError(f"there is no file {config}", hint="give the path of a Mainstay file with --config")
     with listen(settings.listen) as listener:
+        prepare_data_folder(settings)
+        check_room(settings.data)
         start_django(settings)
         from mainstay.runtime.upgrade import open_data
 
@@ -59,6 +64,20 @@ def listen(address: str) -> socket.socket:
     listener.listen(2048)
     listener.setblocking(False)
     return listener
+
+
+def check_room(folder: Path) -> None:
+    """UserError if the folder takes no more: better told here than by the first database that is opened."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as trial:
+            trial.write(bytes(_ROOM))
+            trial.flush()
+            os.fsync(trial.fileno())
+    except OSError as error:
+        raise UserError(
+            f"the data folder {folder} cannot be written: {error.strerror}",
+            hint="make room on the disk, or give another folder with --data",
+        ) from None
 
 
 @contextmanager
