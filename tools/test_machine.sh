@@ -3,6 +3,14 @@
 set -euo pipefail
 declare -A packages=(
     [chromium]=chromium
+    [chronyd]=chrony
+    [imap-login]=dovecot-imapd
+    [pop3-login]=dovecot-pop3d
+    [mariadbd]=mariadb-server-core
+    [my_print_defaults]=mariadb-client-core
+    [mosquitto]=mosquitto
+    [redis-server]=redis-server
+    [sshd]=openssh-server
     [nginx]=nginx-light
     [check_dummy]=monitoring-plugins-basic
     [prometheus]=prometheus
@@ -11,7 +19,7 @@ declare -A packages=(
 )
 missing=()
 for program in "${!packages[@]}"; do
-    PATH=$PATH:/usr/sbin:/usr/lib/nagios/plugins command -v "$program" >/dev/null || missing+=("${packages[$program]}")
+    PATH=$PATH:/usr/sbin:/usr/lib/nagios/plugins:/usr/lib/dovecot command -v "$program" >/dev/null || missing+=("${packages[$program]}")
 done
 [ ${#missing[@]} -eq 0 ] && exit 0
 if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
