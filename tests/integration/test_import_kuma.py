@@ -16,6 +16,7 @@ from kuma_source import KumaDatabase, backup, monitor
 from mainstay.entry.cli.app import run
 from mainstay.kernel.actor import command
 from mainstay.runtime.boot import current_settings
+from mainstay.runtime.kinds import check_kinds
 from mainstay.store.resources import queries
 from mainstay.store.resources.apply import apply
 from mainstay.store.resources.files import read_paths
@@ -407,6 +408,48 @@ def test_a_database_of_something_else_is_refused(tmp_path: Path, capfd: Capture)
     connection.close()
     found = import_file(tmp_path, capfd, "kuma", str(path))
     assert "is not a database of Uptime Kuma" in found.told
+
+
+def test_other_kinds_of_checks_where_this_install_has_them(tmp_path: Path, capfd: Capture) -> None:
+    listed = [
+        monitor(
+            1, "my", type="mysql", databaseConnectionString="mysql://me:pw-secret@db:3307/app", databaseQuery="SELECT 1"
+        ),
+        monitor(2, "pg", type="postgres", databaseConnectionString="postgres://me:pw-secret@db/app?sslmode=disable"),
+        monitor(3, "redis", type="redis", databaseConnectionString="rediss://:pw-secret@r.example.org/2"),
+        monitor(4, "docker", type="docker", docker_container="web", docker_host=1),
+        monitor(
+            5, "mqtt", type="mqtt", hostname="mqtt://b.example.org", port=1883, mqttTopic="a", mqttSuccessMessage="ok"
+        ),
+        monitor(6, "grpc", type="grpc-keyword", grpcUrl="grpcs://g.example.org:443", grpcEnableTls=True),
+        monitor(7, "smtp", type="smtp", hostname="mx.example.org", port=587, smtpSecurity="secure"),
+        monitor(8, "ws", type="websocket-upgrade", url="wss://ws.example.org/x"),
+        monitor(9, "odd", type="postgres", databaseConnectionString="host=x password=pw-secret"),
+    ]
+    path = tmp_path / "backup.json"
+    path.write_text(json.dumps(backup(listed)))
+    found = import_file(tmp_path, capfd, "kuma", str(path))
+    wanted: dict[str, object] = {
+        "mysql": {
+            "address": "db:3307",
+            "username": "me",
+            "password": "${env:KUMA_MY_PASSWORD}",
+            "database": "app",
+            "query": "SELECT 1",
+        },
+        "postgres": {"address": "db:5432", "username": "me", "password": "${env:KUMA_MY_PASSWORD}", "database": "app"},
+        "redis": {"address": "r.example.org:6379", "password": "${env:KUMA_MY_PASSWORD}", "database": 2, "tls": True},
+        "docker": "web",
+        "mqtt": {"address": "b.example.org:1883", "topic": "a"},
+        "grpc": {"address": "g.example.org:443", "tls": True},
+        "smtp": {"address": "mx.example.org:587", "security": "tls"},
+        "websocket": "wss://ws.example.org/x",
+    }
+    made = {kind: one[kind] for one in found.file["monitors"].values() for kind in wanted if kind in one}
+    assert made == {kind: target for kind, target in wanted.items() if kind in check_kinds()}
+    assert found.why("monitor.9.databaseConnectionString").startswith("not carried: its connection string is not a URL")
+    assert found.secrets == {"KUMA_MY_PASSWORD": "monitor.1.databaseConnectionString"}
+    holds_none_of(found, ["pw-secret"])
 
 
 def test_a_thousand_monitors(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from mainstay.importing.source import Node
 from mainstay.kernel.diagnostics import Diagnostics
 from mainstay.kernel.errors import Broken
 from mainstay.kernel.resource import KINDS, NAME_LIMIT, check_name
-from mainstay.kernel.secret import REFERENCE
+from mainstay.kernel.secret import REFERENCE, references
 from mainstay.store.resources.declarations import declared
 from mainstay.store.resources.documents import Document, Path
 from mainstay.store.resources.mistakes import explain
@@ -135,6 +135,9 @@ class Draft:
         self._keep(("window", "status_page"))
         document = self._written()
         self._prove(document)
+        used = {name for _, name in references(document)}
+        for name in [name for name in self.report.secrets if name not in used]:
+            del self.report.secrets[name]  # what needed it could not be kept
         kept = {kind.plural: len(document.get(kind.plural, ())) for kind in KINDS}
         self.report.counts = {plural: count for plural, count in kept.items() if count}
         return document

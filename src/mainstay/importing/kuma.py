@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from mainstay.importing.draft import Draft, label_name
-from mainstay.importing.kuma_monitors import OWN_FIELDS, Target, read_target
+from mainstay.importing.kuma_monitors import OWN_FIELDS, read_target
 from mainstay.importing.kuma_notifications import read_notification
 from mainstay.importing.kuma_pages import read_maintenance, read_pages
 from mainstay.importing.kuma_source import field, row_of, rows, text
+from mainstay.importing.kuma_target import Target
 from mainstay.importing.requests import KEPT_OUTSIDE
 from mainstay.importing.source import Node, bounded, carry, leave
 
@@ -96,7 +97,7 @@ class _Reader:
         """A field of another type of monitor: said where nobody else has spoken of it."""
         found = field(node, key)
         if found is not None and not node.report.is_noted(found.path):
-            found.left(f"a monitor of the type {kind or '?'} does not use it")
+            found.carried("", f"a monitor of the type {kind or '?'} does not use it")
 
     def _times(self, node: Node, document: dict[str, Any], to: str, found: Target) -> None:
         interval, retry = field(node, "interval"), field(node, "retryInterval")
@@ -112,10 +113,10 @@ class _Reader:
         elif retries is not None:
             retries.approximated(f"{to}.confirm.failures", "20 failures in a row are the most")
         wait = retry.as_number() if retry is not None else None
-        if retry is not None and wait:
+        if retry is not None and wait and document["confirm"]["failures"] > 1:
             document["confirm"]["recheck"] = bounded(retry, wait, 1, 86_400, f"{to}.confirm.recheck")
         else:
-            carry(retry, f"{to}.confirm.recheck")
+            carry(retry, f"{to}.confirm")
         limit = timeout.as_number() if timeout is not None else None
         if timeout is not None and limit and found.has_timeout:
             document["timeout"] = bounded(timeout, limit, 0.1, 120, f"{to}.timeout")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 from mainstay.importing.draft import Draft
-from mainstay.importing.kuma_source import field as field_of
-from mainstay.importing.kuma_source import row_of, text
-from mainstay.importing.requests import KEPT_OUTSIDE, put_body, put_headers, put_method, put_url, shortened
-from mainstay.importing.source import Node, carry
-from mainstay.importing.values import expected, json_path, negated, statuses_of, written_statuses
+from mainstay.importing.kuma_http import read_http
+from mainstay.importing.kuma_source import text
+from mainstay.importing.kuma_target import Monitor, Target
+from mainstay.importing.requests import KEPT_OUTSIDE, put_url, shortened
+from mainstay.importing.source import Node
 
 # Fields that belong to some types only; a monitor of another type has them all the same, mostly empty.
 OWN_FIELDS = (
@@ -26,7 +25,6 @@ OWN_FIELDS = (
     *("domainExpiryNotification", "remote_browser", "smtpSecurity", "oauth_auth_method", "wsSubprotocol"),
     *("rabbitmqNodes", "kafkaProducerTopic", "kafkaProducerMessage", "retry_only_on_status_code_failure"),
 )
-_ENCODINGS = {"json": "application/json", "xml": "text/xml", "form": "application/x-www-form-urlencoded"}
 _NO_KIND = {
     "steam": "Steam game servers",
     "gamedig": "game servers",
@@ -44,17 +42,6 @@ _NO_KIND = {
 }
 
 
-@dataclass(slots=True)
-class Target:
-    """`kind` of check with its document; `has_timeout`: Kuma's `timeout` counts for this type."""
-
-    kind: str
-    target: Any
-    expect: dict[str, Any] = field(default_factory=dict)
-    alert_on: list[str] = field(default_factory=list)
-    has_timeout: bool = True
-
-
 def read_target(node: Node, draft: Draft, name: str, root: Node) -> Target | str:
     """The target, or why there is none."""
     written = text(node, "type")
@@ -66,202 +53,14 @@ def read_target(node: Node, draft: Draft, name: str, root: Node) -> Target | str
     kind, read = reader
     if kind not in draft.kinds:
         return f"needs the check kind `{kind}`, which this install does not have"
-    return read(_Monitor(node, draft, name, root, f"monitors.{name}"))
+    return read(Monitor(node, draft, name, root, f"monitors.{name}"))
 
 
-@dataclass(frozen=True, slots=True)
-class _Monitor:
-    node: Node
-    draft: Draft
-    name: str
-    root: Node
-    to: str
-
-    def get(self, name: str) -> Node | None:
-        return field_of(self.node, name)
-
-    def carry(self, name: str, to: str, why: str = "") -> None:
-        found = self.get(name)
-        if found is not None:
-            found.carried(f"{self.to}.{to}" if to else "", why)
-
-    def is_on(self, name: str) -> bool:
-        found = self.get(name)
-        return found is not None and found.is_on
-
-    def endpoint(self, kind: str, default: int | None = None) -> str:
-        host, port = text(self.node, "hostname"), text(self.node, "port").removesuffix(".0")
-        self.carry("hostname", f"{kind}.address")
-        self.carry("port", f"{kind}.address")
-        if ":" in host and not host.startswith("["):
-            host = f"[{host}]"
-        number = port or (str(default) if default else "")
-        return f"{host}:{number}" if number else host
-
-
-def _http(own: _Monitor) -> Target | str:
-    url = own.get("url")
-    if url is None:
-        return "it has no URL"
-    target: dict[str, Any] = {}
-    put_url(own.draft, url, target, f"{own.to}.http", own.name)
-    _request(own, target)
-    _credentials(own, target)
-    _connection(own, target)
-    expect: dict[str, Any] = {}
-    _statuses(own, expect)
-    _words(own, expect)
-    found = Target("http", shortened(target, "url"), expect)
-    if own.is_on("expiryNotification"):
-        expect["certificate_days"] = 21
-        found.alert_on = ["down", "degraded"]
-        notification = own.get("expiryNotification")
-        if notification is not None:
-            how = "Kuma tells 21, 14 and 7 days before; here it is degraded from 21 days on"
-            notification.approximated(f"{own.to}.expect.certificate_days", how)
-    else:
-        own.carry("expiryNotification", "expect.certificate_days")
-    return found
-
-
-def _request(own: _Monitor, target: dict[str, Any]) -> None:
-    method, headers, body = own.get("method"), own.get("headers"), own.get("body")
-    if method is not None:
-        put_method(method, target, f"{own.to}.http")
-    if headers is not None and isinstance(headers.value, dict):
-        put_headers(own.draft, headers, target, f"{own.to}.http", own.name)
-    elif headers is not None:
-        headers.left("it is not a mapping in JSON")
-    encoding = own.get("httpBodyEncoding")
-    if body is not None:
-        put_body(own.draft, body, target, f"{own.to}.http", own.name)
-        kind = _ENCODINGS.get(encoding.as_text() if encoding is not None else "json")
-        if kind and not any(key.lower() == "content-type" for key in target.get("headers", {})):
-            target.setdefault("headers", {})["Content-Type"] = kind
-    carry(encoding, f"{own.to}.http.headers.Content-Type" if body is not None else "")
-
-
-def _credentials(own: _Monitor, target: dict[str, Any]) -> None:
-    method = text(own.node, "authMethod")
-    user, password = own.get("basic_auth_user"), own.get("basic_auth_pass")
-    if method in ("", "basic") and user is not None and password is not None:
-        basic = {"username": user.as_text(), "password": own.draft.secret(password, f"{own.name}_password")}
-        target["auth"] = {"basic": basic}
-        own.carry("basic_auth_user", "http.auth.basic.username")
-        own.carry("basic_auth_pass", "http.auth.basic.password", KEPT_OUTSIDE)
-        own.carry("authMethod", "http.auth")
-    elif method == "mtls":
-        for theirs, ours in (("tlsCert", "certificate"), ("tlsKey", "key"), ("tlsCa", "ca")):
-            if (found := own.get(theirs)) is not None:
-                how = "the PEM text as it stands there"
-                target.setdefault("tls", {})[ours] = own.draft.secret(found, f"{own.name}_{ours}", how)
-                own.carry(theirs, f"http.tls.{ours}", KEPT_OUTSIDE)
-        own.carry("authMethod", "http.tls")
-    elif method in ("oauth2-cc", "ntlm"):
-        for name in ("authMethod", "authDomain", "authWorkstation", "basic_auth_user", "basic_auth_pass",
-                     "oauth_client_id", "oauth_client_secret", "oauth_token_url", "oauth_scopes"):  # fmt: skip
-            if (found := own.get(name)) is not None:
-                found.left(f"Mainstay does not sign in by {'NTLM' if method == 'ntlm' else 'OAuth2'}")
-
-
-def _connection(own: _Monitor, target: dict[str, Any]) -> None:
-    if own.is_on("ignoreTls"):
-        target.setdefault("tls", {})["verify"] = False
-    own.carry("ignoreTls", "http.tls.verify")
-    redirects = own.get("maxredirects")
-    count = redirects.as_number() if redirects is not None else None
-    if count == 0:
-        target["redirects"] = {"follow": False}
-    elif count is not None and count != 10:
-        target["redirects"] = {"limit": int(min(max(count, 1), 50))}
-    own.carry("maxredirects", "http.redirects")
-    family = text(own.node, "ipFamily")
-    if family in ("ipv4", "ipv6"):
-        target["ip_version"] = int(family[-1])
-        own.carry("ipFamily", "http.ip_version")
-    _proxy(own, target)
-
-
-def _proxy(own: _Monitor, target: dict[str, Any]) -> None:
-    chosen = own.get("proxyId")
-    if chosen is None:
-        return
-    identity = chosen.as_text().removesuffix(".0")
-    proxy = row_of(own.root, "proxy", identity)
-    if proxy is None:
-        chosen.left("there is no such proxy")
-        return
-    protocol = {"socks5": "socks5h", "socks": "socks5h"}.get(text(proxy, "protocol"), text(proxy, "protocol"))
-    user = ""
-    if (auth := proxy.get("auth")) is not None and auth.is_on and (password := proxy.get("password")) is not None:
-        user = f"{text(proxy, 'username')}:{own.draft.secret(password, f'proxy_{identity}_password')}@"
-    target["proxy"] = f"{protocol}://{user}{text(proxy, 'host')}:{text(proxy, 'port')}"
-    chosen.carried(f"{own.to}.http.proxy")
-    for name in ("protocol", "host", "port", "auth", "username", "password"):
-        carry(proxy.get(name), f"{own.to}.http.proxy")
-
-
-def _statuses(own: _Monitor, expect: dict[str, Any]) -> None:
-    accepted = own.get("accepted_statuscodes")
-    if accepted is None or not isinstance(accepted.value, list):
-        return
-    codes: set[int] = set()
-    for index, value in enumerate(accepted.value):
-        found = statuses_of(str(value))
-        if found is None:
-            Node(value, (*accepted.path, index), accepted.report).left("it is no status and no range of them")
-        codes |= found or set()
-    written = written_statuses(codes)
-    # Where redirects are not followed, ours takes 200-399 unless it is told.
-    if codes and (written != ["200-299"] or text(own.node, "maxredirects") == "0"):
-        expect["status"] = written[0] if len(written) == 1 else written
-    accepted.carried(f"{own.to}.expect.status")
-
-
-def _words(own: _Monitor, expect: dict[str, Any]) -> None:
-    kind, keyword = text(own.node, "type"), own.get("keyword")
-    if kind == "keyword" and keyword is not None:
-        name = "not_contains" if own.is_on("invertKeyword") else "contains"
-        expect[name] = keyword.as_text()
-        keyword.carried(f"{own.to}.expect.{name}")
-        own.carry("invertKeyword", f"expect.{name}")
-    if kind == "json-query":
-        _json_query(own, expect)
-
-
-def _json_query(own: _Monitor, expect: dict[str, Any]) -> None:
-    query, value, sign = own.get("jsonPath"), own.get("expectedValue"), own.get("jsonPathOperator")
-    written = query.as_text() if query is not None else "$"
-    path = json_path(written if written.startswith(("$", "[")) else f".{written}")
-    comparison, doubt = _comparison(sign.as_text() if sign is not None else "==", value.as_text() if value else "")
-    used = [one for one in (query, value, sign) if one is not None]
-    if path is None or comparison is None:
-        for one in used:
-            one.left("only paths of names and indexes are read, and compared with a value")
-        return
-    expect["json"] = {path: comparison}
-    for one in used:
-        if doubt:
-            one.approximated(f"{own.to}.expect.json", doubt)
-        else:
-            one.carried(f"{own.to}.expect.json")
-
-
-def _comparison(operator: str, wanted: str) -> tuple[Any, str]:
-    if operator == "==":
-        return expected(wanted)
-    if operator == "!=":
-        return negated(wanted)
-    if operator in (">", ">=", "<", "<="):
-        return f"{operator} {wanted}", ""
-    return (f"=~ {re.escape(wanted)}", "") if operator == "contains" else (None, "")
-
-
-def _port(own: _Monitor) -> Target | str:
+def _port(own: Monitor) -> Target | str:
     return Target("tcp", own.endpoint("tcp"))
 
 
-def _ping(own: _Monitor) -> Target | str:
+def _ping(own: Monitor) -> Target | str:
     target: dict[str, Any] = {"host": text(own.node, "hostname")}
     own.carry("hostname", "icmp.host")
     size, count = own.get("packetSize"), own.get("ping_count")
@@ -274,7 +73,7 @@ def _ping(own: _Monitor) -> Target | str:
     return Target("icmp", shortened(target, "host"), has_timeout=False)
 
 
-def _dns(own: _Monitor) -> Target | str:
+def _dns(own: Monitor) -> Target | str:
     kind = text(own.node, "dns_resolve_type").upper() or "A"
     target: dict[str, Any] = {"name": text(own.node, "hostname")} | ({"type": kind} if kind != "A" else {})
     own.carry("hostname", "dns.name")
@@ -291,7 +90,7 @@ def _dns(own: _Monitor) -> Target | str:
     return Target("dns", shortened(target, "name"), has_timeout=False)
 
 
-def _docker(own: _Monitor) -> Target | str:
+def _docker(own: Monitor) -> Target | str:
     own.carry("docker_container", "docker.container")
     host = own.get("docker_host")
     if host is not None:
@@ -299,12 +98,14 @@ def _docker(own: _Monitor) -> Target | str:
     return Target("docker", text(own.node, "docker_container"))
 
 
-def _database(kind: str) -> Callable[[_Monitor], Target | str]:
-    def read(own: _Monitor) -> Target | str:
+def _database(kind: str) -> Callable[[Monitor], Target | str]:
+    def read(own: Monitor) -> Target | str:
         connection, query = own.get("databaseConnectionString"), own.get("databaseQuery")
         if connection is None:
             return "it has no connection string"
-        target: dict[str, Any] = _dissected(own, connection, kind)
+        target = _dissected(own, connection, kind)
+        if target is None:
+            return "its connection string is not a URL; write address, user and database by hand"
         if query is not None and kind in ("postgres", "mysql"):
             target["query"] = query.as_text()
             query.carried(f"{own.to}.{kind}.query")
@@ -320,12 +121,11 @@ _CONNECTION = re.compile(
 )
 
 
-def _dissected(own: _Monitor, node: Node, kind: str) -> dict[str, Any]:
-    """`postgres://user:password@host:5432/name` in parts; what cannot be told apart is one reference."""
+def _dissected(own: Monitor, node: Node, kind: str) -> dict[str, Any] | None:
+    """`postgres://user:password@host:5432/name` in parts; None if it is not of this form."""
     found = _CONNECTION.match(node.as_text().strip())
     if found is None:
-        node.approximated(f"{own.to}.{kind}", "it is not a URL, so all of it is one secret")
-        return {"address": own.draft.secret(node, f"{own.name}_connection")}
+        return None
     target: dict[str, Any] = {"address": f"{found['host']}:{found['port'] or _DEFAULT_PORTS[kind]}"}
     if found["user"]:
         target["username"] = found["user"]
@@ -340,19 +140,22 @@ def _dissected(own: _Monitor, node: Node, kind: str) -> dict[str, Any]:
     return target
 
 
-def _grpc(own: _Monitor) -> Target | str:
+def _grpc(own: Monitor) -> Target | str:
     url = own.get("grpcUrl")
     if url is None:
         return "it has no URL"
     target: dict[str, Any] = {"address": url.as_text().rpartition("://")[2]}
     url.approximated(f"{own.to}.grpc.address", "asked by the health protocol, not by a method of its own")
+    for name in ("grpcServiceName", "grpcMethod", "grpcProtobuf", "grpcBody", "grpcMetadata", "keyword"):
+        if (found := own.get(name)) is not None:
+            found.left("the health protocol has a service, a question and an answer of its own")
     if own.is_on("grpcEnableTls"):
         target["tls"] = True
     own.carry("grpcEnableTls", "grpc.tls")
     return Target("grpc", shortened(target, "address"))
 
 
-def _websocket(own: _Monitor) -> Target | str:
+def _websocket(own: Monitor) -> Target | str:
     url = own.get("url")
     if url is None:
         return "it has no URL"
@@ -362,7 +165,7 @@ def _websocket(own: _Monitor) -> Target | str:
     return Target("websocket", shortened(target, "url"))
 
 
-def _smtp(own: _Monitor) -> Target | str:
+def _smtp(own: Monitor) -> Target | str:
     target: dict[str, Any] = {"address": own.endpoint("smtp", 25)}
     security = {"secure": "tls", "nostarttls": "none", "starttls": "starttls"}.get(text(own.node, "smtpSecurity"))
     if security:
@@ -371,8 +174,8 @@ def _smtp(own: _Monitor) -> Target | str:
     return Target("smtp", shortened(target, "address"))
 
 
-def _mqtt(own: _Monitor) -> Target | str:
-    target: dict[str, Any] = {"address": own.endpoint("mqtt", 1883).rpartition("://")[2]}
+def _mqtt(own: Monitor) -> Target | str:
+    target: dict[str, Any] = {"address": own.endpoint("mqtt", 1883)}
     for theirs, ours in (("mqttUsername", "username"), ("mqttTopic", "topic")):
         if (found := own.get(theirs)) is not None:
             target[ours] = found.as_text()
@@ -387,10 +190,10 @@ def _mqtt(own: _Monitor) -> Target | str:
     return Target("mqtt", shortened(target, "address"), expect)
 
 
-_READERS: dict[str, tuple[str, Callable[[_Monitor], Target | str]]] = {
-    "http": ("http", _http),
-    "keyword": ("http", _http),
-    "json-query": ("http", _http),
+_READERS: dict[str, tuple[str, Callable[[Monitor], Target | str]]] = {
+    "http": ("http", read_http),
+    "keyword": ("http", read_http),
+    "json-query": ("http", read_http),
     "port": ("tcp", _port),
     "ping": ("icmp", _ping),
     "dns": ("dns", _dns),

@@ -121,18 +121,32 @@ class Report:
     def _made_rows(self) -> Iterator[Row]:
         for path, value in leaves(self.data):
             note = self._of(path)
-            if note is None:
-                status: Status = "carried" if value is None else "not carried"
-                why = "nothing is set" if value is None else UNKNOWN
-                yield Row(dotted(path), self.place_of(path), status, (), why)
+            if value is None or value in ("", [], {}):
+                status: Status = "carried" if note is None else note.status
+                if note is None or (note.status == "not carried" and path not in self._notes):
+                    note, status = Note("carried", [], ["nothing is set"]), "carried"
+            elif note is None:
+                note, status = Note("not carried", [], [UNKNOWN]), "not carried"
             else:
-                yield Row(dotted(path), self.place_of(path), note.status, tuple(note.to), "; ".join(note.why))
+                status = note.status
+            yield Row(dotted(path), self.place_of(path), status, tuple(note.to), "; ".join(note.why))
 
     def _of(self, path: Path) -> Note | None:
         for length in range(len(path), -1, -1):
             if (note := self._notes.get(path[:length])) is not None:
                 return note
         return None
+
+    def groups(self) -> list[tuple[Row, int]]:
+        """What was not simply carried: the first row of each reason, and how many there are."""
+        found: dict[tuple[str, str, str], tuple[Row, int]] = {}
+        for row in self.rows():
+            if row.status != "carried":
+                named = row.path.rpartition(".")[2] if row.why == UNKNOWN else ""
+                key = (row.status, row.why, named)
+                first, count = found.get(key, (row, 0))
+                found[key] = (first, count + 1)
+        return sorted(found.values(), key=lambda pair: -_RANK[pair[0].status])
 
     def tally(self) -> dict[Status, int]:
         counted = Counter(row.status for row in self.rows())

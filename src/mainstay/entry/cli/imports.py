@@ -23,7 +23,7 @@ imports = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_he
 
 Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Write the file there, not to stdout.")]
 ReportFile = Annotated[str, typer.Option("--report", metavar="FILE", help="Write what became of every field, as JSON.")]
-_SHOWN = 40  # fields told on the terminal; the report holds all
+_SHOWN = 40  # reasons told on the terminal; the report holds all
 
 
 @imports.callback()
@@ -213,12 +213,12 @@ def _summary(found: Report, output: str, report: str) -> Iterable[str]:
     if found.history:
         yield "History: {days:,} days of {monitors:,} monitors, {checks:,} checks, in {file}.".format(**found.history)
     yield "Fields: " + ", ".join(f"{count:,} {status}" for status, count in found.tally().items()) + "."
-    told = [row for row in found.rows() if row.status != "carried"]
-    for row in told[:_SHOWN]:
-        yield f"  {row.place}: {row.path}: {row.status}: {row.why}"
-    if len(told) > _SHOWN:
-        where = f"in {report}" if report else "with --report FILE"
-        yield f"  ... and {len(told) - _SHOWN:,} more, {where}"
+    groups = found.groups()
+    for row, count in groups[:_SHOWN]:
+        more = f" (and {count - 1:,} more)" if count > 1 else ""
+        yield f"  {row.place}: {row.path}{more}: {row.status}: {row.why}"
+    if len(groups) > _SHOWN:
+        yield f"  ... and {len(groups) - _SHOWN:,} more reasons, {f'in {report}' if report else 'with --report FILE'}"
     if found.secrets:
         yield "Give these to the server's environment before you apply:"
     for needed in found.secrets.values():
