@@ -32,7 +32,7 @@ def notification(status: str = "firing", key: str = "01key", **alert: Any) -> No
         "since": "2027-01-15T07:57:00.000Z",
         "until": "2027-01-15T07:59:00.000Z" if status == "resolved" else None,
         "title": "api is down",
-        "summary": "refused\r\nBcc: eve@example.com <script>alert(1)</script> & <!channel>",
+        "summary": "refused\r\nBcc: intruder@example.com <script>alert(1)</script> & <!channel>",
         **alert,
     }
     evidence = {
@@ -46,7 +46,7 @@ def notification(status: str = "firing", key: str = "01key", **alert: Any) -> No
     links = {"monitor": "https://m.example.com/monitors/api/", "alert": "https://m.example.com/alerts/01alert/"}
     if status == "firing":
         links["acknowledge"] = "https://m.example.com/a/token?x=1&y=2"
-    return Notification(key, status, document, evidence, links, ("changed by ann (revision 3): every",))
+    return Notification(key, status, document, evidence, links, ("changed by oncall (revision 3): every",))
 
 
 @dataclass

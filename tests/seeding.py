@@ -232,7 +232,7 @@ def pause(uid: str, now: float) -> None:
     from mainstay.watch.state import RANKS
 
     MonitorStateRow.objects.filter(uid=uid).update(
-        state="paused", rank=RANKS["paused"], since=now - 3 * DAY, paused_by="user:ana@acme.example"
+        state="paused", rank=RANKS["paused"], since=now - 3 * DAY, paused_by="user:ops@acme.example"
     )
 
 
@@ -316,7 +316,7 @@ def settle_past(known: dict[str, Resource], now: float) -> None:
         resolved_at=began + 1140,
         resolved_reason="it works again",
         acknowledged_at=began + 130,
-        acknowledged_by="user:ana@acme.example",
+        acknowledged_by="user:ops@acme.example",
     )
     for number, (channel, kind, state) in enumerate(
         [("pager", "firing", "delivered"), ("team-chat", "firing", "delivered"), ("pager", "resolved", "delivered")]

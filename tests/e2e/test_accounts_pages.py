@@ -74,7 +74,7 @@ def test_from_the_set_up_link_to_a_token_and_a_colleague(visitor: Visitor) -> No
     connections.close_all()
     page.goto(f"/setup/{token}")
     visitor.picture("set-up")
-    visitor.fill(email="ana@example.com", password1="short", password2="short")
+    visitor.fill(email="first@example.com", password1="short", password2="short")
     visitor.press("Make the account")
     assert "too short" in page.inner_text("main")
     visitor.picture("set-up-mistake")
@@ -115,7 +115,7 @@ def test_from_the_set_up_link_to_a_token_and_a_colleague(visitor: Visitor) -> No
     assert page.request.get("/api/v1/monitors", headers={"Authorization": f"Bearer {made}"}).status == 401
 
     page.goto("/users/new/")
-    visitor.fill(email="bo@example.com")
+    visitor.fill(email="second@example.com")
     visitor.picture("user-new")
     visitor.press("Make the account")
     assert "/join/" in page.inner_text("#invitation")

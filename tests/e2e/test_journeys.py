@@ -85,12 +85,12 @@ class Visit:
 
 
 def session_key() -> str:
-    if not User.objects.filter(email="ana@acme.example").exists():
-        verbs.create_user(system("test"), "ana@acme.example", "admin")
-        person = User.objects.get(email="ana@acme.example")
+    if not User.objects.filter(email="ops@acme.example").exists():
+        verbs.create_user(system("test"), "ops@acme.example", "admin")
+        person = User.objects.get(email="ops@acme.example")
         apps.get_model("mfa", "Authenticator").objects.create(user=person, type="totp", data={})
     client = Client()
-    person = User.objects.get(email="ana@acme.example")
+    person = User.objects.get(email="ops@acme.example")
     client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
     return str(client.cookies[settings.SESSION_COOKIE_NAME].value)
 
@@ -182,7 +182,7 @@ def test_an_alert_is_taken_from_the_overview(visit: Visit, company: None) -> Non
     assert "the status is 503" in problem.inner_text()
     problem.get_by_role("button", name="Acknowledge").click()
     page.get_by_text("it is yours now").wait_for()
-    assert "taken by user:ana@acme.example" in page.locator(".problem", has_text="checkout").inner_text()
+    assert "taken by user:ops@acme.example" in page.locator(".problem", has_text="checkout").inner_text()
     assert visit.complaints == []
 
 

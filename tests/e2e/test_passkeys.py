@@ -14,7 +14,7 @@ from mainstay.accounts import verbs
 from mainstay.kernel.actor import system
 from mainstay.store.journal import Filter, entries
 
-EMAIL = "ana@example.com"
+EMAIL = "first@example.com"
 # What a phone or laptop of today has: it keeps keys itself and knows its owner by finger or face.
 PLATFORM = {"transport": "internal", "hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True}
 # A plain security key: no memory of its own, a touch only.

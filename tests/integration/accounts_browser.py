@@ -19,17 +19,17 @@ def browser(*, csrf: bool = False, host: str = "localhost") -> Client:
     return Client(enforce_csrf_checks=csrf, headers={"host": host})
 
 
-def person(email: str = "ana@example.com", role: str = "admin") -> User:
+def person(email: str = "first@example.com", role: str = "admin") -> User:
     """An account with a password and no second factor."""
     return verbs.accept_invitation(verbs.create_user(TEST, email, role), PASSWORD)
 
 
-def sign_in(client: Client, email: str = "ana@example.com", password: str = PASSWORD, **data: str) -> int:
+def sign_in(client: Client, email: str = "first@example.com", password: str = PASSWORD, **data: str) -> int:
     response = client.post("/accounts/login/", {"login": email, "password": password, **data})
     return response.status_code
 
 
-def signed_in(email: str = "ana@example.com", *, csrf: bool = False) -> Client:
+def signed_in(email: str = "first@example.com", *, csrf: bool = False) -> Client:
     client = browser()
     assert sign_in(client, email) == 302
     client.handler.enforce_csrf_checks = csrf

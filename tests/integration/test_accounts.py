@@ -38,16 +38,16 @@ def test_the_set_up_link_makes_one_administrator_and_dies() -> None:
     assert token not in FactRow.objects.get(key=queries.SETUP_FACT).value
     client = browser()
     assert client.get(f"/setup/{token}").status_code == 200
-    form = {"email": "Ana@Example.com", "password1": PASSWORD, "password2": PASSWORD}
+    form = {"email": "First@Example.com", "password1": PASSWORD, "password2": PASSWORD}
     response = client.post(f"/setup/{token}", form)
     assert response.headers["location"] == "/accounts/2fa/totp/activate/"
     assert client.get("/accounts/2fa/totp/activate/").status_code == 200, "no second password prompt"
     assert client.get("/account/").status_code == 200
     assert browser().get(f"/setup/{token}").status_code == 404
     with pytest.raises(NotFound):
-        verbs.create_first_admin(token, "eve@example.com", PASSWORD)
+        verbs.create_first_admin(token, "intruder@example.com", PASSWORD)
     assert verbs.make_setup_link(TEST) is None
-    assert User.objects.get().email == "ana@example.com"
+    assert User.objects.get().email == "first@example.com"
     assert _kinds() == ["user.created", "user.signed_in"]
 
 
@@ -73,14 +73,14 @@ def test_guessed_set_up_links_are_answered_calmly(token: str) -> None:
     [
         ("short", "short", "at least 12"),
         ("password1234", "password1234", "too common"),
-        ("ana@example.com", "ana@example.com", "too similar"),
+        ("first@example.com", "first@example.com", "too similar"),
         ("928374659283", "928374659283", "entirely numeric"),
         (PASSWORD, PASSWORD + "!", "differ"),
     ],
 )
 def test_weak_passwords_are_refused_with_the_reason(password: str, again: str, says: str) -> None:
     token = verbs.make_setup_link(TEST)
-    form = {"email": "ana@example.com", "password1": password, "password2": again}
+    form = {"email": "first@example.com", "password1": password, "password2": again}
     response = browser().post(f"/setup/{token}", form)
     assert response.status_code == 200
     assert says in response.content.decode()
@@ -91,7 +91,7 @@ def test_weak_passwords_are_refused_with_the_reason(password: str, again: str, s
 def test_verbs_check_passwords_and_addresses_themselves() -> None:
     token = verbs.make_setup_link(TEST)
     assert token
-    for email, password in (("ana@example.com", "short"), ("no address", PASSWORD), ("a" * 190 + "@b.cc", PASSWORD)):
+    for email, password in (("first@example.com", "short"), ("no address", PASSWORD), ("a" * 190 + "@b.cc", PASSWORD)):
         with pytest.raises(UserError):
             verbs.create_first_admin(token, email, password)
     assert queries.setup_is_open(token)
@@ -101,29 +101,29 @@ def test_verbs_check_passwords_and_addresses_themselves() -> None:
 
 
 def test_an_invited_person_sets_a_password_once() -> None:
-    secret = verbs.create_user(TEST, "Bo@Example.com", "operations")
-    assert queries.invited_email(secret) == "bo@example.com"
+    secret = verbs.create_user(TEST, "Second@Example.com", "operations")
+    assert queries.invited_email(secret) == "second@example.com"
     client = browser()
-    assert "bo@example.com" in client.get(f"/join/{secret}").content.decode()
+    assert "second@example.com" in client.get(f"/join/{secret}").content.decode()
     assert client.post(f"/join/{secret}", {"password1": PASSWORD, "password2": PASSWORD}).status_code == 302
     assert client.get("/account/").status_code == 200
     assert browser().get(f"/join/{secret}").status_code == 404
     with pytest.raises(NotFound):
         verbs.accept_invitation(secret, PASSWORD)
-    assert sign_in(browser(), "BO@example.com") == 302
+    assert sign_in(browser(), "SECOND@example.com") == 302
 
 
 def test_a_link_ends_sessions_and_earlier_links() -> None:
-    person("bo@example.com", "operations")
-    client = signed_in("bo@example.com")
-    first, second = verbs.make_link(TEST, "bo@example.com"), verbs.make_link(TEST, "bo@example.com")
+    person("second@example.com", "operations")
+    client = signed_in("second@example.com")
+    first, second = verbs.make_link(TEST, "second@example.com"), verbs.make_link(TEST, "second@example.com")
     assert queries.invited_email(first) is None
     verbs.accept_invitation(second, "another fine password")
     assert client.get("/account/").status_code == 302
 
 
 def test_old_links_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    secret = verbs.create_user(TEST, "bo@example.com", "support")
+    secret = verbs.create_user(TEST, "second@example.com", "support")
     Invitation.objects.update(expires_us=1)
     assert queries.invited_email(secret) is None
     with pytest.raises(NotFound):
@@ -135,11 +135,11 @@ def test_every_change_to_people_needs_the_scope() -> None:
     for call in (
         lambda: verbs.make_setup_link(NOBODY),
         lambda: verbs.create_user(NOBODY, "x@example.com", "admin"),
-        lambda: verbs.make_link(NOBODY, "ana@example.com"),
-        lambda: verbs.change_role(NOBODY, "ana@example.com", "support"),
-        lambda: verbs.deactivate(NOBODY, "ana@example.com"),
-        lambda: verbs.reactivate(NOBODY, "ana@example.com"),
-        lambda: verbs.reset_second_factor(NOBODY, "ana@example.com"),
+        lambda: verbs.make_link(NOBODY, "first@example.com"),
+        lambda: verbs.change_role(NOBODY, "first@example.com", "support"),
+        lambda: verbs.deactivate(NOBODY, "first@example.com"),
+        lambda: verbs.reactivate(NOBODY, "first@example.com"),
+        lambda: verbs.reset_second_factor(NOBODY, "first@example.com"),
         lambda: queries.people(NOBODY),
     ):
         with pytest.raises(Forbidden):
@@ -148,44 +148,70 @@ def test_every_change_to_people_needs_the_scope() -> None:
 
 def test_changes_are_journaled_once_and_repeats_are_harmless() -> None:
     person()
-    person("bo@example.com", "support")
+    person("second@example.com", "support")
     before = len(_kinds())
     for _ in range(2):
-        verbs.change_role(TEST, "bo@example.com", "operations")
-        verbs.deactivate(TEST, "bo@example.com")
-        verbs.reactivate(TEST, "bo@example.com")
-        verbs.change_role(TEST, "bo@example.com", "operations")
+        verbs.change_role(TEST, "second@example.com", "operations")
+        verbs.deactivate(TEST, "second@example.com")
+        verbs.reactivate(TEST, "second@example.com")
+        verbs.change_role(TEST, "second@example.com", "operations")
     changes = _kinds()[before:]
     assert changes.count("user.role_changed") == 1
     entry = next(iter(entries(Filter(kind="user.role_changed"))))
-    assert (entry.subject, entry.data["from"], entry.data["to"]) == ("user/bo@example.com", "support", "operations")
+    assert (entry.subject, entry.data["from"], entry.data["to"]) == ("user/second@example.com", "support", "operations")
     with pytest.raises(Conflict):
-        verbs.create_user(TEST, "bo@example.com", "support")
+        verbs.create_user(TEST, "second@example.com", "support")
 
 
 def test_the_last_administrator_stays() -> None:
     person()
     verbs.create_user(TEST, "invited@example.com", "admin")  # cannot sign in yet, so does not count
     for call in (
-        lambda: verbs.deactivate(TEST, "ana@example.com"),
-        lambda: verbs.change_role(TEST, "ana@example.com", "support"),
+        lambda: verbs.deactivate(TEST, "first@example.com"),
+        lambda: verbs.change_role(TEST, "first@example.com", "support"),
     ):
         with pytest.raises(Conflict, match="last administrator"):
             call()
-    person("bo@example.com")
-    verbs.deactivate(TEST, "ana@example.com")
+    person("second@example.com")
+    verbs.deactivate(TEST, "first@example.com")
     assert queries.has_admin()
 
 
 def test_switching_off_ends_sessions_at_once() -> None:
     person()
-    person("bo@example.com", "operations")
-    client = signed_in("bo@example.com")
+    person("second@example.com", "operations")
+    client = signed_in("second@example.com")
     assert client.get("/account/").status_code == 200
-    verbs.deactivate(TEST, "bo@example.com")
+    verbs.deactivate(TEST, "second@example.com")
     assert client.get("/account/").status_code == 302
-    assert sign_in(client, "bo@example.com") in (200, 302)
+    assert sign_in(client, "second@example.com") in (200, 302)
     assert client.get("/account/").status_code == 302
+
+
+def test_an_address_is_changed_by_who_keeps_people_and_both_are_told() -> None:
+    from django.core import mail
+
+    from mainstay.accounts import announcements
+
+    person()
+    person("second@example.com", "operations")
+    client = signed_in("second@example.com")
+    mail.outbox = []
+    with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
+        verbs.change_address(TEST, "second@example.com", "Other@Example.com")
+        announcements._later.submit(lambda: None).result(10)
+    assert [message.to for message in mail.outbox] == [["second@example.com"], ["other@example.com"]]
+    assert "other@example.com" in client.get("/account/").content.decode()
+    assert sign_in(browser(), "second@example.com") == 200
+    assert sign_in(browser(), "other@example.com") == 302
+    with pytest.raises(Conflict):
+        verbs.change_address(TEST, "other@example.com", "first@example.com")
+    with pytest.raises(UserError):
+        verbs.change_address(TEST, "other@example.com", "nowhere")
+    with pytest.raises(Forbidden):
+        verbs.change_address(NOBODY, "other@example.com", "x@example.com")
+    verbs.change_address(TEST, "other@example.com", "other@example.com")
+    assert _kinds().count("user.address_changed") == 1
 
 
 # The second factor
@@ -252,12 +278,12 @@ def test_within_the_grace_access_cannot_be_handed_out_and_after_it_nothing_works
 def test_an_administrator_resets_a_lost_factor() -> None:
     person()
     switch_factor_on(signed_in())
-    verbs.reset_second_factor(TEST, "ana@example.com")
+    verbs.reset_second_factor(TEST, "first@example.com")
     client = browser()
     sign_in(client)
     assert client.get("/account/").status_code == 200
     with pytest.raises(Conflict):
-        verbs.reset_second_factor(TEST, "ana@example.com")
+        verbs.reset_second_factor(TEST, "first@example.com")
 
 
 def _settings(**changes: object) -> object:
@@ -276,16 +302,16 @@ def test_people_are_kept_on_their_page() -> None:
     client = signed_in()
     switch_factor_on(client)
     assert client.get("/users/").status_code == 200
-    made = client.post("/users/new/", {"email": "bo@example.com", "role": "support"})
+    made = client.post("/users/new/", {"email": "second@example.com", "role": "support"})
     assert "/join/" in made.content.decode()
     assert made.headers["cache-control"] == "no-store"
-    change = {"email": "bo@example.com", "change": "role", "role": "operations"}
+    change = {"email": "second@example.com", "change": "role", "role": "operations"}
     assert client.post("/users/change/", change).status_code == 302
-    assert User.objects.get(email="bo@example.com").role == "operations"
+    assert User.objects.get(email="second@example.com").role == "operations"
     assert "operations now" in client.get("/users/").content.decode()
-    assert client.post("/users/change/", {"email": "ana@example.com", "change": "deactivate"}).status_code == 302
+    assert client.post("/users/change/", {"email": "first@example.com", "change": "deactivate"}).status_code == 302
     assert "last administrator" in client.get("/users/").content.decode()
-    assert client.post("/users/change/", {"email": "bo@example.com", "change": "destroy"}).status_code == 404
+    assert client.post("/users/change/", {"email": "second@example.com", "change": "destroy"}).status_code == 404
     assert client.get("/users/change/").status_code == 405
     person("dev@example.com", "developer")
     developer = signed_in("dev@example.com")

@@ -16,7 +16,7 @@ from django.test import Client, override_settings
 from mainstay.accounts.devices import known_device, network_of
 
 pytestmark = pytest.mark.usefixtures("store")
-EMAIL = "ana@example.com"
+EMAIL = "first@example.com"
 
 
 @pytest.fixture(autouse=True)
@@ -67,21 +67,23 @@ def test_a_known_browser_is_throttled_for_itself() -> None:
     for _ in range(10):
         sign_in(mine, password="x")
     assert sign_in(mine) == 200
-    assert sign_in(mine, email="bo@example.com") == 200
+    assert sign_in(mine, email="second@example.com") == 200
 
 
 def test_a_device_is_known_to_its_own_account_only_and_cannot_be_forged() -> None:
     person()
-    person("bo@example.com", "support")
+    person("second@example.com", "support")
     mine = signed_in()
     request = mine.get("/account/").wsgi_request
-    assert known_device(request, " Ana@example.com ")
-    assert known_device(request, "bo@example.com") == ""
+    assert known_device(request, " First@example.com ")
+    assert known_device(request, "second@example.com") == ""
     first = known_device(request, EMAIL)
     mine.post("/accounts/logout/")
-    sign_in(mine, email="bo@example.com")
+    sign_in(mine, email="second@example.com")
     request = mine.get("/account/").wsgi_request
-    assert known_device(request, "bo@example.com") == known_device(request, EMAIL) == first, "one browser, two people"
+    assert known_device(request, "second@example.com") == known_device(request, EMAIL) == first, (
+        "one browser, two people"
+    )
     for forged in ("x", _device(mine)[:-2] + "xx", "a" * 2000, ""):
         mine.cookies[settings.DEVICE_COOKIE_NAME] = forged
         assert known_device(mine.get("/accounts/login/").wsgi_request, EMAIL) == ""
@@ -132,8 +134,8 @@ def test_one_session_is_ended_and_nobody_elses() -> None:
     from allauth.usersessions.models import UserSession
 
     person()
-    person("bo@example.com", "support")
-    mine, other, stranger = signed_in(), signed_in(), signed_in("bo@example.com")
+    person("second@example.com", "support")
+    mine, other, stranger = signed_in(), signed_in(), signed_in("second@example.com")
     page = mine.get("/accounts/sessions/").content.decode()
     ends = re.findall(r'action="(/account/sessions/\d+/end/)"', page)
     assert len(ends) == 1, "not the one in use"
@@ -155,7 +157,7 @@ def _told(page: object) -> tuple[object, ...]:
     text = page.content.decode()  # type: ignore[attr-defined] # an answer of Django's client
     text = re.sub(r'(csrfmiddlewaretoken" value|X-CSRFToken": )="?[^"]*"', "", text)
     text = re.sub(r'"X-CSRFToken": "[^"]*"', "", text)
-    text = re.sub(r"(ana|eve)@example\.com", "someone", text)
+    text = re.sub(r"(first|intruder)@example\.com", "someone", text)
     headers = {name: value for name, value in page.headers.items() if name != "Content-Length"}  # type: ignore[attr-defined] # theirs
     return page.status_code, headers, text, sorted(page.cookies)  # type: ignore[attr-defined] # theirs
 
@@ -171,7 +173,7 @@ def _told(page: object) -> tuple[object, ...]:
 def test_nobody_learns_who_has_an_account(path: str, field: str, more: dict[str, str]) -> None:
     person()
     known = browser().post(path, {field: EMAIL, **more})
-    unknown = browser().post(path, {field: "eve@example.com", **more})
+    unknown = browser().post(path, {field: "intruder@example.com", **more})
     assert _told(known) == _told(unknown)
     if known.status_code == 302:
         assert _told(browser().get(known.headers["location"])) == _told(browser().get(unknown.headers["location"]))
@@ -185,7 +187,7 @@ def test_a_wrong_password_costs_as_much_work_for_a_stranger(monkeypatch: pytest.
     encode = MD5PasswordHasher.encode
     monkeypatch.setattr(MD5PasswordHasher, "encode", lambda self, *rest: work.append("hash") or encode(self, *rest))
     costs = []
-    for email in (EMAIL, "eve@example.com"):
+    for email in (EMAIL, "intruder@example.com"):
         work.clear()
         sign_in(browser(), email=email, password="wrong")
         costs.append(len(work))
@@ -198,7 +200,7 @@ def test_mail_goes_to_known_people_only_and_from_another_thread() -> None:
     person()
     mail.outbox = []
     with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
-        for email in (EMAIL, "eve@example.com"):
+        for email in (EMAIL, "intruder@example.com"):
             browser().post("/accounts/password/reset/", {"email": email})
         adapters._mail.submit(lambda: None).result(10)
     assert [message.to for message in mail.outbox] == [[EMAIL]]

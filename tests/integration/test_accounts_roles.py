@@ -70,7 +70,7 @@ def site(tmp_path: Path) -> Iterator[None]:
     telemetry.close()
 
 
-def _limited(email: str = "bo@example.com") -> Client:
+def _limited(email: str = "second@example.com") -> Client:
     person(email, "core")
     return signed_in(email)
 
@@ -105,9 +105,9 @@ def test_a_limited_role_sees_its_part_only(path: str) -> None:
     assert "core" in text
     assert "web-" not in text
     assert "of-web" not in text
-    person("ana@example.com", "operations")
+    person("first@example.com", "operations")
     if "core-" not in path:
-        assert "web-" in signed_in("ana@example.com").get(path).content.decode(), "others see both"
+        assert "web-" in signed_in("first@example.com").get(path).content.decode(), "others see both"
 
 
 @pytest.mark.usefixtures("site")
@@ -142,7 +142,7 @@ def test_a_limited_role_changes_its_part_only() -> None:
         assert client.post(path).status_code == 302
     client.post("/monitors/orders", {"order": "pause", "everything": "1"})
     client.post("/monitors/orders", {"order": "resume", "names": ["web-api"]})
-    kinds = [(entry.kind, entry.subject) for entry in entries(Filter(actor="user:bo"), newest_first=False)]
+    kinds = [(entry.kind, entry.subject) for entry in entries(Filter(actor="user:second"), newest_first=False)]
     assert ("monitor.went_paused", "monitor/core-api") in kinds
     assert ("alert.acknowledged", "monitor/core-api") in kinds
     assert not any("web" in subject for _, subject in kinds)
@@ -209,8 +209,8 @@ def test_the_address_of_a_fast_door_is_believed_like_that_of_a_page() -> None:
 
 def test_a_role_is_used_from_its_networks_only() -> None:
     _role("near", scopes=["monitors:read"], second_factor="optional", **{"from": ["10.0.0.0/8", "::1/128"]})
-    person("bo@example.com", "near")
-    form = {"login": "bo@example.com", "password": PASSWORD}
+    person("second@example.com", "near")
+    form = {"login": "second@example.com", "password": PASSWORD}
     outside = browser()
     answer = outside.post("/accounts/login/", form, REMOTE_ADDR="192.0.2.1")
     assert answer.status_code == 403
@@ -228,8 +228,8 @@ def test_a_role_is_used_from_its_networks_only() -> None:
 
 def test_behind_a_proxy_that_nobody_declared_no_address_can_be_believed() -> None:
     _role("near", scopes=["monitors:read"], second_factor="optional", **{"from": ["10.0.0.0/8"]})
-    person("bo@example.com", "near")
-    form = {"login": "bo@example.com", "password": PASSWORD}
+    person("second@example.com", "near")
+    form = {"login": "second@example.com", "password": PASSWORD}
     forged = {"x-forwarded-for": "10.1.1.1"}
     answer = browser().post("/accounts/login/", form, REMOTE_ADDR="10.9.9.9", headers=forged)
     assert answer.status_code == 403, "the proxy stands in the network, its visitors perhaps not"
@@ -244,8 +244,8 @@ def test_behind_a_proxy_that_nobody_declared_no_address_can_be_believed() -> Non
 
 def test_tokens_obey_the_networks_of_their_owner() -> None:
     _role("near", scopes=["monitors:read", "tokens:write"], second_factor="optional", **{"from": ["10.0.0.0/8"]})
-    person("bo@example.com", "near")
-    actor = Actor("user", "bo@example.com", frozenset({"monitors:read", "tokens:write"}))
+    person("second@example.com", "near")
+    actor = Actor("user", "second@example.com", frozenset({"monitors:read", "tokens:write"}))
     text = verbs.create_token(actor, "scrape", ["monitors:read"])
     bearer = {"authorization": f"Bearer {text}"}
     assert browser().get("/api/v1/monitors", headers=bearer, REMOTE_ADDR="10.1.1.1").status_code == 200
@@ -287,13 +287,13 @@ def test_own_roles_are_given_and_shown() -> None:
     client = signed_in()
     switch_factor_on(client)
     assert "night: Watches at night" in client.get("/users/new/").content.decode()
-    client.post("/users/new/", {"email": "bo@example.com", "role": "night"})
-    assert User.objects.get(email="bo@example.com").role == "night"
+    client.post("/users/new/", {"email": "second@example.com", "role": "night"})
+    assert User.objects.get(email="second@example.com").role == "night"
     page = client.get("/users/").content.decode()
     assert "Watches at night" in page
     with pytest.raises(Conflict, match="people have the role"):
         remove(TEST, "role", "night", manager="page")
-    verbs.change_role(TEST, "bo@example.com", "support")
+    verbs.change_role(TEST, "second@example.com", "support")
     remove(TEST, "role", "night", manager="page")
     assert policies.role("night").scopes == frozenset()
 
@@ -334,9 +334,9 @@ def test_nobody_hands_out_more_than_they_hold() -> None:
         declare(keeper, "role", "boss", {"like": "admin"}, manager="api")
     with pytest.raises(Forbidden, match="cannot hand out"):
         verbs.create_user(keeper, "x@example.com", "operations")
-    person("bo@example.com", "support")
+    person("second@example.com", "support")
     with pytest.raises(Forbidden, match="cannot hand out"):
-        verbs.change_role(keeper, "bo@example.com", "admin")
+        verbs.change_role(keeper, "second@example.com", "admin")
     provider = {"server": "https://login.example.com", "client_id": "m", "default_role": "watcher"}
     with pytest.raises(Forbidden, match="cannot hand out"):
         declare(keeper, "sign_in", "company", provider, manager="api")

@@ -61,12 +61,12 @@ def _refusal() -> str:
 
 def test_a_person_is_welcomed_with_the_role_of_their_group(provider: Provider) -> None:
     _declare(provider)
-    provider.describe("u1", email="Ana@Example.com", email_verified=True, groups=["people", "sre"])
+    provider.describe("u1", email="First@Example.com", email_verified=True, groups=["people", "sre"])
     client = _come(provider, "u1")
     assert client.answer.headers["location"] == "/account/"  # type: ignore[attr-defined] # see _come
-    assert "ana@example.com" in client.get("/account/").content.decode()
+    assert "first@example.com" in client.get("/account/").content.decode()
     user = User.objects.get()
-    assert (user.email, user.role, user.has_usable_password()) == ("ana@example.com", "operations", False)
+    assert (user.email, user.role, user.has_usable_password()) == ("first@example.com", "operations", False)
     created = next(iter(entries(Filter(kind="user.created"))))
     assert (created.actor, created.data["provider"]) == ("system:sign-in company", "company")
     signed = next(iter(entries(Filter(kind="user.signed_in"))))
@@ -80,24 +80,24 @@ def test_a_person_is_welcomed_with_the_role_of_their_group(provider: Provider) -
 def test_the_role_follows_the_groups_at_each_sign_in(provider: Provider) -> None:
     _declare(provider)
     for groups, role in ((["sre"], "operations"), (["leads", "sre"], "admin"), ("sre", "admin")):
-        provider.describe("u2", email="bo@example.com", email_verified=True, groups=groups)
+        provider.describe("u2", email="second@example.com", email_verified=True, groups=groups)
         _come(provider, "u2")
         assert User.objects.get().role == role, "the last administrator stays one"
-    person("ana@example.com")
+    person("first@example.com")
     _come(provider, "u2")
-    assert User.objects.get(email="bo@example.com").role == "operations"
+    assert User.objects.get(email="second@example.com").role == "operations"
     told = [(entry.data["from"], entry.data["to"]) for entry in entries(Filter(kind="user.role_changed"))]
     assert told == [("admin", "operations"), ("operations", "admin")]
 
 
 def test_an_account_is_bound_by_a_verified_address_and_then_by_the_person(provider: Provider) -> None:
     _declare(provider, default_role="support")
-    person("ana@example.com", "support")
-    provider.describe("u3", email="ana@example.com", email_verified=True)
+    person("first@example.com", "support")
+    provider.describe("u3", email="first@example.com", email_verified=True)
     client = _come(provider, "u3")
-    assert "ana@example.com" in client.get("/account/").content.decode()
+    assert "first@example.com" in client.get("/account/").content.decode()
     provider.describe("u3", email="other@example.com", email_verified=False)
-    assert "ana@example.com" in _come(provider, "u3").get("/account/").content.decode(), "the identifier counts"
+    assert "first@example.com" in _come(provider, "u3").get("/account/").content.decode(), "the identifier counts"
     assert User.objects.count() == 1
 
 
@@ -107,14 +107,14 @@ def test_an_account_is_bound_by_a_verified_address_and_then_by_the_person(provid
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [
-        ({"email": "ana@example.com", "email_verified": False, "groups": ["sre"]}, "not verified"),
-        ({"email": "ana@example.com", "email_verified": "false", "groups": ["sre"]}, "not verified"),
-        ({"email": "ana@example.com", "groups": ["sre"]}, "not verified"),
-        ({"email": "ana@example.com", "email_verified": True, "groups": []}, "None of your groups"),
-        ({"email": "ana@example.com", "email_verified": True, "groups": {"sre": 1}}, "None of your groups"),
-        ({"email": "ana@example.com", "email_verified": True}, "None of your groups"),
-        ({"email": "ana@evil.example", "email_verified": True, "groups": ["leads"]}, "this domain"),
-        ({"email": "ana@example.com.evil.example", "email_verified": True, "groups": ["leads"]}, "this domain"),
+        ({"email": "first@example.com", "email_verified": False, "groups": ["sre"]}, "not verified"),
+        ({"email": "first@example.com", "email_verified": "false", "groups": ["sre"]}, "not verified"),
+        ({"email": "first@example.com", "groups": ["sre"]}, "not verified"),
+        ({"email": "first@example.com", "email_verified": True, "groups": []}, "None of your groups"),
+        ({"email": "first@example.com", "email_verified": True, "groups": {"sre": 1}}, "None of your groups"),
+        ({"email": "first@example.com", "email_verified": True}, "None of your groups"),
+        ({"email": "first@evil.example", "email_verified": True, "groups": ["leads"]}, "this domain"),
+        ({"email": "first@example.com.evil.example", "email_verified": True, "groups": ["leads"]}, "this domain"),
         ({"groups": ["leads"]}, "no e-mail"),
     ],
 )
@@ -124,7 +124,7 @@ def test_people_are_refused_with_the_reason(
 ) -> None:
     _declare(provider)
     if there:
-        person("ana@example.com", "support")
+        person("first@example.com", "support")
     sub = f"r{abs(hash((str(claims), there)))}"
     provider.describe(sub, **claims)
     client = _come(provider, sub)
@@ -137,29 +137,29 @@ def test_people_are_refused_with_the_reason(
 
 def test_a_provider_that_is_trusted_may_leave_verification_out(provider: Provider) -> None:
     _declare(provider, trust_email=True)
-    provider.describe("u4", email="ana@example.com", groups=["sre"])
+    provider.describe("u4", email="first@example.com", groups=["sre"])
     assert _come(provider, "u4").get("/account/").status_code == 200
 
 
 def test_who_is_switched_off_stays_out(provider: Provider) -> None:
     _declare(provider)
-    person("ana@example.com")
-    provider.describe("u5", email="bo@example.com", email_verified=True, groups=["sre"])
+    person("first@example.com")
+    provider.describe("u5", email="second@example.com", email_verified=True, groups=["sre"])
     _come(provider, "u5")
-    verbs.deactivate(TEST, "bo@example.com")
+    verbs.deactivate(TEST, "second@example.com")
     assert _come(provider, "u5").get("/account/").status_code == 302
 
 
 def test_nobody_binds_a_provider_by_hand(provider: Provider) -> None:
     _declare(provider, default_role="support")
-    person("ana@example.com")
-    provider.describe("u6", email="eve@example.com", email_verified=True)
+    person("first@example.com")
+    provider.describe("u6", email="intruder@example.com", email_verified=True)
     client = signed_in()
     asked = client.get(START + "?process=connect&next=/account/")
     back = urlsplit(provider.consent(asked.headers["location"], "u6"))
     client.get(f"{back.path}?{back.query}")
-    assert "eve@example.com" in client.get("/account/").content.decode(), "they are signed in as themselves"
-    assert not queries.from_provider(User.objects.get(email="ana@example.com"))
+    assert "intruder@example.com" in client.get("/account/").content.decode(), "they are signed in as themselves"
+    assert not queries.from_provider(User.objects.get(email="first@example.com"))
     assert client.get("/accounts/3rdparty/").headers["location"] == "/account/"
 
 
@@ -168,7 +168,7 @@ def test_nobody_binds_a_provider_by_hand(provider: Provider) -> None:
 
 def test_an_answer_belongs_to_the_browser_that_asked(provider: Provider) -> None:
     _declare(provider, default_role="support")
-    provider.describe("u7", email="eve@example.com", email_verified=True)
+    provider.describe("u7", email="intruder@example.com", email_verified=True)
     mine = browser()
     asked = mine.get(START)
     query = parse_qs(urlsplit(asked.headers["location"]).query)
@@ -184,7 +184,7 @@ def test_an_answer_belongs_to_the_browser_that_asked(provider: Provider) -> None
 
 def test_the_answer_to_another_question_is_refused(provider: Provider) -> None:
     _declare(provider, default_role="support")
-    provider.describe("u8", email="ana@example.com", email_verified=True)
+    provider.describe("u8", email="first@example.com", email_verified=True)
     client = browser()
     asked = client.get(START).headers["location"]
     back = urlsplit(provider.consent(asked.replace("nonce=", "nonce=other"), "u8"))
@@ -203,7 +203,7 @@ def test_visitors_add_nothing_to_the_question(provider: Provider, extra: str) ->
 @pytest.mark.parametrize("target", ["https://evil.example/", "//evil.example", "/\\evil.example"])
 def test_the_way_back_leads_to_our_own_pages(provider: Provider, target: str) -> None:
     _declare(provider, default_role="support")
-    provider.describe("u9", email="ana@example.com", email_verified=True)
+    provider.describe("u9", email="first@example.com", email_verified=True)
     client = browser()
     asked = client.get(START, {"next": target})
     back = urlsplit(provider.consent(asked.headers["location"], "u9"))
@@ -241,41 +241,41 @@ def test_a_provider_that_is_away_or_talks_nonsense_breaks_nothing(provider: Prov
 
 
 def test_where_it_is_the_only_way_passwords_and_passkeys_are_closed(provider: Provider) -> None:
-    person("ana@example.com")
+    person("first@example.com")
     mine = signed_in()
     _declare(provider, only=True)
     page = browser().get("/accounts/login/").content.decode()
     assert "password" not in page.partition("<main")[2].lower().replace("passwords are switched off here", "")
     for password in (PASSWORD, "wrong"):
         client = browser()
-        answer = client.post("/accounts/login/", {"login": "ana@example.com", "password": password})
+        answer = client.post("/accounts/login/", {"login": "first@example.com", "password": password})
         assert client.get("/account/").status_code == 302
         assert answer.status_code == 200, "right and wrong look the same"
     assert browser().post("/accounts/2fa/webauthn/login/", {"credential": "{}"}).status_code == 302
-    secret = verbs.make_link(TEST, "ana@example.com")
+    secret = verbs.make_link(TEST, "first@example.com")
     client = browser()
     answer = client.post(f"/join/{secret}", {"password1": PASSWORD + "!", "password2": PASSWORD + "!"})
     assert answer.status_code == 403
     assert client.get("/account/").status_code == 302
     assert mine.get("/account/").status_code == 302, "the link changed the password, which ends sessions"
-    provider.describe("u10", email="ana@example.com", email_verified=True, groups=["leads"])
+    provider.describe("u10", email="first@example.com", email_verified=True, groups=["leads"])
     assert _come(provider, "u10").get("/account/").status_code == 200
 
 
 def test_a_second_factor_of_the_provider_is_taken_for_ours_where_declared(provider: Provider) -> None:
-    provider.describe("u11", email="ana@example.com", email_verified=True, groups=["leads"])
+    provider.describe("u11", email="first@example.com", email_verified=True, groups=["leads"])
     _declare(provider)
     assert _come(provider, "u11").get("/users/").headers["location"] == "/accounts/2fa/totp/activate/"
     _declare(provider, second_factor="provider")
     assert _come(provider, "u11").get("/users/").status_code == 200
-    verbs.accept_invitation(verbs.make_link(TEST, "ana@example.com"), PASSWORD)
+    verbs.accept_invitation(verbs.make_link(TEST, "first@example.com"), PASSWORD)
     client = signed_in()
     assert client.get("/users/").headers["location"] == "/accounts/2fa/totp/activate/", "a password is no provider"
 
 
 def test_serious_changes_send_back_to_the_provider(provider: Provider) -> None:
     _declare(provider, second_factor="provider", only=True)
-    provider.describe("u12", email="ana@example.com", email_verified=True, groups=["leads"])
+    provider.describe("u12", email="first@example.com", email_verified=True, groups=["leads"])
     client = _come(provider, "u12")
     session = client.session
     session["account_authentication_methods"] = [
@@ -301,13 +301,13 @@ def test_roles_that_are_given_must_exist_and_stay(provider: Provider) -> None:
     _declare(provider, default_role="night-watch")
     with pytest.raises(InvalidInput, match="names it"):
         remove(TEST, "role", "night-watch", manager="page")
-    provider.describe("u13", email="ana@example.com", email_verified=True)
+    provider.describe("u13", email="first@example.com", email_verified=True)
     assert _come(provider, "u13").get("/monitors/").status_code == 200
 
 
 def test_secrets_of_providers_stay_out_of_pages_and_journal(provider: Provider) -> None:
     _declare(provider)
-    person("ana@example.com")
+    person("first@example.com")
     client = signed_in()
     switch_factor_on(client)
     page = client.get("/resources/sign_in/company/").content.decode()

@@ -13,7 +13,7 @@ from mainstay.store.journal import entries
 from receivers import Reply, declare, happen, receiver
 
 pytestmark = pytest.mark.usefixtures("store")
-ANN = Actor("user", "ann@example.com", frozenset({"alerts:write", "channels:test"}))
+ONCALL = Actor("user", "oncall@example.com", frozenset({"alerts:write", "channels:test"}))
 READER = Actor("user", "reader@example.com", frozenset({"alerts:read"}))
 
 
@@ -30,10 +30,10 @@ def _count(kind: str) -> int:
 
 
 def test_acknowledging_is_told_once_and_a_repeat_is_harmless(alert_id: str, clock: Any) -> None:
-    verbs.acknowledge_alert(ANN, alert_id, clock)
+    verbs.acknowledge_alert(ONCALL, alert_id, clock)
     verbs.acknowledge_alert(system("other"), alert_id, clock)
     alert = queries.alert(alert_id)
-    assert (alert.acknowledged_by, alert.acknowledged_at) == ("user:ann@example.com", clock.now())
+    assert (alert.acknowledged_by, alert.acknowledged_at) == ("user:oncall@example.com", clock.now())
     assert _count("alert.acknowledged") == 1
     assert alert.state(clock.now()) == "acknowledged"
 
@@ -58,8 +58,8 @@ def test_muting_holds_back_what_was_not_handed_over_and_the_end_of_nothing_is_no
     alert_id: str, clock: Any
 ) -> None:
     until = clock.now() + 3600
-    verbs.mute_alert(ANN, alert_id, until, clock)
-    verbs.mute_alert(ANN, alert_id, until, clock)
+    verbs.mute_alert(ONCALL, alert_id, until, clock)
+    verbs.mute_alert(ONCALL, alert_id, until, clock)
     assert _count("alert.muted") == 1
     row = OutboxRow.objects.get()
     assert row.state == "suppressed"
@@ -73,7 +73,7 @@ def test_muting_holds_back_what_was_not_handed_over_and_the_end_of_nothing_is_no
 def test_a_muted_alert_that_was_told_is_told_to_be_over(alert_id: str, clock: Any) -> None:
     claims = delivery.claim_due(system("lane"), current_settings(), delivery.Room(lambda _: 9), 60, clock)
     delivery.mark_delivered(system("lane"), claims[0], verbs.Receipt(), clock)
-    verbs.mute_alert(ANN, alert_id, clock.now() + 3600, clock)
+    verbs.mute_alert(ONCALL, alert_id, clock.now() + 3600, clock)
     happen("monitor.went_up", "monitor/api", clock)
     assert OutboxRow.objects.get(kind="resolved").state == "pending"
 
@@ -83,11 +83,11 @@ def test_no_new_messages_while_muted_and_again_after_unmuting(clock: Any) -> Non
     declare("channel", "hook", {"webhook": {"url": "https://hooks.example.com/x"}})
     happen("monitor.went_degraded", "monitor/api", clock)
     alert = queries.alerts()[0]
-    verbs.mute_alert(ANN, alert.id, clock.now() + 60, clock)
+    verbs.mute_alert(ONCALL, alert.id, clock.now() + 60, clock)
     happen("monitor.went_down", "monitor/api", clock)
     assert set(OutboxRow.objects.values_list("state", flat=True)) == {"suppressed"}
-    verbs.unmute_alert(ANN, alert.id, clock)
-    verbs.unmute_alert(ANN, alert.id, clock)
+    verbs.unmute_alert(ONCALL, alert.id, clock)
+    verbs.unmute_alert(ONCALL, alert.id, clock)
     assert _count("alert.unmuted") == 1
     happen("monitor.went_down", "monitor/api", clock, severity="P0")
     assert OutboxRow.objects.filter(state="pending").count() == 1
@@ -96,30 +96,30 @@ def test_no_new_messages_while_muted_and_again_after_unmuting(clock: Any) -> Non
 @pytest.mark.parametrize("offset", [-1, 0, 31 * 86_400])
 def test_a_mute_ends_in_the_next_thirty_days(alert_id: str, clock: Any, offset: float) -> None:
     with pytest.raises(UserError, match="30 days"):
-        verbs.mute_alert(ANN, alert_id, clock.now() + offset, clock)
+        verbs.mute_alert(ONCALL, alert_id, clock.now() + offset, clock)
 
 
 def test_what_is_over_cannot_be_taken(alert_id: str, clock: Any) -> None:
     happen("monitor.went_up", "monitor/api", clock)
     with pytest.raises(Conflict, match="is over"):
-        verbs.acknowledge_alert(ANN, alert_id, clock)
+        verbs.acknowledge_alert(ONCALL, alert_id, clock)
     with pytest.raises(NotFound):
-        verbs.acknowledge_alert(ANN, "nonsense", clock)
+        verbs.acknowledge_alert(ONCALL, "nonsense", clock)
 
 
 def test_a_test_message_is_sent_recorded_and_never_pending() -> None:
     with receiver() as hook:
         declare("channel", "hook", {"webhook": {"url": hook.url}})
-        receipt = verbs.test_channel(ANN, "hook")
+        receipt = verbs.test_channel(ONCALL, "hook")
         assert receipt.detail == "200 ok"
         sent = hook.requests[0].json
         assert (sent["status"], sent["alert"]["id"][:5]) == ("test", "test-")
         hook.answer = lambda _: Reply(404, body=b"gone")
         with pytest.raises(Refused, match="404: gone"):
-            verbs.test_channel(ANN, "hook")
+            verbs.test_channel(ONCALL, "hook")
         hook.answer = lambda _: Reply(503)
         with pytest.raises(Unavailable):
-            verbs.test_channel(ANN, "hook")
+            verbs.test_channel(ONCALL, "hook")
     assert _count("channel.tested") == 3
     assert [row.state for row in OutboxRow.objects.order_by("id")] == ["delivered", "refused", "refused"]
     health = queries.channel_health()[0]
@@ -130,7 +130,7 @@ def test_a_test_message_is_sent_recorded_and_never_pending() -> None:
 def test_testing_a_channel_that_is_not_there_gets_a_guess() -> None:
     declare("channel", "hook", {"webhook": {"url": "https://hooks.example.com/x"}})
     with pytest.raises(NotFound, match="did you mean `hook`"):
-        verbs.test_channel(ANN, "hok")
+        verbs.test_channel(ONCALL, "hok")
 
 
 def test_channel_health_shows_a_refusal_until_the_next_success(alert_id: str, clock: Any) -> None:
@@ -161,7 +161,7 @@ def test_lists_show_what_is_open_and_worst_first(clock: Any) -> None:
 
 
 def test_one_alert_reads_with_its_journal_and_notifications(alert_id: str, clock: Any) -> None:
-    verbs.acknowledge_alert(ANN, alert_id, clock)
+    verbs.acknowledge_alert(ONCALL, alert_id, clock)
     kinds = [entry.kind for entry in queries.journal_of(queries.alert(alert_id))]
     assert kinds == ["monitor.went_down", "alert.fired", "alert.acknowledged"]
     assert [one.channel for one in queries.notifications_of_alert(alert_id)] == ["hook"]

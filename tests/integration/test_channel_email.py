@@ -81,12 +81,12 @@ def test_an_end_stands_in_the_thread_of_its_beginning() -> None:
 def test_nothing_that_others_can_name_adds_a_header() -> None:
     box = Mailbox()
     with mail_server(box) as port:
-        title = "a\r\nBcc: eve@example.com\r\n\r\nbody \u2028 \x00 " + "\u00fc" * 500
+        title = "a\r\nBcc: intruder@example.com\r\n\r\nbody \u2028 \x00 " + "\u00fc" * 500
         deliver(_target(port), notification(title=title, severity="P0\nX-Evil: 1"), _context())
     mail = box.mails[0][2]
     assert mail["Bcc"] is None
     assert mail["X-Evil"] is None
-    assert mail["Subject"].startswith("[P0 X-Evil: 1] a Bcc: eve@example.com body")
+    assert mail["Subject"].startswith("[P0 X-Evil: 1] a Bcc: intruder@example.com body")
 
 
 def test_starttls_with_sign_in(tls: ssl.SSLContext) -> None:

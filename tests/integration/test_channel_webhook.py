@@ -39,7 +39,7 @@ def test_the_body_is_exactly_what_is_published(hook: Receiver) -> None:
     assert {"phase": "connect", "code": "connect.refused", "error": "connection refused"}.items() <= body[
         "evidence"
     ].items()
-    assert body["evidence"]["changes"] == ["changed by ann (revision 3): every"]
+    assert body["evidence"]["changes"] == ["changed by oncall (revision 3): every"]
     assert request.headers["content-type"] == "application/json"
     assert request.headers["idempotency-key"] == "01key"
     assert request.headers["x-team"] == "web"

@@ -155,7 +155,10 @@ def test_binary_is_not_shown() -> None:
 @pytest.mark.parametrize(
     ("auth", "wanted"),
     [
-        ({"basic": {"username": "ann", "password": "${env:P}"}}, "Basic " + base64.b64encode(b"ann:pa:ss").decode()),
+        (
+            {"basic": {"username": "oncall", "password": "${env:P}"}},
+            "Basic " + base64.b64encode(b"oncall:pa:ss").decode(),
+        ),
         ({"bearer": "${env:P}"}, "Bearer pa:ss"),
     ],
 )
@@ -170,8 +173,8 @@ def test_signing_in(auth: dict[str, Any], wanted: str) -> None:
 def test_userinfo_of_the_url_signs_in_and_is_not_shown() -> None:
     seen: list[tuple[str, dict[str, str], bytes]] = []
     with tcp_server(by_path({"/": answer(b"", "500 Oops")}, seen)) as port:
-        result = check_filled({"url": "http://ann:${env:P}@127.0.0.1:{port}/"}, port, {"${env:P}": "p%40ss"})
-    assert seen[0][1]["authorization"] == "Basic " + base64.b64encode(b"ann:p@ss").decode()
+        result = check_filled({"url": "http://oncall:${env:P}@127.0.0.1:{port}/"}, port, {"${env:P}": "p%40ss"})
+    assert seen[0][1]["authorization"] == "Basic " + base64.b64encode(b"oncall:p@ss").decode()
     assert "p%40ss" not in repr(result)
 
 
@@ -184,10 +187,10 @@ def test_digest() -> None:
         by_path({"/": page}, seen)(connection)
 
     with tcp_server(serve) as port:
-        auth = {"digest": {"username": "ann", "password": "${env:P}"}}
+        auth = {"digest": {"username": "oncall", "password": "${env:P}"}}
         result = check_filled({"url": "http://127.0.0.1:{port}/", "auth": auth}, port, {"${env:P}": "pass"})
     assert result.verdict == "up"
-    assert seen[1][1]["authorization"].startswith('Digest username="ann", realm="r", nonce="n"')
+    assert seen[1][1]["authorization"].startswith('Digest username="oncall", realm="r", nonce="n"')
 
 
 def test_redirects_are_followed_and_credentials_stay_behind() -> None:
@@ -277,7 +280,7 @@ def test_each_check_makes_a_connection_of_its_own() -> None:
         ({"url": "http://"}, "not a URL"),
         ({"url": "http://exa mple.com"}, "a space"),
         ({"url": "http://example.com:99999"}, "not a URL"),
-        ({"url": "http://ann:secret@example.com"}, "holds a user or a password"),
+        ({"url": "http://oncall:secret@example.com"}, "holds a user or a password"),
         ({"url": "http://example.com/?api_key=abcdef"}, "`api_key` looks like a credential"),
         ({"url": "http://x", "headers": {"Authorization": "Bearer abc"}}, "Authorization holds a credential"),
         ({"url": "http://x", "headers": {"Cookie": "a=b"}}, "Cookie holds a credential"),
@@ -323,5 +326,5 @@ def test_expectations_with_mistakes(expect: dict[str, Any], words: str) -> None:
 
 
 def test_credentials_by_reference_are_accepted_and_the_address_hides_them() -> None:
-    target = KIND.target.model_validate({"url": "https://ann:${env:P}@example.com/x?token=${env:T}"})
+    target = KIND.target.model_validate({"url": "https://oncall:${env:P}@example.com/x?token=${env:T}"})
     assert KIND.address(target) == "https://example.com/x?token=${env:T}"

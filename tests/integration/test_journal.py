@@ -29,7 +29,7 @@ def test_a_written_chain_verifies_and_reads_back_newest_first() -> None:
 
 @pytest.mark.parametrize(
     ("column", "value"),
-    [("data", '{"n":9}'), ("actor", "user:eve"), ("at_us", 1), ("hash", "f" * 64), ("kind", "token.revoked")],
+    [("data", '{"n":9}'), ("actor", "user:intruder"), ("at_us", 1), ("hash", "f" * 64), ("kind", "token.revoked")],
 )
 def test_the_first_altered_entry_is_named(column: str, value: object) -> None:
     _write(5)

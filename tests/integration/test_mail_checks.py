@@ -20,8 +20,8 @@ from mainstay.integrations.checks.imap.spec import KIND as IMAP
 from mainstay.integrations.checks.smtp.spec import KIND as SMTP_KIND
 
 SECRETS = {"PASSWORD": 'correct horse "battery" \\ staple', "OTHER": "guessed wrongly"}
-LOGIN = {"username": "ann", "password": "${env:PASSWORD}"}
-WRONG = {"username": "ann", "password": "${env:OTHER}"}
+LOGIN = {"username": "oncall", "password": "${env:PASSWORD}"}
+WRONG = {"username": "oncall", "password": "${env:OTHER}"}
 
 
 @dataclass
@@ -46,7 +46,7 @@ def mail(certificates: Certificates) -> Iterator[Mail]:
     imap, imaps, pop3, pop3s = free_ports(4)
     inside, outside = unprivileged("dovecot"), unprivileged("dovenull")
     with short_folder() as folder:
-        (folder / "users").write_text("ann:{PLAIN}" + SECRETS["PASSWORD"] + "\n")
+        (folder / "users").write_text("oncall:{PLAIN}" + SECRETS["PASSWORD"] + "\n")
         (folder / "conf").write_text(
             f"""
 base_dir = {folder}/run

@@ -30,7 +30,7 @@ class Broker:
     certificates: Certificates
 
     def target(self, **more: Any) -> dict[str, Any]:
-        login = {"username": "ann", "password": "${env:PASSWORD}"}
+        login = {"username": "oncall", "password": "${env:PASSWORD}"}
         return {"address": f"127.0.0.1:{self.port}", **login, **more}
 
 
@@ -43,11 +43,11 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         for source in (certificates.certificate, certificates.key):
             shutil.copy(source, folder / source.name)
         subprocess.run(
-            [program("mosquitto_passwd"), "-b", "-c", str(folder / "users"), "ann", SECRETS["PASSWORD"]],
+            [program("mosquitto_passwd"), "-b", "-c", str(folder / "users"), "oncall", SECRETS["PASSWORD"]],
             check=True, capture_output=True,
         )  # fmt: skip
         (folder / "users").chmod(0o644)
-        (folder / "acl").write_text("user ann\ntopic readwrite shop/#\n")
+        (folder / "acl").write_text("user oncall\ntopic readwrite shop/#\n")
         (folder / "conf").write_text(
             f"per_listener_settings true\nuser {user}\n"
             f"listener {port} 127.0.0.1\nallow_anonymous false\npassword_file {folder}/users\nacl_file {folder}/acl\n"

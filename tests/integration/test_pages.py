@@ -61,7 +61,7 @@ def company(store: None, telemetry: DuckTelemetry) -> Client:
     return visitor()
 
 
-def visitor(email: str = "ana@example.com", role: str = "admin") -> Client:
+def visitor(email: str = "first@example.com", role: str = "admin") -> Client:
     """A signed-in person; passwords are tested elsewhere and cost half a second each."""
     verbs.create_user(TEST, email, role)
     client = browser()
@@ -162,7 +162,7 @@ def test_a_monitor_shows_phases_results_and_who_was_told(company: Client) -> Non
 def test_an_alert_is_taken_muted_and_unmuted(company: Client) -> None:
     url = re.search(r'href="(/alerts/[^"/]+/)"', text_of(company, "/alerts/"))[1]  # type: ignore[index]
     assert company.post(f"{url}acknowledge", {"next": "/"})["Location"] == "/"
-    assert "Taken by user:ana@example.com" in text_of(company, url)
+    assert "Taken by user:first@example.com" in text_of(company, url)
     assert company.post(f"{url}mute", {"for": "2h"})["Location"] == url
     assert "Muted until" in text_of(company, url)
     company.post(f"{url}unmute")
@@ -250,7 +250,7 @@ def test_settings_are_shown_without_their_secrets(company: Client) -> None:
 
 
 def test_who_may_only_look_gets_no_way_to_change(company: Client) -> None:
-    eve = visitor("eve@example.com", "support")
+    eve = visitor("intruder@example.com", "support")
     for url in ("/", "/monitors/", "/monitors/api/", "/alerts/"):
         assert eve.get(url).status_code == 200, url
     assert eve.post("/add", {"address": "https://x.example"}).status_code == 403

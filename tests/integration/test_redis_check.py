@@ -18,7 +18,7 @@ from real_servers import Certificates, answers, free_ports, program, running, sh
 
 from mainstay.integrations.checks.redis.spec import KIND
 
-SECRETS = {"PASSWORD": "correct-horse", "ANN": "battery staple", "OTHER": "guessed wrongly"}
+SECRETS = {"PASSWORD": "correct-horse", "ONCALL": "battery staple", "OTHER": "guessed wrongly"}
 
 
 @dataclass
@@ -43,7 +43,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
             f"port {port}\nbind 127.0.0.1\ndir {folder}\nsave ''\nrequirepass {SECRETS['PASSWORD']}\n"
             f"tls-port {tls}\ntls-cert-file {folder}/server.pem\ntls-key-file {folder}/server.key\n"
             f"tls-ca-cert-file {folder}/ca.pem\ntls-auth-clients no\n"
-            f'user ann on ">{SECRETS["ANN"]}" ~jobs:* +@read +ping\n'
+            f'user oncall on ">{SECRETS["ONCALL"]}" ~jobs:* +@read +ping\n'
         )
         arguments = [program("redis-server"), str(folder / "redis.conf")]
         with running(arguments, lambda: answers(port) and answers(tls), folder / "log", user=user):
@@ -66,7 +66,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
         ({"command": "EXISTS jobs:none"}, {"value": 0}, "0"),
         ({"command": "GET none"}, {}, "null"),
         ({"command": "EVAL 'return {{1, {2}}, 3}' 0"}, {"value": 1}, "1"),
-        ({"username": "ann", "password": "${env:ANN}", "command": "get jobs:note"}, {"value": "two words"}, None),
+        ({"username": "oncall", "password": "${env:ONCALL}", "command": "get jobs:note"}, {"value": "two words"}, None),
         ({"database": 3, "command": "EXISTS jobs:state"}, {"value": 0}, "0"),
     ],
 )
@@ -82,8 +82,14 @@ def test_what_a_command_gives(server: Redis, target: dict[str, Any], expect: dic
     [
         ({"password": None}, {}, "down", "expect.login", "NOAUTH"),
         ({"password": "${env:OTHER}"}, {}, "down", "expect.login", "refuses AUTH: WRONGPASS"),
-        ({"username": "bob"}, {}, "down", "expect.login", "WRONGPASS"),
-        ({"username": "ann", "password": "${env:ANN}", "command": "GET other"}, {}, "down", "expect.login", "NOPERM"),
+        ({"username": "sender"}, {}, "down", "expect.login", "WRONGPASS"),
+        (
+            {"username": "oncall", "password": "${env:ONCALL}", "command": "GET other"},
+            {},
+            "down",
+            "expect.login",
+            "NOPERM",
+        ),
         ({"database": 99}, {}, "down", "expect.database", "refuses SELECT: ERR"),
         ({"command": "NONSENSE"}, {}, "down", "expect.command", "refuses NONSENSE: ERR unknown command"),
         ({"command": "GET none"}, {"value": "x"}, "down", "expect.value", "the value is `null`"),

@@ -236,8 +236,8 @@ def test_what_a_file_keeps_is_changed_elsewhere_only_by_taking_it_over() -> None
     with pytest.raises(Conflict):
         remove(ME, "window", "monthly", manager="page")
     assert declare(ME, "monitor", "gateway", {"http": "https://b.example"}, manager="page").manager == "file"
-    taken = declare(ME, "monitor", "gateway", document, manager="page", source="ann", takeover=True)
-    assert (taken.manager, taken.source, taken.revision) == ("page", "ann", 2)
+    taken = declare(ME, "monitor", "gateway", document, manager="page", source="oncall", takeover=True)
+    assert (taken.manager, taken.source, taken.revision) == ("page", "oncall", 2)
     plan = plan_text(ALL)
     assert [change.takeover for change in plan.differences] == [True]
     assert "~ monitor gateway  (kept by a page until now)" in [text for _, text in plan_lines(plan)]
@@ -371,16 +371,16 @@ def test_rollback_restores_everything_with_uids_managers_and_positions() -> None
 
 def test_revisions_and_histories_can_be_read() -> None:
     apply_text(ALL)
-    declare(ME, "monitor", "new", {"http": "https://n.example"}, manager="page", source="ann")
-    declare(ME, "monitor", "new", {"http": "https://m.example"}, manager="page", source="ann")
-    remove(ME, "monitor", "new", manager="page", source="ann")
+    declare(ME, "monitor", "new", {"http": "https://n.example"}, manager="page", source="oncall")
+    declare(ME, "monitor", "new", {"http": "https://m.example"}, manager="page", source="oncall")
+    remove(ME, "monitor", "new", manager="page", source="oncall")
     assert [one.number for one in queries.revisions(limit=2)] == [4, 3]
     assert [one.number for one in queries.revisions(before=3)] == [2, 1]
     assert queries.revisions()[-1].counts == {"create": 8, "update": 0, "delete": 0}
     history = queries.history("monitor", "new")
     assert [one.changes[0].action for one in history] == ["delete", "update", "create"]
     assert [field.path for field in history[1].changes[0].fields] == ["http.url"]
-    assert history[0].source == "ann"
+    assert history[0].source == "oncall"
     assert len(queries.revision(1).changes) == 8
 
 

@@ -84,10 +84,10 @@ def test_what_a_file_keeps_is_taken_over_only_when_asked(api: Api) -> None:
 
 def test_lists_are_filtered_and_paged(api: Api) -> None:
     for number in range(5):
-        declare(command("me"), "monitor", f"m{number}", {"http": "https://a.example"}, manager="page", source="ann")
+        declare(command("me"), "monitor", f"m{number}", {"http": "https://a.example"}, manager="page", source="oncall")
     declare(command("me"), "heartbeat", "h", {"every": "1h"}, manager="api")
     assert api("GET", "resources").json()["total"] == 6
-    found = api("GET", "resources?kind=monitor&manager=page&source=ann&text=m&limit=2&offset=1").json()
+    found = api("GET", "resources?kind=monitor&manager=page&source=oncall&text=m&limit=2&offset=1").json()
     assert [one["name"] for one in found["resources"]] == ["m1", "m2"]
     assert (found["total"], found["next"], found["revision"]) == (5, 3, 6)
     assert api("GET", "resources?kind=monitr").json()["error"]["hint"] == "did you mean `monitor`"

@@ -57,9 +57,9 @@ def test_a_token_acts_with_its_scopes_and_its_name() -> None:
     ],
 )
 def test_what_cannot_be_made(name: str, scopes: list[str], days: float, error: type[Exception]) -> None:
-    person("bo@example.com", "operations")
+    person("second@example.com", "operations")
     with pytest.raises(error):
-        verbs.create_token(_actor("bo@example.com", "operations"), name, scopes, days)
+        verbs.create_token(_actor("second@example.com", "operations"), name, scopes, days)
     assert not Token.objects.exists()
 
 
@@ -89,20 +89,20 @@ def test_a_revocation_by_another_process_counts_within_a_second() -> None:
 
 
 def test_a_token_shrinks_with_its_owner() -> None:
-    person("ana@example.com", "admin")
-    person("bo@example.com", "operations")
-    text = verbs.create_token(_actor("bo@example.com", "operations"), "ci", ["monitors:read", "resources:write"])
-    verbs.change_role(TEST, "bo@example.com", "support")
+    person("first@example.com", "admin")
+    person("second@example.com", "operations")
+    text = verbs.create_token(_actor("second@example.com", "operations"), "ci", ["monitors:read", "resources:write"])
+    verbs.change_role(TEST, "second@example.com", "support")
     actor = queries.actor_of_token(text)
     assert actor is not None
     assert actor.scopes == {"monitors:read"}
-    verbs.deactivate(TEST, "bo@example.com")
+    verbs.deactivate(TEST, "second@example.com")
     assert queries.actor_of_token(text) is None
 
 
 def test_a_token_makes_tokens_for_its_owner_within_its_scopes() -> None:
-    user = person("bo@example.com", "operations")
-    first = verbs.create_token(_actor("bo@example.com", "operations"), "maker", ["tokens:write", "monitors:read"])
+    user = person("second@example.com", "operations")
+    first = verbs.create_token(_actor("second@example.com", "operations"), "maker", ["tokens:write", "monitors:read"])
     maker = queries.actor_of_token(first)
     assert maker is not None
     with pytest.raises(Forbidden):
@@ -112,17 +112,17 @@ def test_a_token_makes_tokens_for_its_owner_within_its_scopes() -> None:
 
 
 def test_others_tokens_are_for_those_who_keep_people() -> None:
-    person("ana@example.com", "admin")
-    person("bo@example.com", "operations")
-    ana, bo = _actor("ana@example.com", "admin"), _actor("bo@example.com", "operations")
-    parsed = rules.parse_token(verbs.create_token(ana, "hers", ["monitors:read"]))
+    person("first@example.com", "admin")
+    person("second@example.com", "operations")
+    first, second = _actor("first@example.com", "admin"), _actor("second@example.com", "operations")
+    parsed = rules.parse_token(verbs.create_token(first, "hers", ["monitors:read"]))
     assert parsed is not None
-    verbs.create_token(bo, "his", ["monitors:read"])
-    assert [token.name for token in queries.tokens(bo)] == ["his"]
-    assert {token.name for token in queries.tokens(ana)} == {"hers", "his"}
+    verbs.create_token(second, "his", ["monitors:read"])
+    assert [token.name for token in queries.tokens(second)] == ["his"]
+    assert {token.name for token in queries.tokens(first)} == {"hers", "his"}
     with pytest.raises(NotFound):
-        verbs.revoke_token(bo, parsed.id)
-    verbs.revoke_token(ana, parsed.id)
+        verbs.revoke_token(second, parsed.id)
+    verbs.revoke_token(first, parsed.id)
     with pytest.raises(Forbidden):
         queries.tokens(_actor("x@example.com", "support"))
 
@@ -177,7 +177,7 @@ def test_a_service_account_has_tokens_that_end_with_it() -> None:
 def test_tokens_of_service_accounts_are_for_those_who_keep_people() -> None:
     _service()
     with pytest.raises(Forbidden, match="users:write"):
-        verbs.create_token(_actor("bo@example.com", "operations"), "ci", [], service="deploy")
+        verbs.create_token(_actor("second@example.com", "operations"), "ci", [], service="deploy")
     with pytest.raises(NotFound, match="deploi"):
         verbs.create_token(TEST, "ci", [], service="deploi")
     with pytest.raises(UserError, match="may not journal:read"):
@@ -231,17 +231,17 @@ def test_an_overlap_prolongs_nothing() -> None:
 
 
 def test_only_ones_own_tokens_are_rotated() -> None:
-    person("ana@example.com", "operations")
-    person("bo@example.com", "operations")
-    ana, bo = _actor("ana@example.com", "operations"), _actor("bo@example.com", "operations")
-    hers = verbs.create_token(ana, "hers", ["monitors:read"]).split("_")[1]
+    person("first@example.com", "operations")
+    person("second@example.com", "operations")
+    first, second = _actor("first@example.com", "operations"), _actor("second@example.com", "operations")
+    hers = verbs.create_token(first, "hers", ["monitors:read"]).split("_")[1]
     with pytest.raises(NotFound):
-        verbs.rotate_token(bo, hers)
+        verbs.rotate_token(second, hers)
     with pytest.raises(Forbidden):
-        verbs.rotate_token(Actor("user", "ana@example.com"), hers)
+        verbs.rotate_token(Actor("user", "first@example.com"), hers)
     with pytest.raises(Forbidden, match="cannot hand out"):
-        verbs.rotate_token(Actor("user", "ana@example.com", frozenset({"tokens:write"})), hers)
-    assert queries.actor_of_token(verbs.rotate_token(ana, hers)) is not None
+        verbs.rotate_token(Actor("user", "first@example.com", frozenset({"tokens:write"})), hers)
+    assert queries.actor_of_token(verbs.rotate_token(first, hers)) is not None
 
 
 def test_tokens_are_rotated_over_the_api_and_on_the_page() -> None:

@@ -31,7 +31,7 @@ def run(tmp_path: Path):  # type: ignore[no-untyped-def]
 def test_tokens_people_and_the_journal_from_the_command_line(run, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     token = parse_token(run("token", "create", "scraper", "--scope", "metrics:read", "--expires", "30d").strip())
     assert token is not None
-    assert run("users", "add", "ana@example.com", "--role", "admin").startswith("http://127.0.0.1:8800/join/")
+    assert run("users", "add", "first@example.com", "--role", "admin").startswith("http://127.0.0.1:8800/join/")
     (listed,) = json.loads(run("token", "list", "--json"))
     assert (listed["id"], listed["name"], listed["state"]) == (token.id, "scraper", "active")
     assert listed["scopes"] == ["metrics:read"]
@@ -49,7 +49,7 @@ def test_tokens_people_and_the_journal_from_the_command_line(run, tmp_path: Path
     assert "is no time" in run("journal", "--since", "soon", code=1)
     assert "3 entries" in run("journal", "verify")
     with sqlite3.connect(tmp_path / "data" / "state.sqlite3") as database:
-        database.execute("UPDATE journal SET actor = 'user:eve' WHERE seq = 2")
+        database.execute("UPDATE journal SET actor = 'user:intruder' WHERE seq = 2")
     database.close()
     assert "entry 2" in run("journal", "verify", code=1)
 

@@ -130,9 +130,9 @@ def test_a_body_in_chunks_is_refused_rather_than_taken_for_an_empty_one() -> Non
 def test_sign_in_by_address_whatever_its_case() -> None:
     person()
     client = browser()
-    assert sign_in(client, "ANA@example.com") == 302
+    assert sign_in(client, "FIRST@example.com") == 302
     entry = next(iter(entries(Filter(kind="user.signed_in"))))
-    assert entry.actor == "user:ana@example.com"
+    assert entry.actor == "user:first@example.com"
     assert (entry.data["second_factor"], entry.data["address"]) == ("no", "127.0.0.1")
     assert client.post("/accounts/logout/").status_code == 302
     assert client.get("/account/").status_code == 302
@@ -142,7 +142,7 @@ def test_sign_in_by_address_whatever_its_case() -> None:
 def test_a_known_and_an_unknown_address_get_the_same_answer() -> None:
     person()
     answers = []
-    for email in ("ana@example.com", "eve@example.com"):
+    for email in ("first@example.com", "intruder@example.com"):
         page = browser().post("/accounts/login/", {"login": email, "password": "wrong wrong wrong"})
         answers.append(
             (
@@ -152,7 +152,7 @@ def test_a_known_and_an_unknown_address_get_the_same_answer() -> None:
         )
     assert answers[0] == answers[1]
     failed = list(entries(Filter(kind="user.sign_in_failed")))
-    assert [entry.data["user"] for entry in failed] == ["eve@example.com", "ana@example.com"]
+    assert [entry.data["user"] for entry in failed] == ["intruder@example.com", "first@example.com"]
     assert all("wrong" not in str(entry.data) for entry in failed)
 
 
@@ -160,7 +160,7 @@ def test_sign_in_is_throttled_by_account_and_address_also_with_changing_hosts() 
     person()
     for attempt in range(5):
         sign_in(browser(host=f"localhost:{1000 + attempt}"), password="x")
-    page = browser().post("/accounts/login/", {"login": "Ana@example.com", "password": PASSWORD})
+    page = browser().post("/accounts/login/", {"login": "First@example.com", "password": PASSWORD})
     assert page.status_code == 200
     assert "Too many failed" in page.content.decode()
     assert len(list(entries(Filter(kind="user.sign_in_failed")))) == 5, "throttled attempts cost no entry"
@@ -216,7 +216,7 @@ def test_the_session_changes_its_name_at_sign_in_and_ends_at_sign_out() -> None:
     cookies = {settings.SESSION_COOKIE_NAME: mine}
     actor = session_actor(cookies)
     assert actor is not None
-    assert actor.name == "ana@example.com"
+    assert actor.name == "first@example.com"
     client.post("/accounts/logout/")
     assert session_actor(cookies) is None
     assert [session_actor({settings.SESSION_COOKIE_NAME: key}) for key in ("", "x", fixed, "a" * 500, "'--")] == [
@@ -257,7 +257,7 @@ def test_passwords_are_hashed_with_scrypt() -> None:
 def test_next_leads_to_our_own_pages_only(target: str) -> None:
     person()
     client = browser()
-    form = {"login": "ana@example.com", "password": PASSWORD, "next": target}
+    form = {"login": "first@example.com", "password": PASSWORD, "next": target}
     assert client.post("/accounts/login/", form).headers["location"] == "/"
     assert client.get("/accounts/login/", {"next": target}).headers["location"] == "/"
     assert "evil" not in client.post("/accounts/logout/", {"next": target}).headers["location"]
@@ -269,7 +269,7 @@ def test_next_brings_back_to_the_page_that_was_asked_for() -> None:
     location = client.get("/account/?a=b&c=d").headers["location"]
     assert location == "/accounts/login/?next=/account/%3Fa%3Db%26c%3Dd"
     assert 'value="/account/?a=b&amp;c=d"' in client.get(location).content.decode()
-    form = {"login": "ana@example.com", "password": PASSWORD, "next": "/account/?a=b"}
+    form = {"login": "first@example.com", "password": PASSWORD, "next": "/account/?a=b"}
     assert client.post("/accounts/login/", form).headers["location"] == "/account/?a=b"
 
 
@@ -295,7 +295,7 @@ def test_forms_need_their_token_and_their_origin() -> None:
 
 
 def test_there_is_no_open_sign_up() -> None:
-    form = {"email": "eve@example.com", "password1": PASSWORD, "password2": PASSWORD}
+    form = {"email": "intruder@example.com", "password1": PASSWORD, "password2": PASSWORD}
     page = browser().post("/accounts/signup/", form)
     assert page.status_code == 200
     assert "No open sign-up" in page.content.decode()
@@ -314,11 +314,11 @@ def test_a_forgotten_password_is_set_anew_by_mail() -> None:
     person()
     mail.outbox = []
     with override_settings(EMAIL_BACKEND="django.core.mail.backends.locmem.EmailBackend"):
-        for email in ("ana@example.com", "eve@example.com"):
+        for email in ("first@example.com", "intruder@example.com"):
             response = browser(host="localhost").post("/accounts/password/reset/", {"email": email})
             assert response.headers["location"] == "/accounts/password/reset/done/"
         sent = _sent()
-        assert [message.to for message in sent] == [["ana@example.com"]], "strangers get no mail"
+        assert [message.to for message in sent] == [["first@example.com"]], "strangers get no mail"
         link = re.search(r"(http://\S+)", str(sent[0].body))
         assert link
         assert link[1].startswith(f"{settings.MAINSTAY.base_url}/accounts/password/reset/key/")
@@ -338,5 +338,5 @@ def test_a_mail_server_that_is_away_shows_nobody_anything() -> None:
     with override_settings(
         EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend", EMAIL_HOST="127.0.0.1", EMAIL_PORT=1
     ):
-        assert browser().post("/accounts/password/reset/", {"email": "ana@example.com"}).status_code == 302
+        assert browser().post("/accounts/password/reset/", {"email": "first@example.com"}).status_code == 302
         _sent()

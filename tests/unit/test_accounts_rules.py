@@ -144,7 +144,7 @@ def test_domains_are_whole() -> None:
 
 
 def test_an_actor_with_limits_is_refused_by_whatever_does_not_know_of_them() -> None:
-    actor = Actor("user", "bo", frozenset({"monitors:read"}), ('team="core"',))
+    actor = Actor("user", "second", frozenset({"monitors:read"}), ('team="core"',))
     actor.require_some("monitors:read")
     actor.require("monitors:read", {"team": "core", "tier": "1"})
     for labels in (None, {}, {"team": "web"}):
@@ -154,7 +154,7 @@ def test_an_actor_with_limits_is_refused_by_whatever_does_not_know_of_them() -> 
         actor.require("monitors:check", {"team": "core"})
     assert actor.sees({"team": "core"})
     assert not actor.sees({})
-    assert Actor("user", "bo").sees({})
+    assert Actor("user", "second").sees({})
 
 
 def test_mistyped_roles_and_scopes_get_a_hint() -> None:
@@ -186,3 +186,18 @@ def test_a_token_hides_its_secret_from_tracebacks() -> None:
     assert len(str(token)) == rules.TOKEN_LENGTH
     assert rules.same_secret(token.secret, rules.hash_secret(token.secret))
     assert not rules.same_secret(token.secret[:-1] + "!", rules.hash_secret(token.secret))
+
+
+@pytest.mark.parametrize(
+    "password",
+    ["aaaaaaaaaaaa", "abcabcabcabc", "abcabcabcabca", "abcdefghijkl", "lkjihgfedcba", "Aa1Aa1Aa1Aa1", "ababababcdcd"],
+)
+def test_long_passwords_that_say_little_are_refused(password: str) -> None:
+    assert rules.is_monotonous(password)
+
+
+@pytest.mark.parametrize(
+    "password", ["correct horse battery", "another fine password", "x7#kQ!92mLpz", "пароль длинный"]
+)
+def test_others_are_not(password: str) -> None:
+    assert not rules.is_monotonous(password)

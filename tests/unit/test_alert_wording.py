@@ -48,13 +48,13 @@ def test_a_message_answers_what_since_when_why_and_what_changed() -> None:
         "summary": "connection refused",
     }
     evidence = {"phase": "connect", "code": "connect.refused", "error": "connection refused", "address": "https://x"}
-    message = Notification("n1", "firing", alert, evidence, {"acknowledge": "https://m/a/t"}, ("changed by ann",))
+    message = Notification("n1", "firing", alert, evidence, {"acknowledge": "https://m/a/t"}, ("changed by oncall",))
     now = instant("2026-01-02T03:03:00.000Z") or 0.0
     known = dict(facts(message, now))
     assert known["Since"] == "2026-01-02 03:00:00 UTC (3 min ago)"
     assert known["Code"] == "connect.refused"
     assert known["Labels"] == "team=web"
-    assert known["Changed lately"] == "changed by ann"
+    assert known["Changed lately"] == "changed by oncall"
     assert "Until" not in known
     assert heading(message) == "[P1] api is down"
     assert plain_text(message, now).endswith("Acknowledge: https://m/a/t")
