@@ -158,7 +158,7 @@ def test_a_repeat_after_a_temporary_refusal_has_the_same_message_id() -> None:
         ({"to": []}, "at least 1"),
         ({"to": ["not an address"]}, "is not an e-mail address"),
         ({"to": ["a@example.com\nBcc: b@example.com"]}, "is not an e-mail address"),
-        ({"to": ["Ann <a@example.com>"]}, "is not an e-mail address"),
+        ({"to": ["Ops <a@example.com>"]}, "is not an e-mail address"),
         ({"to": ["a@example.com"], "smtp": {"host": "m", "user": "u"}}, "come together"),
         ({"to": ["a@example.com"], "smtp": {"host": "m", "user": "u", "password": "clear"}}, "must be a reference"),
     ],

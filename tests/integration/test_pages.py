@@ -250,13 +250,13 @@ def test_settings_are_shown_without_their_secrets(company: Client) -> None:
 
 
 def test_who_may_only_look_gets_no_way_to_change(company: Client) -> None:
-    eve = visitor("intruder@example.com", "support")
+    intruder = visitor("intruder@example.com", "support")
     for url in ("/", "/monitors/", "/monitors/api/", "/alerts/"):
-        assert eve.get(url).status_code == 200, url
-    assert eve.post("/add", {"address": "https://x.example"}).status_code == 403
-    assert eve.post("/resources/route/rest/delete").status_code == 403
-    assert eve.get("/resources/monitor/api/edit").status_code == 403
-    assert "Watch something else" not in text_of(eve, "/")
+        assert intruder.get(url).status_code == 200, url
+    assert intruder.post("/add", {"address": "https://x.example"}).status_code == 403
+    assert intruder.post("/resources/route/rest/delete").status_code == 403
+    assert intruder.get("/resources/monitor/api/edit").status_code == 403
+    assert "Watch something else" not in text_of(intruder, "/")
 
 
 def test_names_of_any_script_have_their_pages(company: Client) -> None:
