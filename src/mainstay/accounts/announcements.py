@@ -1,4 +1,4 @@
-"""Mail to every administrator about what all of them must know."""
+"""Mail about changes to accounts that people must know of: every administrator, or whom it is about."""
 
 from __future__ import annotations
 
@@ -28,6 +28,14 @@ If that was not {email}, switch the account off under People. The journal has it
 """
 
 
+_ADDRESS_CHANGED = """\
+An administrator has changed the address with which you sign in, from {old} to {new}. Your password and second factor
+are what they were.
+
+If you did not ask for that, tell an administrator at once.
+"""
+
+
 def recovery_made(email: str, actor: str) -> str:
     """Tell of a recovery link, now. Why that failed, or nothing."""
     return _send(f"A recovery link for {email} was made", _RECOVERY_MADE.format(email=email, actor=actor))
@@ -38,15 +46,25 @@ def recovered(email: str) -> None:
     _later.submit(_send_and_log, f"{email} came in by a recovery link", _RECOVERED.format(email=email))
 
 
-def _send_and_log(subject: str, text: str) -> None:
-    problem = _send(subject, text)
+def address_changed(old: str, new: str) -> None:
+    """Tell both addresses of a person, on another thread, that the one took the other's place."""
+    text = _ADDRESS_CHANGED.format(old=old, new=new)
+    _later.submit(_send_and_log, f"You sign in as {new} now", text, [old, new])
+
+
+def _send_and_log(subject: str, text: str, people: list[str] | None = None) -> None:
+    problem = _send(subject, text, people)
     if problem:
-        log.warning("administrators were not told by mail", what=subject, error=problem)
+        # Addresses stay out of the log.
+        log.warning("people were not told by mail of a change to accounts; the journal has it", error=problem)
     connection.close()  # this thread serves no request, so nothing else would give it back
 
 
-def _send(subject: str, text: str) -> str:
-    people = list(User.objects.filter(role="admin", is_active=True).values_list("email", flat=True))
+def _send(subject: str, text: str, people: list[str] | None = None) -> str:
+    """Why it failed, or nothing. `people`: addresses; None: every administrator."""
+    if people is None:
+        admins = User.objects.filter(role="admin", is_active=True)
+        people = list(admins.order_by("email").values_list("email", flat=True))
     body = f"{text}\n-- \nMainstay at {settings.MAINSTAY.base_url}\n"
     problem = ""
     for address in people:  # one mail each: addresses of others are nobody's business

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from mainstay.accounts.spec import ROLE_SCOPES, RoleSpec, SignInSpec
@@ -141,6 +142,20 @@ def domain_fits(email: str, domains: Sequence[str]) -> bool:
     """Whether an address is of one of the domains (exactly, not of one below it); none declared: always."""
     name, at, domain = email.rpartition("@")
     return not domains or (bool(name and at) and domain.lower() in domains)
+
+
+# Passwords -------------------------------------------------------------------------------------------------
+
+FEWEST_SIGNS = 5
+
+
+def is_monotonous(password: str) -> bool:
+    """Whether a password is long by repeating itself or by counting: `aaaaaaaaaaaa`, `abcabcabcabc`, `abcdefghijkl`."""
+    signs = password.lower()
+    steps = {ord(after) - ord(before) for before, after in pairwise(signs)}
+    half = len(signs) // 2
+    repeats = any(signs == (signs[:size] * len(signs))[: len(signs)] for size in range(1, half + 1))
+    return len(set(signs)) < FEWEST_SIGNS or repeats or steps in ({1}, {-1})
 
 
 # API tokens ------------------------------------------------------------------------------------------------

@@ -186,7 +186,7 @@ def change_role(actor: Actor, email: str, role: str) -> None:
         if before == role:
             return
         if before == "admin":
-            _keep_an_admin(user)
+            keep_an_admin(user)
         _give_role(work, user, role)
 
 
@@ -208,6 +208,25 @@ def _give_role(work: Work, user: User, role: str) -> None:
     work.after_commit(queries.forget_tokens)
 
 
+def change_address(actor: Actor, email: str, address: str) -> None:
+    """Give a person another e-mail address to sign in with; both addresses are told. Conflict if it is taken."""
+    actor.require("users:write")
+    new = check_email(address)
+    with unit_of_work(actor) as work:
+        user = _user(email)
+        old = user.email
+        if old == new:
+            return
+        if User.objects.filter(email=new).exists():
+            raise Conflict(f"there is an account for {new} already")
+        user.email = new
+        user.save(update_fields=["email"])
+        apps.get_model("account", "EmailAddress").objects.filter(user_id=user.pk).delete()
+        _sync_address(user)
+        work.record(Event("user.address_changed", f"user/{new}", {"from": old, "to": new}))
+        work.after_commit(lambda: announcements.address_changed(old, new))
+
+
 def deactivate(actor: Actor, email: str) -> None:
     """Switch an account off: sessions and tokens stop at once. The last administrator stays."""
     actor.require("users:write")
@@ -216,7 +235,7 @@ def deactivate(actor: Actor, email: str) -> None:
         if not user.is_active:
             return
         if user.role == "admin":
-            _keep_an_admin(user)
+            keep_an_admin(user)
         user.is_active = False
         user.save(update_fields=["is_active"])
         Invitation.objects.filter(user=user).delete()
@@ -280,7 +299,8 @@ def _user(email: str) -> User:
     return found
 
 
-def _keep_an_admin(leaving: User) -> None:
+def keep_an_admin(leaving: User) -> None:
+    """Conflict if nobody who can administer would be left."""
     if not queries.can_sign_in(leaving):
         return  # was invited only, and never could administer
     # The lock on every administrator makes two who remove each other at the same time take turns.
@@ -347,7 +367,7 @@ def follow_provider(provider: str, email: str, role: str) -> None:
             return
         if user.role == "admin":
             try:
-                _keep_an_admin(user)
+                keep_an_admin(user)
             except Conflict:
                 return
         _give_role(work, user, role)

@@ -50,6 +50,7 @@ EVENTS: dict[str, str] = {
     "channel.tested": "a test notification was sent; data: channel, outcome",
     "user.created": "an account was made; data: user, role, provider of single sign-on if one did",
     "user.role_changed": "data: user, from, to",
+    "user.address_changed": "a person's e-mail address, which is their name here, was changed; data: from, to",
     "user.link_made": "a one-time link to set a new password was made; data: user",
     "user.password_changed": "data: user, how",
     "user.deactivated": "an account was switched off; its sessions and tokens stopped; data: user",
@@ -63,6 +64,13 @@ EVENTS: dict[str, str] = {
     "token.created": "an API token was made; data: token id, name, scopes, expiry, service account and limits if any",
     "token.rotated": "a token was replaced; data: token id, name, replaces, and until when the old one works",
     "token.revoked": "data: token id, name",
+    "journal.exported": "entries were handed out as a file; data: how, and the filter",
+    "journal.checkpoint_made": "the end of the chain was signed; data: seq, hash, and the channel if it was sent to one",
+    "journal.erased": "what is about a person was erased, the chain stays whole; data: person, a name of chance, and "
+    "entries, the first and last numbers of ranges",
+    "heartbeat.address_shown": "a person was shown the address that a job pings, told once a day; data: uid",
+    "vault.changed": "a secret was set or removed; data: name, what. Never the value",
+    "vault.rotated": "stored secrets were encrypted anew with the first key; data: secrets",
     "token.ping_key_rotated": "a new ping key was made; the old one stops working",
 }
 

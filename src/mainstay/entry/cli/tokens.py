@@ -277,6 +277,18 @@ def change_role(email: Email, role: Role) -> None:
     typer.echo(f"{email}: {role}")
 
 
+@users.command("address")
+def change_address(
+    email: Email, address: Annotated[str, typer.Argument(metavar="NEW", help="The new e-mail address.")]
+) -> None:
+    """Give a person another e-mail address to sign in with; both addresses are told."""
+    actor = start(light=False)
+    from mainstay.accounts import verbs
+
+    verbs.change_address(actor, email, address)
+    typer.echo(f"{email}: {address} now")
+
+
 @users.command("off")
 def switch_off(email: Email) -> None:
     """Switch an account off: its sessions and tokens end at once."""

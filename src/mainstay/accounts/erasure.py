@@ -1,0 +1,42 @@
+"""Erasing a person: the account and everything of it, then whatever others remember of them."""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.contrib.sessions.models import Session
+
+from mainstay.accounts import queries
+from mainstay.accounts.models import Token, User
+from mainstay.accounts.verbs import keep_an_admin
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.errors import NotFound
+from mainstay.store.erasure import Erased, erase
+from mainstay.store.work import unit_of_work
+
+
+def erase_person(actor: Actor, email: str) -> Erased:
+    """Delete the account with its tokens, second factors and sessions, and erase the person from the journal.
+
+    NotFound if neither the accounts nor the journal know the address; Conflict for the last administrator.
+    What somebody declared (a channel that mails to the address) is theirs to change and stays.
+    """
+    actor.require("users:write")
+    address = email.strip().lower()
+    with unit_of_work(actor) as work:
+        user = User.objects.select_for_update().filter(email=address).first()
+        if user is not None:
+            if user.role == "admin":
+                keep_an_admin(user)
+            _end_sessions(user)
+            user.delete()  # takes invitations, tokens, addresses and second factors along
+        erased = erase(work, address)
+        Token.objects.filter(made_by=f"user:{address}").update(made_by=f"user:{erased.name}")
+        if user is None and not erased.entries:
+            raise NotFound(f"nothing is known of {email[:80]}")
+        work.after_commit(queries.forget_tokens)
+    return erased
+
+
+def _end_sessions(user: User) -> None:
+    sessions = apps.get_model("usersessions", "UserSession").objects.filter(user_id=user.pk)
+    Session.objects.filter(session_key__in=list(sessions.values_list("session_key", flat=True))).delete()
