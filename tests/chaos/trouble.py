@@ -20,7 +20,7 @@ from typing import Any
 from bench.server import RunningServer
 
 LONG = "CHAOS_ROUNDS" in os.environ  # `make chaos`
-ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "4"))
+ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "3"))
 _MARK = "CHAOS_MARK"
 
 
