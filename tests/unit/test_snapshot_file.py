@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import subprocess
+import sys
 import tarfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -237,3 +238,19 @@ def test_places_that_are_none_are_refused(tmp_path: Path) -> None:
         place(str(tmp_path / "file" / "below"))
     with pytest.raises(UserError, match="cannot be read"), fetched(str(tmp_path / "nothing")):
         pass
+
+
+def test_the_program_of_the_documentation_opens_an_encrypted_one(tmp_path: Path) -> None:
+    guide = Path(__file__).parents[2] / "docs" / "how-to" / "back-up-and-move.md"
+    program = guide.read_text().partition("```python\n")[2].partition("```")[0]
+    (tmp_path / "source").mkdir()
+    (tmp_path / "source" / "big.bin").write_bytes(bytes(range(256)) * 1000)
+    manifest = _manifest(tmp_path / "source")
+    for name, data in (("open.py", program), ("key", KEY + "\n")):
+        (tmp_path / name).write_text(data)
+    with (tmp_path / "s.tar.enc").open("wb") as out:
+        archive.write(out, tmp_path / "source", manifest, KEY)
+    files = [str(tmp_path / name) for name in ("s.tar.enc", "s.tar", "key")]
+    subprocess.run([sys.executable, str(tmp_path / "open.py"), *files], check=True)
+    with (tmp_path / "s.tar").open("rb") as opened:
+        assert archive.read(opened, "", None) == manifest

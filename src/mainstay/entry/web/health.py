@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET
 from mainstay import __version__
 from mainstay.alerting.queries import channel_health
 from mainstay.kernel.settings import Settings
+from mainstay.store.snapshots.taking import newest
 from mainstay.store.telemetry import current
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def health(request: PageRequest) -> HttpResponse:
         "services": [(name, answer, answer == "ok") for name, answer in report.services.items()],
         "failing": failing,
         "telemetry": vitals,
+        "snapshot": newest(),
         "channels": channel_health(),
         "version": __version__,
         "now": time.time(),

@@ -47,6 +47,7 @@ class PostgresTables:
 
     def __init__(self, connection: psycopg.Connection[tuple[Any, ...]]) -> None:
         self._connection = connection
+        self._columns: dict[str, dict[str, str]] = {}
 
     def rows_of(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return self._connection.execute(query, values).fetchall()
@@ -77,12 +78,16 @@ class PostgresTables:
             raise Broken(f"tables point to each other in a circle: {error.args[1]}") from None
 
     def columns(self, table: str) -> dict[str, str]:
-        """Name -> type."""
+        """Name -> type; asked once, when the table stands."""
+        if table in self._columns:
+            return self._columns[table]
         query = (
             "SELECT column_name, data_type FROM information_schema.columns "
             "WHERE table_schema = current_schema() AND table_name = %s ORDER BY ordinal_position"
         )
-        return {str(name): str(kind) for name, kind in self.rows_of(query, table)}
+        found = {str(name): str(kind) for name, kind in self.rows_of(query, table)}
+        self._columns[table] = found
+        return found
 
     def count(self, table: str) -> int:
         return int(self.rows_of(f"SELECT count(*) FROM {quoted(table)}")[0][0])
