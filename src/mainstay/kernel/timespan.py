@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 _PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d|w)")
@@ -19,6 +20,11 @@ def parse_duration(text: object) -> float:
         return float(text) if abs(text) < _LONGEST else math.inf
     if len(text) > 100:
         raise ValueError("a duration is text such as 30s, 5m, 1h30m or 250ms")
+    return _parse_text(text)
+
+
+@lru_cache(maxsize=1024)  # a file of thousands of monitors holds a handful of different ones
+def _parse_text(text: str) -> float:
     compact = text.strip().replace(" ", "")
     if re.fullmatch(r"\d+(\.\d+)?", compact):
         return float(compact)
@@ -27,6 +33,7 @@ def parse_duration(text: object) -> float:
     return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(compact))
 
 
+@lru_cache(maxsize=1024)
 def format_duration(seconds: float) -> str:
     """The shortest exact form: 90 -> `1m30s`, 0.25 -> `250ms`, 172800 -> `2d`."""
     milliseconds = round(seconds * 1000)

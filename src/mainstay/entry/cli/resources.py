@@ -5,10 +5,13 @@ They work on the database directly, beside a running server, which takes a new r
 
 from __future__ import annotations
 
+import gc
 import getpass
 import json
+import os
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -41,6 +44,19 @@ _STYLES = {
 }
 
 
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """Ten thousand resources are a million objects that stay to the end; looking for cycles takes a quarter longer."""
+    was = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was:
+            gc.enable()
+
+
+@_uncollected()
 def plan(
     files: Files,
     as_json: AsJson = False,
@@ -65,6 +81,7 @@ def plan(
         raise typer.Exit(2)
 
 
+@_uncollected()
 def apply(
     files: Files, yes: Yes = False, prune: Prune = False, takeover: Takeover = False, as_json: AsJson = False
 ) -> None:
@@ -242,12 +259,18 @@ def _show(found: Plan) -> None:
 
 
 def _draw(lines: Iterable[Line], *, err: bool = False) -> None:
-    from rich.console import Console
-    from rich.text import Text
+    """Lines one by one: a console that wraps and measures takes a third of a millisecond for each."""
+    stream = sys.stderr if err else sys.stdout
+    if not stream.isatty() and "FORCE_COLOR" not in os.environ:
+        stream.writelines(f"{text}\n" for _style, text in lines)
+        return
+    from rich.console import COLOR_SYSTEMS, Console
+    from rich.style import Style
 
-    console = Console(highlight=False, soft_wrap=True, stderr=err)
-    for style, text in lines:
-        console.print(Text(text, _STYLES[style]))
+    console = Console(stderr=err)
+    system = None if console.no_color else COLOR_SYSTEMS.get(console.color_system or "")
+    styles = {name: Style.parse(written) for name, written in _STYLES.items()}
+    stream.writelines(f"{styles[style].render(text, color_system=system)}\n" for style, text in lines)
 
 
 def _print_json(value: Any) -> None:

@@ -131,8 +131,11 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[FieldChange
     """Changed fields in the order of the new document, then those that are gone."""
     if isinstance(before, dict) and isinstance(after, dict):
         for key in [*after, *(key for key in before if key not in after)]:
-            inner = f"{path}.{key}" if path else key
-            yield from differences(before.get(key, ABSENT), after.get(key, ABSENT), inner)
+            inner, old, new = f"{path}.{key}" if path else key, before.get(key, ABSENT), after.get(key, ABSENT)
+            if isinstance(old, list | dict) or isinstance(new, list | dict):
+                yield from differences(old, new, inner)
+            elif not _same(old, new):
+                yield FieldChange(inner, old, new)
     elif isinstance(before, dict) and before and after is ABSENT:
         yield from differences(before, {}, path)
     elif isinstance(after, dict) and after and before is ABSENT:
@@ -147,9 +150,9 @@ def differences(before: Any, after: Any, path: str = "") -> Iterator[FieldChange
 
 
 def _both_lists_of_mappings(before: Any, after: Any) -> bool:
-    return all(
-        isinstance(side, list) and side and all(isinstance(entry, dict) for entry in side) for side in (before, after)
-    )
+    if not (isinstance(before, list) and before and isinstance(after, list) and after):
+        return False
+    return all(isinstance(entry, dict) for entry in (*before, *after))
 
 
 def _same(before: Any, after: Any) -> bool:

@@ -70,6 +70,8 @@ def _value(value: Any) -> str:
 
 def printable(text: str) -> str:
     """One line without anything that could move the cursor or turn the writing direction."""
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else json.dumps(sign)[1:-1] for sign in text)
 
 

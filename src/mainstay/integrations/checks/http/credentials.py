@@ -12,6 +12,8 @@ _SECRET_WORD = re.compile(
     re.IGNORECASE,
 )
 _QUERY = re.compile(r"[?&]([^=&#]+)=([^&#]+)")
+_SCHEME = re.compile(r"^[a-z0-9+.-]+://", re.IGNORECASE)
+_AFTER_AUTHORITY = re.compile(r"[/?#]")
 MASK = "***"
 _SHORTEST = 4  # shorter values are masked nowhere: they stand in ordinary words
 
@@ -22,9 +24,10 @@ def is_secret_name(name: str) -> bool:
 
 def userinfo(url: str) -> str:
     """`user:password` of a URL, or the empty string."""
-    authority = re.sub(r"^[a-z0-9+.-]+://", "", url, flags=re.IGNORECASE)
-    authority = re.split(r"[/?#]", authority, maxsplit=1)[0]
-    return authority.rpartition("@")[0]
+    if "@" not in url:
+        return ""
+    authority = _SCHEME.sub("", url)
+    return _AFTER_AUTHORITY.split(authority, maxsplit=1)[0].rpartition("@")[0]
 
 
 def without_userinfo(url: str) -> str:
