@@ -114,7 +114,8 @@ class Told:
 
 
 def told_of(delivery: Delivery) -> Told:
-    words = {"firing": "that it began", "resolved": "that it is over", "test": "a test"}[delivery.kind]
+    kinds = {"firing": "that it began", "resolved": "that it is over", "test": "a test", "report": "a report"}
+    words = kinds[delivery.kind]
     return Told(delivery, words)
 
 

@@ -47,7 +47,7 @@ class OutboxRow(models.Model):
     id = models.CharField(max_length=26, primary_key=True)
     alert = models.ForeignKey(AlertRow, on_delete=models.PROTECT, null=True, related_name="notifications")
     channel = models.CharField(max_length=100)
-    kind = models.CharField(max_length=10)  # firing, resolved or test
+    kind = models.CharField(max_length=10)  # firing, resolved, test or report
     payload = models.JSONField()
     state = models.CharField(max_length=10, default="pending")
     reason = models.CharField(max_length=300, default="")  # why it was suppressed, cancelled or chosen

@@ -13,12 +13,19 @@ from mainstay.alerting.outbox import close, put_firing, put_resolved
 from mainstay.alerting.rules import Decision, held_back, on_trouble, title_of
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
+from mainstay.store.erasure import on_erasure
 from mainstay.store.work import Work, react
 
 _ENDINGS = {
     "went_paused": "the monitor was paused",
     "went_maintenance": "a maintenance window covers it",
 }
+
+
+@on_erasure
+def forget_person(before: str, after: str) -> None:
+    """Who took an alert."""
+    AlertRow.objects.filter(acknowledged_by=before).update(acknowledged_by=after)
 
 
 @react("monitor.went_down", "monitor.went_degraded", "monitor.went_unknown", "heartbeat.went_down")

@@ -22,7 +22,8 @@ def prune_alerts(actor: Actor, days: int, clock: Clock | None = None) -> int:
             old = AlertRow.objects.filter(status="resolved", resolved_at__lt=before).exclude(id__in=waiting)
             ids = list(old.order_by("resolved_at").values_list("id", flat=True)[:_AT_ONCE])
             OutboxRow.objects.filter(alert_id__in=ids).delete()
-            OutboxRow.objects.filter(kind="test", created_at__lt=before).exclude(state__in=_UNFINISHED).delete()
+            about_nothing = OutboxRow.objects.filter(kind__in=("test", "report"), created_at__lt=before)
+            about_nothing.exclude(state__in=_UNFINISHED).delete()
             AlertRow.objects.filter(id__in=ids).delete()
         deleted += len(ids)
         if len(ids) < _AT_ONCE:

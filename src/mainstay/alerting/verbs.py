@@ -87,6 +87,25 @@ def test_channel(actor: Actor, name: str) -> Receipt:
     return receipt
 
 
+def send_report(actor: Actor, channel: str, title: str, text: str, evidence: dict[str, Any]) -> str:
+    """Put a message that is about no alert into the outbox, as durable as any; its id. NotFound without the channel."""
+    actor.require("alerts:write")
+    declared.channel(channel)
+    with unit_of_work(actor) as work:
+        key = new_id(work.now)
+        alert = _about_nothing(f"report-{key}", "report", title, text, work.now)
+        OutboxRow.objects.create(
+            id=key,
+            channel=channel,
+            kind="report",
+            payload={"alert": alert, "evidence": evidence, "changes": [], "thread": ""},
+            next_at=work.now,
+            created_at=work.now,
+            expires_at=work.now + settings.MAINSTAY.notification_expiry,
+        )
+    return key
+
+
 def _record_test(actor: Actor, row: OutboxRow, outcome: dict[str, str]) -> None:
     with unit_of_work(actor) as work:
         row.save(force_insert=True)
@@ -95,18 +114,24 @@ def _record_test(actor: Actor, row: OutboxRow, outcome: dict[str, str]) -> None:
 
 def _test_message(base_url: str, channel: str, now: float) -> Notification:
     key = new_id(now)
-    alert: dict[str, Any] = {
-        "id": f"test-{key}",
+    text = "Somebody asked for this test. Nothing is wrong."
+    alert = _about_nothing(f"test-{key}", "test", f"Mainstay reaches {channel}", text, now)
+    return Notification(key, "test", alert, {}, test_links(base_url))
+
+
+def _about_nothing(name: str, kind: str, title: str, text: str, now: float) -> dict[str, Any]:
+    """What stands where a message has its alert."""
+    return {
+        "id": name,
         "monitor": "",
-        "kind": "test",
+        "kind": kind,
         "severity": "P3",
         "labels": {},
         "since": to_iso(now),
         "until": None,
-        "title": f"Mainstay reaches {channel}",
-        "summary": "Somebody asked for this test. Nothing is wrong.",
+        "title": title,
+        "summary": text,
     }
-    return Notification(key, "test", alert, {}, test_links(base_url))
 
 
 def _locked(actor: Actor, alert_id: str) -> AlertRow:

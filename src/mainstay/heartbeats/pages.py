@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
@@ -13,6 +14,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.heartbeats import queries, verbs
 from mainstay.kernel.errors import UserError
+from mainstay.store.disclosures import note_address_shown
 from mainstay.store.resources.queries import history
 from mainstay.store.resources.queries import resource as find_resource
 
@@ -79,21 +81,24 @@ def heartbeat_page(request: PageRequest, name: str) -> HttpResponse:
     view = queries.heartbeat(name, limits=request.actor.limits)
     base = settings.MAINSTAY.base_url
     resource = find_resource("heartbeat", name)
+    may_report = request.actor.may_some("monitors:check")  # who has the address can report in
     before = request.GET.get("before", "")
     below = int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None
     pings = queries.pings(view.uid, limit=_PINGS + 1, before=below)
     context = {
         "view": view,
-        "url": queries.ping_url(base, view.uuid),
-        "slug_url": queries.slug_url(base, view.slug) if queries.has_ping_key() else "",
+        "url": queries.ping_url(base, view.uuid) if may_report else "",
+        "slug_url": queries.slug_url(base, view.slug) if may_report and queries.has_ping_key() else "",
         "pings": pings[:_PINGS],
         "older": pings[_PINGS - 1].n if len(pings) > _PINGS else None,
         "paging_back": below is not None,
         "resource": resource,
         "revisions": history("heartbeat", name, limit=5),
-        "may_check": request.actor.may_some("monitors:check"),
+        "may_check": may_report,
         "may_write": request.actor.may("resources:write"),
     }
+    if may_report:
+        note_address_shown(request.actor, view.name, view.uid, time.time())
     return render(request, "heartbeats/one.html", context)
 
 

@@ -65,7 +65,7 @@ EVENTS: dict[str, str] = {
     "token.rotated": "a token was replaced; data: token id, name, replaces, and until when the old one works",
     "token.revoked": "data: token id, name",
     "journal.exported": "entries were handed out as a file; data: how, and the filter",
-    "journal.checkpoint_made": "the end of the chain was signed; data: seq, hash, and the channel if it was sent to one",
+    "journal.checkpoint_made": "the chain's end was signed; data: seq, hash, and the channel if it was sent to one",
     "journal.erased": "what is about a person was erased, the chain stays whole; data: person, a name of chance, and "
     "entries, the first and last numbers of ranges",
     "heartbeat.address_shown": "a person was shown the address that a job pings, told once a day; data: uid",

@@ -83,7 +83,7 @@ class Notification:
     """What a channel is asked to say. JSON-able; `links` are absolute URLs."""
 
     id: str  # stable over repeats: the idempotency key
-    status: str  # "firing", "resolved" or "test"
+    status: str  # "firing", "resolved", "test" or "report"
     alert: Mapping[str, Any]  # id monitor kind severity labels since until title summary
     evidence: Mapping[str, Any]
     links: Mapping[str, str]  # monitor, acknowledge

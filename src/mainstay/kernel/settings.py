@@ -62,6 +62,9 @@ class Settings:
         "", "${env:NAME} or ${file:PATH} of the key that encrypts snapshots; empty: they are not encrypted"
     )
     snapshot_before_upgrade: bool = setting(True, "take a snapshot before a new version changes the tables")
+    checkpoint_channel: str = setting(
+        "", "channel that gets a signed checkpoint of the journal every day, to be kept elsewhere; empty: none"
+    )
     smtp: str = setting(
         "smtp://127.0.0.1:25", "mail server: smtp://, smtp+starttls:// or smtps://user:password@host:port"
     )

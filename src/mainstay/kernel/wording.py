@@ -53,7 +53,7 @@ def heading(message: Notification) -> str:
     title = one_line(message.alert.get("title") or message.alert.get("monitor") or "Mainstay")
     if message.status == "firing":
         return f"[{message.alert.get('severity', '')}] {title}"
-    return f"{'Resolved' if message.status == 'resolved' else 'Test'}: {title}"
+    return f"{ {'resolved': 'Resolved', 'test': 'Test'}.get(message.status, 'Report') }: {title}"
 
 
 def facts(message: Notification, now: float) -> list[tuple[str, str]]:

@@ -33,6 +33,8 @@ from mainstay.kernel.settings import Settings
 from mainstay.runtime.health import Health, database_probe
 from mainstay.runtime.http_protocol import BoundedHttp
 from mainstay.runtime.lanes import forever
+from mainstay.runtime.lanes.checkpoints import EVERY as CHECKPOINTS_EVERY
+from mainstay.runtime.lanes.checkpoints import CheckpointLane
 from mainstay.runtime.lanes.config import ConfigLane
 from mainstay.runtime.lanes.delivery import DeliveryLane
 from mainstay.runtime.lanes.heartbeats import EVERY as HEARTBEATS_EVERY
@@ -107,6 +109,7 @@ class Parts:
         self.mail = MailDoor(self.pings, settings.mail_listen) if settings.mail_listen else None
         self.config = ConfigLane(config, self.writer) if config else None
         self.modules = Modules(Path(settings.blackbox_modules) if settings.blackbox_modules else None)
+        self.checkpoints = CheckpointLane(settings, self.writer, clock)
         self.status_pages = StatusPages()
         self.live = LiveUpdates()
         self.health = Health()
@@ -158,6 +161,7 @@ class Parts:
             "heartbeats": forever("heartbeats", self.heartbeats.turn, HEARTBEATS_EVERY),
             "telemetry": forever("telemetry", self._upkeep, _UPKEEP_EVERY),
             "live": forever("live", self._tell_viewers, 1.0),
+            "checkpoints": forever("checkpoints", self.checkpoints.turn, CHECKPOINTS_EVERY),
             "snapshots": forever("snapshots", self.snapshots.turn, SNAPSHOTS_EVERY),
         }
         if self.settings.blackbox_modules:

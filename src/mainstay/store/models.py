@@ -6,7 +6,7 @@ from django.db import models
 
 
 class JournalEntry(models.Model):
-    """One event. Never updated; `hash` chains it to the entry before (see store/journal.py)."""
+    """One event. Only an erasure updates it; `hash` chains it to the entry before (see store/journal.py)."""
 
     seq = models.BigIntegerField(primary_key=True)
     at_us = models.BigIntegerField(db_index=True)  # microseconds since the Unix epoch
@@ -16,6 +16,7 @@ class JournalEntry(models.Model):
     data = models.TextField()  # canonical JSON
     salt = models.CharField(max_length=32)
     data_digest = models.CharField(max_length=64)
+    erased = models.TextField(default="")  # JSON of the digests that stand for what was erased; empty: nothing was
     previous = models.CharField(max_length=64)
     hash = models.CharField(max_length=64)
 

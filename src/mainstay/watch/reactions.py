@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 from mainstay.kernel.actor import system
 from mainstay.kernel.event import Event
+from mainstay.store.erasure import on_erasure
 from mainstay.store.work import Work, react
+from mainstay.watch.models import MonitorStateRow
+
+
+@on_erasure
+def forget_person(before: str, after: str) -> None:
+    """Who paused a monitor; the version makes the lane read the row anew."""
+    for row in MonitorStateRow.objects.filter(paused_by=before):
+        row.paused_by, row.version = after, row.version + 1
+        row.counters = row.counters.replace(json.dumps(before), json.dumps(after))
+        row.save(update_fields=["paused_by", "counters", "version"])
 
 
 @react("resources.applied", "resources.rolled_back")

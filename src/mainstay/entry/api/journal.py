@@ -13,6 +13,7 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from mainstay.accounts.doors import requires
+from mainstay.store.disclosures import note_export
 from mainstay.store.journal import Entry, Filter, entries, verify
 
 router = Router()
@@ -64,6 +65,7 @@ class VerificationOut(Schema):
     checked: int
     broken_at: int | None
     reason: str
+    erased: int = Field(description="entries whose personal data is gone, as a later entry tells")
 
 
 Wanted = Annotated[JournalFilter, Query()]
@@ -82,6 +84,7 @@ def list_entries(
 @router.get("/export", summary="Export the journal as JSON lines, oldest first")
 @requires("journal:export")
 def export(request: HttpRequest, wanted: Wanted) -> StreamingHttpResponse:
+    note_export(request.auth, wanted.as_filter(), "api")  # type: ignore[attr-defined] # set by the API's authentication
     found = entries(wanted.as_filter(), limit=0, newest_first=False)
     headers = {"Content-Disposition": 'attachment; filename="mainstay-journal.jsonl"', "Cache-Control": "no-store"}
     return StreamingHttpResponse(json_lines(found), content_type="application/x-ndjson", headers=headers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from typing import Annotated
 
 import typer
 
@@ -16,6 +17,22 @@ access = typer.Typer(
 @access.callback()
 def _access() -> None:
     """Get back in when the way in is lost."""
+
+
+@access.command("erase")
+def erase(
+    email: Email,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> None:
+    """Delete a person's account and erase what the journal and others remember of them; the journal stays provable."""
+    actor = start(light=False)
+    from mainstay.accounts.erasure import erase_person
+
+    if not yes:
+        typer.confirm(f"Erase {email} for good?", abort=True, err=True)
+    erased = erase_person(actor, email)
+    count = "one entry" if erased.entries == 1 else f"{erased.entries} entries"
+    typer.echo(f"In {count} of the journal the person is `{erased.name}` now.")
 
 
 @access.command("recover")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,8 @@ import typer
 from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
+    from mainstay.kernel.actor import Actor
+    from mainstay.kernel.settings import Settings
     from mainstay.store.journal import Entry, Filter
 
 journal = typer.Typer(add_completion=False, rich_markup_mode=None, help="Read, follow, export and verify the journal.")
@@ -31,7 +33,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 _POLL_SECONDS = 0.5
 
 
-def _start() -> None:
+def _start() -> Settings:
     from mainstay.runtime.boot import load_settings, migrate, start_django
 
     settings = load_settings()
@@ -39,6 +41,7 @@ def _start() -> None:
     start_django(settings, light=not fresh)
     if fresh:
         migrate()
+    return settings
 
 
 def _moment(text: str) -> float | None:
@@ -141,22 +144,86 @@ def _following(wanted: Filter, seen: int) -> Iterator[Entry]:
 
 
 @journal.command("verify")
-def verify_chain(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Compare every hash of the chain; exit code 1 and the first altered entry if one does not fit."""
+def verify_chain(
+    *,
+    checkpoint: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A checkpoint that the chain must pass through; `-`: stdin.")
+    ] = None,
+    key: Annotated[
+        str, typer.Option(metavar="KEY", help="The public key that the checkpoint must be signed with.")
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Compare every hash of the chain; exit code 1 and the first altered entry if one does not fit.
+
+    With a checkpoint that was kept elsewhere, this shows that nothing before it was changed, by anybody.
+    """
     _start()
+    from mainstay.store.checkpoints import read_checkpoint, verify_since
     from mainstay.store.journal import verify
 
-    found = verify()
+    known = read_checkpoint(_text_of(checkpoint), key) if checkpoint else None
+    found = verify_since(known) if known is not None else verify()
     if as_json:
-        result = {"checked": found.checked, "broken_at": found.broken_at, "reason": found.reason}
-        typer.echo(json.dumps(result))
+        typer.echo(json.dumps(asdict(found)))
     elif found.broken_at is None:
-        typer.echo(f"{found.checked} entries, all as they were written")
+        gone = f"; {found.erased} of them without the personal data that was erased" if found.erased else ""
+        typer.echo(f"{found.checked} entries, all as they were written{gone}")
+        if known is not None:
+            typer.echo(f"nothing up to entry {known.seq} was changed since the checkpoint of {known.at}")
     else:
         typer.echo(f"entry {found.broken_at} is not as it was written: {found.reason}", err=True)
         typer.echo(f"the {found.checked} entries before it are", err=True)
     if found.broken_at is not None:
         raise typer.Exit(1)
+
+
+@journal.command("checkpoint")
+def checkpoint(
+    *,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
+    public_key: Annotated[
+        bool, typer.Option("--public-key", help="Print the key that checkpoints are signed with.")
+    ] = False,
+) -> None:
+    """Sign the end of the chain: keep the file elsewhere, and `journal verify --checkpoint` proves what came before."""
+    settings = _start()
+    from mainstay.store import checkpoints
+
+    if public_key:
+        typer.echo(checkpoints.public_key(settings))
+        return
+    text = json.dumps(checkpoints.make_checkpoint(_actor(), settings), indent=2)
+    if output and output != "-":
+        _write(output, [f"{text}\n"])
+    else:
+        typer.echo(text)
+
+
+def _actor() -> Actor:
+    import getpass
+
+    from mainstay.kernel.actor import command
+
+    return command(getpass.getuser())
+
+
+def _text_of(path: str) -> str:
+    from mainstay.store.checkpoints import LIMIT
+
+    try:
+        raw = sys.stdin.buffer.read(LIMIT) if path == "-" else Path(path).read_bytes()[:LIMIT]
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    return raw.decode("utf-8", "replace")
+
+
+def _write(path: str, lines: Iterable[str]) -> None:
+    try:
+        with Path(path).open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror}") from None
 
 
 @journal.command("export")
@@ -170,15 +237,13 @@ def export(
 ) -> None:
     """Write entries as JSON lines, oldest first."""
     _start()
+    from mainstay.store.disclosures import note_export
     from mainstay.store.journal import entries
 
-    found = entries(_filter(kind, subject, since=since, until=until), limit=0, newest_first=False)
-    lines = (f"{_line(entry)}\n" for entry in found)
-    if not output or output == "-":
+    wanted = _filter(kind, subject, since=since, until=until)
+    note_export(_actor(), wanted, "command")
+    lines = (f"{_line(entry)}\n" for entry in entries(wanted, limit=0, newest_first=False))
+    if output and output != "-":
+        _write(output, lines)
+    else:
         sys.stdout.writelines(lines)
-        return
-    try:
-        with Path(output).open("w", encoding="utf-8") as file:
-            file.writelines(lines)
-    except OSError as error:
-        raise UserError(f"{output} cannot be written: {error.strerror}") from None

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.event import EVENTS
+from mainstay.store.disclosures import note_export
 from mainstay.store.journal import Entry, Filter, entries, verify
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ def export_journal(request: PageRequest) -> StreamingHttpResponse:
     actor = request.actor
     actor.require("journal:export")
     wanted = _filter(request, None)
+    note_export(actor, wanted, "page")
 
     def lines() -> Iterator[bytes]:
         for entry in entries(wanted, limit=0, newest_first=False):

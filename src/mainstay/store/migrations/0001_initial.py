@@ -33,6 +33,7 @@ class Migration(migrations.Migration):
                 ('data', models.TextField()),
                 ('salt', models.CharField(max_length=32)),
                 ('data_digest', models.CharField(max_length=64)),
+                ('erased', models.TextField(default='')),
                 ('previous', models.CharField(max_length=64)),
                 ('hash', models.CharField(max_length=64)),
             ],

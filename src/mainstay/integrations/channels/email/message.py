@@ -19,7 +19,7 @@ from mainstay.kernel.clock import to_datetime
 from mainstay.kernel.ports import Notification
 from mainstay.kernel.wording import facts, heading, one_line, plain_text
 
-_COLOURS = {"firing": "#b3261e", "resolved": "#2e7d32", "test": "#1565c0"}
+_COLOURS = {"firing": "#b3261e", "resolved": "#2e7d32", "test": "#1565c0", "report": "#546e7a"}
 _BUTTONS = {"acknowledge": "Acknowledge", "monitor": "Open", "alert": "Alert"}
 _FONT = "-apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 
@@ -63,7 +63,8 @@ def compose(message: Notification, sender: str, recipients: Sequence[str], now: 
 
 def html_of(message: Notification, now: float) -> str:
     colour = _COLOURS[message.status]
-    label = {"firing": f"{message.alert.get('severity', '')} alert", "resolved": "Resolved", "test": "Test"}
+    severity = message.alert.get("severity", "")
+    label = {"firing": f"{severity} alert", "resolved": "Resolved", "test": "Test", "report": "Report"}
     found = facts(message, now)
     return _page().substitute(
         title=escape(one_line(message.alert.get("title", "Mainstay"))),

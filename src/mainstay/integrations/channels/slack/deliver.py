@@ -15,7 +15,7 @@ from mainstay.integrations.http_client import accepted, post
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
 from mainstay.kernel.wording import facts, heading, one_line
 
-_COLOURS = {"firing": "#c62828", "resolved": "#2e7d32", "test": "#1565c0"}
+_COLOURS = {"firing": "#c62828", "resolved": "#2e7d32", "test": "#1565c0", "report": "#546e7a"}
 _MILDER = {"P2": "#e08600", "P3": "#5c6bc0"}
 _BUTTONS = {"monitor": "Open", "alert": "Alert", "acknowledge": "Acknowledge"}
 _SHORT = ("Since", "Until", "Lasted", "Severity", "Phase", "Code")

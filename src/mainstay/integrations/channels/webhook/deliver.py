@@ -1,12 +1,13 @@
 """Delivery by webhook. The body:
 
-    {"status": "firing" | "resolved" | "test",
+    {"status": "firing" | "resolved" | "test" | "report",
      "alert": {"id", "monitor", "severity", "labels", "since", "until"},   times RFC 3339, until null while firing
      "evidence": {"title", "reason", "code", "message", ..., "changes": [...]},
      "links": {"monitor", "alert", "acknowledge"}}
 
 Headers: `Idempotency-Key` is the same on a repeat; `X-Mainstay-Signature: v1=<hex HMAC-SHA256 of the body>`
-when a secret is given. A test has the status `test`, an alert whose id begins with `test-`, and no monitor.
+when a secret is given. A test has the status `test`, an alert whose id begins with `test-`, and no monitor;
+a report likewise, with `report-`.
 """
 
 from __future__ import annotations

@@ -1,0 +1,38 @@
+"""Telling the journal that something was handed out: exports, and addresses that are permissions themselves."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import asdict
+
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.event import Event
+from mainstay.store.journal import Filter
+from mainstay.store.work import unit_of_work
+
+_DAY = 86_400
+_KEPT = 10_000  # disclosures that are remembered as told
+_told: set[tuple[str, str, int]] = set()
+_lock = threading.Lock()
+
+
+def note_export(actor: Actor, wanted: Filter, how: str) -> None:
+    """`how`: page, api or command."""
+    actor.require("journal:export")
+    asked = {name: value for name, value in asdict(wanted).items() if value not in ("", None, 0)}
+    with unit_of_work(actor) as work:
+        work.record(Event("journal.exported", "journal", {"how": how, "filter": asked}))
+
+
+def note_address_shown(actor: Actor, name: str, uid: str, now: float) -> None:
+    """Once a day for each person and heartbeat, as far as this process remembers."""
+    actor.require_some("monitors:check")
+    day = (str(actor), uid, int(now // _DAY))
+    with _lock:
+        if day in _told:
+            return
+        if len(_told) >= _KEPT:
+            _told.clear()
+        _told.add(day)
+    with unit_of_work(actor) as work:
+        work.record(Event("heartbeat.address_shown", f"heartbeat/{name}", {"uid": uid}))
