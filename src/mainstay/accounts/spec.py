@@ -126,7 +126,7 @@ class GroupRole(Spec):
     """One step from a provider's group to a role here."""
 
     group: Text = Field(description="as the provider writes it")
-    role: Text
+    role: Text = Field(description="the role of its people here")
 
 
 class SignInSpec(Spec):
