@@ -148,6 +148,20 @@ def test_what_a_registration_means(
     assert says in result.message
 
 
+ODD = {
+    "events": [7, {"eventAction": []}],
+    "entities": [{"roles": 1}, {"roles": ["registrar"], "vcardArray": [[], [1]]}, 2],
+    "nameservers": [3, {"ldhName": {}}],
+    "status": [4],
+}
+
+
+def test_an_answer_of_odd_shapes_is_read_as_far_as_it_goes() -> None:
+    with rdap_server({"/domain/example.com": (200, {"objectClassName": "domain", **ODD})}) as (url, _):
+        result = run_check("domain", {"name": "example.com", "rdap": url, "method": "rdap"})
+    assert (result.verdict, result.code) == ("unknown", "expect.no_date")
+
+
 def test_a_name_of_other_letters_and_a_redirect() -> None:
     pages: Pages = {
         "/domain/xn--bcher-kva.example": (302, "/moved"),

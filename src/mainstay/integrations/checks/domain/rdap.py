@@ -124,16 +124,13 @@ def _read_domain(answer: Answer, server: str) -> Registration:
         raise CheckFault(
             "wait.malformed", "the RDAP server answers with something else than a domain", verdict="unknown"
         )
-    events = {
-        event.get("eventAction"): instant(str(event.get("eventDate")))
-        for event in _list(document.get("events"))
-        if isinstance(event, dict)
-    }
+    events = [event for event in _list(document.get("events")) if isinstance(event, dict)]
+    ends = [event.get("eventDate") for event in events if event.get("eventAction") == "expiration"]
     names = [item.get("ldhName") for item in _list(document.get("nameservers")) if isinstance(item, dict)]
     return Registration(
         source="rdap",
         server=server,
-        expires=events.get("expiration"),
+        expires=instant(str(ends[0])) if ends else None,
         registrar=_registrar(document),
         statuses=[excerpt(status) for status in _list(document.get("status")) if isinstance(status, str)],
         nameservers=[name.rstrip(".").lower() for name in names if isinstance(name, str)],
