@@ -19,6 +19,7 @@ BENCHMARKS = {
     "heartbeats": "10,000 heartbeats and 1,000 pings/s: from a missed one to the channel",
     "imports": "import of 1,000 monitors, plan of 10,000 resources",
     "pages": "pages and status page with 1,000 monitors and 90 days",
+    "access": "sign-in, scope checks and request limits",
     "idle": "memory and CPU with 100 monitors",
 }
 

@@ -47,6 +47,12 @@ class Settings:
     hour_days: int = setting(100, "days to keep roll-ups by hour")
     day_days: int = setting(1100, "days to keep roll-ups by day")
     ping_body_limit: int = setting(100_000, "bytes of a ping's body that are kept")
+    requests_per_address: int = setting(
+        200, "requests a second that one client address may make, ten times as many at once; 0: any number"
+    )
+    reports_per_key: int = setting(
+        50, "pings and pushes a second to one address of a job, ten times as many at once; 0: any number"
+    )
     mail_listen: str = setting(
         "", "address and port at which pings by mail are taken in, such as 0.0.0.0:25; empty: none (extra `mail`)"
     )

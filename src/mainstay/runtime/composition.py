@@ -20,6 +20,7 @@ from mainstay.accounts.verbs import forget_expired_sessions
 from mainstay.alerting.upkeep import prune_alerts
 from mainstay.entry.api.compat.doors import compat_doors
 from mainstay.entry.api.probe_modules import Modules
+from mainstay.entry.ingest.limits import Limits
 from mainstay.entry.ingest.mail import MailDoor
 from mainstay.entry.ingest.pings import PingApp
 from mainstay.entry.web.health import set_reporter
@@ -265,7 +266,8 @@ async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> Asy
     """Serve while the block runs."""
     monitoring = monitoring_of(parts)
     set_reporter(monitoring.report)
-    application = Server(fast_doors(parts, monitoring), django_application(), https=settings.cookies_secure)
+    doors, limits = fast_doors(parts, monitoring), Limits(settings)
+    application = Server(doors, django_application(), https=settings.cookies_secure, limits=limits)
     server = _Uvicorn(
         uvicorn.Config(
             application,

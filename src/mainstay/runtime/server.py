@@ -15,6 +15,7 @@ from starlette.staticfiles import StaticFiles
 
 import mainstay.entry.web
 from mainstay.accounts.doors import Door
+from mainstay.entry.ingest.limits import Limits, refuse
 from mainstay.entry.web.middleware import security_headers
 from mainstay.runtime.bodies import Application, Message, Receive, Scope, Send, WholeBodies
 
@@ -46,15 +47,21 @@ class Server:
     `headers` are added to every answer of a door that does not go through Django's middleware.
     """
 
-    def __init__(self, doors: dict[str, Application], fallback: Application, *, https: bool) -> None:
+    def __init__(
+        self, doors: dict[str, Application], fallback: Application, *, https: bool, limits: Limits | None = None
+    ) -> None:
         self._doors = sorted(doors.items(), key=lambda item: -len(item[0]))
         self._fallback = fallback
         self._headers = security_headers(https)
+        self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             if scope["type"] == "websocket":
                 await send({"type": "websocket.close", "code": 1000})
+            return
+        if self._limits is not None and (wait := self._limits.wait(scope)):
+            await refuse(wait, self._with_headers(send))
             return
         path: str = scope["path"]
         for prefix, door in self._doors:
