@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from mainstay.integrations.checks.endpoints import check_host, format_endpoint, split_endpoint
 from mainstay.integrations.checks.http.jsonpath import parse_comparison
@@ -114,6 +114,11 @@ class ClientTarget(TlsTrust, EndpointTarget):
     tls: bool = Field(False, description="speak TLS; a server that does not is then a failure")
 
 
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+OneOrMore = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
 Query = Annotated[Text, Field(min_length=1, max_length=10_000)]
 
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from mainstay.integrations.checks.domain.names import ascii_name
-from mainstay.integrations.checks.endpoint_spec import TimedExpect
+from mainstay.integrations.checks.endpoint_spec import OneOrMore, TimedExpect
 from mainstay.integrations.checks.endpoints import split_endpoint
 from mainstay.integrations.checks.http.spec import check_url
 from mainstay.kernel.ports import CheckKind
@@ -62,14 +62,9 @@ class DomainExpect(TimedExpect):
     days: float = Field(30, ge=0, le=3650, description="degraded with fewer days until it expires")
     down_days: float = Field(7, ge=0, le=3650, description="a failure with fewer days until it expires")
     registrar: str | None = Field(None, min_length=1, max_length=200, description="text in the registrar's name")
-    nameservers: list[str] = Field(
+    nameservers: OneOrMore = Field(
         [], max_length=20, description="name servers that must be registered; a change of them is a failure"
     )
-
-    @field_validator("nameservers", mode="before")
-    @classmethod
-    def _one(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _days_in_order(self) -> Self:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import base64
 import binascii
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from mainstay.integrations.checks.endpoint_spec import EndpointTarget, TimedExpect, endpoint_of
+from mainstay.integrations.checks.endpoint_spec import EndpointTarget, OneOrMore, TimedExpect, endpoint_of
 from mainstay.kernel.ports import CheckKind
 
 
@@ -22,18 +22,13 @@ class SshTarget(EndpointTarget):
 
 
 class SshExpect(TimedExpect):
-    host_key: list[str] = Field(
+    host_key: OneOrMore = Field(
         [],
         max_length=20,
         description="fingerprints such as SHA256:jY0K…, one of which the host key must have; `ssh-keygen -lf` and "
         "the evidence of a check show it; default: any key will do",
     )
     banner: str | None = Field(None, min_length=1, max_length=200, description="text in the server's first line")
-
-    @field_validator("host_key", mode="before")
-    @classmethod
-    def _one(cls, value: Any) -> Any:
-        return [value] if isinstance(value, str) else value
 
     @field_validator("host_key")
     @classmethod
