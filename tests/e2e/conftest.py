@@ -75,7 +75,7 @@ class RunningSite:
 
     def _close_connections(self) -> None:
         """Each thread of Django's pool has a connection of its own, which only it can close."""
-        executor = self._django.executor  # type: ignore[attr-defined]
+        executor = self._django._application.executor  # type: ignore[attr-defined] # within what reads bodies first
         together = threading.Barrier(max(1, len(executor._threads)))
 
         def close() -> None:
