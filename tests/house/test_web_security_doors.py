@@ -49,7 +49,6 @@ OPEN_FAST = {
 OTHERWISE_GUARDED = {
     "accounts.verbs.check_email": "changes nothing",
     "accounts.verbs.check_password": "changes nothing",
-    "accounts.verbs.keep_an_admin": "changes nothing",
     "accounts.verbs.create_first_admin": "the one-time set-up token",
     "accounts.verbs.accept_invitation": "the one-time link",
     "accounts.verbs.note_sign_in": "tells what the sign-in pages have done, before there is an actor",

@@ -6,8 +6,8 @@ from django.apps import apps
 from django.contrib.sessions.models import Session
 
 from mainstay.accounts import queries
+from mainstay.accounts.last_admin import keep_an_admin
 from mainstay.accounts.models import Token, User
-from mainstay.accounts.verbs import keep_an_admin
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import NotFound
 from mainstay.store.erasure import Erased, erase

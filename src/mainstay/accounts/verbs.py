@@ -10,9 +10,9 @@ from django.apps import apps
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
-from django.db.models import Q
 
 from mainstay.accounts import announcements, policies, queries, rules, token_verbs
+from mainstay.accounts.last_admin import keep_an_admin
 from mainstay.accounts.models import Invitation, User
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.clock import to_iso
@@ -297,16 +297,6 @@ def _user(email: str) -> User:
     if found is None:
         raise NotFound(f"there is no account for {email[:80]}")
     return found
-
-
-def keep_an_admin(leaving: User) -> None:
-    """Conflict if nobody who can administer would be left."""
-    if not queries.can_sign_in(leaving):
-        return  # was invited only, and never could administer
-    # The lock on every administrator makes two who remove each other at the same time take turns.
-    others = User.objects.select_for_update().filter(Q(role="admin", is_active=True) & ~Q(pk=leaving.pk))
-    if not any(queries.can_sign_in(user) for user in others):
-        raise Conflict("the last administrator stays", hint="make somebody else an administrator first")
 
 
 def _new_link(work: Work, user: User, purpose: str = "join", seconds: float = INVITATION_SECONDS) -> str:
