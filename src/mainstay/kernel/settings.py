@@ -48,10 +48,10 @@ class Settings:
     day_days: int = setting(1100, "days to keep roll-ups by day")
     ping_body_limit: int = setting(100_000, "bytes of a ping's body that are kept")
     requests_per_address: int = setting(
-        200, "requests a second that one client address may make, ten times as many at once; 0: any number"
+        5_000, "requests a second that one client address may make, ten times as many at once; 0: any number"
     )
     reports_per_key: int = setting(
-        50, "pings and pushes a second to one address of a job, ten times as many at once; 0: any number"
+        1_000, "pings and pushes a second to one address of a job, ten times as many at once; 0: any number"
     )
     mail_listen: str = setting(
         "", "address and port at which pings by mail are taken in, such as 0.0.0.0:25; empty: none (extra `mail`)"
@@ -59,6 +59,11 @@ class Settings:
     pings_kept: int = setting(100, "pings kept per heartbeat")
     notification_expiry: int = setting(86_400, "seconds after which an undeliverable notification is given up")
     alert_days: int = setting(400, "days to keep alerts that are over, with their messages")
+    vault_key: str = setting(
+        "",
+        "where the key of stored secrets comes from: file:/path, env:NAME or command:program arguments; empty: "
+        "`vault.key` in the data folder",
+    )
     snapshot_to: str = setting(
         "", "folder or s3://bucket/prefix (extra `s3`) for snapshots; empty: `snapshots` in the data folder"
     )
