@@ -81,6 +81,35 @@ def test_results_that_come_late_are_rolled_up_too(telemetry: Telemetry) -> None:
     assert [bar.uptime.seconds.get("down", 0) for bar in bars] == [0, 5, 0]
 
 
+@pytest.mark.parametrize("rolled", [False, True])
+def test_results_of_single_locations_are_a_series_of_their_own(telemetry: Telemetry, *, rolled: bool) -> None:
+    _fill(telemetry, "a", NOW - 7200, NOW)
+    for location, duration in (("fra", 0.25), ("nyc", 0.5)):
+        samples = [
+            Sample(uid="a", at=NOW - 7200 + step, verdict="down" if location == "nyc" else "up", duration=duration,
+                   charge="up", charged=60, location=location)
+            for step in range(60, 7201, 60)
+        ]  # fmt: skip
+        telemetry.append(samples)
+    telemetry.flush()
+    if rolled:
+        telemetry.maintain(NOW)
+    assert telemetry.locations("a", NOW - 7200, NOW) == ["fra", "nyc"]
+    assert telemetry.locations("b", NOW - 7200, NOW) == []
+    for width in (7200, DAY):  # raw results, and roll-ups
+        lines = {name: telemetry.series("a", NOW - width, NOW + 1, location=name) for name in ("", "fra", "nyc")}
+        assert {name: sum(point.checks for point in line) for name, line in lines.items()} == {
+            "": 120, "fra": 120, "nyc": 120,
+        }  # fmt: skip
+        assert {point.mean for point in lines["fra"]} == {0.25}
+        assert sum(point.failures for point in lines["nyc"]) == 120
+    assert telemetry.uptimes(["a"], NOW - DAY, NOW)["a"].checks == 120
+    assert telemetry.bars(["a"], 1, NOW)["a"][0].uptime.share == 1.0
+    assert {one.location for one in telemetry.latest("a")} == {""}
+    assert telemetry.latest("a", 1, "fra")[0].duration == 0.25
+    assert {one.location for one in telemetry.recent(["a"], NOW - 600)["a"]} == {""}
+
+
 def test_bars_have_a_place_for_every_day(telemetry: Telemetry) -> None:
     _fill(telemetry, "a", MIDNIGHT - 3 * DAY, MIDNIGHT - 2 * DAY - 1)
     _fill(telemetry, "a", MIDNIGHT, NOW, "down")

@@ -36,7 +36,20 @@ _BATCH = 2_000
 _LONGEST_PAUSE = 10.0  # seconds between attempts while the disk says no; each may read the whole log again
 _SETTLE = 90.0  # a bucket is rolled up this long after its end, when late results have arrived
 _DAY = 86_400
-_COLUMNS = ("uid", "at_us", "verdict", "duration", "charge", "charged", "lag", *PHASES, "code", "message", "evidence")
+_COLUMNS = (
+    "uid",
+    "at_us",
+    "verdict",
+    "duration",
+    "charge",
+    "charged",
+    "lag",
+    *PHASES,
+    "code",
+    "message",
+    "evidence",
+    "location",
+)
 
 
 def micro(seconds: float) -> int:
@@ -192,7 +205,7 @@ class DuckTelemetry:
         """
         cursor = self._cursor()
         with cursor.appender("by_day") as appender:
-            appender.append_rows(rows)
+            appender.append_rows([(*row, "") for row in rows])
         newest = max(row[1] for row in rows)
         cursor.execute(
             "INSERT INTO progress VALUES ('day', ?) ON CONFLICT DO UPDATE SET until_us = "
@@ -202,20 +215,15 @@ class DuckTelemetry:
 
     def imported_days(self, uids: Sequence[str]) -> set[tuple[str, int]]:
         """(uid, midnight in microseconds) of every day that is rolled up or was added."""
-        query = "SELECT uid, at_us FROM by_day WHERE uid IN (SELECT unnest(?::VARCHAR[]))"
+        query = "SELECT uid, at_us FROM by_day WHERE location = '' AND uid IN (SELECT unnest(?::VARCHAR[]))"
         return {(row[0], row[1]) for row in self._cursor().execute(query, [list(uids)]).fetchall()}
 
     # reading
 
     @answering
-    def latest(self, uid: str, limit: int = 50) -> list[Sample]:
-        rows = (
-            self._cursor()
-            .execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM sample WHERE uid = ? ORDER BY at_us DESC LIMIT ?", [uid, limit]
-            )
-            .fetchall()
-        )
+    def latest(self, uid: str, limit: int = 50, location: str = "") -> list[Sample]:
+        chosen = f"SELECT {', '.join(_COLUMNS)} FROM sample WHERE uid = ? AND location = ?"
+        rows = self._cursor().execute(f"{chosen} ORDER BY at_us DESC LIMIT ?", [uid, location, limit]).fetchall()
         return [_sample(row) for row in rows]
 
     @answering
@@ -223,7 +231,8 @@ class DuckTelemetry:
         rows = (
             self._cursor()
             .execute(
-                f"SELECT {', '.join(_COLUMNS)} FROM sample WHERE at_us >= ? AND uid IN (SELECT unnest(?::VARCHAR[])) "
+                f"SELECT {', '.join(_COLUMNS)} FROM sample WHERE at_us >= ? AND location = '' "
+                "AND uid IN (SELECT unnest(?::VARCHAR[])) "
                 "QUALIFY row_number() OVER (PARTITION BY uid ORDER BY at_us DESC) <= ? ORDER BY at_us DESC",
                 [micro(since), list(uids), limit],
             )
@@ -237,12 +246,21 @@ class DuckTelemetry:
     @answering
     def hours(self, uid: str, starts: Sequence[float]) -> list[Point]:
         columns = ", ".join(("checks", "failures", "mean", "p50", "p95", "maximum", *PHASES))
-        chosen = "uid = ? AND at_us IN (SELECT unnest(?::BIGINT[]))"
+        chosen = "uid = ? AND location = '' AND at_us IN (SELECT unnest(?::BIGINT[]))"
         statement = f"SELECT at_us, {columns} FROM by_hour WHERE {chosen} ORDER BY at_us"
         return [_point(row) for row in self._cursor().execute(statement, [uid, list(map(micro, starts))]).fetchall()]
 
     @answering
-    def series(self, uid: str, since: float, until: float, buckets: int = 200) -> list[Point]:
+    def locations(self, uid: str, since: float, until: float) -> list[str]:
+        grain = "by_minute" if self._reaches("minute", since, until) else "by_hour"
+        found: set[str] = set()
+        for table in (grain, "sample"):
+            query = f"SELECT DISTINCT location FROM {table} WHERE uid = ? AND at_us >= ? AND at_us < ?"
+            found.update(row[0] for row in self._cursor().execute(query, [uid, micro(since), micro(until)]).fetchall())
+        return sorted(found - {""})
+
+    @answering
+    def series(self, uid: str, since: float, until: float, buckets: int = 200, location: str = "") -> list[Point]:
         step = max(1.0, (until - since) / buckets)
         grain = "raw" if step < 60 else "minute" if step < 3600 and self._reaches("minute", since, until) else "hour"
         if grain == "hour" and not self._reaches("hour", since, until):
@@ -250,8 +268,8 @@ class DuckTelemetry:
         width = step if grain == "raw" else max(GRAINS[grain], step // GRAINS[grain] * GRAINS[grain])
         # Roll-ups up to a bucket's edge, raw results from there on, so that no bucket is made of two halves.
         edge = since if grain == "raw" else max(since, self._rolled_until(grain) // width * width)
-        points = {} if grain == "raw" else self._rolled(grain, uid, since, min(edge, until), width)
-        for point in self._raw_points(uid, edge, until, width):
+        points = {} if grain == "raw" else self._rolled(grain, (uid, location), (since, min(edge, until)), width)
+        for point in self._raw_points((uid, location), (edge, until), width):
             points[point.at] = point
         return [points[at] for at in sorted(points)]
 
@@ -262,7 +280,9 @@ class DuckTelemetry:
         row = self._cursor().execute("SELECT until_us FROM progress WHERE grain = ?", [grain]).fetchone()
         return float(row[0]) / 1e6 if row else 0.0
 
-    def _rolled(self, grain: str, uid: str, since: float, until: float, width: float) -> dict[float, Point]:
+    def _rolled(
+        self, grain: str, whose: tuple[str, str], span: tuple[float, float], width: float
+    ) -> dict[float, Point]:
         weight = "sum(checks - failures)"
         means = ", ".join(f"sum({name} * (checks - failures)) / nullif({weight}, 0)" for name in ("mean", "p50"))
         phases = ", ".join(f"avg({phase})" for phase in PHASES)
@@ -271,18 +291,18 @@ class DuckTelemetry:
             .execute(
                 f"""SELECT at_us // {micro(width)} * {micro(width)} AS b, sum(checks), sum(failures), {means},
                 max(p95), max(maximum), {phases} FROM by_{grain}
-                WHERE uid = ? AND at_us >= ? AND at_us < ? GROUP BY b""",
-                [uid, micro(since), micro(until)],
+                WHERE uid = ? AND location = ? AND at_us >= ? AND at_us < ? GROUP BY b""",
+                [*whose, *map(micro, span)],
             )
             .fetchall()
         )
         return {row[0] / 1e6: _point(row) for row in rows}
 
-    def _raw_points(self, uid: str, since: float, until: float, width: float) -> list[Point]:
-        query = aggregate(f"at_us // {micro(width)} * {micro(width)}", "AND uid = $3")
-        rows = self._cursor().execute(query, [micro(since), micro(until), uid]).fetchall()
+    def _raw_points(self, whose: tuple[str, str], span: tuple[float, float], width: float) -> list[Point]:
+        query = aggregate(f"at_us // {micro(width)} * {micro(width)}", "AND uid = $3 AND location = $4")
+        rows = self._cursor().execute(query, [*map(micro, span), *whose]).fetchall()
         skip = 4 + len(CHARGES)
-        return [_point((*row[1:4], *row[skip:])) for row in rows]
+        return [_point((*row[1:4], *row[skip:-1])) for row in rows]
 
     @answering
     def uptimes(self, uids: Sequence[str], since: float, until: float) -> dict[str, Uptime]:
@@ -336,7 +356,7 @@ class DuckTelemetry:
             self._cursor()
             .execute(
                 f"SELECT uid, at_us, checks, failures, {names} FROM by_day "
-                "WHERE at_us >= ? AND at_us < ? AND uid IN (SELECT unnest(?::VARCHAR[]))",
+                "WHERE at_us >= ? AND at_us < ? AND location = '' AND uid IN (SELECT unnest(?::VARCHAR[]))",
                 [micro(first), micro(today), list(uids)],
             )
             .fetchall()
@@ -379,13 +399,14 @@ def _row(sample: Sample) -> tuple[Any, ...]:
         sample.code,
         sample.message,
         evidence,
+        sample.location,
     )
 
 
 def _sample(row: Sequence[Any]) -> Sample:
     uid, at_us, verdict, duration, charge, charged, lag, *rest = row
     phases = {name: value for name, value in zip(PHASES, rest, strict=False) if value}
-    code, message, evidence = rest[len(PHASES) :]
+    code, message, evidence, location = rest[len(PHASES) :]
     return Sample(
         uid=uid,
         at=at_us / 1e6,
@@ -398,6 +419,7 @@ def _sample(row: Sequence[Any]) -> Sample:
         code=code,
         message=message,
         evidence=json.loads(evidence) if evidence else {},
+        location=location,
     )
 
 

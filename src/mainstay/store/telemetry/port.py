@@ -17,7 +17,11 @@ Charge = Literal["up", "degraded", "down", "unknown", "paused", "maintenance"]
 
 
 class Sample(msgspec.Struct, kw_only=True):
-    """One result. `charged` seconds before `at` were spent in state `charge` (0 for the first result)."""
+    """One result. `charged` seconds before `at` were spent in state `charge` (0 for the first result).
+
+    `location` is empty for what counts for the monitor: its only result, or what several locations voted. A result
+    of a single location carries the location's name, and is in no uptime, bar or series that does not name it.
+    """
 
     uid: str
     at: float
@@ -30,6 +34,7 @@ class Sample(msgspec.Struct, kw_only=True):
     code: str = ""
     message: str = ""
     evidence: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    location: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,13 +96,16 @@ class Telemetry(Protocol):
     def flush(self) -> None:
         """Return once everything appended so far is written (tests, shutdown)."""
 
-    def latest(self, uid: str, limit: int = 50) -> list[Sample]:
+    def latest(self, uid: str, limit: int = 50, location: str = "") -> list[Sample]:
         """Newest first."""
 
     def recent(self, uids: Sequence[str], since: float, limit: int = 20) -> dict[str, list[Sample]]:
         """The newest results of each that are not older than `since`, newest first, in one read."""
 
-    def series(self, uid: str, since: float, until: float, buckets: int = 200) -> list[Point]: ...
+    def series(self, uid: str, since: float, until: float, buckets: int = 200, location: str = "") -> list[Point]: ...
+
+    def locations(self, uid: str, since: float, until: float) -> list[str]:
+        """The locations with results of their own in this time, in order; give each to `series` for its line."""
 
     def hours(self, uid: str, starts: Sequence[float]) -> list[Point]:
         """The roll-ups of the hours that begin at these times, oldest first; hours without results are left out."""

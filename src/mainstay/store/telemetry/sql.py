@@ -9,6 +9,7 @@ from __future__ import annotations
 PHASES = ("lookup", "connect", "tls", "wait", "transfer")
 CHARGES = ("up", "degraded", "down", "unknown", "paused", "maintenance")
 GRAINS = {"minute": 60, "hour": 3600, "day": 86_400}
+TABLES = ("sample", *(f"by_{grain}" for grain in GRAINS))
 
 _PHASE_COLUMNS = ", ".join(f"{phase} FLOAT" for phase in PHASES)
 _CHARGE_COLUMNS = ", ".join(f"s_{charge} DOUBLE" for charge in CHARGES)
@@ -17,16 +18,19 @@ _CHARGE_COLUMNS = ", ".join(f"s_{charge} DOUBLE" for charge in CHARGES)
 SCHEMA = [
     f"""CREATE TABLE IF NOT EXISTS sample (
         uid VARCHAR, at_us BIGINT, verdict VARCHAR, duration FLOAT, charge VARCHAR, charged FLOAT, lag FLOAT,
-        {_PHASE_COLUMNS}, code VARCHAR, message VARCHAR, evidence VARCHAR)""",
+        {_PHASE_COLUMNS}, code VARCHAR, message VARCHAR, evidence VARCHAR, location VARCHAR DEFAULT '')""",
     *(
         f"""CREATE TABLE IF NOT EXISTS by_{grain} (
         uid VARCHAR, at_us BIGINT, checks UINTEGER, failures UINTEGER, {_CHARGE_COLUMNS},
-        mean FLOAT, p50 FLOAT, p95 FLOAT, maximum FLOAT, {_PHASE_COLUMNS})"""
+        mean FLOAT, p50 FLOAT, p95 FLOAT, maximum FLOAT, {_PHASE_COLUMNS}, location VARCHAR DEFAULT '')"""
         for grain in GRAINS
     ),
     "CREATE TABLE IF NOT EXISTS progress (grain VARCHAR PRIMARY KEY, until_us BIGINT)",
+    # Files of before results had a location.
+    *(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS location VARCHAR DEFAULT ''" for table in TABLES),
 ]
 
+# A row's location: empty for the results that count for the monitor (port.py), and the reason why most reads say so.
 ROLLED_COLUMNS = (
     "checks",
     "failures",
@@ -53,7 +57,7 @@ def aggregate(bucket: str, extra: str = "") -> str:
     return f"""SELECT uid, {bucket} AS bucket_us, count(*) AS checks,
         count(*) FILTER (verdict = 'down') AS failures, {charges},
         avg(duration) {measured} AS mean, quantile_cont(duration, 0.5) {measured} AS p50,
-        quantile_cont(duration, 0.95) {measured} AS p95, max(duration) {measured} AS maximum, {phases}
+        quantile_cont(duration, 0.95) {measured} AS p95, max(duration) {measured} AS maximum, {phases}, location
         FROM sample WHERE at_us >= $1 AND at_us < $2 {extra} GROUP BY ALL"""
 
 
@@ -66,4 +70,4 @@ def charged_seconds(table: str, *, raw: bool) -> str:
         sums = ", ".join(f"sum(s_{name})" for name in CHARGES)
         counts = "sum(checks), sum(failures)"
     return f"""SELECT uid, {counts}, {sums} FROM {table}
-        WHERE at_us >= $1 AND at_us < $2 AND uid IN (SELECT unnest($3::VARCHAR[])) GROUP BY uid"""
+        WHERE at_us >= $1 AND at_us < $2 AND location = '' AND uid IN (SELECT unnest($3::VARCHAR[])) GROUP BY uid"""
