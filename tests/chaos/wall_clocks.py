@@ -113,9 +113,7 @@ JOBS = (
 
 def due_minutes(clock: WallClock, job: Job) -> list[int]:
     """Minutes of UTC between the clock's begin and end at which the job is due, in order."""
-    walls = [
-        (day - _EPOCH).days * _DAY + time for day in clock.days() if job.falls_on(day) for time in job.times()
-    ]  # fmt: skip
+    walls = [(day - _EPOCH).days * _DAY + time for day in clock.days() if job.falls_on(day) for time in job.times()]
     due = _showing(clock, set(walls)) if job.is_frequent else {_once(clock, wall) for wall in walls}
     return sorted(minute for minute in due if clock.begin <= minute < clock.end)
 
@@ -147,17 +145,21 @@ def _is_last_of_month(day: date) -> bool:
     return (day + timedelta(days=1)).month != day.month
 
 
+def _is_last_sunday(day: date) -> bool:
+    return day.isoweekday() == 7 and (day + timedelta(days=7)).month != day.month
+
+
 WORKS = (
     Work("daily 02:30-03:00", 150, 30),
     Work("daily 23:15-01:45", 1395, 150),
     Work("weekdays 00:00-24:00", 0, 1440, lambda day: day.isoweekday() < 6),
     Work("sunday 01:00-03:30", 60, 150, lambda day: day.isoweekday() == 7),
     Work("weekends 02:00-02:00", 120, 1440, lambda day: day.isoweekday() > 5),
-    Work("last sunday 00:30-02:15", 30, 105, lambda day: day.isoweekday() == 7 and (day + timedelta(days=7)).month != day.month),
+    Work("last sunday 00:30-02:15", 30, 105, _is_last_sunday),
     Work("second friday 00:05-00:55", 5, 50, lambda day: day.isoweekday() == 5 and 8 <= day.day <= 14),
     Work("day 31 22:00-02:30", 1320, 270, lambda day: day.day == 31),
     Work("last day 23:59-00:01", 1439, 2, _is_last_of_month),
-)  # fmt: skip
+)
 
 
 def periods(clock: WallClock, work: Work) -> list[tuple[int, int]]:
@@ -177,6 +179,7 @@ def within(spans: list[tuple[int, int]], minute: int) -> bool:
     return any(begin <= minute < end for begin, end in spans[max(0, index - 3) : index])
 
 
-def minutes_of(first: datetime, last: datetime) -> tuple[int, int]:
-    """Epoch minutes of two times in UTC."""
-    return tuple(int(moment.replace(tzinfo=UTC).timestamp()) // MINUTE for moment in (first, last))  # type: ignore[return-value]
+def minutes_of(first: str, last: str) -> tuple[int, int]:
+    """Epoch minutes of the beginning of two days in UTC."""
+    begin, end = (datetime.fromisoformat(day).replace(tzinfo=UTC).timestamp() for day in (first, last))
+    return int(begin) // MINUTE, int(end) // MINUTE

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import IO, Any, Protocol
 
@@ -20,6 +22,9 @@ from mainstay.kernel.errors import NotFound, Unavailable, UserError
 _STALE = 86_400.0  # seconds after which what a killed snapshot left is removed
 _PARTIAL = ".partial"
 _SCHEMES = ("s3://", "s3a://")
+_BUCKET = re.compile(r"s3a?://[A-Za-z0-9][A-Za-z0-9.-]{1,62}(/.*)?")
+_PART, _PARTS = 5 * 1024 * 1024, 9_000  # an upload has at most 10,000 parts, each of 5 MB or more
+_UPLOADS = 4  # parts at a time
 
 
 class Place(Protocol):
@@ -79,50 +84,65 @@ class Folder:
 
 
 class Bucket:
-    """Credentials, region and endpoint come from AWS_* of the environment, or from the machine's role."""
+    """Credentials, region and endpoint come from AWS_* of the environment, or from the machine's role.
 
-    def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+    `scratch` is the folder in which a file of the snapshot's size may lie for a while; it is removed with the process.
+    """
+
+    def __init__(self, url: str, scratch: Path | None = None) -> None:
+        self._url, self._scratch = url.rstrip("/"), scratch
+        if not _BUCKET.fullmatch(self._url):
+            raise UserError(f"`{url[:60]}` names no bucket", hint="write s3://bucket/prefix")
         self._obstore = _obstore()
-        options = {"client_options": {"allow_http": True}} if _plain_endpoint() else {}
-        with self._errors():
-            self._store = importlib.import_module("obstore.store").S3Store.from_url(self._url, **options)
+        with self._errors(self._url):
+            self._store = importlib.import_module("obstore.store").S3Store.from_url(
+                self._url, client_options=_client_options(), retry_config=_retries()
+            )
 
     @contextmanager
-    def _errors(self) -> Iterator[None]:
+    def _errors(self, what: str) -> Iterator[None]:
         exceptions: Any = importlib.import_module("obstore.exceptions")
         try:
             yield
-        except (FileNotFoundError, exceptions.NotFoundError):
-            raise NotFound(f"there is nothing at {self._url}") from None
-        except exceptions.BaseError as error:
-            raise Unavailable(f"{self._url} did not answer as it should: {str(error)[:300]}") from None
+        except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise UserError(f"there is no bucket for {self._url}", hint="make it, or give another --to") from None
+            raise NotFound(f"there is nothing at {what}") from None
+        except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
+            raise UserError(
+                f"{what} is not allowed with these credentials{_code(error)}",
+                hint="look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do: list, get, put, delete",
+            ) from None
+        except (exceptions.BaseError, ValueError) as error:
+            raise Unavailable(f"{what} did not answer as it should: {_reason(error)}") from None
 
     def put(self, name: str, write: Callable[[IO[bytes]], None]) -> int:
         # A file first: parts of an upload are repeated when the network fails, and that needs their bytes again.
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(dir=self._scratch) as file:
             write(file)
             size = file.tell()
             file.seek(0)
-            with self._errors():
-                self._obstore.put(self._store, name, file)
+            with self._errors(self.address(name)):
+                part = max(_PART, -(-size // _PARTS))
+                self._obstore.put(self._store, name, file, chunk_size=part, max_concurrency=_UPLOADS)
         return size
 
     def names(self) -> list[str]:
-        with self._errors():
-            return [str(entry["path"]) for batch in self._obstore.list(self._store) for entry in batch]
+        with self._errors(self._url):
+            found = self._obstore.list_with_delimiter(self._store)
+            return [str(entry["path"]) for entry in found["objects"]]
 
     def delete(self, name: str) -> None:
-        with self._errors():
+        with self._errors(self.address(name)):
             self._obstore.delete(self._store, name)
 
     def address(self, name: str) -> str:
         return f"{self._url}/{name}"
 
     def fetch(self, name: str, target: IO[bytes]) -> None:
-        with self._errors():
+        with self._errors(self.address(name)):
             for block in self._obstore.get(self._store, name).stream(min_chunk_size=1 << 20):
-                target.write(bytes(block))
+                target.write(block)
 
 
 def _obstore() -> Any:
@@ -132,26 +152,44 @@ def _obstore() -> Any:
         raise UserError("buckets need one more package", hint="install mainstay[s3]") from None
 
 
-def _plain_endpoint() -> bool:
+def _client_options() -> dict[str, Any]:
+    """One request may last 2 minutes, so a part of 5 MB needs 0.4 Mbit/s; plain HTTP only if the endpoint says so."""
     endpoint = os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT") or ""
-    return endpoint.startswith("http://")
+    options = {"connect_timeout": timedelta(seconds=5), "timeout": timedelta(seconds=120)}
+    return {**options, "allow_http": True} if endpoint.startswith("http://") else {**options}
 
 
-def place(text: str) -> Place:
-    """A folder's path or s3://bucket/prefix; UserError for another address."""
+def _retries() -> dict[str, Any]:
+    return {"max_retries": 5, "retry_timeout": timedelta(seconds=180)}
+
+
+def _code(error: Exception) -> str:
+    """What the server calls it, such as `: InvalidAccessKeyId`."""
+    found = re.search(r"<Code>(\w{1,60})</Code>", str(error))
+    return f": {found[1]}" if found else ""
+
+
+def _reason(error: Exception) -> str:
+    """The first lines of what happened, without what is only for programmers."""
+    text = str(error).split("\n\nDebug source:")[0]
+    return " ".join(text.split())[:300]
+
+
+def place(text: str, scratch: Path | None = None) -> Place:
+    """A folder's path or s3://bucket/prefix; UserError for another address. `scratch` is for what goes to a bucket."""
     if text.startswith(_SCHEMES):
-        return Bucket(text)
+        return Bucket(text, scratch)
     if "://" in text:
         raise UserError(f"`{text[:40]}` is neither a folder nor s3://bucket/prefix")
     return Folder(Path(text).expanduser().absolute())
 
 
 @contextmanager
-def fetched(address: str) -> Iterator[IO[bytes]]:
-    """The bytes of a snapshot, as a file that can be read from its beginning again."""
+def fetched(address: str, scratch: Path | None = None) -> Iterator[IO[bytes]]:
+    """The bytes of a snapshot, as a file that can be read from its beginning again; one from a bucket in `scratch`."""
     if address.startswith(_SCHEMES):
         prefix, _, name = address.rpartition("/")
-        with tempfile.TemporaryFile() as file:
+        with tempfile.TemporaryFile(dir=scratch) as file:
             Bucket(prefix).fetch(name, file)
             file.seek(0)
             yield file

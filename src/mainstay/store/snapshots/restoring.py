@@ -59,7 +59,7 @@ def restore(
 
 def _unpack(staging: Path, address: str, key: str, progress: Progress) -> Manifest:
     parts = staging / restore_folder.PARTS
-    with places.fetched(address) as file:
+    with places.fetched(address, staging) as file:
         manifest = archive.read(file, key, parts, progress)
     if manifest.state == "sqlite":
         with gzip.open(parts / STATE_PART) as source, (parts / STATE_FILE).open("wb") as out:
