@@ -104,7 +104,7 @@ def take(actor: Actor, settings: Settings, wishes: Wishes, progress: Progress = 
     actor.require("snapshots:write")
     started = time.monotonic()
     keep = retention.parse_keep(wishes.keep)
-    place = places.place(wishes.to)
+    place = places.place(wishes.to, settings.data)
     with _staging(settings.data) as folder:
         try:
             manifest = _stage(settings, wishes, folder, progress)
