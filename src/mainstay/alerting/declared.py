@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import structlog
 from pydantic import ValidationError
@@ -10,13 +12,15 @@ from pydantic import ValidationError
 from mainstay.alerting.rules import Routing, choose_channels
 from mainstay.kernel.clock import to_datetime
 from mainstay.kernel.errors import NotFound
-from mainstay.store.resources.queries import by_uid, history, resource, resources
+from mainstay.store.resources.queries import by_uid, history, newest_change, resource, resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mainstay.alerting.spec import ChannelSpec, RouteSpec
+    from mainstay.kernel.event import Event
     from mainstay.store.resources.queries import Revision
+    from mainstay.store.work import Work
 
 log = structlog.get_logger("alerting")
 
@@ -39,16 +43,59 @@ def channel(name: str) -> ChannelSpec:
     return spec
 
 
-def routing(labels: Mapping[str, str]) -> Routing:
-    """Which channels an alert with these labels goes to now."""
-    routes: list[tuple[str, RouteSpec]] = _usable("route")
-    return choose_channels(routes, channel_names(), labels)
+class Known:
+    """What one unit of work has read of what is declared: once, however many alerts it writes."""
+
+    @cached_property
+    def channels(self) -> dict[str, ChannelSpec]:
+        return channels()
+
+    @cached_property
+    def channel_names(self) -> list[str]:
+        return channel_names()
+
+    @cached_property
+    def routes(self) -> list[tuple[str, RouteSpec]]:
+        return _usable("route")
+
+    @cached_property
+    def changed_at(self) -> float:
+        return newest_change()
+
+    def routing(self, labels: Mapping[str, str]) -> Routing:
+        """Which channels an alert with these labels goes to now."""
+        return choose_channels(self.routes, self.channel_names, labels)
+
+    def recent_changes(self, kind: str, name: str, now: float) -> list[str]:
+        """What was declared anew about this resource in the last day, one sentence each, newest first.
+
+        Names of fields only: values may be long, and a message leaves the house.
+        """
+        if self.changed_at < now - LATELY:
+            return []
+        revisions = history(kind, name, limit=_CHANGES_TOLD)
+        return [_sentence(revision) for revision in revisions if now - LATELY <= revision.at <= now]
 
 
-def alert_on(kind: str, name: str) -> frozenset[str]:
-    """The states that open an alert: as a monitor declares it; everything else alerts on down only."""
+_known: WeakKeyDictionary[Work, Known] = WeakKeyDictionary()
+
+
+def known(work: Work) -> Known:
+    return _known.setdefault(work, Known())
+
+
+def forget(work: Work) -> None:
+    """What is declared has changed in this unit of work."""
+    _known.pop(work, None)
+
+
+def alert_on(event: Event) -> frozenset[str]:
+    """The states that open an alert: as the event tells; everything but monitors alerts on down only."""
+    kind, _, name = event.subject.partition("/")
     if kind != "monitor":
         return frozenset({"down"})
+    if isinstance(told := event.data.get("alert_on"), list):
+        return frozenset(map(str, told))
     try:
         return frozenset(resource(kind, name).spec.alert_on)
     except (NotFound, ValidationError):
@@ -68,15 +115,6 @@ def _usable(kind: str) -> list[tuple[str, Any]]:
         except ValidationError as error:
             log.error("a declared resource cannot be used", kind=kind, name=found.name, mistakes=error.error_count())
     return specs
-
-
-def recent_changes(kind: str, name: str, now: float) -> list[str]:
-    """What was declared anew about this resource in the last day, one sentence each, newest first.
-
-    Names of fields only: values may be long, and a message leaves the house.
-    """
-    revisions = history(kind, name, limit=_CHANGES_TOLD)
-    return [_sentence(revision) for revision in revisions if now - LATELY <= revision.at <= now]
 
 
 def _sentence(revision: Revision) -> str:

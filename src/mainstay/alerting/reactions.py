@@ -31,11 +31,10 @@ def forget_person(before: str, after: str) -> None:
 @react("monitor.went_down", "monitor.went_degraded", "monitor.went_unknown", "heartbeat.went_down")
 def on_failing(work: Work, event: Event) -> None:
     level = event.kind.partition("went_")[2]
-    kind, _, name = event.subject.partition("/")
     alert = open_alert(event.subject)
     current = None if alert is None else alert.level
     severities = None if alert is None else (alert.severity, _severity(event))
-    decision = on_trouble(level, declared.alert_on(kind, name), current, severities)
+    decision = on_trouble(level, declared.alert_on(event), current, severities)
     if alert is None:
         if decision.action == "open":
             fire(work, _new_alert(work, event, level))
@@ -50,8 +49,7 @@ def on_stayed_down(work: Work, event: Event) -> None:
     """The parent that explained it is back: whoever was spared must be told now."""
     alert = open_alert(event.subject)
     if alert is None:
-        kind, _, name = event.subject.partition("/")
-        if "down" in declared.alert_on(kind, name):
+        if "down" in declared.alert_on(event):
             fire(work, _new_alert(work, event, "down"))
         return
     if not alert.suppressed_by:
@@ -97,6 +95,7 @@ def on_uplink_restored(work: Work, event: Event) -> None:
 @react("resources.applied")
 def on_applied(work: Work, _event: Event) -> None:
     """Whatever was deleted takes its open alert and its undelivered messages with it."""
+    declared.forget(work)
     for alert in AlertRow.objects.filter(status="firing").exclude(uid="").order_by("id"):
         if not declared.exists(alert.uid):
             resolve(work, alert, f"the {alert.subject.partition('/')[0]} was deleted")
@@ -115,7 +114,7 @@ def open_alert(subject: str) -> AlertRow | None:
 
 def fire(work: Work, alert: AlertRow) -> None:
     """Write a new alert with its messages and tell of it."""
-    routing = declared.routing(alert.labels)
+    routing = declared.known(work).routing(alert.labels)
     alert.untold = routing.untold
     alert.save(force_insert=True)
     data: dict[str, Any] = {
@@ -146,7 +145,7 @@ def resolve(work: Work, alert: AlertRow, reason: str) -> None:
         "seconds": round(max(0.0, work.now - alert.opened_at), 3),
     }
     work.record(Event("alert.resolved", alert.subject, data))
-    put_resolved(work, alert, declared.channels(), _keep())
+    put_resolved(work, alert, declared.known(work).channels, _keep())
 
 
 def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Decision) -> None:
@@ -168,7 +167,7 @@ def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Dec
 
 
 def _send(work: Work, alert: AlertRow) -> None:
-    routing = declared.routing(alert.labels)
+    routing = declared.known(work).routing(alert.labels)
     alert.untold = routing.untold
     alert.save()
     put_firing(work, alert, routing, _changes(work, alert), keep=_keep())
@@ -218,7 +217,7 @@ def _severity(event: Event) -> str:
 
 def _changes(work: Work, alert: AlertRow) -> list[str]:
     kind, _, name = alert.subject.partition("/")
-    return declared.recent_changes(kind, name, work.now) if name else []
+    return declared.known(work).recent_changes(kind, name, work.now) if name else []
 
 
 def _keep() -> float:

@@ -65,6 +65,12 @@ def latest_revision() -> int:
     return RevisionRow.objects.aggregate(newest=Max("number"))["newest"] or 0
 
 
+def newest_change() -> float:
+    """When something was declared last, epoch seconds; minus infinity before the first apply."""
+    newest = RevisionRow.objects.order_by("-number").values_list("at_us", flat=True).first()
+    return float("-inf") if newest is None else newest / 1_000_000
+
+
 def _resource(row: ResourceRow) -> Resource:
     manager = cast("Manager", row.manager)
     return Resource(
