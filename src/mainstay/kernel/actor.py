@@ -26,6 +26,7 @@ SCOPES: dict[str, str] = {
     "journal:export": "export the journal",
     "metrics:read": "scrape metrics",
     "tokens:write": "create and revoke API tokens",
+    "secrets:write": "set, list and remove secrets of the vault, and rotate its key; values are never shown",
     "users:write": "invite people, change roles and policies, and how people sign in",
     "snapshots:write": "take, restore and move snapshots of everything, secrets included",
     "settings:read": "see health details and settings",

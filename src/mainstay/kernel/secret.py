@@ -1,4 +1,4 @@
-"""References to secrets. A spec holds `${env:NAME}` or `${file:PATH}`, never the value.
+"""References to secrets. A spec holds `${env:NAME}`, `${file:PATH}` or `${vault:NAME}`, never the value.
 
 Values are looked up at the moment of use (an order to a prober, a delivery) and live in memory only.
 """
@@ -13,7 +13,8 @@ from pydantic import AfterValidator, Field
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-REFERENCE = re.compile(r"\$\{(env|file):([^${}\s][^${}\n]*)\}")
+REFERENCE = re.compile(r"\$\{(env|file|vault):([^${}\s][^${}\n]*)\}")
+KNOWN = "${env:NAME}, ${file:/path} or ${vault:NAME}"  # the forms, for messages
 _LOOKALIKE = re.compile(r"\$\{[^}]*\}?")
 
 
@@ -45,17 +46,17 @@ def resolve(value: Any, lookup: Callable[[str, str], str]) -> Any:
 
 
 def check_references(text: str) -> str:
-    """ValueError for a `${...}` that is neither of the two known forms."""
+    """ValueError for a `${...}` that is none of the known forms."""
     for found in _LOOKALIKE.findall(text):
         if not REFERENCE.fullmatch(found):
-            raise ValueError(f"`{found[:40]}` is not a reference; write ${{env:NAME}} or ${{file:/path}}")
+            raise ValueError(f"`{found[:40]}` is not a reference; write {KNOWN}")
     return text
 
 
 def _must_be_reference(text: str) -> str:
     check_references(text)
     if not REFERENCE.search(text):
-        raise ValueError("a secret must be a reference: write ${env:NAME} or ${file:/path}, and keep the value there")
+        raise ValueError(f"a secret must be a reference: write {KNOWN}, and keep the value there")
     return text
 
 

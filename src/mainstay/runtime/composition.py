@@ -31,7 +31,7 @@ from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.health import Health, database_probe
+from mainstay.runtime.health import Health, database_probe, vault_probe
 from mainstay.runtime.http_protocol import BoundedHttp
 from mainstay.runtime.lanes import forever
 from mainstay.runtime.lanes.checkpoints import EVERY as CHECKPOINTS_EVERY
@@ -179,11 +179,15 @@ class Parts:
         if self.settings.blackbox_modules:
             self.health.register("blackbox_modules", self.modules.health)
         self.health.register("snapshots", self.snapshots.probe)
+        self.health.register("vault", self._vault_probe)
 
     async def _writer_probe(self) -> str:
         since = self.writer.waiting_since
         waited = 0.0 if since is None else self._clock.monotonic() - since
         return "ok" if waited < _BUSY_LIMIT else f"has waited for the database for {waited:.0f} s"
+
+    async def _vault_probe(self) -> str:
+        return await asyncio.to_thread(vault_probe, self.settings)
 
     async def _telemetry_probe(self) -> str:
         return self.telemetry.vitals().last_error or "ok"

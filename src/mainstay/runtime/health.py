@@ -14,11 +14,14 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from mainstay import __version__
 from mainstay.kernel.clock import to_iso
+from mainstay.kernel.settings import Settings
+from mainstay.store import vault
 
 Probe = Callable[[], Awaitable[str]]
 
 _FRESH = 1.0  # seconds an answer is reused, so that many askers cost one question
 _PATIENCE = 3.0
+_TRIED = 50  # stored secrets that are tried
 
 
 class Health:
@@ -61,6 +64,15 @@ async def _ask(probe: Probe) -> str:
 
 async def database_probe() -> str:
     return await asyncio.to_thread(_select_one)
+
+
+def vault_probe(settings: Settings) -> str:
+    """Whether stored secrets can be used; call it on a thread."""
+    close_old_connections()
+    try:
+        return vault.trouble(settings, limit=_TRIED) or "ok"
+    except DatabaseError:
+        return "ok"  # the database's own probe tells of it
 
 
 def _select_one() -> str:

@@ -80,6 +80,18 @@ class ChangeRow(models.Model):
         indexes = (models.Index(fields=("kind", "name"), name="change_kind_name"),)
 
 
+class VaultRow(models.Model):
+    """A secret, encrypted together with its name (see store/vault.py)."""
+
+    name = models.CharField(max_length=100, primary_key=True)
+    sealed = models.TextField()
+    changed_us = models.BigIntegerField()
+    changed_by = models.CharField(max_length=300)
+
+    class Meta:
+        db_table = "vault_secret"
+
+
 class FactRow(models.Model):
     """Small facts of this install: its id, the hash of the ping key, the set-up token's hash."""
 

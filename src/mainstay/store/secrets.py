@@ -1,4 +1,4 @@
-"""Where `${env:NAME}` and `${file:PATH}` get their values: at use, bounded, and only from declared places.
+"""Where `${env:NAME}`, `${file:PATH}` and `${vault:NAME}` get their values: at use, bounded, from declared places only.
 
 Whoever may declare a resource could otherwise send any file of this machine to an address of theirs.
 """
@@ -6,22 +6,32 @@ Whoever may declare a resource could otherwise send any file of this machine to 
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 from mainstay.kernel.secret import SecretMissing, references, resolve
 from mainstay.kernel.settings import Settings
+from mainstay.store.vault_reader import VaultReader
 
 _LIMIT = 64 * 1024
+
+
+@lru_cache(maxsize=4)
+def _vault(settings: Settings) -> VaultReader:
+    return VaultReader(settings)
 
 
 class SecretSource:
     def __init__(self, settings: Settings) -> None:
         folders = [settings.data / "secrets", *(Path(part.strip()) for part in settings.secret_dirs.split(",") if part)]
         self._folders = [folder.resolve() for folder in folders]
+        self._vault = _vault(settings)
 
     def lookup(self, source: str, name: str) -> str:
         """The value; SecretMissing (which names the reference, never a value) if there is none."""
+        if source == "vault":
+            return self._vault.value(name)
         return self._environment(name) if source == "env" else self._file(name)
 
     def fill(self, document: Any) -> Any:

@@ -43,6 +43,7 @@ _ROUTERS = (
     ("/notifications", "mainstay.alerting.notifications_api", "Notifications"),
     ("/journal", "mainstay.entry.api.journal", "Journal"),
     ("/tokens", "mainstay.entry.api.tokens", "Tokens"),
+    ("/vault", "mainstay.entry.api.vault", "Vault"),
 )
 
 

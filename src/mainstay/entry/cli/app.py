@@ -39,6 +39,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "token": ("tokens", "token", "Create and revoke API tokens and the ping key"),
     "users": ("tokens", "users", "List people, add them, change their roles"),
     "access": ("access", "access", "Get back in when the way in is lost"),
+    "vault": ("vault", "vault", "Keep secrets encrypted, for ${vault:NAME}"),
     "snapshot": ("snapshots", "snapshot", "Copy everything to one file, while it runs"),
     "restore": ("snapshots", "restore", "Bring a snapshot back, into an empty place"),
     "migrate-store": ("snapshots", "migrate_store", "Move the state from SQLite to PostgreSQL"),

@@ -116,7 +116,7 @@ def _server(settings: Settings) -> Iterator[Finding]:
 
 
 def _database_parts() -> list[Callable[[Settings], Iterator[Finding]]]:
-    return [_database, _journal, _channels, _secrets]
+    return [_database, _journal, _channels, _vault, _secrets]
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -158,6 +158,18 @@ def _channels(_settings: Settings) -> Iterator[Finding]:
     else:
         hint = "declare one under `channels:`, then try it with `mainstay notify test NAME`"
         yield Finding("channels", "warning", "nobody would be told: there is no channel", hint)
+
+
+def _vault(settings: Settings) -> Iterator[Finding]:
+    from mainstay.store.models import VaultRow
+    from mainstay.store.vault import trouble
+
+    reason = trouble(settings)
+    if reason:
+        hint = "see MAINSTAY_VAULT_KEY; what needs these secrets is unknown until then"
+        yield Finding("vault", "error", reason, hint)
+    else:
+        yield Finding("vault", "ok", f"secrets stored: {VaultRow.objects.count()}")
 
 
 def _secrets(settings: Settings) -> Iterator[Finding]:

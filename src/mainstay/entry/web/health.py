@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from mainstay.store.telemetry.port import TelemetryVitals
 
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
+_ARGUMENTS = re.compile(r"^(command:\S+)\s.*")  # of the program that prints the vault's key
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,6 @@ def settings_shown(current_settings: Settings) -> list[Setting]:
     found = []
     for one in dataclasses.fields(Settings):
         value = str(getattr(current_settings, one.name))
-        shown = _PASSWORD.sub(r"\1:***@", value)
+        shown = _ARGUMENTS.sub(r"\1 ***", _PASSWORD.sub(r"\1:***@", value))
         found.append(Setting(f"MAINSTAY_{one.name.upper()}", shown, value == str(one.default), one.metadata["about"]))
     return found

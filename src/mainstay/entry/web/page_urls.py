@@ -6,7 +6,7 @@ from django.urls import URLPattern, path
 
 from mainstay.accounts.doors import page
 from mainstay.alerting import alert_pages, channel_pages
-from mainstay.entry.web import health, journal, monitor, overview, resources, revisions
+from mainstay.entry.web import health, journal, monitor, overview, resources, revisions, vault
 from mainstay.heartbeats import pages as heartbeats
 from mainstay.watch import pages as monitors
 
@@ -16,6 +16,7 @@ reads = page("resources:read")
 writes = page("resources:write")
 sees_alerts = page("alerts:read", limited=True)
 orders_alerts = page("alerts:write", limited=True)
+keeps_secrets = page("secrets:write", fresh=True)
 
 urlpatterns: list[URLPattern] = [
     path("", sees(overview.overview), name="overview"),
@@ -47,5 +48,9 @@ urlpatterns: list[URLPattern] = [
     path("journal/", page("journal:read")(journal.journal), name="journal"),
     path("journal/verify", page("journal:read")(journal.verify_journal), name="journal_verify"),
     path("journal/export", page("journal:export")(journal.export_journal), name="journal_export"),
+    path("vault/", page("secrets:write")(vault.vault_page), name="vault"),
+    path("vault/set", keeps_secrets(vault.vault_set), name="vault_set"),
+    path("vault/remove", keeps_secrets(vault.vault_remove), name="vault_remove"),
+    path("vault/rotate", keeps_secrets(vault.vault_rotate), name="vault_rotate"),
     path("health/", page("settings:read")(health.health), name="health"),
 ]

@@ -25,6 +25,7 @@ from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.files import read_body
 from mainstay.store.resources.planning import Terms, plan_reading
 from mainstay.store.secrets import SecretSource
+from mainstay.store.vault import secrets
 
 if TYPE_CHECKING:
     from mainstay.kernel.actor import Actor
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 _PAGE = 100
 _TEXT_LIMIT = 2_000_000  # characters that the editor takes; larger files are for the command line
 _NAME = "editor"
+_OFFERED = 30  # stored secrets whose names the editor shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,7 @@ def resource_edit(request: PageRequest, kind: str, name: str) -> HttpResponse:
 def _editor(
     request: PageRequest, text: str, *, title: str, chosen: str = "", resource: Resource | None = None
 ) -> HttpResponse:
+    may_keep = request.actor.may("secrets:write")
     context = {
         "text": text,
         "title": title,
@@ -139,6 +142,8 @@ def _editor(
         "kinds": list(KINDS),
         "resource": resource,
         "kept_by_file": resource is not None and resource.manager == "file",
+        "may_keep": may_keep,
+        "secrets": [one.name for one in secrets(request.actor)[:_OFFERED]] if may_keep else [],
     }
     return render(request, "web/editor.html", context)
 
@@ -194,8 +199,7 @@ def _after(plan: Plan) -> str:
 
 
 def _plan(actor: Actor, text: str, *, takeover: bool) -> Plan:
-    secrets = SecretSource(settings.MAINSTAY)
-    terms = Terms("page", actor.name, takeover=takeover, secrets=secrets)
+    terms = Terms("page", actor.name, takeover=takeover, secrets=SecretSource(settings.MAINSTAY))
     return plan_reading(actor, read_body(text.encode("utf-8", "surrogatepass"), _NAME), terms)
 
 

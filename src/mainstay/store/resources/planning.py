@@ -26,6 +26,7 @@ from mainstay.store.secrets import SecretSource
 # all: what anybody declared in the same way (any file, or any program over the API).
 Prune = Literal["none", "sources", "all"]
 _LATER = "it may be elsewhere, and is looked up there when it is used"
+_AT_USE = "it is looked up when it is used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +263,8 @@ def _missing_secrets(plan: Plan, desired: Mapping[Key, Declaration], secrets: Se
             for reason in secrets.missing(text):
                 path = _path_to(own.raw, text) or ()
                 place = own.origin.place(path, key=not path)
-                warnings.append(Diagnostic(reason, place, _LATER, own.origin.dotted(path), "warning"))
+                hint = _AT_USE if source == "vault" else _LATER
+                warnings.append(Diagnostic(reason, place, hint, own.origin.dotted(path), "warning"))
     return warnings
 
 

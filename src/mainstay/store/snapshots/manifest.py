@@ -16,6 +16,7 @@ STATE_FILE = "state.sqlite3"
 STATE_PART = f"{STATE_FILE}.gz"
 ROWS_FOLDER = "state"
 SECRET_FILE, SECRETS_FOLDER = "secret.key", "secrets"
+KEY_FILES = (SECRET_FILE, "vault.key", "journal.key")  # what signs, and what opens stored secrets
 _NAME = re.compile(r"mainstay-([0-9a-f]{8})-(\d{4}-\d\d-\d\dT\d{6}\.\d{3})Z\.tar(\.enc)?")
 
 

@@ -15,14 +15,14 @@ from pathlib import Path
 
 from mainstay.kernel.errors import Conflict, UserError
 from mainstay.store.snapshots import control
-from mainstay.store.snapshots.manifest import SECRET_FILE, SECRETS_FOLDER, STATE_FILE
+from mainstay.store.snapshots.manifest import KEY_FILES, SECRETS_FOLDER, STATE_FILE
 from mainstay.store.snapshots.places import sync_folder
 
 STAGING = ".restore"
 PARTS = "parts"
 _COMPLETE = "complete"
 # What may lie in a folder that counts as empty: secrets that people keep themselves, and snapshots.
-_ALLOWED = {STAGING, SECRET_FILE, SECRETS_FOLDER, "server.lock", "snapshots", "lost+found", ".snapshot.lock"}
+_ALLOWED = {STAGING, *KEY_FILES, SECRETS_FOLDER, "server.lock", "snapshots", "lost+found", ".snapshot.lock"}
 
 
 def check_finished(data: Path) -> None:
@@ -69,16 +69,8 @@ def is_complete(staging: Path) -> bool:
 def take_secrets(staging: Path) -> None:
     """Bring the snapshot's secrets to their place, or use those that lie in the data folder. Conflict if both do."""
     data, parts = staging.parent, staging / PARTS
-    own, brought = data / SECRET_FILE, parts / SECRET_FILE
-    if own.exists() and brought.exists() and not filecmp.cmp(own, brought, shallow=False):
-        raise Conflict(
-            f"{data} has a {SECRET_FILE} of its own, and the snapshot brings another",
-            hint="move that of the folder away",
-        )
-    for origin in (own, brought):
-        if origin.exists():
-            shutil.copyfile(origin, staging / SECRET_FILE)
-            (staging / SECRET_FILE).chmod(0o600)
+    for name in KEY_FILES:
+        _take_key(data / name, parts / name, staging / name)
     if not (parts / SECRETS_FOLDER).is_dir():
         return
     if (data / SECRETS_FOLDER).is_dir() and any((data / SECRETS_FOLDER).iterdir()):
@@ -86,6 +78,18 @@ def take_secrets(staging: Path) -> None:
     shutil.copytree(parts / SECRETS_FOLDER, staging / SECRETS_FOLDER, dirs_exist_ok=True)
     for path in (staging / SECRETS_FOLDER).rglob("*"):
         path.chmod(0o700 if path.is_dir() else 0o600)
+
+
+def _take_key(own: Path, brought: Path, place: Path) -> None:
+    if own.exists() and brought.exists() and not filecmp.cmp(own, brought, shallow=False):
+        raise Conflict(
+            f"{own.parent} has a {own.name} of its own, and the snapshot brings another",
+            hint="move that of the folder away",
+        )
+    for origin in (own, brought):
+        if origin.exists():
+            shutil.copyfile(origin, place)
+            place.chmod(0o600)
 
 
 def complete(staging: Path) -> None:

@@ -31,8 +31,8 @@ from mainstay.store.snapshots import archive, control, places, retention, rows, 
 from mainstay.store.snapshots.archive import Progress, silent
 from mainstay.store.snapshots.manifest import (
     FORMAT,
+    KEY_FILES,
     ROWS_FOLDER,
-    SECRET_FILE,
     SECRETS_FOLDER,
     STATE_FILE,
     STATE_PART,
@@ -246,8 +246,9 @@ def _stage_telemetry(
 
 
 def _stage_secrets(data: Path, folder: Path) -> None:
-    if (data / SECRET_FILE).exists():
-        shutil.copyfile(data / SECRET_FILE, folder / SECRET_FILE)
+    for name in KEY_FILES:
+        if (data / name).exists():
+            shutil.copyfile(data / name, folder / name)
     for path in sorted((data / SECRETS_FOLDER).rglob("*")):
         if path.is_file():
             target = folder / SECRETS_FOLDER / path.relative_to(data / SECRETS_FOLDER)
