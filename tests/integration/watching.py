@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
@@ -33,6 +33,8 @@ class FakeProbers:
         self.orders: dict[str, CheckOrder] = {}
         self.assigned: list[str] = []
         self.rechecked: list[tuple[str, float]] = []
+        self.placed: dict[str, tuple[str, ...]] = {}
+        self.rechecked_at: list[tuple[str, str, float]] = []
 
     def assign(self, orders: list[CheckOrder]) -> None:
         self.orders |= {order.uid: order for order in orders}
@@ -44,6 +46,14 @@ class FakeProbers:
 
     def recheck(self, uid: str, delay: float) -> None:
         self.rechecked.append((uid, delay))
+
+    def place(self, placed: Mapping[str, tuple[str, ...]]) -> list[str]:
+        moved = [uid for uid in {**placed, **self.placed} if placed.get(uid) != self.placed.get(uid)]
+        self.placed = dict(placed)
+        return moved
+
+    def recheck_at(self, location: str, uid: str, delay: float) -> None:
+        self.rechecked_at.append((location, uid, delay))
 
 
 class FakeTelemetry:

@@ -19,6 +19,8 @@ SCOPES: dict[str, str] = {
     "resources:write": "plan, apply, edit, delete and roll back resources",
     "monitors:read": "see states, results and history of monitors and heartbeats",
     "monitors:check": "run a check now, pause and resume, probe a target",
+    "probes:join": "check from another place: be sent orders with their secrets, and send results; needs a limit "
+    "to one location",
     "alerts:read": "see alerts and notifications",
     "alerts:write": "acknowledge, mute and unmute alerts",
     "channels:test": "send a test notification",
@@ -29,13 +31,14 @@ SCOPES: dict[str, str] = {
     "secrets:write": "set, list and remove secrets of the vault, and rotate its key; values are never shown",
     "users:write": "invite people, change roles and policies, and how people sign in",
     "snapshots:write": "take, restore and move snapshots of everything, secrets included",
-    "settings:read": "see health details and settings",
+    "settings:read": "see health details, settings and the servers of this install",
+    "nodes:write": "let a server hand over its share, and forget one that is gone",
 }
 ALL_SCOPES = frozenset(SCOPES)
 
 
 # Scopes whose doors can show and change a part only, chosen by labels. An actor with limits holds no others.
-LIMITABLE = frozenset({"monitors:read", "monitors:check", "alerts:read", "alerts:write"})
+LIMITABLE = frozenset({"monitors:read", "monitors:check", "alerts:read", "alerts:write", "probes:join"})
 
 
 @dataclass(frozen=True, slots=True)

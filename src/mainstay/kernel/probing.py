@@ -1,6 +1,7 @@
 """What the main process and its probers say to each other, and what one check found.
 
-Frames on the pipe are `length (4 bytes, big-endian) + MessagePack` of one Frame; see runtime/prober.
+Frames on the pipe are `length (4 bytes, big-endian) + MessagePack` of one Frame; see runtime/prober. A prober at
+another place says the same over a WebSocket, one binary message for each frame; see runtime/prober/remote.py.
 Times are seconds: `at` since the Unix epoch, everything else a length.
 """
 
@@ -111,6 +112,28 @@ class Stop(msgspec.Struct, frozen=True, tag="stop"):
 ToProber = Configure | Assign | Withdraw | Recheck | RunOnce | Stop
 
 
+class Welcome(msgspec.Struct, frozen=True, tag="welcome"):
+    """The server's first frame over a WebSocket. Orders of other uids than these are void."""
+
+    version: str  # of the server
+    received: int  # number of the last batch of this prober that was taken in; those after it are sent again
+    uids: list[str]
+
+
+class Received(msgspec.Struct, frozen=True, tag="received"):
+    """Batches up to this number were taken in, and need not be kept."""
+
+    number: int
+
+
+class ClockTold(msgspec.Struct, frozen=True, tag="clock_told"):
+    sent: float  # as it was asked
+    at: float  # the server's wall clock
+
+
+ToRemote = Welcome | Assign | Withdraw | Recheck | Received | ClockTold
+
+
 class Results(msgspec.Struct, frozen=True, tag="results"):
     results: list[CheckResult]
 
@@ -131,6 +154,9 @@ class Vitals(msgspec.Struct, frozen=True, tag="vitals"):
     memory: int  # resident bytes
     skipped: int = 0  # slots left out since it started because the check before was still running
     dropped: int = 0  # results thrown away since it started because the main process did not read
+    waiting: int = 0  # results of a prober elsewhere that the server has not confirmed
+    offset: float = 0.0  # the server's clock less its own
+    round_trip: float = 0.0  # of the exchange that the offset is from; it is right within half of this
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -138,3 +164,27 @@ class Ready(msgspec.Struct, frozen=True, tag="ready"):
 
 
 FromProber = Results | OnceDone | Vitals | Ready
+
+
+class Hello(msgspec.Struct, frozen=True, tag="hello"):
+    """The first frame of a prober elsewhere. `instance` is made at its start: the same one may come back."""
+
+    version: str
+    location: str
+    instance: str
+    pid: int
+
+
+class Batch(msgspec.Struct, frozen=True, tag="batch"):
+    """Results with the times of the prober's own clock; `offset` is what to add to them."""
+
+    number: int  # counts up from 1 in the life of a prober
+    results: list[CheckResult]
+    offset: float = 0.0
+
+
+class ClockAsk(msgspec.Struct, frozen=True, tag="clock_ask"):
+    sent: float  # the prober's wall clock
+
+
+FromRemote = Hello | Batch | Vitals | ClockAsk

@@ -18,9 +18,16 @@ def setting(default: Any, about: str) -> Any:
 class Settings:
     data: Path = setting(Path(), "folder of all data; created with mode 0700")
     database: str = setting("", "postgres://user:password@host/name; empty: SQLite in the data folder")
+    node: str = setting("", "name of this server among several on one database; empty: the name of the machine")
+    keys: str = setting(
+        "",
+        "folder of secret.key, journal.key and vault.key, which several servers on one database must share; empty: "
+        "the data folder",
+    )
     listen: str = setting("127.0.0.1:8800", "address and port of the web server")
     url: str = setting("", "how people reach it, for links in messages; empty: http:// and the listen address")
     probers: int = setting(1, "prober processes")
+    location: str = setting("main", "name of the place that the server's own probers check from")
     probe_allow: str = setting(
         "self",
         "which guarded addresses checks and channels may reach, comma-separated: `self` (loopback and this machine's "
@@ -41,11 +48,23 @@ class Settings:
         "1.1.1.1:443,8.8.8.8:443,9.9.9.9:443",
         "host:port pairs that tell whether this machine has a network; counted only once reached",
     )
-    telemetry_memory: str = setting("96MB", "memory limit of the embedded telemetry store")
+    telemetry: str = setting(
+        "",
+        "where results are kept: clickhouse://user:password@host:port/database, or clickhouses:// for TLS (extra "
+        "`clickhouse`), in which ${env:NAME}, ${file:PATH} or ${vault:NAME} may stand for the password; empty: DuckDB "
+        "in the data folder",
+    )
+    telemetry_memory: str = setting("96MB", "memory limit of the embedded telemetry store, and of reading the archive")
     raw_days: int = setting(7, "days to keep every single result")
     minute_days: int = setting(14, "days to keep roll-ups by minute")
     hour_days: int = setting(100, "days to keep roll-ups by hour")
     day_days: int = setting(1100, "days to keep roll-ups by day")
+    archive_to: str = setting(
+        "",
+        "folder or s3://bucket/prefix (extra `s3`) to which results that are older than `raw_days` go as Parquet; "
+        "empty: they are deleted",
+    )
+    archive_days: int = setting(365, "days to keep archived results; 0: for ever")
     ping_body_limit: int = setting(100_000, "bytes of a ping's body that are kept")
     requests_per_address: int = setting(
         5_000, "requests a second that one client address may make, ten times as many at once; 0: any number"
@@ -101,6 +120,10 @@ class Settings:
         host, _, port = self.listen.rpartition(":")
         reachable = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]", "": "127.0.0.1"}.get(host, host)  # noqa: S104  compared
         return (self.url or f"http://{reachable}:{port}").rstrip("/")
+
+    @property
+    def key_folder(self) -> Path:
+        return Path(self.keys).expanduser().absolute() if self.keys else self.data
 
     @property
     def cookies_secure(self) -> bool:

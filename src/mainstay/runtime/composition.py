@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -20,6 +20,7 @@ from mainstay.accounts.verbs import forget_expired_sessions
 from mainstay.alerting.upkeep import prune_alerts
 from mainstay.entry.api.compat.doors import compat_doors
 from mainstay.entry.api.probe_modules import Modules
+from mainstay.entry.ingest.join import FRAME_LIMIT, JoinDoor
 from mainstay.entry.ingest.limits import Limits
 from mainstay.entry.ingest.mail import MailDoor
 from mainstay.entry.ingest.pings import PingApp
@@ -31,6 +32,8 @@ from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.settings import Settings
+from mainstay.runtime.fleet import Fleet
+from mainstay.nodes.verbs import Vitals
 from mainstay.runtime.health import Health, database_probe, vault_probe
 from mainstay.runtime.http_protocol import BoundedHttp
 from mainstay.runtime.lanes import forever
@@ -40,10 +43,15 @@ from mainstay.runtime.lanes.config import ConfigLane
 from mainstay.runtime.lanes.delivery import DeliveryLane
 from mainstay.runtime.lanes.heartbeats import EVERY as HEARTBEATS_EVERY
 from mainstay.runtime.lanes.heartbeats import HeartbeatLane
+from mainstay.runtime.lanes.places import EVERY as PLACES_EVERY
+from mainstay.runtime.lanes.places import PlacesLane
+from mainstay.runtime.lanes.nodes import CONFIG, LOOK, UPKEEP, NodesLane
 from mainstay.runtime.lanes.snapshots import EVERY as SNAPSHOTS_EVERY
 from mainstay.runtime.lanes.snapshots import SnapshotLane
 from mainstay.runtime.lanes.watch import WatchLane
+from mainstay.runtime.links import Links
 from mainstay.runtime.monitoring import Monitoring, Sources
+from mainstay.runtime.node_identity import identity
 from mainstay.runtime.probers import Probers
 from mainstay.runtime.server import Server, django_application, static_files
 from mainstay.statuspage.serving import StatusPages
@@ -101,7 +109,13 @@ class Parts:
         self.telemetry: Telemetry = open_telemetry(settings)
         self.writer = Writer()
         self.probers = Probers(settings, self._judge)
-        self.watch = WatchLane(settings, self.probers, self.telemetry, self.writer, clock)
+        self.nodes = self._nodes(config) if settings.database else None
+        share = self.nodes.share if self.nodes else None
+        self.links = Links(self._judge_from)
+        fleet = Fleet(self.probers, self.links, settings.location)
+        self.watch = WatchLane(settings, fleet, self.telemetry, self.writer, clock)
+        self.places = PlacesLane(self.links, self.watch, self.writer, clock)
+        self.join = JoinDoor(self.links)
         self.heartbeats = HeartbeatLane(settings, self.writer, clock)
         self.delivery = DeliveryLane(settings, self.writer, clock)
         reading = self.telemetry.reading if isinstance(self.telemetry, DuckTelemetry) else None
@@ -119,6 +133,24 @@ class Parts:
         self._swept = float("-inf")
         self.started_at = clock.now()
 
+    def _nodes(self, config: Path | None) -> NodesLane:
+        """This server among those that share a database."""
+
+        def vitals() -> Vitals:
+            lag = max((found.lag_p99 for found in self.probers.vitals()), default=0.0)
+            return Vitals(len(self.watch.board.entries), lag, self.watch.waiting, self.pings.spooled)
+
+        async def hand_over(shards: Iterable[int]) -> None:
+            await self.watch.hand_over(shards)
+
+        tasks = [UPKEEP, *([CONFIG] if config else [])]
+        me, clock = identity(self.settings), SystemClock()
+        return NodesLane(me, self.writer, clock, vitals=vitals, hand_over=hand_over, tasks=tasks)
+
+    def does(self, task: str) -> bool:
+        """Whether this server is the one that does what only one at a time may do."""
+        return self.nodes is None or self.nodes.holds(task)
+
     def queues(self) -> dict[str, int]:
         """Entries that wait, by queue."""
         return {
@@ -130,11 +162,16 @@ class Parts:
     def _judge(self, results: list[CheckResult]) -> None:
         self.watch.take(results)
 
+    def _judge_from(self, location: str, results: list[CheckResult]) -> None:
+        self.watch.take_from(location, results)
+
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start in the order in which parts need each other, stop in the opposite one."""
         self._register_health()
-        if self.config is not None:
+        if self.nodes is not None:
+            await self.nodes.start()
+        if self.config is not None and self.does(CONFIG):
             await self.config.turn()  # before the first checks, so that they are those of the file
         await self.modules.turn()
         await self.probers.start()
@@ -158,24 +195,36 @@ class Parts:
     def _lanes(self) -> dict[str, Coroutine[Any, Any, None]]:
         lanes: dict[str, Coroutine[Any, Any, None]] = {
             "watch": self.watch.run(),
+            "places": forever("places", self.places.turn, PLACES_EVERY),
             "delivery": self.delivery.run(),
             "heartbeats": forever("heartbeats", self.heartbeats.turn, HEARTBEATS_EVERY),
             "telemetry": forever("telemetry", self._upkeep, _UPKEEP_EVERY),
             "live": forever("live", self._tell_viewers, 1.0),
-            "checkpoints": forever("checkpoints", self.checkpoints.turn, CHECKPOINTS_EVERY),
+            "checkpoints": forever("checkpoints", self._only(UPKEEP, self.checkpoints.turn), CHECKPOINTS_EVERY),
             "snapshots": forever("snapshots", self.snapshots.turn, SNAPSHOTS_EVERY),
         }
+        if self.nodes is not None:
+            lanes["nodes"] = forever("nodes", self.nodes.turn, LOOK)
         if self.settings.blackbox_modules:
             lanes["modules"] = forever("modules", self.modules.turn, _CONFIG_EVERY)
         if self.config is not None:
-            lanes["config"] = forever("config", self.config.turn, _CONFIG_EVERY)
+            lanes["config"] = forever("config", self._only(CONFIG, self.config.turn), _CONFIG_EVERY)
         return lanes
+
+    def _only(self, task: str, turn: Callable[[], Awaitable[None]]) -> Callable[[], Awaitable[None]]:
+        async def guarded() -> None:
+            if self.does(task):
+                await turn()
+
+        return guarded
 
     def _register_health(self) -> None:
         self.health.register("database", database_probe)
         self.health.register("writer", self._writer_probe)
         self.health.register("telemetry", self._telemetry_probe)
         self.health.register("probers", self._probers_probe)
+        if self.nodes is not None:
+            self.health.register("nodes", self.nodes.probe)
         if self.settings.blackbox_modules:
             self.health.register("blackbox_modules", self.modules.health)
         self.health.register("snapshots", self.snapshots.probe)
@@ -204,7 +253,7 @@ class Parts:
 
     async def _upkeep(self) -> None:
         await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
-        if self._clock.monotonic() - self._swept > _DAY:
+        if self._clock.monotonic() - self._swept > _DAY and self.does(UPKEEP):
             self._swept = self._clock.monotonic()
             await self.writer.run(forget_expired_sessions)
             await self.writer.run(partial(prune_alerts, _ACTOR, self.settings.alert_days))
@@ -217,6 +266,7 @@ class Parts:
         await self.status_pages.stop()
         await self.probers.stop()
         await self.watch.stop()
+        self.places.close()
         self.heartbeats.close()
         await self.delivery.stop(patience=2.0)
         with contextlib.suppress(TimeoutError, StoreBusy):
@@ -260,6 +310,7 @@ def fast_doors(parts: Parts, monitoring: Monitoring) -> dict[str, Any]:
         "/api/v2/status.json": parts.status_pages,
         "/static/": static_files(),
         "/live": parts.live,
+        "/probe/join": parts.join,
         **compat_doors(parts.pings, lambda: parts.status_pages.pages),
         **monitoring.doors(),
     }
@@ -277,7 +328,11 @@ async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> Asy
             application,
             loop="uvloop",
             http=BoundedHttp,
-            ws="none",
+            ws="websockets-sansio",
+            ws_max_size=FRAME_LIMIT,
+            ws_ping_interval=5.0,
+            ws_ping_timeout=10.0,
+            ws_per_message_deflate=False,
             lifespan="off",
             log_config=None,
             access_log=False,

@@ -40,11 +40,14 @@ def register_kinds() -> None:
     from mainstay.accounts.spec import role_kind, service_account_kind, sign_in_kind
     from mainstay.alerting.spec import channel_kind, route_kind
     from mainstay.heartbeats.spec import heartbeat_kind
+    from mainstay.runtime.boot import current_settings
     from mainstay.statuspage.spec import status_page_kind
-    from mainstay.watch.spec import monitor_kind
+    from mainstay.watch.spec import location_kind, monitor_kind
     from mainstay.windows.spec import window_kind
 
-    KINDS.register(monitor_kind(check_kinds()))
+    here = current_settings().location
+    KINDS.register(monitor_kind(check_kinds(), here))
+    KINDS.register(location_kind(here))
     KINDS.register(heartbeat_kind())
     KINDS.register(channel_kind(channel_kinds()))
     KINDS.register(route_kind())

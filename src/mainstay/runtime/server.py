@@ -20,6 +20,7 @@ from mainstay.entry.web.middleware import security_headers
 from mainstay.runtime.bodies import Application, Message, Receive, Scope, Send, WholeBodies
 
 _WEB_THREADS = 8
+JOIN = "/probe/join"  # the only door for WebSockets
 
 
 def django_application() -> Application:
@@ -52,13 +53,15 @@ class Server:
     ) -> None:
         self._doors = sorted(doors.items(), key=lambda item: -len(item[0]))
         self._fallback = fallback
+        self._join = doors.get(JOIN)
         self._headers = security_headers(https)
         self._limits = limits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            await self._websocket(scope, receive, send)
+            return
         if scope["type"] != "http":
-            if scope["type"] == "websocket":
-                await send({"type": "websocket.close", "code": 1000})
             return
         if self._limits is not None and (wait := self._limits.wait(scope)):
             await refuse(wait, self._with_headers(send))
@@ -69,6 +72,15 @@ class Server:
                 await door(scope, receive, self._with_headers(send))
                 return
         await self._fallback(scope, receive, send)
+
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One door speaks over WebSockets; a handshake for any other address is refused."""
+        door = self._join if scope["path"] == JOIN else None
+        if door is None or (self._limits is not None and self._limits.wait(scope)):
+            await receive()
+            await send({"type": "websocket.close", "code": 1000})
+            return
+        await door(scope, receive, send)
 
     def _with_headers(self, send: Send) -> Send:
         extra = self._headers

@@ -130,6 +130,17 @@ class Board:
             entry.state, entry.version, entry.heard, entry.parked = restarted(state), version, self.attended, None
             self._parked.discard(uid)
 
+    def ask_for_look(self) -> None:
+        """Somebody else saw a failure that may lie at this machine's network."""
+        self._out.look = True
+
+    def forget(self, uids: Iterable[str]) -> None:
+        """Others judge these from now on."""
+        for uid in uids:
+            self.entries.pop(uid, None)
+            self._parked.discard(uid)
+            self.dirty.discard(uid)
+
     def drain(self) -> Outgoing:
         out, self._out = self._out, Outgoing()
         return out

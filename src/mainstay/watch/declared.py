@@ -1,10 +1,10 @@
-"""Keeps the rows of monitor states in step with the declared monitors."""
+"""Keeps the rows of monitor states, and those of locations, in step with what is declared."""
 
 from __future__ import annotations
 
 from mainstay.kernel.actor import Actor
 from mainstay.store.resources.queries import resources
-from mainstay.watch import verbs
+from mainstay.watch import location_verbs, verbs
 from mainstay.watch.facts import facts_of
 from mainstay.watch.models import MonitorStateRow
 
@@ -21,5 +21,6 @@ def follow_resources(actor: Actor) -> None:
             spec = resource.spec
             described.append((resource, facts_of(resource, spec), spec.every))
         verbs.describe_monitors(actor, described)
+    location_verbs.follow_locations(actor, {resource.uid: resource.name for resource in resources("location")})
     if gone := known.keys() - {resource.uid for resource in found}:
         verbs.forget_monitors(actor, sorted(gone))

@@ -6,25 +6,31 @@ Reads block on the database and on secret files; the lane calls this on a thread
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Container, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from mainstay.kernel.ports import Quorum
 from mainstay.kernel.probing import CheckOrder
+from mainstay.kernel.resource import Resource
 from mainstay.kernel.secret import SecretMissing, references
 from mainstay.store.journal import Filter, entries
 from mainstay.store.models import FactRow
 from mainstay.store.resources.queries import latest_revision, resources
 from mainstay.store.secrets import SecretSource
 from mainstay.watch.board import Watched
-from mainstay.watch.facts import share_of, watched_of
+from mainstay.watch.families import kin_of, shards_of
+from mainstay.watch.facts import share_of, terms_of, watched_of
+from mainstay.watch.families import kin_of, shards_of
+from mainstay.watch.location import Location
 from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
 from mainstay.watch.spec import MonitorSpec
 from mainstay.watch.state import MonitorState, from_json
+from mainstay.watch.telling import uplink_subject
 from mainstay.watch.uplink import Change, Part
 from mainstay.watch.usual import Rule, rule_of
-from mainstay.watch.verbs import REACHED_FACT
+from mainstay.watch.verbs import reached_fact
+from mainstay.watch.votes import Terms
 from mainstay.windows.queries import Window, declared
 
 _REACHED_FOR = 7 * 86_400.0
@@ -42,10 +48,32 @@ class Monitor:
     secret: bool  # its options refer to secrets
     quorum: Quorum | None = None  # judged from other monitors, not by a prober
     usual: Rule | None = None
+    terms: Terms | None = None  # several places check it
 
     @property
     def uid(self) -> str:
         return self.watched.facts.uid
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A declared location. `silent_after`: seconds."""
+
+    uid: str
+    name: str
+    silent_after: float
+
+
+class Share(Protocol):
+    """The part of runtime.lanes.share that is used here."""
+
+    @property
+    def shards(self) -> int:
+        """How many there are."""
+
+    @property
+    def wanted(self) -> Mapping[int, int]:
+        """The shards that this server holds, with the tokens of their leases."""
 
 
 @dataclass(slots=True)
@@ -53,15 +81,20 @@ class Directory:
     """Specs are validated once and kept while their revision stays."""
 
     secrets: SecretSource
+    here: str = "main"  # the location of this server itself
     revision: int = -1
     monitors: dict[str, Monitor] = field(default_factory=dict)
     windows: list[Window] = field(default_factory=list)
+    share: Share | None = None  # of several servers on one database; None: this one checks everything
+    shards: Mapping[str, int] = field(default_factory=dict)  # uid -> shard, of all monitors
+    tokens: Mapping[int, int] = field(default_factory=dict)  # of the leases that `monitors` were chosen by
+    locations: dict[str, Place] = field(default_factory=dict)  # declared ones, by name
 
     def refresh(self) -> Directory:
         """Read everything declared anew; returns itself, for use as a job."""
         revision = latest_revision()  # first: what comes in between is read again, never missed
         found = {}
-        for resource in resources("monitor"):
+        for resource in self._mine():
             known = self.monitors.get(resource.uid)
             if known is None or known.revision != resource.revision or known.watched.facts.name != resource.name:
                 spec: MonitorSpec = resource.spec
@@ -71,9 +104,26 @@ class Directory:
                 watched = watched_of(resource, spec)
                 usual = rule_of(spec)
                 known = Monitor(watched, resource.revision, spec.enabled, options, secret, quorum, usual)
+                if spec.locations and (terms := terms_of(spec, self.here)) is not None:
+                    # What several places vote is not excused by the state of this machine's own network.
+                    known = replace(known, terms=terms, watched=replace(watched, location=Location("loopback")))
             found[resource.uid] = known
         self.monitors, self.windows, self.revision = found, declared(), revision
+        self.locations = {
+            resource.name: Place(resource.uid, resource.name, resource.spec.silent_after)
+            for resource in resources("location")
+        }
         return self
+
+    def _mine(self) -> list[Resource]:
+        """All monitors, or those of this server's share."""
+        everything = resources("monitor")
+        if self.share is None:
+            return everything
+        self.tokens = self.share.wanted
+        kin = {one.uid: kin_of(one.name, one.document) for one in everything}
+        self.shards = shards_of(kin, self.share.shards)
+        return [one for one in everything if self.shards[one.uid] in self.tokens]
 
     def orders(self, uids: Iterable[str]) -> dict[str, CheckOrder | SecretMissing]:
         """The orders of these monitors with their secrets, or what is missing; none of those that no prober runs."""
@@ -104,9 +154,13 @@ def _document(spec: MonitorSpec, part: str) -> dict[str, Any]:
     return found
 
 
-def stored_states() -> Stored:
+def stored_states(only: Container[str] | None = None) -> Stored:
     rows = MonitorStateRow.objects.values_list("uid", "version", "counters")
-    return {uid: (from_json(counters), version) for uid, version, counters in rows}
+    return {uid: (from_json(counters), version) for uid, version, counters in rows if only is None or uid in only}
+
+
+def stored_versions() -> dict[str, int]:
+    return dict(MonitorStateRow.objects.values_list("uid", "version"))
 
 
 def stored_state(uid: str) -> tuple[MonitorState, int] | None:
@@ -119,19 +173,19 @@ def news() -> tuple[int, bool]:
     return latest_revision(), MonitorRequestRow.objects.exists()
 
 
-def reached_targets(now: float) -> set[str]:
+def reached_targets(now: float, node: str = "") -> set[str]:
     """The uplink targets that could be reached lately; after _REACHED_FOR this machine may have been moved."""
-    row = FactRow.objects.filter(key=REACHED_FACT).first()
+    row = FactRow.objects.filter(key=reached_fact(node)).first()
     found: dict[str, Any] = json.loads(row.value) if row is not None else {"at": 0.0, "targets": []}
     return set(found["targets"]) if abs(now - found["at"]) < _REACHED_FOR else set()
 
 
-def lost_parts() -> dict[Part, Change]:
+def lost_parts(node: str = "") -> dict[Part, Change]:
     """What the journal says is lost of this machine's uplink: a restart does not bring it back."""
     found: dict[Part, Change] = {}
     parts: tuple[Part, Part] = ("network", "resolver")
     for part in parts:
-        for entry in entries(Filter(kind="uplink.*", subject=f"uplink/{part}"), limit=1):
+        for entry in entries(Filter(kind="uplink.*", subject=uplink_subject(part, node)), limit=1):
             if entry.kind == "uplink.lost":
                 found[part] = Change(part, True, float(entry.data.get("since", entry.at)), str(entry.data["reason"]))
     return found

@@ -10,6 +10,7 @@ from mainstay.watch.location import Location, locate
 from mainstay.watch.rules import policy_of
 from mainstay.watch.spec import MonitorSpec
 from mainstay.watch.telling import Facts
+from mainstay.watch.votes import Terms
 
 
 def facts_of(resource: Resource, spec: MonitorSpec | None = None) -> Facts:
@@ -33,6 +34,14 @@ def watched_of(resource: Resource, spec: MonitorSpec) -> Watched:
         location=Location("loopback") if spec.check.local else locate(spec.address),
         share=share_of(resource.uid),
     )
+
+
+def terms_of(spec: MonitorSpec, here: str) -> Terms | None:
+    """How its locations vote; None if this server alone checks it, and nothing is to be voted on."""
+    if not spec.locations or spec.locations == [here]:
+        return None
+    silence = 3 * spec.every + spec.timeout
+    return Terms(tuple(spec.locations), spec.agreeing, spec.confirm.elsewhere, spec.every, silence)
 
 
 def share_of(uid: str, purpose: str = "slot") -> float:

@@ -64,3 +64,27 @@ class MonitorRequestRow(models.Model):
 
     class Meta:
         db_table = "monitor_request"
+
+
+class LocationRow(models.Model):
+    """One declared location and the prober there, as the servers heard it last; times are epoch seconds, 0: never."""
+
+    uid = models.CharField(max_length=26, primary_key=True)
+    name = models.CharField(max_length=100)
+    state = models.CharField(max_length=10, default="waiting")  # waiting up silent, see watch.presence
+    since = models.FloatField(default=0)
+    heard_at = models.FloatField(default=0)
+    joined_at = models.FloatField(default=0)  # of the present link
+    connected = models.BooleanField(default=False)
+    version = models.CharField(max_length=60, default="")
+    address = models.CharField(max_length=60, default="")
+    offset = models.FloatField(default=0)  # seconds that the server's clock is ahead of the prober's
+    round_trip = models.FloatField(default=0)
+    assigned = models.IntegerField(default=0)  # monitors
+    checks = models.BigIntegerField(default=0)  # since the prober started
+    waiting = models.BigIntegerField(default=0)  # results that it keeps
+    dropped = models.BigIntegerField(default=0)  # results that it had no room for
+    ignored = models.BigIntegerField(default=0)  # results about what it was not ordered to check
+
+    class Meta:
+        db_table = "location"

@@ -1,4 +1,4 @@
-"""What a user may declare of a monitor."""
+"""What a user may declare of a monitor, and of a place that it is checked from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field, create_model, field_validator, mode
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.ports import CheckKind
-from mainstay.kernel.resource import Kind, Reference, Spec
+from mainstay.kernel.resource import NAME_LIMIT, Complaint, Kind, Reference, Spec
 from mainstay.kernel.variants import validate_variant
 
 
@@ -19,6 +19,9 @@ class Confirm(Spec):
 
     failures: int = Field(2, ge=1, le=20, description="failed checks in a row that make it down")
     recheck: Duration = Field(5.0, description="a failed check is repeated after this, not an interval later")
+    elsewhere: bool = Field(
+        False, description="a first failure is put to the other `locations` at once; it counts when one sees it too"
+    )
 
 
 class Recover(Spec):
@@ -68,6 +71,20 @@ class MonitorSpec(Spec):
     alert_on: list[Literal["down", "degraded", "unknown"]] = Field(["down"], description="states that open an alert")
     description: str = Field("", max_length=2000, description="for whoever is woken by it")
     enabled: bool = Field(True, description="false: declared, but paused")
+    locations: list[Annotated[str, Field(max_length=NAME_LIMIT)]] = Field(
+        [], max_length=20, description="places that check it, each for itself; default: this server alone"
+    )
+    quorum: Annotated[int, Field(ge=1, le=20)] | Annotated[str, Field(pattern=r"^\d{1,2} of \d{1,2}$")] | None = Field(
+        None,
+        description="`locations` that must agree that it fails, or works, such as `2 of 3`; default: more than half",
+    )
+
+    @property
+    def agreeing(self) -> int:
+        """How many locations must agree."""
+        if self.quorum is None:
+            return len(self.locations) // 2 + 1
+        return self.quorum if isinstance(self.quorum, int) else int(self.quorum.partition(" ")[0])
 
     @property
     def target(self) -> Any:
@@ -89,7 +106,24 @@ class MonitorSpec(Spec):
     def _timeout_fits(self) -> MonitorSpec:
         if self.flapping.stop >= self.flapping.start:
             raise ValueError("flapping.stop must be below flapping.start")
+        if self.locations or self.quorum is not None or self.confirm.elsewhere:
+            self._check_locations()
         return self
+
+    def _check_locations(self) -> None:
+        named, count = self.locations, len(self.locations)
+        if self.check.quorum is not None:
+            raise ValueError("a group is judged from its members; give `locations` to those")
+        if len(set(named)) != count:
+            raise ValueError("a location is named twice")
+        if self.quorum is not None and not named:
+            raise ValueError("`quorum` counts `locations`, and there are none")
+        if isinstance(self.quorum, str) and int(self.quorum.rpartition(" ")[2]) != count:
+            raise ValueError(f"the quorum is `{self.quorum}`, and there are {count} locations")
+        if not 1 <= self.agreeing <= max(1, count):
+            raise ValueError(f"a quorum of {count} locations is 1 to {count}")
+        if self.confirm.elsewhere and count < 2:
+            raise ValueError("`confirm.elsewhere` needs at least two `locations`")
 
 
 def monitor_model(check: CheckKind) -> type[MonitorSpec]:
@@ -118,8 +152,11 @@ def monitor_model(check: CheckKind) -> type[MonitorSpec]:
     return model
 
 
-def monitor_kind(checks: Mapping[str, CheckKind]) -> Kind:
-    """The kind `monitor`, with one model for each check kind; the key present in a document chooses."""
+def monitor_kind(checks: Mapping[str, CheckKind], here: str = "main") -> Kind:
+    """The kind `monitor`, with one model for each check kind; the key present in a document chooses.
+
+    here: the location of this server itself, which nobody declares.
+    """
     models = {name: monitor_model(check) for name, check in checks.items()}
 
     def validate(document: Any) -> Spec:
@@ -133,6 +170,9 @@ def monitor_kind(checks: Mapping[str, CheckKind]) -> Kind:
         if spec.check.quorum is not None:
             members = enumerate(spec.check.quorum(spec.target).members)
             found += [Reference("monitor", name, (spec.check.name, "members", index)) for index, name in members]
+        if spec.locations:
+            elsewhere = [(index, name) for index, name in enumerate(spec.locations) if name != here]
+            found += [Reference("location", name, ("locations", index)) for index, name in elsewhere]
         return found
 
     return Kind(
@@ -143,4 +183,33 @@ def monitor_kind(checks: Mapping[str, CheckKind]) -> Kind:
         schema,
         references,
         requires=lambda spec: spec.check.requires,
+    )
+
+
+class LocationSpec(Spec):
+    """A place that checks are made from, by `mainstay probe --join`."""
+
+    description: str = Field("", max_length=2000, description="where it is, and whose network it sees")
+    silent_after: Duration = Field(
+        30.0, ge=2, le=3600, description="not heard for this long: it is lost, and one alert tells of it"
+    )
+
+
+def location_kind(here: str = "main") -> Kind:
+    """The kind `location`. here: the location of this server itself."""
+
+    def check(name: str, _spec: Any) -> Iterable[Complaint]:
+        if name == here:
+            yield Complaint(
+                f"`{name}` is the location of this server itself, which is not declared",
+                hint="choose another name, or change the setting MAINSTAY_LOCATION",
+            )
+
+    return Kind(
+        "location",
+        "locations",
+        "a place that checks are made from besides this server",
+        LocationSpec.model_validate,
+        lambda: LocationSpec.model_json_schema(mode="validation"),
+        check=check,
     )

@@ -46,6 +46,7 @@ class Reason(StrEnum):
     UPLINK_LOST = "uplink_lost"  # this machine has no network
     UPLINK_RESTORED = "uplink_restored"  # the network is back; results decide
     RESOLVER_DEAD = "resolver_dead"  # this machine's name resolver does not answer
+    TOO_FEW_VOTES = "too_few_votes"  # fewer of its locations can be heard than its quorum asks for
     NOT_CHECKABLE = "not_checkable"  # a secret that its target refers to has no value
     WAITING_FOR_PARENTS = "waiting_for_parents"  # a parent has not been checked since this began to fail
     PARENT_FAILING = "parent_failing"  # confirmed, but a parent fails too: that one is the cause

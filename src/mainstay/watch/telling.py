@@ -14,6 +14,7 @@ from mainstay.watch.uplink import Change
 
 _EVIDENCE_KEYS = 40
 _TEXT_LIMIT = 1000
+_PICTURE_LIMIT = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,17 @@ def finding_of(result: CheckResult) -> Finding:
     return Finding(result.code[:60], result.message[:_TEXT_LIMIT], evidence)
 
 
+def plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
+    """Evidence of a prober elsewhere, bounded; a picture of a page stays whole."""
+    found: dict[str, Any] = {}
+    for key, value in list(evidence.items())[:_EVIDENCE_KEYS]:
+        picture = (
+            isinstance(value, str) and value.startswith("data:image/jpeg;base64,") and len(value) <= _PICTURE_LIMIT
+        )
+        found[str(key)[:100]] = value if picture else _plain(value)
+    return found
+
+
 def _plain(value: Any, depth: int = 4) -> Any:
     """The value as JSON has it, bounded in depth and size: the journal must never choke on what a target sent."""
     if value is None or isinstance(value, bool | int):
@@ -98,14 +110,20 @@ def events_of(facts: Facts, decision: Decision, finding: Finding) -> list[Event]
     return events
 
 
-def uplink_event(change: Change) -> Event:
+def uplink_subject(part: str, node: str = "") -> str:
+    """`node`: the name of one of several servers, each of which has a network of its own."""
+    return f"uplink/{part}/{node}" if node else f"uplink/{part}"
+
+
+def uplink_event(change: Change, node: str = "") -> Event:
     """What the guard found of this machine's own network or resolver."""
     since = round(change.since, 3)
     if change.lost:
         evidence = {"part": change.part, "why": change.why}
         data = {"since": since, "reason": change.why, "message": change.why, "evidence": evidence}
-        return Event("uplink.lost", f"uplink/{change.part}", data)
-    return Event("uplink.restored", f"uplink/{change.part}", {"since": since, "seconds": round(change.seconds, 3)})
+        return Event("uplink.lost", uplink_subject(change.part, node), data)
+    data = {"since": since, "seconds": round(change.seconds, 3)}
+    return Event("uplink.restored", uplink_subject(change.part, node), data)
 
 
 def _transition(facts: Facts, transition: Transition, decision: Decision, finding: Finding) -> Event:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Protocol, TypeVar
@@ -26,9 +26,11 @@ from mainstay.kernel.secret import SecretMissing
 from mainstay.kernel.settings import Settings
 from mainstay.runtime.lanes import forever
 from mainstay.runtime.lanes.groups import Groups
+from mainstay.runtime.lanes.share import Share
 from mainstay.runtime.lanes.transitions import Transitions
 from mainstay.runtime.lanes.uplink import Guard, Look, MachineLook, targets_of
 from mainstay.runtime.lanes.usual import UsualTimes
+from mainstay.runtime.lanes.voting import Voting
 from mainstay.store.hub import HUB
 from mainstay.store.secrets import SecretSource
 from mainstay.store.telemetry.port import Telemetry
@@ -50,6 +52,7 @@ POLL = 0.75  # seconds between looks for a new revision or a person's wish
 TICK = 1.0  # windows and silence
 WRITE_PAUSE = 0.02  # between two rounds of writing; keeps a fault from spinning
 SAVE = 10.0  # counters
+COMPARE = 15.0  # rows with what is in memory, where others may have written them
 SECRETS = 15.0  # orders that refer to secrets are filled anew
 LONGEST_TICK = 2.0  # more time between two ticks was spent asleep: nothing could have been heard
 AT_ONCE = 50  # first checks a second after a start
@@ -69,6 +72,10 @@ class ProberPool(Protocol):
 
     def recheck(self, uid: str, delay: float) -> None: ...
 
+    def place(self, placed: Mapping[str, tuple[str, ...]]) -> list[str]: ...
+
+    def recheck_at(self, location: str, uid: str, delay: float) -> None: ...
+
 
 class WatchLane:
     """`start` loads and assigns; `run` works until it is cancelled; `stop` writes what is left."""
@@ -82,15 +89,19 @@ class WatchLane:
         clock: Clock,
         *,
         look: Look | None = None,
+        share: Share | None = None,
     ) -> None:
         self.board = Board()
         self._probers, self._telemetry, self._writer, self._clock = probers, telemetry, writer, clock
         targets = targets_of(settings.uplink_targets)
-        self._directory = Directory(SecretSource(settings))
+        self._directory = Directory(SecretSource(settings), settings.location)
+        self._directory.share = self._share = share
+        self._syncing = asyncio.Lock()
         self._orders: dict[str, CheckOrder] = {}
-        self._transitions = Transitions(writer, clock, self._reload)
+        self._transitions = Transitions(writer, clock, self._reload, share)
         self._guard = Guard(self.board, look or MachineLook(targets, clock), targets, clock)
         self._groups = Groups(self.board)
+        self.voting = Voting(self.board, probers, settings.location)
         self._usual = UsualTimes(telemetry, clock)
         self._active: list[Window] = []
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="watch-reader")
@@ -110,8 +121,10 @@ class WatchLane:
                 loop.call_soon_threadsafe(self._news.set)
 
         self._unsubscribe = HUB.subscribe(hear)
-        lost = await self._read(reading.lost_parts)
-        self._guard.remember(lost, await self._read(partial(reading.reached_targets, self._clock.now())))
+        if self._share is not None:
+            self._share.on_change = self._news.set
+        lost = await self._read(partial(reading.lost_parts, self._node))
+        self._guard.remember(lost, await self._read(partial(reading.reached_targets, self._clock.now(), self._node)))
         self._started = True
         await self._sync()
         self._ticked = self._clock.monotonic()
@@ -128,6 +141,8 @@ class WatchLane:
             "watch.uplink": (self._look_turn, LOOK_PAUSE),
             "watch.usual": (self._usual.turn, TICK),
         }
+        if self._share is not None:
+            turns["watch.compare"] = (self._compare_turn, COMPARE)
         async with asyncio.TaskGroup() as group:
             for name, (turn, every) in turns.items():
                 group.create_task(forever(name, turn, every), name=name)
@@ -180,9 +195,39 @@ class WatchLane:
         if not self._started:
             return
         now, mono, board = self._clock.now(), self._clock.monotonic(), self.board
+        voted = self.voting.ballots
         for result in results:
-            board.take(self._usual.judged(result), now, mono)
+            if voted and result.uid in voted:
+                self._count(self.voting.here, result)
+            else:
+                board.take(self._usual.judged(result), now, mono)
         self._ship()
+
+    def take_from(self, location: str, results: Sequence[CheckResult]) -> None:
+        """Results of another place: they count as its votes, and are kept as its own history."""
+        if not self._started:
+            return
+        for result in results:
+            if result.uid in self.voting.ballots:
+                self._count(location, result)
+        self._ship()
+
+    def _count(self, location: str, result: CheckResult) -> None:
+        now, mono = self._clock.now(), self._clock.monotonic()
+        self._telemetry.append([self.voting.sample(location, result)])
+        counted = self.voting.take(location, result, now, mono)
+        if counted is not None:
+            self.board.take(self._usual.judged(counted), now, mono)
+
+    def reach(self, location: str, *, lost: bool) -> None:
+        """Whether a location can be heard; told again and again."""
+        self.voting.reach(location, self._clock.now(), lost=lost)
+        self._ship()
+
+    @property
+    def places(self) -> Mapping[str, reading.Place]:
+        """The declared locations by name."""
+        return self._directory.locations
 
     def _ship(self) -> None:
         """Hand out what the board wants done; groups follow the members that moved, and groups of groups those."""
@@ -226,7 +271,7 @@ class WatchLane:
             return
         reached = self._guard.to_save(self._clock.now())
         if reached is not None:
-            await self._writer.run(partial(verbs.remember_reached, _LANE, reached, self._clock))
+            await self._writer.run(partial(verbs.remember_reached, _LANE, reached, self._clock, node=self._node))
         dirty, self.board.dirty = self.board.dirty, set()
         latest = []
         waiting = self._transitions.waiting_uids()
@@ -235,7 +280,8 @@ class WatchLane:
             if entry is not None and uid not in waiting:
                 latest.append(verbs.Latest(uid, entry.version, entry.state, entry.last))
         for start in range(0, len(latest), 1000):
-            await self._writer.run(partial(verbs.save_counters, _LANE, latest[start : start + 1000], self._clock))
+            some = latest[start : start + 1000]
+            await self._writer.run(partial(verbs.save_counters, _LANE, some, self._clock, fence=self._fence))
         self.board.dirty |= dirty & waiting
 
     # -- what is declared, and what people ask for --
@@ -247,8 +293,9 @@ class WatchLane:
         self._news.clear()
         revision, wishes = await self._read(reading.news)
         if wishes:
-            await self._fulfil(await self._writer.run(partial(verbs.take_requests, _LANE, self._clock)))
-        if revision != self._directory.revision:
+            mine = self._share.owns if self._share is not None else None
+            await self._fulfil(await self._writer.run(partial(verbs.take_requests, _LANE, self._clock, mine=mine)))
+        if revision != self._directory.revision or (self._share is not None and not self._share.is_adopted):
             await self._sync()
 
     async def _fulfil(self, wishes: Iterable[tuple[str, str]]) -> None:
@@ -261,17 +308,27 @@ class WatchLane:
 
     async def _sync(self) -> None:
         """Take up what is declared now. Whoever did not change keeps state, counters and its next slot."""
-        before = set(self.board.entries)
+        async with self._syncing:
+            await self._take_up()
+
+    async def _take_up(self) -> None:
         await self._read(self._directory.refresh)
         monitors = self._directory.monitors
-        stored = await self._read(reading.stored_states)
+        if self._share is not None:
+            self._stand_down(self._share.adopt(self._directory.shards, self._directory.tokens))
+        before = set(self.board.entries)
+        read_states = partial(reading.stored_states, None if self._share is None else monitors)
+        stored = await self._read(read_states)
         if stored.keys() != monitors.keys():
             # Rows follow an apply in its own transaction; this mends what came about in another way.
             await self._writer.run(partial(follow_resources, _LANE))
-            stored = await self._read(reading.stored_states)
+            stored = await self._read(read_states)
         self.board.declare((monitor.watched for monitor in monitors.values()), stored)
         self._groups.declare({uid: one.quorum for uid, one in monitors.items() if one.quorum is not None})
         self._usual.declare({uid: one.usual for uid, one in monitors.items() if one.usual is not None})
+        terms = {uid: one.terms for uid, one in monitors.items() if one.terms is not None}
+        for uid in self.voting.declare(terms, self._clock.monotonic()):
+            self._orders.pop(uid, None)
         await self._switch()
         if withdrawn := [uid for uid in self._orders if uid not in monitors]:
             self._withdraw(withdrawn)
@@ -280,6 +337,46 @@ class WatchLane:
         self._cover(changed=True)
         self._guard.learn()
         log.info("monitors taken up", monitors=len(monitors), new=len(fresh), revision=self._directory.revision)
+
+    # -- with several servers: each checks its share --
+
+    def _stand_down(self, gone: set[str]) -> None:
+        """Others have these monitors now, or had them: what is decided and not written does not count."""
+        if gone:
+            self._withdraw([uid for uid in gone if uid in self._orders])
+            with self._transitions.holding(gone):
+                self.board.forget(gone)
+            log.info("stood down from monitors", monitors=len(gone))
+
+    async def hand_over(self, shards: Iterable[int]) -> None:
+        """Before their leases are given up: check their monitors no more, and write what is decided about them."""
+        if self._share is None:
+            return
+        uids = self._share.uids(shards) & self.board.entries.keys()
+        async with self._syncing:
+            self._withdraw([uid for uid in uids if uid in self._orders])
+            end = self._clock.monotonic() + STOP_PATIENCE
+            while uids & self._transitions.waiting_uids() and self._clock.monotonic() < end:
+                await asyncio.sleep(WRITE_PAUSE)
+            await self._save_turn()
+
+    async def _compare_turn(self) -> None:
+        """Mend what is in memory where a row was written by somebody else: a monitor may have come from another
+        share by a new parent, while its decisions were still on their way."""
+        waiting = self._transitions.waiting_uids()
+        versions = await self._read(reading.stored_versions)
+        waiting |= self._transitions.waiting_uids()
+        for uid, entry in list(self.board.entries.items()):
+            if uid not in waiting and versions.get(uid, entry.version) > entry.version:
+                await self._reload([uid])
+
+    @property
+    def _node(self) -> str:
+        return self._share.node if self._share is not None else ""
+
+    @property
+    def _fence(self) -> verbs.Fence | None:
+        return self._share.fence if self._share is not None else None
 
     async def _switch(self) -> None:
         """`enabled: false` pauses, and its removal resumes what it had paused."""
@@ -348,6 +445,8 @@ class WatchLane:
         mono = self._clock.monotonic()
         elapsed, self._ticked = min(max(mono - self._ticked, 0.0), LONGEST_TICK), mono
         for result in self._groups.due(self._clock.now(), mono):
+            self.board.take(result, self._clock.now(), mono)
+        for result in self.voting.due(self._clock.now(), mono):
             self.board.take(result, self._clock.now(), mono)
         self.board.attend(elapsed, self._clock.now())
         self._cover()

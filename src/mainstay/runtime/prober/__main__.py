@@ -6,16 +6,14 @@ import asyncio
 import ctypes
 import gc
 import os
-import resource
 import signal
 import socket
 import sys
-from contextlib import suppress
 
+from mainstay.runtime.prober.descriptors import raise_descriptor_limit
 from mainstay.runtime.prober.engine import Engine
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
-_DESCRIPTORS = 65_536
 
 
 def main() -> None:
@@ -23,7 +21,7 @@ def main() -> None:
     # A terminal's Ctrl-C is the main process's business; the end of the pipe is what ends a prober.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _die_with_parent()
-    _raise_descriptor_limit()
+    raise_descriptor_limit()
     try:
         import uvloop
     except ModuleNotFoundError:
@@ -56,15 +54,6 @@ def _die_with_parent() -> None:
     """A prober that is stopped or stuck does not see the end of the pipe: let the kernel end it (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def _raise_descriptor_limit() -> None:
-    """Each check under way holds a descriptor; a hanging target holds its own for the whole timeout."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
-    if soft < wanted:
-        with suppress(ValueError, OSError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 if __name__ == "__main__":

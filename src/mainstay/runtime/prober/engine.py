@@ -8,7 +8,7 @@ import sys
 import time
 import traceback
 from collections import deque
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, Protocol, assert_never
 
 from mainstay.integrations.addresses import Guard
 from mainstay.kernel.probing import (
@@ -84,12 +84,39 @@ def _outcome(task: asyncio.Task[CheckResult], timeout: float) -> CheckResult:
     return finding("unknown", "check.broken", f"the check itself failed: {type(error).__name__}")
 
 
+class Outlet(Protocol):
+    """Where an engine's frames go."""
+
+    @property
+    def full(self) -> bool: ...
+
+    def send(self, frame: Any) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class ResultQueue(Protocol):
+    """Where an engine's results wait to be sent."""
+
+    @property
+    def dropped(self) -> int: ...
+
+    def add(self, result: CheckResult) -> None: ...
+
+    def flush(self) -> None: ...
+
+
 class Engine:
-    def __init__(self, on_end: Callable[[], None]) -> None:
+    """Speaks over a pipe to the process that started it, or over the outlet that it is given."""
+
+    def __init__(
+        self, on_end: Callable[[], None], *, outlet: Outlet | None = None, results: ResultQueue | None = None
+    ) -> None:
         self._loop = asyncio.get_running_loop()
         self._on_end = on_end
-        self.pipe: Pipe[ToProber] = Pipe(ToProber, self._on_frame, on_end)
-        self._outbox = Outbox(self.pipe)
+        self.pipe: Pipe[ToProber] = Pipe(ToProber, self.hear, on_end)
+        self._outlet: Outlet = outlet or self.pipe
+        self._outbox: ResultQueue = results or Outbox(self.pipe)
         self._context = Context(ca_file=default_ca_file())
         self._schedule = Schedule()
         self._checks: dict[str, PreparedCheck] = {}
@@ -104,13 +131,13 @@ class Engine:
         self._leaving: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
-        self.pipe.send(Ready(os.getpid()))
+        self._outlet.send(Ready(os.getpid()))
         self._send_vitals()
         self._end_overdue()
 
     # Frames
 
-    def _on_frame(self, frame: ToProber) -> None:
+    def hear(self, frame: ToProber) -> None:
         match frame:
             case Assign():
                 self._assign(frame.orders)
@@ -206,7 +233,7 @@ class Engine:
         self._count += 1
         result = run.complete(_outcome(task, run.order.timeout))
         if run.ticket:
-            self.pipe.send(OnceDone(run.ticket, result))
+            self._outlet.send(OnceDone(run.ticket, result))
             return
         self._running.discard(run.order.uid)
         if run.order.uid in self._schedule.entries:  # a result of a withdrawn check means nothing any more
@@ -223,8 +250,8 @@ class Engine:
     # Life
 
     def _send_vitals(self) -> None:
-        if not self.pipe.full:
-            self.pipe.send(self.vitals())
+        if not self._outlet.full:
+            self._outlet.send(self.vitals())
         self._loop.call_later(_VITALS_EVERY, self._send_vitals)
 
     def vitals(self) -> Vitals:
@@ -255,7 +282,7 @@ class Engine:
         if self._runs:
             await asyncio.wait(self._runs, timeout=_FAREWELL)
         self._outbox.flush()
-        self.pipe.close()  # what is in the buffer is written first; then the end of the pipe is told
+        self._outlet.close()  # what is in the buffer is written first; then the end of the pipe is told
 
 
 def _resident_bytes() -> int:
