@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib
 import os
 import re
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +34,12 @@ class Place(Protocol):
 
     def names(self) -> list[str]: ...
 
+    def sizes(self) -> dict[str, int]:
+        """Bytes by name."""
+
+    def fetch(self, name: str, target: IO[bytes]) -> None:
+        """Write what lies under `name` to `target`; NotFound."""
+
     def delete(self, name: str) -> None: ...
 
     def address(self, name: str) -> str:
@@ -40,8 +47,8 @@ class Place(Protocol):
 
 
 class Folder:
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: Path, what: str = "the snapshot") -> None:
+        self._path, self._what = path, what
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -60,7 +67,7 @@ class Folder:
             sync_folder(self._path)
         except OSError as error:
             raise UserError(
-                f"the snapshot cannot be written to {self._path}: {error.strerror}", hint="make room there"
+                f"{self._what} cannot be written to {self._path}: {error.strerror}", hint="make room there"
             ) from None
         finally:
             partial.unlink(missing_ok=True)
@@ -74,7 +81,17 @@ class Folder:
                     partial.unlink()
 
     def names(self) -> list[str]:
-        return [path.name for path in self._path.iterdir() if path.is_file()]
+        return list(self.sizes())
+
+    def sizes(self) -> dict[str, int]:
+        return {path.name: path.stat().st_size for path in self._path.iterdir() if path.is_file()}
+
+    def fetch(self, name: str, target: IO[bytes]) -> None:
+        try:
+            with (self._path / name).open("rb") as source:
+                shutil.copyfileobj(source, target)
+        except FileNotFoundError:
+            raise NotFound(f"there is no {name} in {self._path}") from None
 
     def delete(self, name: str) -> None:
         (self._path / name).unlink(missing_ok=True)
@@ -128,9 +145,12 @@ class Bucket:
         return size
 
     def names(self) -> list[str]:
+        return list(self.sizes())
+
+    def sizes(self) -> dict[str, int]:
         with self._errors(self._url):
             found = self._obstore.list_with_delimiter(self._store)
-            return [str(entry["path"]) for entry in found["objects"]]
+            return {str(entry["path"]): int(entry["size"]) for entry in found["objects"]}
 
     def delete(self, name: str) -> None:
         with self._errors(self.address(name)):
@@ -175,13 +195,13 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split())[:300]
 
 
-def place(text: str, scratch: Path | None = None) -> Place:
+def place(text: str, scratch: Path | None = None, what: str = "the snapshot") -> Place:
     """A folder's path or s3://bucket/prefix; UserError for another address. `scratch` is for what goes to a bucket."""
     if text.startswith(_SCHEMES):
         return Bucket(text, scratch)
     if "://" in text:
         raise UserError(f"`{text[:40]}` is neither a folder nor s3://bucket/prefix")
-    return Folder(Path(text).expanduser().absolute())
+    return Folder(Path(text).expanduser().absolute(), what)
 
 
 @contextmanager
