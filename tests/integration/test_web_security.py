@@ -13,10 +13,12 @@ from django.test import override_settings
 from mainstay.accounts import adapters, verbs
 from mainstay.accounts.doors import session_actor
 from mainstay.accounts.models import User
+from mainstay.accounts.passwords import Argon2Hasher
 from mainstay.store.journal import Filter, entries
 
 pytestmark = pytest.mark.usefixtures("store")
 QUICK = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+DECLARED_HASHERS = settings.PASSWORD_HASHERS
 
 
 @pytest.fixture(autouse=True)
@@ -243,11 +245,67 @@ def test_a_new_password_ends_the_other_sessions() -> None:
     assert next(iter(entries(Filter(kind="user.password_changed")))).data["how"] == "changed"
 
 
-def test_passwords_are_hashed_with_scrypt() -> None:
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.ScryptPasswordHasher", *QUICK]):
+def test_passwords_are_hashed_with_argon2() -> None:
+    assert DECLARED_HASHERS[0] == "mainstay.accounts.passwords.Argon2Hasher"
+    with override_settings(PASSWORD_HASHERS=DECLARED_HASHERS):
         user = verbs.accept_invitation(verbs.create_user(TEST, "s@example.com", "support"), PASSWORD)
-        assert user.password.startswith("scrypt$")
+        assert user.password.startswith("argon2$argon2id$v=19$m=47104,t=2,p=1$"), "as the ADR has it"
         assert user.check_password(PASSWORD)
+        assert not user.check_password(PASSWORD + "x")
+
+
+@pytest.mark.parametrize("older", ["ScryptPasswordHasher", "PBKDF2PasswordHasher"])
+def test_an_older_hash_still_lets_in_and_is_made_anew(older: str) -> None:
+    with override_settings(PASSWORD_HASHERS=[f"django.contrib.auth.hashers.{older}"]):
+        person()
+    with override_settings(PASSWORD_HASHERS=DECLARED_HASHERS):
+        assert sign_in(browser()) == 302
+        assert User.objects.get().password.startswith("argon2$")
+        assert sign_in(browser()) == 302
+
+
+def test_an_unknown_address_takes_as_long_as_a_known_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Counted, not timed: a hash is made for nobody, too."""
+    hashed: list[str] = []
+    whole = Argon2Hasher.encode, Argon2Hasher.verify
+    monkeypatch.setattr(Argon2Hasher, "encode", lambda *given: (hashed.append("encode"), whole[0](*given))[1])
+    monkeypatch.setattr(Argon2Hasher, "verify", lambda *given: (hashed.append("verify"), whole[1](*given))[1])
+    with override_settings(PASSWORD_HASHERS=DECLARED_HASHERS):
+        person()
+        hashed.clear()
+        sign_in(browser(), password="wrong wrong wrong")
+        assert hashed == ["verify"]
+        sign_in(browser(), "nobody@example.com", password="wrong wrong wrong")
+        assert hashed == ["verify", "encode"]
+
+
+def test_many_attempts_at_once_take_bounded_memory() -> None:
+    import threading
+
+    inside, most = 0, 0
+    lock = threading.Lock()
+
+    class Counting(Argon2Hasher):
+        memory_cost, time_cost = 8, 1
+
+        def params(self) -> object:
+            nonlocal inside, most
+            with lock:
+                inside += 1
+                most = max(most, inside)
+            try:
+                threading.Event().wait(0.02)
+                return super().params()
+            finally:
+                with lock:
+                    inside -= 1
+
+    threads = [threading.Thread(target=Counting().encode, args=("x", "saltsaltsalt")) for _ in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert 1 <= most <= 4
 
 
 @pytest.mark.parametrize(

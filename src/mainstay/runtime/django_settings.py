@@ -85,8 +85,9 @@ ALLOWED_HOSTS = ["*"]
 # Sign-in ---------------------------------------------------------------------------------------------------
 
 AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
-# Scrypt (memory-hard, in the standard library) for new passwords; the others only to read older hashes.
+# The first for new passwords; the others read older hashes, which are made anew at the next sign-in.
 PASSWORD_HASHERS = [
+    "mainstay.accounts.passwords.Argon2Hasher",
     "django.contrib.auth.hashers.ScryptPasswordHasher",
     "django.contrib.auth.hashers.PBKDF2PasswordHasher",
 ]
