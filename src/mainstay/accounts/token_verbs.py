@@ -97,7 +97,7 @@ def revoke_token(actor: Actor, token_id: str) -> None:
 
 def note_token_use(token_id: str) -> None:
     """Write the time of use down; run on the thread of `queries`, never in a request."""
-    with suppress(StoreBusy), unit_of_work(system("accounts")) as work:
+    with suppress(StoreBusy), unit_of_work(system("accounts"), quiet=True) as work:
         Token.objects.filter(id=token_id).update(last_used_us=int(work.now * 1e6))
     # This thread serves no request, so nothing else would give its connection back.
     connection.close()

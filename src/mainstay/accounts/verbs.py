@@ -286,7 +286,7 @@ def forget_expired_sessions() -> None:
     """Delete sessions and invitations past their end; called once a day or so."""
     from django.contrib.sessions.models import Session
 
-    with unit_of_work(system("accounts")) as work:
+    with unit_of_work(system("accounts"), quiet=True) as work:
         Session.objects.filter(expire_date__lt=_moment(work)).delete()
         Invitation.objects.filter(expires_us__lt=int(work.now * 1e6)).delete()
 

@@ -17,7 +17,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.event import Event
 from mainstay.kernel.ports import Notification, Receipt
-from mainstay.store.work import Work, unit_of_work
+from mainstay.store.work import Work, quietly, unit_of_work
 
 if TYPE_CHECKING:
     from mainstay.alerting.spec import ChannelSpec
@@ -33,6 +33,7 @@ class Claim:
     spec: ChannelSpec
     attempt: int
     message: Notification
+    ends_at: float = float("inf")  # epoch seconds; after this another process may have it
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Room:
     free: Callable[[str], int]
     full: Collection[str] = ()
     total: int = 32
+    claimant: str = ""  # the start of the server that claims
 
 
 def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock: Clock | None = None) -> list[Claim]:
@@ -51,7 +53,8 @@ def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock:
     channels that are gone are cancelled.
     """
     actor.require("alerts:write")
-    with unit_of_work(actor, clock) as work:
+
+    def claim(work: Work) -> list[Claim]:
         due = OutboxRow.objects.filter(state__in=UNDER_WAY, next_at__lte=work.now)
         _expire(work, due.filter(expires_at__lte=work.now))
         waiting = due.exclude(channel__in=room.full).order_by().values_list("channel", flat=True).distinct()
@@ -62,17 +65,24 @@ def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock:
             rows = due.filter(channel=name).select_related("alert").order_by("next_at", "id")
             if name in channels:
                 free = max(0, min(room.free(name), room.total - len(claims)))
-                taken = [row for row in rows[:free] if _take(row, work.now + lease)]
-                claims += [Claim(name, channels[name], row.attempts + 1, message_of(row, settings)) for row in taken]
+                ends = work.now + lease
+                taken = [row for row in rows[:free] if _take(row, ends, room.claimant)]
+                claims += [
+                    Claim(name, channels[name], row.attempts + 1, message_of(row, settings), ends) for row in taken
+                ]
             elif name not in declared.channel_names():  # else this version cannot read it: its messages wait
-                for row in rows:
+                for row in rows.select_for_update(of=("self",)):
                     close(work, row, "cancelled", "the channel was deleted")
         return claims
 
+    return quietly(actor, clock, claim)
 
-def _take(row: OutboxRow, lease_end: float) -> bool:
+
+def _take(row: OutboxRow, lease_end: float, claimant: str) -> bool:
     same = OutboxRow.objects.filter(id=row.id, state=row.state, attempts=row.attempts, next_at=row.next_at)
-    return bool(same.update(state="delivering", attempts=F("attempts") + 1, next_at=lease_end))
+    return bool(
+        same.update(state="delivering", attempts=F("attempts") + 1, next_at=lease_end, claimed_by=claimant)
+    )
 
 
 def message_of(row: OutboxRow, settings: Settings) -> Notification:
@@ -120,11 +130,15 @@ def mark_failed(actor: Actor, claim: Claim, error: MainstayError, failure: Failu
             row.save()
 
 
-def reclaim(actor: Actor, clock: Clock | None = None) -> int:
-    """At a start: what the process before had claimed is due at once, not when its lease ends. The number of rows."""
+def reclaim(actor: Actor, clock: Clock | None = None, *, living: Collection[str] = ()) -> int:
+    """What processes that are gone had claimed is due at once, not when their claims end. The number of rows.
+
+    living: who else delivers from this outbox (several servers on one database); their claims stay.
+    """
     actor.require("alerts:write")
-    with unit_of_work(actor, clock) as work:
-        return OutboxRow.objects.filter(state="delivering", next_at__gt=work.now).update(next_at=work.now)
+    with unit_of_work(actor, clock, quiet=True) as work:
+        claimed = OutboxRow.objects.filter(state="delivering", next_at__gt=work.now).exclude(claimed_by__in=living)
+        return claimed.update(next_at=work.now)
 
 
 def hasten(actor: Actor, channel: str = "", clock: Clock | None = None) -> int:
@@ -133,14 +147,14 @@ def hasten(actor: Actor, channel: str = "", clock: Clock | None = None) -> int:
     For a channel that works again, and after the wall clock was set back: what was late is due then.
     """
     actor.require("alerts:write")
-    with unit_of_work(actor, clock) as work:
+    with unit_of_work(actor, clock, quiet=True) as work:
         later = OutboxRow.objects.filter(state="pending", next_at__gt=work.now)
         return (later.filter(channel=channel) if channel else later).update(next_at=work.now)
 
 
 def _expire(work: Work, late: QuerySet[OutboxRow]) -> None:
     """Give up what could not be delivered in its time, oldest first."""
-    for row in late.select_related("alert").order_by("created_at", "id")[:200]:
+    for row in late.select_for_update(of=("self",)).select_related("alert").order_by("created_at", "id")[:200]:
         row.refresh_from_db()  # an earlier one may have closed this one
         if row.state in UNDER_WAY:
             data = {**_about(row), "attempts": row.attempts, "error": row.last_error}
@@ -154,5 +168,5 @@ def _about(row: OutboxRow) -> dict[str, Any]:
 
 def _claimed(claim: Claim) -> OutboxRow | None:
     """The row, unless the lease ended and somebody else took it."""
-    rows = OutboxRow.objects.select_related("alert").filter(id=claim.message.id)
+    rows = OutboxRow.objects.select_for_update(of=("self",)).select_related("alert").filter(id=claim.message.id)
     return rows.filter(state="delivering", attempts=claim.attempt).first()

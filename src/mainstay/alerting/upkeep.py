@@ -16,7 +16,7 @@ def prune_alerts(actor: Actor, days: int, clock: Clock | None = None) -> int:
     actor.require("alerts:write")
     deleted = 0
     while True:
-        with unit_of_work(actor, clock) as work:
+        with unit_of_work(actor, clock, quiet=True) as work:
             before = work.now - days * 86_400
             waiting = OutboxRow.objects.filter(state__in=_UNFINISHED, alert__isnull=False).values("alert_id")
             old = AlertRow.objects.filter(status="resolved", resolved_at__lt=before).exclude(id__in=waiting)

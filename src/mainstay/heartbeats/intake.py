@@ -14,7 +14,7 @@ from mainstay.heartbeats.rules import Condition, Ping, receive
 from mainstay.heartbeats.transitions import tell
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
-from mainstay.store.work import Work, unit_of_work
+from mainstay.store.work import Work, quietly
 
 # (labels, epoch seconds) -> name of a maintenance window that covers them, or empty.
 Covering = Callable[[Mapping[str, str], float], str]
@@ -71,7 +71,8 @@ def take_in(
     Raises StoreBusy; nothing is written then and the same batch may be given again.
     """
     actor.require("monitors:check")
-    with unit_of_work(actor, clock) as work:
+
+    def write(work: Work) -> frozenset[str]:
         standings = _load({incoming.entry.uid for incoming in batch})
         written = [_apply(work, incoming, standings, covering) for incoming in batch]
         with connection.cursor() as cursor:
@@ -84,7 +85,9 @@ def take_in(
             ]
             if prunings:
                 cursor.executemany(_PRUNE, prunings)
-    return frozenset(incoming.entry.uid for incoming in batch if incoming.entry.uid not in standings)
+        return frozenset(incoming.entry.uid for incoming in batch if incoming.entry.uid not in standings)
+
+    return quietly(actor, clock, write)
 
 
 def _load(uids: Iterable[str]) -> dict[str, _Standing]:

@@ -32,8 +32,8 @@ from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.fleet import Fleet
 from mainstay.nodes.verbs import Vitals
+from mainstay.runtime.fleet import Fleet
 from mainstay.runtime.health import Health, database_probe, vault_probe
 from mainstay.runtime.http_protocol import BoundedHttp
 from mainstay.runtime.lanes import forever
@@ -43,9 +43,9 @@ from mainstay.runtime.lanes.config import ConfigLane
 from mainstay.runtime.lanes.delivery import DeliveryLane
 from mainstay.runtime.lanes.heartbeats import EVERY as HEARTBEATS_EVERY
 from mainstay.runtime.lanes.heartbeats import HeartbeatLane
+from mainstay.runtime.lanes.nodes import CONFIG, LOOK, UPKEEP, NodesLane
 from mainstay.runtime.lanes.places import EVERY as PLACES_EVERY
 from mainstay.runtime.lanes.places import PlacesLane
-from mainstay.runtime.lanes.nodes import CONFIG, LOOK, UPKEEP, NodesLane
 from mainstay.runtime.lanes.snapshots import EVERY as SNAPSHOTS_EVERY
 from mainstay.runtime.lanes.snapshots import SnapshotLane
 from mainstay.runtime.lanes.watch import WatchLane
@@ -113,11 +113,14 @@ class Parts:
         share = self.nodes.share if self.nodes else None
         self.links = Links(self._judge_from)
         fleet = Fleet(self.probers, self.links, settings.location)
-        self.watch = WatchLane(settings, fleet, self.telemetry, self.writer, clock)
+        self.watch = WatchLane(settings, fleet, self.telemetry, self.writer, clock, share=share)
         self.places = PlacesLane(self.links, self.watch, self.writer, clock)
         self.join = JoinDoor(self.links)
         self.heartbeats = HeartbeatLane(settings, self.writer, clock)
         self.delivery = DeliveryLane(settings, self.writer, clock)
+        if self.nodes is not None:
+            self.delivery.claimant, self.delivery.living = self.nodes.me.session, lambda: self.nodes.living
+            self.heartbeats.hold = lambda: self.nodes.unsettled or bool(self.pings.spooled)
         reading = self.telemetry.reading if isinstance(self.telemetry, DuckTelemetry) else None
         self.snapshots = SnapshotLane(settings, reading, self.writer, clock)
         self.pings = PingApp(self.writer, self.heartbeats.directory, settings, catch_up=self.heartbeats.catch_up)
@@ -225,6 +228,7 @@ class Parts:
         self.health.register("probers", self._probers_probe)
         if self.nodes is not None:
             self.health.register("nodes", self.nodes.probe)
+        self.health.register("locations", self.places.probe)
         if self.settings.blackbox_modules:
             self.health.register("blackbox_modules", self.modules.health)
         self.health.register("snapshots", self.snapshots.probe)
@@ -266,6 +270,8 @@ class Parts:
         await self.status_pages.stop()
         await self.probers.stop()
         await self.watch.stop()
+        if self.nodes is not None:
+            await self.nodes.stop()
         self.places.close()
         self.heartbeats.close()
         await self.delivery.stop(patience=2.0)
@@ -294,6 +300,7 @@ def monitoring_of(parts: Parts) -> Monitoring:
             queues=parts.queues,
             started_at=parts.started_at,
             viewers=lambda: parts.live.viewers,
+            locations=parts.places.snapshots,
         )
     )
 

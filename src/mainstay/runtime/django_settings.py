@@ -10,7 +10,7 @@ from mainstay.runtime.boot import current_settings, database_settings, is_booted
 
 MAINSTAY = current_settings()
 
-SECRET_KEY = secret_key(MAINSTAY.data) if is_booted() else "type checkers import this module without a boot"
+SECRET_KEY = secret_key(MAINSTAY.key_folder) if is_booted() else "type checkers import this module without a boot"
 DEBUG = False
 USE_TZ = True
 TIME_ZONE = "UTC"
@@ -23,6 +23,7 @@ DATABASES = {"default": database_settings(MAINSTAY)}
 _OWN = [
     "mainstay.store",
     "mainstay.accounts",
+    "mainstay.nodes",
     "mainstay.watch",
     "mainstay.heartbeats",
     "mainstay.alerting",

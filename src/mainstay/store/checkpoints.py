@@ -49,13 +49,13 @@ class Checkpoint:
 
 def public_key(settings: Settings) -> str:
     """Base64 of the 32 bytes; publish it, so that others can tell this install's checkpoints from forged ones."""
-    return base64.b64encode(_private_key(settings.data).public_key().public_bytes_raw()).decode()
+    return base64.b64encode(_private_key(settings.key_folder).public_key().public_bytes_raw()).decode()
 
 
 def make_checkpoint(actor: Actor, settings: Settings, *, channel: str = "") -> dict[str, Any]:
     """Sign the end of the chain as it is now, and tell the journal."""
     actor.require("journal:export")
-    private = _private_key(settings.data)
+    private = _private_key(settings.key_folder)
     with unit_of_work(actor) as work:
         end = head()
         document: dict[str, Any] = {

@@ -1,13 +1,18 @@
-"""News within this process: who is subscribed hears of committed events, without asking the database."""
+"""News within this process: who is subscribed hears of committed events, without asking the database.
+
+With several servers on one database, each also publishes what the others have committed (runtime/lanes/news.py).
+"""
 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 
 from mainstay.kernel.event import Event
 
 Listener = Callable[[Event], None]
+_REMEMBERED = 2000  # numbers of our own events; relayed within a second or so
 
 
 class Hub:
@@ -15,22 +20,35 @@ class Hub:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._listeners: tuple[Listener, ...] = ()
+        self._listeners: tuple[tuple[Listener, bool], ...] = ()
+        self._own: deque[int] = deque(maxlen=_REMEMBERED)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Add a listener; call the result to remove it."""
+    def subscribe(self, listener: Listener, *, own: bool = False) -> Callable[[], None]:
+        """Add a listener; call the result to remove it. `own`: only of what this process did."""
+        entry = (listener, own)
         with self._lock:
-            self._listeners = (*self._listeners, listener)
+            self._listeners = (*self._listeners, entry)
 
         def unsubscribe() -> None:
             with self._lock:
-                self._listeners = tuple(known for known in self._listeners if known is not listener)
+                self._listeners = tuple(known for known in self._listeners if known is not entry)
 
         return unsubscribe
 
-    def publish(self, event: Event) -> None:
-        for listener in self._listeners:
+    def publish(self, event: Event, seq: int = 0) -> None:
+        """What this process has committed; `seq` is its number in the journal."""
+        if seq:
+            self._own.append(seq)
+        for listener, _ in self._listeners:
             listener(event)
+
+    def relay(self, event: Event, seq: int) -> None:
+        """What stands in the journal, whoever wrote it; what was published here is not told twice."""
+        if seq in self._own:
+            return
+        for listener, own in self._listeners:
+            if not own:
+                listener(event)
 
 
 HUB = Hub()

@@ -66,10 +66,26 @@ class Appender:
 
     def __init__(self) -> None:
         self._head: JournalHead | None = None
+        self._written = False
+
+    @property
+    def has_turn(self) -> bool:
+        """Whether the chain's end is locked: until the transaction ends nobody else can append."""
+        return self._head is not None
+
+    def take_turn(self) -> JournalHead:
+        """Wait until nobody else appends, and lock the chain's end."""
+        if self._head is None:
+            locked = JournalHead.objects.select_for_update().filter(id=1)
+            self._head = locked.first()
+            if self._head is None:
+                JournalHead.objects.get_or_create(id=1, defaults={"seq": 0, "hash": GENESIS})
+                self._head = locked.get()
+        return self._head
 
     def append(self, event: Event, actor: str, at: float) -> int:
         """Write one entry and return its sequence number."""
-        head = self._lock_head()
+        head = self.take_turn()
         seq, at_us, data = head.seq + 1, int(at * 1_000_000), canonical(event.data)
         salt = os.urandom(16).hex()
         digest = digest_of(who_of(salt, actor, event.subject), what_of(key_of(salt), data))
@@ -86,18 +102,12 @@ class Appender:
             previous=head.hash,
             hash=hashed,
         )
-        head.seq, head.hash = seq, hashed
+        head.seq, head.hash, self._written = seq, hashed, True
         return seq
 
     def finish(self) -> None:
-        if self._head is not None:
+        if self._head is not None and self._written:
             self._head.save()
-
-    def _lock_head(self) -> JournalHead:
-        if self._head is None:
-            JournalHead.objects.get_or_create(id=1, defaults={"seq": 0, "hash": GENESIS})
-            self._head = JournalHead.objects.select_for_update().get(id=1)
-        return self._head
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,9 @@
-"""Units of work: a state change and the events that tell of it, committed together or not at all."""
+"""Units of work: a state change and the events that tell of it, committed together or not at all.
+
+On PostgreSQL several processes write. One lock order keeps them from waiting for each other in a circle: the
+journal's turn first, then leases, then rows. A unit takes the turn when it begins, which also makes units that tell
+of something run one after the other, as they do on SQLite. A `quiet` one has nothing to tell and takes no turn.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +11,9 @@ import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from django.db import OperationalError, connection, transaction
+from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock, SystemClock
@@ -16,7 +22,11 @@ from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
 from mainstay.store.journal import Appender
 
+T = TypeVar("T")
 Reaction = Callable[["Work", Event], None]
+
+_LONG = 120  # seconds that a long unit may compute between two statements; see runtime.boot
+_CUT_OFF = ("25P03", "57P01")  # SQLSTATE: ended by the server, for being idle in a transaction or at a shutdown
 
 _reactions: dict[str, list[Reaction]] = defaultdict(list)
 _active = threading.local()
@@ -27,17 +37,20 @@ _sqlite_turn = threading.RLock()
 class Work:
     """An open transaction. `now` is one moment for everything written in it."""
 
-    def __init__(self, actor: Actor, now: float) -> None:
+    def __init__(self, actor: Actor, now: float, *, quiet: bool = False) -> None:
         self.actor = actor
         self.now = now
+        self._quiet = quiet
         self._journal = Appender()
-        self._events: list[Event] = []
+        self._events: list[tuple[int, Event]] = []
         self._afterwards: list[Callable[[], None]] = []
 
     def record(self, event: Event) -> int:
         """Append to the journal and let other capabilities react, in this same transaction."""
+        if self._quiet:
+            raise _NotQuiet(event.kind)
         seq = self._journal.append(event, str(self.actor), self.now)
-        self._events.append(event)
+        self._events.append((seq, event))
         for reaction in _reactions[event.kind]:
             reaction(self, event)
         return seq
@@ -46,12 +59,16 @@ class Work:
         """Run once the transaction is durable; never if it is rolled back."""
         self._afterwards.append(callback)
 
+    def _begin(self) -> None:
+        if not self._quiet:
+            self._journal.take_turn()
+
     def _finish(self) -> None:
         self._journal.finish()
 
     def _announce(self) -> None:
-        for event in self._events:
-            HUB.publish(event)
+        for seq, event in self._events:
+            HUB.publish(event, seq)
         for callback in self._afterwards:
             callback()
 
@@ -68,31 +85,67 @@ def react(*kinds: str) -> Callable[[Reaction], Reaction]:
     return register
 
 
+class _NotQuiet(Exception):
+    """A quiet unit has something to tell: it must be done again, with the journal's turn taken first."""
+
+
 @contextmanager
-def unit_of_work(actor: Actor, clock: Clock | None = None) -> Iterator[Work]:
+def unit_of_work(
+    actor: Actor, clock: Clock | None = None, *, quiet: bool = False, long: bool = False
+) -> Iterator[Work]:
     """Open a transaction, or join the one that this thread has open already (verbs compose).
 
+    quiet: nothing will be recorded. long: it computes for seconds between statements.
     Raises StoreBusy if the database is locked or away; nothing is written then.
     """
     joined: Work | None = getattr(_active, "work", None)
     if joined is not None:
         yield joined
         return
-    work = Work(actor, (clock or SystemClock()).now())
     sqlite = connection.vendor == "sqlite"
+    work = Work(actor, (clock or SystemClock()).now(), quiet=quiet and not sqlite)
     if sqlite:
         _sqlite_turn.acquire()
     try:
         with transaction.atomic():
+            if not sqlite:
+                _open_shared(work, long=long)
             _active.work = work
             yield work
             work._finish()
     except OperationalError as error:
         if str(error).startswith("no such "):  # SQLite's word for tables that are not those of this version
             raise Broken(f"the database does not fit this version: {error}", hint="start `mainstay up`") from error
-        raise StoreBusy(f"the database did not answer: {error}", hint="it is tried again by itself") from error
+        raise _busy(error) from error
+    except InterfaceError as error:
+        raise _busy(error) from error
+    except InternalError as error:
+        if getattr(error.__cause__, "sqlstate", None) in _CUT_OFF:
+            raise _busy(error) from error
+        raise
     finally:
         _active.work = None
         if sqlite:
             _sqlite_turn.release()
     work._announce()
+
+
+def quietly(actor: Actor, clock: Clock | None, job: Callable[[Work], T]) -> T:
+    """A unit that seldom has something to tell. If it has, all is undone and the job runs again, loud."""
+    try:
+        with unit_of_work(actor, clock, quiet=True) as work:
+            return job(work)
+    except _NotQuiet:
+        with unit_of_work(actor, clock) as work:
+            return job(work)
+
+
+def _open_shared(work: Work, *, long: bool) -> None:
+    if long:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{_LONG}s'")
+    work._begin()
+
+
+def _busy(error: Exception) -> StoreBusy:
+    return StoreBusy(f"the database did not answer: {error}", hint="it is tried again by itself")

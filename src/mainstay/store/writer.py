@@ -10,7 +10,7 @@ from contextlib import suppress
 from typing import TypeVar
 
 import structlog
-from django.db import close_old_connections, connections
+from django.db import InterfaceError, OperationalError, close_old_connections, connection, connections
 
 from mainstay.kernel.errors import StoreBusy
 
@@ -36,7 +36,7 @@ class Writer:
         pause, began = 0.05, time.monotonic()
         while True:
             try:
-                result = job()
+                result = _answered(job)
             except StoreBusy as error:
                 if self._stopping:
                     raise
@@ -56,3 +56,13 @@ class Writer:
         with suppress(RuntimeError):  # stopped before
             self._thread.submit(connections.close_all)
         self._thread.shutdown(wait=True)
+
+
+def _answered(job: Callable[[], T]) -> T:
+    """The job, whose reads outside of units of work tell of a lost connection in the same way as units do."""
+    try:
+        return job()
+    except (OperationalError, InterfaceError) as error:
+        if connection.vendor != "postgresql":
+            raise
+        raise StoreBusy(f"the database did not answer: {error}") from error

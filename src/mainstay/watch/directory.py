@@ -19,7 +19,6 @@ from mainstay.store.models import FactRow
 from mainstay.store.resources.queries import latest_revision, resources
 from mainstay.store.secrets import SecretSource
 from mainstay.watch.board import Watched
-from mainstay.watch.families import kin_of, shards_of
 from mainstay.watch.facts import share_of, terms_of, watched_of
 from mainstay.watch.families import kin_of, shards_of
 from mainstay.watch.location import Location

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -26,6 +26,10 @@ from mainstay.watch.telling import NOTHING_FOUND, Facts, Finding, events_of, upl
 from mainstay.watch.uplink import Change
 
 REACHED_FACT = "uplink.reached"
+# The uids among these whose decisions do not count any more, because another node has taken them over; asked within
+# the transaction that writes them, and true until its end.
+Fence = Callable[[Collection[str]], set[str]]
+_WISH_KEPT = 60.0  # seconds after which a wish that no node has heard is dropped
 CONFIGURATION = "configuration"  # who paused a monitor that is declared with `enabled: false`
 
 
@@ -39,21 +43,28 @@ class Latest:
     result: CheckResult | None = None
 
 
-def record_transitions(actor: Actor, moves: Sequence[Moved | Change], clock: Clock | None = None) -> list[str]:
+def record_transitions(
+    actor: Actor,
+    moves: Sequence[Moved | Change],
+    clock: Clock | None = None,
+    *,
+    fence: Fence | None = None,
+    node: str = "",
+) -> list[str]:
     """Write states and events in the order given, in one transaction.
 
-    A Change is what the uplink guard has found. Gives the uids whose row somebody else has changed meanwhile
-    (a person paused it): nothing is written for those, and the caller reads them anew. Moves of monitors that
-    are not declared any more are dropped.
+    A Change is what the uplink guard has found, of `node` where there are several. Gives the uids whose row somebody
+    else has changed meanwhile (a person paused it), or that another node has taken over: nothing is written for
+    those, and the caller reads them anew. Moves of monitors that are not declared any more are dropped.
     """
     actor.require("monitors:check")
-    overtaken: list[str] = []
     with unit_of_work(actor, clock) as work:
         uids = [move.uid for move in moves if isinstance(move, Moved)]
+        overtaken = sorted(fence(set(uids))) if fence is not None else []
         declared = set(ResourceRow.objects.filter(uid__in=uids).values_list("uid", flat=True))
         for move in moves:
             if isinstance(move, Change):
-                work.record(uplink_event(move))
+                work.record(uplink_event(move, node))
                 continue
             if move.uid in overtaken or move.uid not in declared:
                 continue
@@ -65,13 +76,17 @@ def record_transitions(actor: Actor, moves: Sequence[Moved | Change], clock: Clo
     return overtaken
 
 
-def save_counters(actor: Actor, latest: Iterable[Latest], clock: Clock | None = None) -> None:
+def save_counters(
+    actor: Actor, latest: Iterable[Latest], clock: Clock | None = None, *, fence: Fence | None = None
+) -> None:
     """Save counters and newest results; no event, because nothing happened. Rows changed meanwhile are left alone."""
     actor.require("monitors:check")
-    rows = [_saved(item) for item in latest]
-    if not rows:
+    known = {item.uid: item for item in latest}
+    if not known:
         return
-    with unit_of_work(actor, clock), connection.cursor() as cursor:
+    with unit_of_work(actor, clock, quiet=True), connection.cursor() as cursor:
+        lost = fence(known.keys()) if fence is not None else set()
+        rows = [_saved(known[uid]) for uid in sorted(known.keys() - lost)]
         cursor.executemany(
             'UPDATE monitor_state SET counters=%s, reason=%s, suppressed_by=%s, "window"=%s, flapping=%s, '
             "last_verdict=%s, last_at=%s, last_duration=%s, last_code=%s, last_message=%s "
@@ -99,7 +114,7 @@ def describe_monitors(actor: Actor, declared: Sequence[tuple[Resource, Facts, fl
         state = MonitorState(since=work.now)
         rows = [
             MonitorStateRow(uid=facts.uid, **_declared(resource, facts, interval), **_columns(state, NOTHING_FOUND))
-            for resource, facts, interval in declared
+            for resource, facts, interval in sorted(declared, key=lambda one: one[1].uid)
         ]
         MonitorStateRow.objects.bulk_create(
             rows, batch_size=200, update_conflicts=True, unique_fields=["uid"], update_fields=_DECLARED
@@ -170,23 +185,35 @@ def check_now(actor: Actor, names: Sequence[str], clock: Clock | None = None) ->
         return len(set(uids))
 
 
-def take_requests(actor: Actor, clock: Clock | None = None) -> list[tuple[str, str]]:
-    """(uid, wish) of everything that was asked since the last time, oldest first; they are deleted."""
+def take_requests(
+    actor: Actor, clock: Clock | None = None, *, mine: Callable[[str], bool] | None = None
+) -> list[tuple[str, str]]:
+    """(uid, wish) of everything that was asked since the last time, oldest first; they are deleted.
+
+    mine: whether this node checks the monitor; wishes about others stay for those that do.
+    """
     actor.require("monitors:check")
     if not MonitorRequestRow.objects.exists():
         return []
-    with unit_of_work(actor, clock):
+    with unit_of_work(actor, clock, quiet=True) as work:
         rows = list(MonitorRequestRow.objects.order_by("id")[:10_000])
-        MonitorRequestRow.objects.filter(id__in=[row.id for row in rows]).delete()
-    return [(row.uid, row.wish) for row in rows]
+        heard = rows if mine is None else [row for row in rows if mine(row.uid)]
+        over = [row.id for row in rows if work.now - row.at > _WISH_KEPT]
+        MonitorRequestRow.objects.filter(id__in=[*over, *(row.id for row in heard)]).delete()
+    return [(row.uid, row.wish) for row in heard]
 
 
-def remember_reached(actor: Actor, targets: Iterable[str], clock: Clock | None = None) -> None:
+def remember_reached(actor: Actor, targets: Iterable[str], clock: Clock | None = None, *, node: str = "") -> None:
     """Keep which uplink targets could be reached: a restart in the middle of a cut must know what it misses."""
     actor.require("monitors:check")
-    with unit_of_work(actor, clock) as work:
+    with unit_of_work(actor, clock, quiet=True) as work:
         value = json.dumps({"at": work.now, "targets": sorted(targets)})
-        FactRow.objects.update_or_create(key=REACHED_FACT, defaults={"value": value})
+        FactRow.objects.update_or_create(key=reached_fact(node), defaults={"value": value})
+
+
+def reached_fact(node: str) -> str:
+    """Where it is kept; each of several nodes has a network of its own."""
+    return f"{REACHED_FACT}.{node}"[:60] if node else REACHED_FACT
 
 
 def _monitors(actor: Actor, names: Sequence[str]) -> list[Resource]:
@@ -198,7 +225,7 @@ def _monitors(actor: Actor, names: Sequence[str]) -> list[Resource]:
     for name in names:
         if name not in known:
             raise NotFound(f"there is no monitor `{name[:100]}`", hint=did_you_mean(name, known))
-    return [known[name] for name in dict.fromkeys(names)]
+    return sorted((known[name] for name in set(names)), key=lambda resource: resource.uid)  # the order of row locks
 
 
 def _order(work: Work, resource: Resource, signal: Paused | Resumed) -> bool:

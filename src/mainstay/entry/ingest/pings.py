@@ -133,6 +133,11 @@ class PingApp:
         return len(self._queue) + len(self._in_flight)
 
     @property
+    def spooled(self) -> int:
+        """Pings that were answered and lie on this server's disk until the database is back."""
+        return 0
+
+    @property
     def is_full(self) -> bool:
         return self.waiting >= QUEUE_LIMIT or self._held >= HELD_LIMIT
 

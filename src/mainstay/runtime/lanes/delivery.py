@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import random
 import traceback
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -76,6 +77,8 @@ class DeliveryLane:
     writer: Writer
     clock: Clock
     lease: float = LEASE
+    claimant: str = ""  # this start, where several servers share the outbox
+    living: Callable[[], Collection[str]] = tuple  # the starts whose claims are theirs still
     delivered: int = 0  # since the start
     failed: int = 0
     _started: bool = False
@@ -116,7 +119,7 @@ class DeliveryLane:
         """Claim and start what is due now. The number of deliveries started."""
         self._wake.clear()
         if not self._started:
-            await self.writer.run(partial(reclaim, _LANE, self.clock))
+            await self.writer.run(partial(reclaim, _LANE, self.clock, living=self.living()))
             self._started = True
         now = self.clock.monotonic()
         if self._was_set_back(now):
@@ -125,7 +128,7 @@ class DeliveryLane:
         if total <= 0:
             return 0
         full = [name for name, channel in self._channels.items() if channel.free(now) <= 0]
-        room = Room(lambda name: self._channel(name).free(now), full, total)
+        room = Room(lambda name: self._channel(name).free(now), full, total, self.claimant)
         take = partial(claim_due, _LANE, self.settings, room, self.lease, self.clock)
         claims = await self.writer.run(take)
         for claim in claims:
@@ -163,7 +166,7 @@ class DeliveryLane:
 
     async def _deliver(self, claim: Claim) -> None:
         channel = self._channel(claim.channel)
-        work = partial(hand_over, claim.spec, claim.message, self.settings, self.clock.now())
+        work = partial(self._hand_over, claim)
         handing = asyncio.get_running_loop().run_in_executor(self._pool, work)
         try:
             outcome = await self._outcome(claim, handing)
@@ -173,6 +176,13 @@ class DeliveryLane:
         finally:
             handing.add_done_callback(channel.leave)
             self._wake.set()
+
+    def _hand_over(self, claim: Claim) -> Receipt:
+        """On a thread of the pool. Not after the claim has ended: this process may have been stopped for a while."""
+        now = self.clock.now()
+        if now >= claim.ends_at:
+            raise Unavailable("this server was not awake while it could have delivered it")
+        return hand_over(claim.spec, claim.message, self.settings, now)
 
     async def _outcome(self, claim: Claim, handing: asyncio.Future[Receipt]) -> Receipt | RemoteError:
         done, _ = await asyncio.wait({handing}, timeout=HARD_LIMIT)

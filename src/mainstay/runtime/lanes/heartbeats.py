@@ -9,6 +9,7 @@ could not be taken in; rules.deadline_passed excuses by it. A lost network of th
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 import structlog
 
@@ -48,6 +49,8 @@ class HeartbeatLane:
         self._writer = writer
         self._clock = clock
         self._covering = covering or Coverage()
+        # Whether pings may be on their way that came in time: read back from a disk, or on another server's.
+        self.hold: Callable[[], bool] = lambda: False
         self._awake_at: float | None = None  # when the last turn was done, by the wall clock
         self._noted_at = 0.0
         self._looked_at = 0.0
@@ -55,16 +58,20 @@ class HeartbeatLane:
         self._uplink_lost_at: float | None = None
         self._seen: tuple[int, str] | None = None  # revision and hash of the ping key
         self._stale = True
-        self._unsubscribe = HUB.subscribe(self._hear)
+        self._silence = (HUB.subscribe(self._hear), HUB.subscribe(self._hear_own, own=True))
 
     def close(self) -> None:
-        self._unsubscribe()
+        for unsubscribe in self._silence:
+            unsubscribe()
 
     def _hear(self, event: Event) -> None:
         """Called on whatever thread committed: leave a note for the next turn."""
         if event.kind in ("resources.applied", "resources.rolled_back", "token.ping_key_rotated"):
             self._stale = True
-        elif event.kind == "uplink.lost":
+
+    def _hear_own(self, event: Event) -> None:
+        """Of this server's own network; another one may have one still."""
+        if event.kind == "uplink.lost":
             self._uplink_lost_at = self._clock.now()
         elif event.kind == "uplink.restored" and self._uplink_lost_at is not None:
             self._absences.append(Absence(self._uplink_lost_at, self._clock.now(), "uplink_lost"))
@@ -110,7 +117,8 @@ class HeartbeatLane:
             self._refresh()
         absences = (*self._absences, *self._gap(now))
         more = False
-        if self._uplink_lost_at is None:  # else nothing can come in from outside; judged when the network is back
+        # While the uplink is lost nothing can come in from outside; judged when the network is back.
+        if self._uplink_lost_at is None and not self.hold():
             claimed = claim_due(
                 _ACTOR, self.directory.by_uid, now - SLACK, absences, covering=self._covering, clock=self._clock
             )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import structlog
@@ -13,6 +13,7 @@ import structlog
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import StoreBusy
+from mainstay.runtime.lanes.share import Share
 from mainstay.store.writer import Writer
 from mainstay.watch import verbs
 from mainstay.watch.board import Moved
@@ -21,17 +22,27 @@ from mainstay.watch.uplink import Change
 log = structlog.get_logger("watch")
 
 BATCH = 200  # changes in one transaction
+LIMIT = 100_000  # changes that wait
 _LANE = system("watch")
 
 
 class Transitions:
     """`reload` is called with the uids whose rows others have changed, after their queued moves are void."""
 
-    def __init__(self, writer: Writer, clock: Clock, reload: Callable[[Iterable[str]], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        writer: Writer,
+        clock: Clock,
+        reload: Callable[[Iterable[str]], Awaitable[None]],
+        share: Share | None = None,
+    ) -> None:
         self._writer, self._clock, self._reload = writer, clock, reload
+        self._fence, self._node = (share.fence, share.node) if share is not None else (None, "")
+        self.dropped = 0  # since the start, because the database was away for very long
         self._queue: deque[Moved | Change] = deque()
         self._held: set[str] = set()  # being read anew; what is decided of them meanwhile does not count
         self._wake = asyncio.Event()
+        self._done = asyncio.Event()  # a batch was written
         self._trying: list[Moved | Change] = []  # being written, or failed to be
         self._singly = 0  # so many changes are written each on its own
 
@@ -41,10 +52,30 @@ class Transitions:
     def put(self, changes: Iterable[Change], moves: Iterable[Moved]) -> None:
         self._queue.extend(changes)
         self._queue.extend(move for move in moves if move.uid not in self._held)
+        if len(self._queue) > LIMIT:
+            self._drop(len(self._queue) - LIMIT)
         self._wake.set()
+
+    def _drop(self, count: int) -> None:
+        """The oldest go first. Later ones of the same monitors do not fit their rows then, which are read anew."""
+        batch = {id(item) for item in self._trying}
+        kept = [item for item in self._queue if id(item) in batch]
+        rest = [item for item in self._queue if id(item) not in batch]
+        self._queue = deque([*kept, *rest[count:]])
+        if not self.dropped:
+            log.error("changes that wait for the database are dropped, the oldest first", limit=LIMIT)
+        self.dropped += count
 
     def waiting_uids(self) -> set[str]:
         return {item.uid for item in self._queue if isinstance(item, Moved)}
+
+    async def written(self, uids: set[str], patience: float) -> None:
+        """Return once nothing waits of these monitors, or after so many seconds."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(patience):
+                while uids & self.waiting_uids():
+                    self._done.clear()
+                    await self._done.wait()
 
     @contextmanager
     def holding(self, uids: set[str]) -> Iterator[None]:
@@ -78,11 +109,13 @@ class Transitions:
         """Write the first changes of the queue; they leave it once they are durable."""
         self._trying = batch = [self._queue[index] for index in range(size)]
         try:
-            overtaken = await self._writer.run(partial(verbs.record_transitions, _LANE, batch, self._clock))
+            write = partial(verbs.record_transitions, _LANE, batch, self._clock, fence=self._fence, node=self._node)
+            overtaken = await self._writer.run(write)
         except (StoreBusy, asyncio.CancelledError):
             self._trying = []  # nothing is wrong with the changes: the program stops
             raise
         self._trying = []
+        self._done.set()
         written = {id(item) for item in batch}
         while self._queue and id(self._queue[0]) in written:
             self._queue.popleft()

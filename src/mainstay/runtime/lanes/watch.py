@@ -328,7 +328,8 @@ class WatchLane:
         self._usual.declare({uid: one.usual for uid, one in monitors.items() if one.usual is not None})
         terms = {uid: one.terms for uid, one in monitors.items() if one.terms is not None}
         for uid in self.voting.declare(terms, self._clock.monotonic()):
-            self._orders.pop(uid, None)
+            if uid in monitors:  # of those that are gone the orders are withdrawn below
+                self._orders.pop(uid, None)
         await self._switch()
         if withdrawn := [uid for uid in self._orders if uid not in monitors]:
             self._withdraw(withdrawn)
@@ -355,9 +356,7 @@ class WatchLane:
         uids = self._share.uids(shards) & self.board.entries.keys()
         async with self._syncing:
             self._withdraw([uid for uid in uids if uid in self._orders])
-            end = self._clock.monotonic() + STOP_PATIENCE
-            while uids & self._transitions.waiting_uids() and self._clock.monotonic() < end:
-                await asyncio.sleep(WRITE_PAUSE)
+            await self._transitions.written(uids, STOP_PATIENCE)
             await self._save_turn()
 
     async def _compare_turn(self) -> None:

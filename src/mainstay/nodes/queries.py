@@ -1,0 +1,160 @@
+"""Reads of nodes: who there is, who does what. Callers check `settings:read` at their door."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+
+from mainstay.kernel.clock import to_iso
+from mainstay.nodes.models import LeaseRow, NodeRow
+from mainstay.nodes.rules import VANISHED, Lease, Member, shard_number
+
+_FINISHES = 5.0  # seconds that a server which leaves takes to end its deliveries
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Everything that a node decides its moves by, read at one moment; `now` is the database's clock.
+
+    unsettled: pings may lie on the disk of a node that is not heard, or were not read back yet; until then nobody
+    calls a heartbeat missed.
+    """
+
+    now: float
+    members: tuple[Member, ...]
+    leases: tuple[Lease, ...]
+    vanished: tuple[str, ...]  # sessions that did not leave in good order and are not heard any more, not told yet
+    unsettled: bool
+    journal: int
+    living: frozenset[str]  # sessions that may still be at work: alive, or left a moment ago
+
+
+def standing() -> Standing:
+    """In three small queries; asked twice a second by every node."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT extract(epoch from clock_timestamp()), (SELECT seq FROM journal_head WHERE id = 1), "
+            "id, session, expires_at, left_at, lost_at, draining, spooled FROM node"
+        )
+        rows = cursor.fetchall()
+        cursor.execute("SELECT name, holder, token FROM lease ORDER BY name")
+        leases = tuple(Lease(*row) for row in cursor.fetchall())
+    now, journal = (float(rows[0][0]), int(rows[0][1] or 0)) if rows else (0.0, 0)
+    members, vanished, living, unsettled = [], [], set(), False
+    for _, _, key, session, expires_at, left_at, lost_at, draining, spooled in rows:
+        alive = left_at is None and expires_at > now
+        members.append(Member(key, session, alive, draining))
+        if alive or (left_at is not None and now < left_at + _FINISHES):
+            living.add(session)
+        if left_at is None and not alive:
+            unsettled = unsettled or now < expires_at + VANISHED
+            if lost_at is None:
+                vanished.append(session)
+        unsettled = unsettled or (alive and spooled > 0)
+    return Standing(now, tuple(members), leases, tuple(vanished), unsettled, journal, frozenset(living))
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """One node as pages and programs see it; `state` is working, draining, silent or stopped."""
+
+    id: str
+    name: str
+    state: str
+    version: str
+    address: str
+    shards: tuple[int, ...]
+    tasks: tuple[str, ...]
+    monitors: int
+    lag: float
+    waiting: int
+    spooled: int
+    started_at: float
+    seen_at: float
+    starts: int
+
+    @property
+    def ranges(self) -> str:
+        """`0-3 17`."""
+        spans: list[list[int]] = []
+        for number in self.shards:
+            if spans and spans[-1][1] == number - 1:
+                spans[-1][1] = number
+            else:
+                spans.append([number, number])
+        return " ".join(f"{first}-{last}" if last > first else str(first) for first, last in spans)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "id": self.id,
+            "name": self.name,
+            "state": self.state,
+            "version": self.version,
+            "address": self.address,
+            "shards": list(self.shards),
+            "tasks": list(self.tasks),
+            "monitors": self.monitors,
+            "lag_p99": self.lag,
+            "decisions_waiting": self.waiting,
+            "pings_spooled": self.spooled,
+            "started": to_iso(self.started_at),
+            "seen": to_iso(self.seen_at),
+            "starts": self.starts,
+        }
+
+
+def nodes() -> list[NodeView]:
+    """All that are known, by name; none on SQLite."""
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch from clock_timestamp())")
+        now = float(cursor.fetchone()[0])
+    held: dict[str, list[str]] = defaultdict(list)
+    for name, holder in LeaseRow.objects.exclude(holder="").order_by("name").values_list("name", "holder"):
+        held[holder].append(name)
+    return [_view(row, held[row.session], now) for row in NodeRow.objects.order_by("name", "id")]
+
+
+def _view(row: NodeRow, held: list[str], now: float) -> NodeView:
+    alive = row.left_at is None and row.expires_at > now
+    quiet = "stopped" if row.left_at is not None else "silent"
+    state = quiet if not alive else "draining" if row.draining else "working"
+    return NodeView(
+        id=row.id,
+        name=row.name,
+        state=state,
+        version=row.version,
+        address=row.address,
+        shards=tuple(number for name in held if (number := shard_number(name)) is not None),
+        tasks=tuple(name.partition("/")[2] for name in held if shard_number(name) is None),
+        monitors=row.monitors if alive else 0,
+        lag=row.lag,
+        waiting=row.waiting,
+        spooled=row.spooled,
+        started_at=row.started_at,
+        seen_at=row.seen_at,
+        starts=row.starts,
+    )
+
+
+def free_shards() -> int:
+    """How many nobody checks at this moment."""
+    sessions = NodeRow.objects.values("session")
+    return LeaseRow.objects.filter(name__startswith="shard/").exclude(holder__in=sessions).count()
+
+
+def standing_leases(session: str, tokens: dict[str, int]) -> set[str]:
+    """Which of these leases are still held with these tokens; in a transaction they stay so until its end."""
+    if not tokens:
+        return set()
+    names = sorted(tokens)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, token FROM lease WHERE name = ANY(%s) AND holder = %s ORDER BY name FOR SHARE",
+            [names, session],
+        )
+        return {name for name, token in cursor.fetchall() if token == tokens[name]}

@@ -1,0 +1,198 @@
+"""What nodes write: joining, beats, taking and giving leases, leaving; and what people ask of them.
+
+Whether a node is alive is told by the database's clock alone. Beats and leases are written outside of the journal's
+turn, so that a node whose transaction hangs cannot keep others from taking over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from django.db import connection
+
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.errors import Conflict, NotFound
+from mainstay.kernel.event import Event
+from mainstay.nodes.models import LeaseRow, NodeRow
+from mainstay.nodes.rules import SHARDS, TTL, Lease, shard_name
+from mainstay.store.work import unit_of_work
+
+_BEAT = (
+    "UPDATE node SET seen_at = extract(epoch from clock_timestamp()), "
+    "expires_at = extract(epoch from clock_timestamp()) + %s, lost_at = NULL, monitors = %s, lag = %s, waiting = %s, "
+    "spooled = %s WHERE session = %s"
+)
+_TAKE = (
+    "UPDATE lease SET holder = %s, token = token + 1, since = extract(epoch from clock_timestamp()) "
+    "WHERE name IN (SELECT name FROM lease WHERE name = %s AND holder = %s AND token = %s FOR UPDATE SKIP LOCKED) "
+    "RETURNING name, token"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """`id` stays with the data folder, `session` is of this start."""
+
+    id: str
+    session: str
+    name: str
+    version: str
+    address: str
+    keys: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a node says of itself with each beat; see NodeRow."""
+
+    monitors: int = 0
+    lag: float = 0.0
+    waiting: int = 0
+    spooled: int = 0
+
+
+def join(actor: Actor, me: Identity, tasks: Iterable[str]) -> None:
+    """Make this start known; leases of the start before count as free from now on.
+
+    Conflict if this server's keys are not those of the others: sessions and links made by one would not work on
+    another, and the journal would be signed by two.
+    """
+    actor.require("nodes:write")
+    with unit_of_work(actor) as work:
+        for other in NodeRow.objects.exclude(id=me.id).exclude(keys=me.keys).order_by("-seen_at")[:1]:
+            raise Conflict(
+                f"this server has other keys than the server {other.name}, which uses the same database",
+                hint="copy secret.key, vault.key and journal.key of that one here, or name a folder of shared keys "
+                f"with MAINSTAY_KEYS; if {other.name} is gone for good, `mainstay nodes forget {other.name}`",
+            )
+        names = [*map(shard_name, range(SHARDS)), *tasks]
+        LeaseRow.objects.bulk_create([LeaseRow(name=name) for name in names], ignore_conflicts=True)
+        now = _now()
+        row = NodeRow.objects.select_for_update().filter(id=me.id).first()
+        row = row or NodeRow(id=me.id, starts=0, draining=False, started_at=now)
+        row.session, row.name, row.version, row.address, row.keys = me.session, me.name, me.version, me.address, me.keys
+        row.starts, row.started_at, row.seen_at, row.expires_at = row.starts + 1, now, now, now + TTL
+        row.left_at = row.lost_at = None
+        row.save()
+        data = {"node": me.id, "session": me.session, "version": me.version, "address": me.address}
+        work.record(Event("node.joined", f"node/{me.name}", data))
+
+
+def beat(actor: Actor, me: Identity, vitals: Vitals) -> bool:
+    """Say that this node lives. False if another start has taken its place, or somebody has made it forgotten."""
+    actor.require("nodes:write")
+    with connection.cursor() as cursor:
+        cursor.execute(_BEAT, [TTL, vitals.monitors, vitals.lag, vitals.waiting, vitals.spooled, me.session])
+        return bool(cursor.rowcount)
+
+
+def take(actor: Actor, session: str, leases: Sequence[Lease]) -> dict[str, int]:
+    """Take those that are still as they were seen; name -> new token.
+
+    One under which somebody writes just now is left for the next time: all that was written under those that are
+    taken can be read.
+    """
+    actor.require("nodes:write")
+    taken = {}
+    with connection.cursor() as cursor:
+        for lease in leases:
+            cursor.execute(_TAKE, [session, lease.name, lease.holder, lease.token])
+            taken |= {name: int(token) for name, token in cursor.fetchall()}
+    return taken
+
+
+def is_known(me: Identity) -> bool:
+    """Whether a row stands for this node, of whichever start."""
+    return NodeRow.objects.filter(id=me.id).exists()
+
+
+def give(actor: Actor, session: str, names: Iterable[str]) -> None:
+    """Let go of leases, so that others take them at once."""
+    actor.require("nodes:write")
+    LeaseRow.objects.filter(holder=session, name__in=list(names)).update(holder="")
+
+
+def leave(actor: Actor, me: Identity) -> None:
+    """Stop in good order: nothing is held any more, and nobody misses this node."""
+    actor.require("nodes:write")
+    LeaseRow.objects.filter(holder=me.session).update(holder="")
+    with unit_of_work(actor) as work:
+        now = _now()
+        if NodeRow.objects.filter(session=me.session).update(left_at=now, expires_at=now, spooled=0):
+            work.record(Event("node.left", f"node/{me.name}", {"node": me.id, "session": me.session}))
+
+
+def note_lost(actor: Actor, sessions: Iterable[str]) -> list[str]:
+    """Tell of nodes that vanished, each once, whoever notices; the sessions told of."""
+    actor.require("nodes:write")
+    told = []
+    with unit_of_work(actor) as work:
+        now = _now()
+        vanished = NodeRow.objects.filter(session__in=list(sessions), lost_at=None, left_at=None, expires_at__lte=now)
+        for row in vanished.select_for_update().order_by("id"):
+            row.lost_at = now
+            row.save(update_fields=["lost_at"])
+            data = {"node": row.id, "session": row.session, "seen_at": round(row.seen_at, 3)}
+            work.record(Event("node.lost", f"node/{row.name}", data))
+            told.append(row.session)
+    return told
+
+
+def note_returned(actor: Actor, me: Identity, seconds: float) -> None:
+    """This node was out of touch for so long, and is back."""
+    actor.require("nodes:write")
+    with unit_of_work(actor) as work:
+        data = {"node": me.id, "session": me.session, "seconds": round(seconds, 1)}
+        work.record(Event("node.returned", f"node/{me.name}", data))
+
+
+def drain_node(actor: Actor, name: str, *, draining: bool = True) -> bool:
+    """Let a node hand its monitors to the others, or share again. False if it was so already.
+
+    Conflict if nobody else would check them.
+    """
+    actor.require("nodes:write")
+    with unit_of_work(actor) as work:
+        row = _named(name)
+        if row.draining == draining:
+            return False
+        others = NodeRow.objects.exclude(id=row.id).filter(draining=False, left_at=None, expires_at__gt=_now())
+        if draining and not others.exists():
+            raise Conflict(f"no other node could check what {name} checks", hint="start another one first")
+        row.draining = draining
+        row.save(update_fields=["draining"])
+        kind = "node.draining_began" if draining else "node.draining_ended"
+        work.record(Event(kind, f"node/{row.name}", {"node": row.id}))
+        return True
+
+
+def forget_node(actor: Actor, name: str) -> None:
+    """Remove a node that is gone for good. Conflict while it lives."""
+    actor.require("nodes:write")
+    with unit_of_work(actor) as work:
+        row = _named(name)
+        if row.left_at is None and row.expires_at > _now():
+            raise Conflict(f"the node {row.name} is running", hint="stop it first")
+        LeaseRow.objects.filter(holder=row.session).update(holder="")
+        work.record(Event("node.forgotten", f"node/{row.name}", {"node": row.id}))
+        row.delete()
+
+
+def _named(name: str) -> NodeRow:
+    """By its name, or the beginning of its id where several have that name."""
+    found = list(NodeRow.objects.select_for_update().filter(name=name))
+    found = found or list(NodeRow.objects.select_for_update().filter(id__startswith=name)) if name else []
+    if not found:
+        raise NotFound(f"there is no node `{name[:100]}`", hint="`mainstay nodes` lists them")
+    if len(found) > 1:
+        ids = ", ".join(row.id[:8] for row in found)
+        raise Conflict(f"several nodes fit `{name[:100]}`: {ids}", hint="name it by its id")
+    return found[0]
+
+
+def _now() -> float:
+    with connection.cursor() as cursor:
+        shared = connection.vendor == "postgresql"
+        cursor.execute("SELECT extract(epoch from clock_timestamp())" if shared else "SELECT unixepoch('subsec')")
+        return float(cursor.fetchone()[0])

@@ -1,0 +1,49 @@
+"""Who this server is among several on one database: an id that stays, a session of this start, its keys."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import uuid
+
+from mainstay import __version__
+from mainstay.kernel.settings import Settings
+from mainstay.nodes.verbs import Identity
+from mainstay.runtime.boot import secret_key
+from mainstay.store.checkpoints import public_key
+
+_FILE = "node.id"
+
+
+def identity(settings: Settings) -> Identity:
+    """A new session at each call."""
+    return Identity(
+        id=_id(settings),
+        session=uuid.uuid4().hex,
+        name=(settings.node or socket.gethostname() or "node")[:100],
+        version=__version__,
+        address=settings.base_url[:300],
+        keys=fingerprint(settings),
+    )
+
+
+def fingerprint(settings: Settings) -> str:
+    """Of the keys that sign sessions, links and checkpoints; says nothing about them. Made if they are missing."""
+    text = f"mainstay keys {secret_key(settings.key_folder)} {public_key(settings)}"
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def _id(settings: Settings) -> str:
+    path = settings.data / _FILE
+    try:
+        found = path.read_text().strip()
+    except FileNotFoundError:
+        found = ""
+    if found:
+        return found[:32]
+    made = uuid.uuid4().hex
+    temporary = path.with_name(f".{_FILE}.{os.getpid()}")
+    temporary.write_text(f"{made}\n")
+    temporary.replace(path)  # the lock of the data folder is held: nobody else makes one
+    return made
