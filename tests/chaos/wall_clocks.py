@@ -71,7 +71,7 @@ class WallClock:
 
     def days(self) -> Iterator[date]:
         """Every local day that may matter, also one that is skipped as a whole."""
-        day, last = _day(self.shown[_DAY]), _day(self.shown[-_DAY])
+        day, last = _day(self.shown[_DAY]), _day(self.shown[-2 * _DAY])
         while day <= last:
             yield day
             day += timedelta(days=1)
