@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from mainstay.store.telemetry.buffer import NotWritten
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.telemetry.port import Charge, Sample, Telemetry
 
@@ -136,7 +137,7 @@ def test_a_torn_file_is_set_aside_and_told(tmp_path: Path) -> None:
     path = tmp_path / "t.duckdb"
     path.write_bytes(b"this is not a database" * 500)
     store = DuckTelemetry(path)
-    assert "set aside" in store.vitals().last_error
+    assert "set aside" in store.vitals().notices[0]
     assert len(list(tmp_path.glob("t.duckdb.broken-*"))) == 1
     _fill(store, "a", NOW - 600, NOW)
     assert len(store.latest("a")) == 10
@@ -146,8 +147,11 @@ def test_a_torn_file_is_set_aside_and_told(tmp_path: Path) -> None:
 def test_a_full_buffer_drops_the_oldest_and_counts_them(
     telemetry: DuckTelemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mainstay.store.telemetry.duckdb_store._BUFFER", 10)
-    monkeypatch.setattr(telemetry, "_write", lambda cursor, batch: False)
+    def refuse(batch: object, rolled_to: int) -> None:
+        raise NotWritten("no")
+
+    monkeypatch.setattr(telemetry._buffer, "_limit", 10)
+    monkeypatch.setattr(telemetry._engine, "write", refuse)
     telemetry.append(
         [Sample(uid="a", at=time.time(), verdict="up", duration=0, charge="up", charged=0) for _ in range(25)]
     )

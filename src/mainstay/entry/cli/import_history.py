@@ -13,7 +13,7 @@ from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
     from mainstay.importing.kuma_history import Day
-    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+    from mainstay.store.telemetry.port import Telemetry
 
 _DAY = 86_400
 _BATCH = 10_000
@@ -23,17 +23,15 @@ def load(days: Iterable[Day]) -> None:
     """Add days that are over and that this install has not measured itself; says what was added and what was not."""
     from mainstay.runtime.boot import load_settings, start_django
     from mainstay.store.resources import queries
-    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+    from mainstay.store.telemetry.opening import opened
 
     settings = load_settings()
     if not settings.database and not (settings.data / "state.sqlite3").exists():
         raise UserError("nothing is declared here yet", hint="apply the imported file first")
     start_django(settings, light=True)
     uids = {resource.name: resource.uid for resource in queries.resources("monitor")}
-    kept = {"raw": settings.raw_days, "minute": settings.minute_days, "hour": settings.hour_days}
-    path = settings.data / "telemetry.duckdb"
     try:
-        store = DuckTelemetry(path, memory=settings.telemetry_memory, days={**kept, "day": settings.day_days})
+        store = opened(settings)
     except duckdb.IOException:
         raise UserError("the server has its telemetry open", hint="stop it, load the history, and start it") from None
     try:
@@ -48,7 +46,7 @@ def load(days: Iterable[Day]) -> None:
 
 
 class _Loading:
-    def __init__(self, store: DuckTelemetry, uids: dict[str, str], now: float, oldest: float) -> None:
+    def __init__(self, store: Telemetry, uids: dict[str, str], now: float, oldest: float) -> None:
         self._store, self._uids = store, uids
         self._today, self._oldest = int(now) // _DAY * _DAY, oldest
         self._known = store.imported_days(list(uids.values()))
@@ -89,7 +87,7 @@ class _Loading:
 
 
 def _row(uid: str, day: Day) -> tuple[Any, ...]:
-    from mainstay.store.telemetry.sql import CHARGES, PHASES
+    from mainstay.store.telemetry.rows import CHARGES, PHASES
 
     seconds = [float(day.seconds.get(charge, 0.0)) for charge in CHARGES]
     times = (day.mean, day.p50, day.p95, day.maximum)

@@ -15,7 +15,8 @@ import duckdb
 from mainstay.kernel.errors import StoreBusy, UserError
 from mainstay.store.snapshots.archive import Progress
 from mainstay.store.snapshots.sealing import Damaged
-from mainstay.store.telemetry.sql import GRAINS, SCHEMA
+from mainstay.store.telemetry.rows import GRAINS
+from mainstay.store.telemetry.sql import SCHEMA
 
 FOLDER = "telemetry"
 FILE = "telemetry.duckdb"

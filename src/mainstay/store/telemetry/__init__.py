@@ -15,16 +15,10 @@ _current: Telemetry | None = None
 
 
 def open_telemetry(settings: Settings) -> Telemetry:
-    """Open the embedded store in the data folder and make it the current one."""
-    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+    """Open the store that the settings name and make it the current one; UserError for settings that make no sense."""
+    from mainstay.store.telemetry.opening import opened
 
-    days = {
-        "raw": settings.raw_days,
-        "minute": settings.minute_days,
-        "hour": settings.hour_days,
-        "day": settings.day_days,
-    }
-    store = DuckTelemetry(settings.data / "telemetry.duckdb", memory=settings.telemetry_memory, days=days)
+    store = opened(settings)
     set_current(store)
     return store
 

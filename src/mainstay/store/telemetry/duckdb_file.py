@@ -50,7 +50,7 @@ def answering(read: Callable[P, T]) -> Callable[P, T]:
 
 
 class DuckFile:
-    """Thread-safe. `notice` tells of a file that was set aside."""
+    """Thread-safe. `notices` tell of files that were set aside."""
 
     def __init__(self, path: Path, memory: str) -> None:
         self._path, self._memory = path, memory
@@ -58,7 +58,7 @@ class DuckFile:
         self._local = threading.local()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         self._openings = 0
-        self.notice = ""
+        self.notices: list[str] = []
         self._connection = self._open()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -110,7 +110,7 @@ class DuckFile:
         write_ahead = self._path.with_name(f"{self._path.name}.wal")
         if write_ahead.exists():
             write_ahead.rename(aside.with_name(f"{aside.name}.wal"))
-        self.notice = f"the telemetry file could not be opened and was set aside as {aside.name}"
+        self.notices.append(f"the telemetry file could not be opened and was set aside as {aside.name}")
         log.error("telemetry file set aside", file=aside.name, error=str(error)[:300])
 
     def _connect(self) -> duckdb.DuckDBPyConnection:

@@ -77,6 +77,25 @@ def worst_of(lines: Sequence[Line]) -> Line:
     return Line(lines[0].first, worst)
 
 
+PERIODS = (("24 hours", 86_400), ("7 days", 7 * 86_400), ("30 days", 30 * 86_400), ("90 days", 90 * 86_400))
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Uptime over the time up to now, 0..1 (None without data), and the seconds that it was down."""
+
+    words: str
+    share: float | None
+    down: float
+
+
+def periods(uid: str, now: float) -> list[Period]:
+    """The usual periods of one resource, for the tiles of its page."""
+    telemetry = _open()
+    found = [(words, telemetry.uptimes([uid], now - seconds, now)[uid]) for words, seconds in PERIODS]
+    return [Period(words, uptime.share, uptime.seconds.get("down", 0.0)) for words, uptime in found]
+
+
 class History:
     """Lines for many resources at once, kept between requests; safe to ask from any thread."""
 

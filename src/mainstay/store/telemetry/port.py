@@ -1,6 +1,7 @@
 """The interface of telemetry: raw results in, roll-ups and pictures out.
 
-Engines: duckdb_store.py (embedded). All pass one contract suite (tests/integration/test_telemetry.py).
+`stored.py` keeps it over an engine: DuckDB, embedded, or a ClickHouse server. Both pass one contract suite
+(tests/integration/test_telemetry.py).
 Times are epoch seconds, lengths are seconds, shares are 0..1; "no data" is None and never 0 or 1.
 """
 
@@ -75,6 +76,17 @@ class Point:
 
 
 @dataclass(frozen=True, slots=True)
+class ArchiveVitals:
+    """Raw results that lie outside of the store: where, how many days and bytes, and days that wait to go there."""
+
+    address: str
+    days: int
+    bytes: int
+    waiting: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TelemetryVitals:
     """For the health page: what is buffered, written, lost (counted, never silent) and stored."""
 
@@ -83,6 +95,11 @@ class TelemetryVitals:
     lost: int
     bytes_on_disk: int
     last_error: str = ""
+    engine: str = "duckdb"
+    failures: int = 0  # attempts to write that failed
+    damaged: int = 0  # files that were set aside
+    notices: tuple[str, ...] = ()  # what was repaired, for a person to read
+    archive: ArchiveVitals | None = None  # None: nothing is archived
 
 
 class Telemetry(Protocol):
@@ -98,6 +115,9 @@ class Telemetry(Protocol):
 
     def latest(self, uid: str, limit: int = 50, location: str = "") -> list[Sample]:
         """Newest first."""
+
+    def results(self, uid: str, since: float, until: float, limit: int = 1000, location: str = "") -> list[Sample]:
+        """The newest results of [since, until), newest first, from the archive too."""
 
     def recent(self, uids: Sequence[str], since: float, limit: int = 20) -> dict[str, list[Sample]]:
         """The newest results of each that are not older than `since`, newest first, in one read."""
@@ -116,10 +136,24 @@ class Telemetry(Protocol):
         """`days` bars per uid, oldest first, days in UTC; days without data have an empty Uptime."""
 
     def maintain(self, now: float) -> None:
-        """Roll up what is complete and delete what is past its retention; called every minute or so."""
+        """Roll up what is complete, archive and delete what is past its retention; called every minute or so.
+
+        Retention is by whole days in UTC: what is deleted is older than asked, by less than a day. StoreBusy while
+        the store does not answer; all of it is repeated next time.
+        """
 
     def forget(self, uids: Sequence[str]) -> None:
-        """Delete everything about these."""
+        """Delete everything about these; archived results are read no more from now on, and rewritten in turn."""
+
+    def import_days(self, rows: Sequence[Sequence[Any]]) -> None:
+        """Add rows of the day table as they are: history of another tool, or of a benchmark.
+
+        A row: uid, midnight in microseconds, and the values of rows.ROLLED_COLUMNS. Days that are rolled up already
+        stay so, even if what is added ends before them.
+        """
+
+    def imported_days(self, uids: Sequence[str]) -> set[tuple[str, int]]:
+        """(uid, midnight in microseconds) of every day that is rolled up or was added."""
 
     def vitals(self) -> TelemetryVitals: ...
 

@@ -1,4 +1,4 @@
-"""Tables and statements of the embedded telemetry store.
+"""Tables and statements of the embedded telemetry store, and of its Parquet files.
 
 Roll-ups keep exact percentiles of their bucket, because each is computed from raw results, which are
 kept for longer (7 days) than the longest bucket (a day) needs to be complete.
@@ -6,10 +6,18 @@ kept for longer (7 days) than the longest bucket (a day) needs to be complete.
 
 from __future__ import annotations
 
-PHASES = ("lookup", "connect", "tls", "wait", "transfer")
-CHARGES = ("up", "degraded", "down", "unknown", "paused", "maintenance")
-GRAINS = {"minute": 60, "hour": 3600, "day": 86_400}
-TABLES = ("sample", *(f"by_{grain}" for grain in GRAINS))
+from pathlib import Path
+
+from mainstay.store.telemetry.rows import (
+    CHARGES,
+    GRAINS,
+    PHASES,
+    POINT_COLUMNS,
+    ROLLED_COLUMNS,
+    SAMPLE_COLUMNS,
+    TABLES,
+    micro,
+)
 
 _PHASE_COLUMNS = ", ".join(f"{phase} FLOAT" for phase in PHASES)
 _CHARGE_COLUMNS = ", ".join(f"s_{charge} DOUBLE" for charge in CHARGES)
@@ -26,48 +34,99 @@ SCHEMA = [
         for grain in GRAINS
     ),
     "CREATE TABLE IF NOT EXISTS progress (grain VARCHAR PRIMARY KEY, until_us BIGINT)",
+    "CREATE TABLE IF NOT EXISTS late (mark VARCHAR, at_us BIGINT)",
     # Files of before results had a location.
     *(f"ALTER TABLE {table} ADD COLUMN IF NOT EXISTS location VARCHAR DEFAULT ''" for table in TABLES),
 ]
 
-# A row's location: empty for the results that count for the monitor (port.py), and the reason why most reads say so.
-ROLLED_COLUMNS = (
-    "checks",
-    "failures",
-    *(f"s_{charge}" for charge in CHARGES),
-    "mean",
-    "p50",
-    "p95",
-    "maximum",
-    *PHASES,
+_AMONG = "uid IN (SELECT unnest($3::VARCHAR[]))"
+_SAMPLE = ", ".join(SAMPLE_COLUMNS)
+_COUNTS = "count(*) AS checks, count(*) FILTER (verdict = 'down') AS failures"
+
+ADVANCE = (
+    "INSERT INTO progress VALUES (?, ?) ON CONFLICT DO UPDATE SET until_us = greatest(until_us, excluded.until_us)"
 )
+LOCATIONS = "SELECT DISTINCT location FROM {table} WHERE uid = ? AND at_us >= ? AND at_us < ?"
+HOURS = (
+    f"SELECT at_us, {', '.join(POINT_COLUMNS)} FROM by_hour "
+    "WHERE uid = ? AND location = '' AND at_us IN (SELECT unnest(?::BIGINT[])) ORDER BY at_us"
+)
+DAYS = (
+    f"SELECT uid, at_us, checks, failures, {', '.join(f's_{name}' for name in CHARGES)} FROM by_day "
+    f"WHERE at_us >= $1 AND at_us < $2 AND location = '' AND {_AMONG}"
+)
+NEWEST_OF = (
+    f"SELECT {_SAMPLE} FROM sample WHERE at_us >= ? AND location = '' AND uid IN (SELECT unnest(?::VARCHAR[])) "
+    "QUALIFY row_number() OVER (PARTITION BY uid ORDER BY at_us DESC) <= ? ORDER BY at_us DESC"
+)
+RAW_DAYS = "SELECT DISTINCT at_us // {day} * {day} AS day FROM sample WHERE at_us < ? ORDER BY day".replace(
+    "{day}", str(micro(86_400))
+)
+
+
+def to_parquet(query: str, target: Path) -> str:
+    """Write the results of a query as the archive keeps them: sorted, so that one monitor's lie together."""
+    quoted = str(target).replace("'", "''")
+    return (
+        f"COPY (SELECT {_SAMPLE} FROM ({query}) ORDER BY uid, location, at_us) TO '{quoted}' "
+        "(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE 50000)"
+    )
+
+
+def samples(source: str = "sample") -> str:
+    """The newest $5 results of uid $1 and location $2 in [$3, $4) microseconds; `source` is a table or a function."""
+    return (
+        f"SELECT {_SAMPLE} FROM {source} WHERE uid = $1 AND location = $2 AND at_us >= $3 AND at_us < $4 "
+        "ORDER BY at_us DESC LIMIT $5"
+    )
+
+
+def content(source: str) -> str:
+    """Rows and a checksum of them; none of [$1, $2) gives 0, 0."""
+    return f"SELECT count(*), coalesce(bit_xor(hash({_SAMPLE})), 0) FROM {source} WHERE at_us >= $1 AND at_us < $2"
 
 
 def roll_up(grain: str) -> str:
     """Aggregate raw results of [$1, $2) microseconds into `by_<grain>`."""
-    bucket = GRAINS[grain] * 1_000_000
-    return f"INSERT INTO by_{grain} {aggregate(f'at_us // {bucket} * {bucket}')}"
+    bucket = micro(GRAINS[grain])
+    columns = ", ".join(("uid", "at_us", *ROLLED_COLUMNS, "location"))
+    return f"""INSERT INTO by_{grain} ({columns})
+        SELECT uid, at_us // {bucket} * {bucket} AS bucket_us, {_COUNTS}, {_charged()},
+        {_latencies()}, location FROM sample WHERE at_us >= $1 AND at_us < $2 GROUP BY uid, location, bucket_us"""
 
 
-def aggregate(bucket: str, extra: str = "") -> str:
-    """Select buckets of raw results between $1 and $2; `bucket` is the SQL of a row's bucket start."""
-    charges = ", ".join(f"coalesce(sum(charged) FILTER (charge = '{name}'), 0) AS s_{name}" for name in CHARGES)
-    phases = ", ".join(f"avg({phase}) FILTER ({phase} > 0) AS {phase}" for phase in PHASES)
-    measured = "FILTER (verdict IN ('up', 'degraded'))"
-    return f"""SELECT uid, {bucket} AS bucket_us, count(*) AS checks,
-        count(*) FILTER (verdict = 'down') AS failures, {charges},
-        avg(duration) {measured} AS mean, quantile_cont(duration, 0.5) {measured} AS p50,
-        quantile_cont(duration, 0.95) {measured} AS p95, max(duration) {measured} AS maximum, {phases}, location
-        FROM sample WHERE at_us >= $1 AND at_us < $2 {extra} GROUP BY ALL"""
+def points(source: str, width: int, *, raw: bool) -> str:
+    """Buckets of uid $1 and location $2 in [$3, $4): start and POINT_COLUMNS."""
+    columns = f"{_COUNTS}, {_latencies()}" if raw else _merged()
+    return f"""SELECT at_us // {width} * {width} AS bucket_us, {columns} FROM {source}
+        WHERE uid = $1 AND location = $2 AND at_us >= $3 AND at_us < $4 GROUP BY bucket_us"""
 
 
-def charged_seconds(table: str, *, raw: bool) -> str:
+def charged_seconds(table: str) -> str:
     """Sums of seconds per state for uids $3 of [$1, $2) from one table: uid, checks, failures, six sums."""
-    if raw:
-        sums = ", ".join(f"coalesce(sum(charged) FILTER (charge = '{name}'), 0)" for name in CHARGES)
-        counts = "count(*), count(*) FILTER (verdict = 'down')"
+    if table == "sample":
+        columns = f"{_COUNTS}, {_charged()}"
     else:
-        sums = ", ".join(f"sum(s_{name})" for name in CHARGES)
-        counts = "sum(checks), sum(failures)"
-    return f"""SELECT uid, {counts}, {sums} FROM {table}
-        WHERE at_us >= $1 AND at_us < $2 AND location = '' AND uid IN (SELECT unnest($3::VARCHAR[])) GROUP BY uid"""
+        columns = "sum(checks), sum(failures), " + ", ".join(f"sum(s_{name})" for name in CHARGES)
+    chosen = f"at_us >= $1 AND at_us < $2 AND location = '' AND {_AMONG}"
+    return f"SELECT uid, {columns} FROM {table} WHERE {chosen} GROUP BY uid"
+
+
+def _charged() -> str:
+    return ", ".join(f"coalesce(sum(charged) FILTER (charge = '{name}'), 0) AS s_{name}" for name in CHARGES)
+
+
+def _latencies() -> str:
+    measured = "FILTER (verdict IN ('up', 'degraded'))"
+    phases = ", ".join(f"avg({phase}) FILTER ({phase} > 0) AS {phase}" for phase in PHASES)
+    return f"""avg(duration) {measured} AS mean, quantile_cont(duration, 0.5) {measured} AS p50,
+        quantile_cont(duration, 0.95) {measured} AS p95, max(duration) {measured} AS maximum, {phases}"""
+
+
+def _merged() -> str:
+    """POINT_COLUMNS of roll-ups: means by their checks, the worst of the percentiles."""
+    weight = "sum(checks - failures)"
+    means = ", ".join(f"sum({name} * (checks - failures)) / nullif({weight}, 0)" for name in ("mean", "p50"))
+    return f"sum(checks), sum(failures), {means}, max(p95), max(maximum), " + ", ".join(
+        f"avg({phase})" for phase in PHASES
+    )

@@ -1,0 +1,145 @@
+"""The files of the archive: Parquet by the day in a folder or a bucket, each under a name that says what is in it.
+
+A name is the day, the number of rows and their checksum, so that writing the same rows twice is writing one file,
+and a file under a name never changes. What comes from a bucket is kept in a folder for next time, up to a bound.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import IO
+
+from mainstay.kernel.errors import NotFound, Unavailable
+from mainstay.store.snapshots.places import Bucket, Place, place
+from mainstay.store.telemetry.engine import Content
+from mainstay.store.telemetry.rows import DAY, micro
+
+_NAME = re.compile(r"results-(\d{4}-\d{2}-\d{2})-(\d+)-([0-9a-f]{16})\.parquet")
+_LISTED = 60.0  # seconds that a list of names is believed; only other nodes make it wrong
+_CACHE = 1 << 30  # bytes of files from a bucket that are kept here
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class DayFile:
+    """`day` is a midnight in microseconds since the Unix epoch."""
+
+    day: int
+    name: str
+    bytes: int
+
+
+def name_of(day: int, content: Content) -> str:
+    date = datetime.fromtimestamp(day / 1e6, UTC).date().isoformat()
+    return f"results-{date}-{content.rows}-{content.checksum & (2**64 - 1):016x}.parquet"
+
+
+def _day_of(name: str) -> int | None:
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    try:
+        return micro(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp()) // micro(DAY) * micro(DAY)
+    except ValueError:  # a day that no month has
+        return None
+
+
+class ArchiveFiles:
+    """Not thread-safe: the archive takes turns. Unavailable while the place does not answer."""
+
+    def __init__(self, address: str, work: Path) -> None:
+        """`work`: a folder for what is made and for what came from a bucket. UserError for a bad address."""
+        self.address, self.work = address, work
+        self._place: Place = place(address, work, "the archive")
+        self._remote = isinstance(self._place, Bucket)
+        self._sizes: dict[str, int] = {}
+        self._listed = float("-inf")
+        self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for left in self.work.glob("*.partial"):  # of a process that was killed
+            left.unlink()
+
+    def sizes(self) -> dict[str, int]:
+        """Bytes by name of everything there."""
+        if time.monotonic() - self._listed > _LISTED:
+            try:
+                self._sizes = self._place.sizes()
+            except OSError as error:
+                raise Unavailable(f"the archive {self.address} cannot be read: {error.strerror}") from None
+            self._listed = time.monotonic()
+        return self._sizes
+
+    def days(self) -> list[DayFile]:
+        """In the order of days."""
+        self.sizes()
+        return self.known()
+
+    def known(self) -> list[DayFile]:
+        """As `days`, of the last look."""
+        found = ((_day_of(name), name, size) for name, size in list(self._sizes.items()))
+        return sorted(DayFile(day, name, size) for day, name, size in found if day is not None)
+
+    def put(self, name: str, source: Path) -> None:
+        """Whole or not at all."""
+
+        def write(target: IO[bytes]) -> None:
+            with source.open("rb") as handle:
+                shutil.copyfileobj(handle, target, 1 << 20)
+
+        size = self._place.put(name, write)
+        self._sizes[name] = size
+
+    def put_text(self, name: str, text: str) -> None:
+        self._sizes[name] = self._place.put(name, partial(_write_text, text))
+
+    def text(self, name: str) -> str:
+        path = self.local(name)
+        return path.read_text() if path is not None else ""
+
+    def delete(self, name: str) -> None:
+        try:
+            self._place.delete(name)
+        except NotFound:
+            pass  # another node was faster
+        except OSError as error:
+            raise Unavailable(f"the archive {self.address} cannot be changed: {error.strerror}") from None
+        self._sizes.pop(name, None)
+        if self._remote:
+            (self.work / name).unlink(missing_ok=True)
+
+    def local(self, name: str) -> Path | None:
+        """A path to read it at until the next call; None if it is gone (merged or deleted by another node)."""
+        if not self._remote:
+            path = Path(self._place.address(name))
+            return path if path.exists() else None
+        kept, partial_path = self.work / name, self.work / f"{name}.partial"
+        if kept.exists():
+            os.utime(kept)
+            return kept
+        self._make_room(self._sizes.get(name, 0))
+        try:
+            with partial_path.open("wb") as target:
+                self._place.fetch(name, target)
+        except NotFound:
+            partial_path.unlink(missing_ok=True)
+            self._listed = float("-inf")
+            return None
+        partial_path.rename(kept)
+        return kept
+
+    def _make_room(self, size: int) -> None:
+        """Delete what was not read for longest."""
+        kept = sorted(self.work.glob("*.parquet"), key=lambda path: path.stat().st_mtime, reverse=True)
+        for path in kept:
+            size += path.stat().st_size
+            if size > _CACHE:
+                path.unlink()
+
+
+def _write_text(text: str, target: IO[bytes]) -> None:
+    target.write(text.encode())

@@ -1,0 +1,142 @@
+"""What waits to be written: a bounded buffer, and one thread that hands it on in batches until they are written.
+
+At most a second of results is in memory while the store answers. While it does not, the buffer fills, and when it
+is full the oldest results are dropped and counted. A batch never changes once it was tried: whoever writes it can
+tell by its token that it is there already.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import structlog
+
+from mainstay.store.telemetry.port import Sample
+from mainstay.store.telemetry.rows import Row, row_of
+
+log = structlog.get_logger("telemetry")
+
+LIMIT = 300_000  # samples; about half an hour of 10,000 monitors a minute
+_ENOUGH = 2_000  # samples that are written at once instead of within a second
+_MOST = 20_000  # samples of one batch
+_PERIOD = 1.0
+_LONGEST_PAUSE = 10.0  # seconds between attempts; on a full disk each may read the whole log again
+
+
+class NotWritten(Exception):
+    """The store did not take a batch; the message says why. `lasting`: it never will, so the batch is given up."""
+
+    def __init__(self, reason: str, *, lasting: bool = False) -> None:
+        super().__init__(reason)
+        self.reason, self.lasting = reason, lasting
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Results in the order in which they came; `oldest` in epoch seconds."""
+
+    rows: Sequence[Row]
+    oldest: float
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+
+
+class Buffer:
+    """Thread-safe. `write` is called on the buffer's own thread and raises NotWritten."""
+
+    def __init__(self, write: Callable[[Batch], None], limit: int = LIMIT) -> None:
+        self._write, self._limit = write, limit
+        self._waiting: deque[Sample] = deque()
+        self._batch: Batch | None = None
+        self._change = threading.Condition()
+        self._closing = False
+        self.written = self.lost = self.failures = 0
+        self.error = ""
+        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
+        self._thread.start()
+
+    def append(self, samples: Sequence[Sample]) -> None:
+        """Never blocks on the store."""
+        with self._change:
+            self._waiting.extend(samples)
+            surplus = max(0, len(self) - self._limit)
+            for _ in range(min(surplus, len(self._waiting))):
+                self._waiting.popleft()
+                self.lost += 1
+            if len(self._waiting) >= _ENOUGH:
+                self._change.notify_all()
+
+    def __len__(self) -> int:
+        batch = self._batch
+        return len(self._waiting) + (len(batch.rows) if batch else 0)
+
+    def flush(self, patience: float = 30.0) -> None:
+        """Return once all that was appended before is written or lost, or after `patience` seconds."""
+        with self._change:
+            target = self.written + self.lost + len(self)
+            self._change.notify_all()
+            self._change.wait_for(lambda: self.written + self.lost >= target or self._closing, timeout=patience)
+
+    def close(self, patience: float = 8.0) -> None:
+        """Write what waits, if the store takes it, and end the thread."""
+        with self._change:
+            self._closing = True
+            self._change.notify_all()
+        self._thread.join(timeout=patience)
+
+    def _run(self) -> None:
+        pause = _PERIOD
+        while True:
+            batch = self._next()
+            if batch is None:
+                if self._closing:
+                    return
+                continue
+            if self._tried(batch):
+                pause = _PERIOD
+                continue
+            with self._change:
+                self._change.wait_for(lambda: self._closing, timeout=pause)
+                if self._closing:
+                    return
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _next(self) -> Batch | None:
+        """The batch that was not written yet, or the next one; None if nothing came for a second."""
+        with self._change:
+            if self._batch is None:
+                if len(self._waiting) < _ENOUGH and not self._closing:
+                    self._change.wait(timeout=_PERIOD)
+                samples = list(itertools.islice(self._waiting, _MOST))
+                if samples:
+                    self._batch = Batch([row_of(one) for one in samples], min(one.at for one in samples))
+                    for _ in samples:
+                        self._waiting.popleft()
+            return self._batch
+
+    def _tried(self, batch: Batch) -> bool:
+        """Hand it on; whether this batch is done with."""
+        try:
+            self._write(batch)
+        except NotWritten as error:
+            if self.error != error.reason:
+                log.error("telemetry write failed", error=error.reason)
+            self.error = error.reason
+            self.failures += 1
+            if error.lasting:
+                self._done(lost=len(batch.rows))
+            return error.lasting
+        self.error = ""
+        self._done(written=len(batch.rows))
+        return True
+
+    def _done(self, written: int = 0, lost: int = 0) -> None:
+        with self._change:
+            self._batch = None
+            self.written += written
+            self.lost += lost
+            self._change.notify_all()
