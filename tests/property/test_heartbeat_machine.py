@@ -13,6 +13,7 @@ from mainstay.heartbeats.rules import (
     Condition,
     Decision,
     Ping,
+    PingKind,
     Rhythm,
     deadline_passed,
     pause,
@@ -75,6 +76,20 @@ class Heartbeat(RuleBasedStateMachine):
         self.took(receive(self.condition, self.rhythm, Ping(self.now, "fail", rid, status), window))
         if self.rhythm.enabled:
             assert self.condition.state == ("unknown" if window and was != "down" else "down")
+
+    @rule(kind=st.sampled_from(["success", "fail", "start"]), ago=st.floats(0.001, 86_400.0), rid=RIDS)
+    def late(self, kind: PingKind, ago: float, rid: str) -> None:
+        before = self.condition
+        self.took(receive(before, self.rhythm, Ping(self.now - ago, kind, rid, late=ago)))
+        after = self.condition
+        if before.last_ping is not None:
+            assert after.last_ping is not None
+            assert after.last_ping >= before.last_ping
+        if before.next_at is not None and after.next_at is not None:
+            assert after.next_at >= before.next_at
+        if kind == "success" and after.state == "up" != before.state and after.last_start is None:
+            assert after.next_at is not None
+            assert after.next_at > self.now - 1e-3, "nobody is woken by a recovery"
 
     @rule(rid=RIDS)
     def start(self, rid: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -209,3 +210,108 @@ def test_a_cron_heartbeat_is_due_by_the_clock_of_its_zone() -> None:
     nightly = Rhythm(Schedule(cron="0 2 * * *", timezone="Europe/Berlin"), 1800.0)
     condition = arm(replace(up_at(T), last_ping=1_774_720_800.0), nightly, T)  # 2026-03-28 19:00 in Berlin
     assert condition.due_at == 1_774_746_000.0  # 02:00 does not exist on the 29th: 03:00 CEST, 01:00 UTC
+
+
+def late(at: float, arrived: float, kind: str = "success", **more: Any) -> Ping:
+    return Ping(at, kind, late=arrived - at, **more)  # type: ignore[arg-type] # one of the kinds
+
+
+def missed(at: float = T) -> Condition:
+    """Its last success was at `at`, and the next one stayed away: down since `at` + 3900."""
+    return deadline_passed(up_at(at), HOURLY, at + 3900).condition
+
+
+def test_a_late_success_counts_when_it_happened() -> None:
+    decision = receive(up_at(T), HOURLY, late(T + 3600, T + 3800, duration=4.0))
+    assert decision.transition is None
+    assert (decision.condition.last_ping, decision.condition.last_duration) == (T + 3600, 4.0)
+    assert decision.condition.next_at == T + 3600 + 3900
+
+
+def test_a_late_success_ends_an_alert_and_says_that_the_job_was_in_time() -> None:
+    decision = receive(missed(), HOURLY, late(T + 3700, T + 5700))
+    assert decision.transition is not None
+    assert decision.transition.message == "the job had reported success in time; the report came 33m20s late"
+    assert (decision.transition.since, decision.transition.downtime) == (T + 5700, 1800.0)
+    assert (decision.condition.state, decision.condition.since) == ("up", T + 5700)
+    assert decision.condition.last_ping == T + 3700
+
+
+def test_a_late_success_after_the_deadline_does_not_claim_to_have_been_in_time() -> None:
+    decision = receive(missed(), HOURLY, late(T + 4000, T + 5700))
+    assert decision.transition is not None
+    assert decision.transition.message == "the job reported success; the report came 28m20s late"
+
+
+def test_a_late_success_that_is_overdue_again_wakes_nobody_and_ends_nothing() -> None:
+    for before in (missed(), receive(up_at(T), HOURLY, Ping(T + 9, "fail")).condition, Condition()):
+        decision = receive(before, HOURLY, late(T + 3600, T + 3600 + 3900))
+        assert (decision.reason, decision.transition, decision.recorded) == ("still_overdue", None, "success")
+        assert decision.condition.state == before.state
+        assert decision.condition.last_ping == T + 3600
+        assert decision.condition.next_at == before.next_at
+
+
+def test_a_series_of_late_reports_ends_in_what_is_true_now() -> None:
+    away = deadline_passed(up_at(T), HOURLY, T + 3900, [Absence(T + 100, T + 20_000)]).condition
+    assert away.state == "unknown"
+    for number in range(1, 6):
+        decision = receive(away, HOURLY, late(T + 3600 * number, T + 20_000 + number))
+        assert (decision.transition is not None) == (number == 5)
+        away = decision.condition
+    assert (away.state, away.last_ping) == ("up", T + 18_000)
+
+
+@pytest.mark.parametrize("kind", ["success", "fail"])
+def test_what_is_older_than_the_last_word_changes_nothing(kind: str) -> None:
+    before = receive(up_at(T), HOURLY, Ping(T + 100, "success")).condition
+    decision = receive(before, HOURLY, late(T + 99, T + 200, kind))
+    assert (decision.condition, decision.reason, decision.transition) == (before, "overtaken", None)
+    assert decision.recorded == kind
+
+
+def test_a_late_failure_is_down_since_it_happened() -> None:
+    decision = receive(up_at(T), HOURLY, late(T + 100, T + 700, "fail", exit_status=3))
+    assert decision.transition is not None
+    assert (decision.transition.since, decision.condition.since) == (T + 100, T + 100)
+    assert decision.transition.message == "the job ended with exit status 3; the report came 10m late"
+    resumed = replace(up_at(T), state="unknown", since=T + 500)
+    assert receive(resumed, HOURLY, late(T + 100, T + 700, "fail")).condition.since == T + 500
+
+
+def test_a_late_report_does_not_end_a_pause_that_is_younger() -> None:
+    paused = pause(up_at(T), T + 50, "person").condition
+    assert receive(paused, HOURLY, late(T + 40, T + 60)).condition == paused
+    assert receive(paused, HOURLY, late(T + 55, T + 60)).condition.state == "up"
+
+
+def test_a_late_end_keeps_the_duration_of_its_run() -> None:
+    running = receive(up_at(T), HOURLY, Ping(T + 100, "start", RID)).condition
+    decision = receive(running, HOURLY, late(T + 160, T + 300, rid=RID))
+    assert decision.condition.last_duration == 60.0
+    assert decision.condition.last_start is None
+    measured = receive(running, HOURLY, late(T + 160, T + 300, rid=RID, duration=59.5))
+    assert measured.condition.last_duration == 59.5
+    overran = deadline_passed(running, HOURLY, T + 400).condition
+    told = receive(overran, HOURLY, late(T + 160, T + 500, rid=RID, duration=60.0))
+    assert told.transition is not None
+    assert told.transition.message.startswith("the job had reported success in time")
+    assert told.condition.last_duration == 60.0
+
+
+def test_a_late_start_begins_no_run() -> None:
+    before = up_at(T)
+    decision = receive(before, HOURLY, late(T + 10, T + 20, "start"))
+    assert (decision.condition, decision.reason, decision.recorded) == (before, "late_start", "start")
+
+
+def test_a_late_report_never_brings_a_deadline_forward() -> None:
+    moved = redeclare(up_at(T), Rhythm(Schedule(every=60.0), 600.0), T + 5000)
+    decision = receive(moved.condition, Rhythm(Schedule(every=60.0), 600.0), late(T + 4900, T + 5010))
+    assert decision.condition.next_at == moved.condition.next_at
+
+
+def test_a_late_failure_in_a_window_is_judged_by_its_own_time() -> None:
+    decision = receive(up_at(T), HOURLY, late(T + 100, T + 9000, "fail"), "works")
+    assert (decision.condition.state, decision.reason) == ("unknown", "failed_in_maintenance")
+    assert decision.condition.due_at == T + 9000 + 3600

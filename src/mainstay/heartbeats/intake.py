@@ -33,8 +33,8 @@ _UPDATE = (
     "WHERE uid = %s"
 )
 _INSERT = (
-    "INSERT INTO ping (heartbeat, n, at, kind, exit_status, rid, method, scheme, remote, user_agent, duration, body, "
-    "body_size) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
+    "INSERT INTO ping (heartbeat, n, at, kind, exit_status, rid, method, scheme, remote, user_agent, duration, late, "
+    "body, body_size) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
 _PRUNE = "DELETE FROM ping WHERE heartbeat = %s AND n <= %s"
 
@@ -115,7 +115,7 @@ def _apply(
     standing.pings += 1
     standing.failures += decision.recorded == "fail"
     tell(work, entry, before, decision, ping=standing.pings)
-    ended = decision.recorded in ("success", "fail")
+    counted = decision.recorded in ("success", "fail") and decision.condition is not before
     return (
         entry.uid,
         standing.pings,
@@ -127,7 +127,8 @@ def _apply(
         incoming.scheme,
         incoming.remote,
         incoming.user_agent,
-        decision.condition.last_duration if ended else None,
+        decision.condition.last_duration if counted else ping.duration,
+        ping.late,
         incoming.body,
         incoming.body_size,
     )

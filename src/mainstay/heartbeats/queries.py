@@ -126,6 +126,7 @@ class PingView:
     remote: str
     user_agent: str
     duration: float | None
+    late: float  # seconds that it came after `at`; 0: in time
     body_size: int  # bytes that were sent; fewer may be kept
     body: bytes | None = None
 
@@ -146,6 +147,7 @@ class PingView:
             "remote": self.remote,
             "user_agent": self.user_agent,
             "duration": self.duration,
+            "late": self.late,
             "body_size": self.body_size,
         }
 
@@ -304,6 +306,7 @@ def _ping(row: PingRow, body: bytes | None = None) -> PingView:
         row.remote,
         row.user_agent,
         row.duration,
+        row.late,
         row.body_size,
         body,
     )

@@ -17,6 +17,12 @@ overlaps the time in which it was expected (due time to deadline):
     absence of 30 s or more that holds the deadline or half of that time: the state becomes unknown, until the
         next due time after the return plus grace
     any other absence: the deadline moves to at least 60 s after the return
+
+A ping may tell that it comes late (`Ping.late`): the job could not reach Mainstay when it ended. It counts at the time
+at which it happened, and cannot make up what was told in the meantime:
+    what is older than the last ping or the present pause is kept and changes nothing
+    a success makes up only what is not overdue again already; the recovery is told at the time at which it came
+    a deadline is never brought forward, and a late start begins no run
 """
 
 from __future__ import annotations
@@ -26,12 +32,14 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from mainstay.kernel.schedule import NEVER, Schedule
+from mainstay.kernel.timespan import format_duration
 
 State = Literal["new", "up", "down", "unknown", "paused"]
 PingKind = Literal["success", "start", "fail", "log", "ign"]
 
 SHORT_ABSENCE = 30.0  # seconds that clients bridge with retries
 SETTLE = 60.0  # seconds after a return in which repeated pings are expected
+LATEST = 86_400.0  # seconds that a ping may be late and still count at its own time
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,11 @@ class Ping:
     rid: str = ""
     exit_status: int | None = None
     duration: float | None = None  # seconds, as the sender measured them
+    late: float = 0.0  # seconds between `at` and its arrival, if it could not be sent in time
+
+    @property
+    def arrived(self) -> float:
+        return self.at + self.late
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +99,7 @@ class Transition:
     code: str
     message: str
     downtime: float | None = None
+    late: float = 0.0  # seconds that the ping came late
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +128,58 @@ def receive(now: Condition, rhythm: Rhythm, ping: Ping, window: str = "") -> Dec
     without_effect = _without_effect(now, rhythm, ping)
     if without_effect:
         return Decision(replace(now, last_kind="ign"), without_effect, recorded="ign")
+    if ping.late > 0 and ping.kind != "log":
+        return _receive_late(now, rhythm, ping, window)
+    return _count(now, rhythm, ping, window)
+
+
+def _receive_late(now: Condition, rhythm: Rhythm, ping: Ping, window: str) -> Decision:
+    """A ping that happened some time ago; see the rules at the top."""
+    reason = _made_void(now, ping)
+    if reason:
+        return Decision(now, reason, recorded=ping.kind)
+    if ping.kind == "success" and rhythm.schedule.next_after(ping.at) + rhythm.grace <= ping.arrived:
+        ended = _end_run(now, ping)
+        waits = ended.state == "unknown" and ended.last_start == now.last_start
+        overdue = ended if waits else _never_earlier(now, arm(ended, rhythm, ping.arrived))
+        return Decision(overdue, "still_overdue", recorded="success")
+    counted = _count(now, rhythm, ping, window)
+    condition, transition = counted.condition, counted.transition
+    if condition.state == "unknown":
+        condition = arm(condition, rhythm, ping.arrived)
+    if transition is not None:
+        transition = _told_late(now, transition, ping)
+        condition = replace(condition, since=transition.since)
+    return replace(counted, condition=_never_earlier(now, condition), transition=transition)
+
+
+def _never_earlier(before: Condition, after: Condition) -> Condition:
+    if after.next_at is None or before.next_at is None or after.next_at >= before.next_at:
+        return after
+    return replace(after, due_at=before.due_at, next_at=before.next_at)
+
+
+def _made_void(now: Condition, ping: Ping) -> str:
+    """Why a late ping says nothing new; empty if it does."""
+    if ping.kind == "start":
+        return "late_start"
+    if now.last_ping is not None and ping.at <= now.last_ping:
+        return "overtaken"
+    return "older_than_the_pause" if now.state == "paused" and ping.at <= now.since else ""
+
+
+def _told_late(before: Condition, transition: Transition, ping: Ping) -> Transition:
+    lateness = format_duration(max(1, round(ping.late)))
+    message = f"{transition.message}; the report came {lateness} late"
+    if transition.state == "up" and before.state == "down":
+        if before.reason in ("missed", "overran") and ping.at <= before.since:
+            message = f"the job had reported success in time; the report came {lateness} late"
+        since, downtime = ping.arrived, max(0.0, ping.arrived - before.since)
+        return replace(transition, since=since, downtime=downtime, message=message, late=ping.late)
+    return replace(transition, since=max(ping.at, before.since), message=message, late=ping.late)
+
+
+def _count(now: Condition, rhythm: Rhythm, ping: Ping, window: str) -> Decision:
     if ping.kind == "log":
         return Decision(replace(now, last_kind="log"), "logged", recorded="log")
     if ping.kind == "start":

@@ -37,6 +37,8 @@ def _event(entry: Entry, before: Condition, after: Condition, transition: Transi
         evidence["duration_seconds"] = round(after.last_duration, 3)
     if ping:
         evidence["ping"] = ping
+    if transition.late:
+        evidence["reported_late_seconds"] = round(transition.late, 3)
     data: dict[str, Any] = {
         "uid": entry.uid,
         "severity": entry.severity,

@@ -112,7 +112,8 @@ def _report(options: Options, outcome: Outcome, tail: Tail, began_at: float, sec
     if kept:
         cut = f", the last {len(kept):,} of {tail.seen:,} bytes" if tail.seen > len(kept) else ""
         lines += [f"Output{cut}:", ""]
-    return Report(outcome.code, began_at + seconds, "\n".join(lines).encode("utf-8", "replace") + b"\n" + kept)
+    body = "\n".join(lines).encode("utf-8", "replace") + b"\n" + kept
+    return Report(outcome.code, began_at + seconds, body, seconds)
 
 
 def _lasting(seconds: float) -> str:

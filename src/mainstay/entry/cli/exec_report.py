@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _TIMEOUT = 5.0  # seconds for each step of a request (connect, answer)
 _START_TIMEOUT = 3.0
 _PAUSES = (2.0, 5.0, 15.0, 60.0)  # between tries of the start, the last one again and again
-_TOO_OLD = 86_400.0  # a success that is older says nothing about now, and is only kept with the heartbeat
+_TOO_OLD = 86_400.0  # a success that is older says nothing about now, and is only kept with the heartbeat; a failure
+# that is older counts as one of a day ago, which is the longest that the server takes
 _REDIRECTS = 3
 _RETRY = frozenset({408, 425, 429})
 
@@ -40,6 +41,7 @@ class Report(NamedTuple):
     code: int
     ended: float  # epoch seconds
     body: bytes
+    seconds: float  # how long it ran
 
 
 class Away(Exception):
@@ -57,7 +59,7 @@ class Reporter:
         self._address, self._spool = address, spool
         self._rid = str(uuid.uuid4())
         self._ended, self._done = threading.Event(), threading.Event()
-        self._report = Report(0, 0.0, b"")  # the end, once it is known
+        self._report = Report(0, 0.0, b"", 0.0)  # the end, once it is known
         self._problem = ""
         self._settled = False  # taken, refused or spooled
         self.lost = False
@@ -86,7 +88,8 @@ class Reporter:
     def _keep(self, reason: str) -> None:
         """Spool the end."""
         report = self._report
-        waiting = Waiting(self._address.url, self._address.query, report.code, self._rid, report.ended, report.body)
+        url, query = self._address
+        waiting = Waiting(url, query, report.code, self._rid, report.ended, report.body, report.seconds)
         try:
             self._spool.add(waiting)
             self._problem = f"{reason}; the report waits in {self._spool.folder}"
@@ -125,7 +128,7 @@ class Reporter:
         told = f"{dropped} older reports were dropped, because too many waited.\n".encode() if dropped else b""
         try:
             _drain_own(self._spool, self._address.url)
-            send(self._address, str(report.code), self._rid, told + report.body, _TIMEOUT)
+            send(_with(self._address, took=report.seconds), str(report.code), self._rid, told + report.body, _TIMEOUT)
         except Away as error:
             self._keep(str(error))
         except Refused as error:
@@ -179,11 +182,17 @@ def _server(url: str) -> str:
 
 
 def _send_late(waiting: Waiting) -> None:
-    late = time.time() - waiting.ended
+    late = max(0.0, time.time() - waiting.ended)  # both by this machine's clock, whatever it says
     at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(waiting.ended))
     signal_ = str(waiting.code) if waiting.code or late < _TOO_OLD else "log"
-    line = f"Reported {max(0, round(late))} s late: it ended at {at}, when the server could not be reached.\n"
-    send(Address(waiting.url, waiting.query), signal_, waiting.rid, line.encode() + waiting.body, _TIMEOUT)
+    line = f"Reported {round(late)} s late: it ended at {at}, when the server could not be reached.\n"
+    address = _with(Address(waiting.url, waiting.query), took=waiting.seconds, ago=min(late, _TOO_OLD))
+    send(address, signal_, waiting.rid, line.encode() + waiting.body, _TIMEOUT)
+
+
+def _with(address: Address, **seconds: float | None) -> Address:
+    more = [f"{name}={value:.3f}" for name, value in seconds.items() if value is not None]
+    return Address(address.url, "&".join([*filter(None, [address.query]), *more]))
 
 
 def send(address: Address, signal_: str, rid: str, body: bytes, timeout: float) -> None:

@@ -17,7 +17,7 @@ _SUFFIX = ".json"
 
 
 class Waiting(NamedTuple):
-    """A report as it was to be sent. `ended` is when the job did, epoch seconds."""
+    """A report as it was to be sent. `ended` is when the job did, epoch seconds; `seconds` is how long it ran."""
 
     url: str
     query: str
@@ -25,6 +25,7 @@ class Waiting(NamedTuple):
     rid: str
     ended: float
     body: bytes
+    seconds: float | None = None
 
 
 class Spool:

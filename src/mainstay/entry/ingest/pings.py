@@ -36,7 +36,7 @@ from mainstay.entry.ingest.ping_request import (
 from mainstay.heartbeats.coverage import Coverage
 from mainstay.heartbeats.directory import Directory, Entry
 from mainstay.heartbeats.intake import Covering, Incoming, take_in
-from mainstay.heartbeats.rules import Ping
+from mainstay.heartbeats.rules import Ping, PingKind
 from mainstay.heartbeats.verbs import PING_KEY, Created, TooManyCreations, create_by_ping
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock, SystemClock
@@ -231,7 +231,7 @@ class PingApp:
         remote, scheme = self.origin(scope, headers)
         incoming = Incoming(
             entry,
-            Ping(self.clock.now(), entry.meaning(signal.kind, scope["method"], body), signal.rid, signal.exit_status),
+            self._ping(signal, entry.meaning(signal.kind, scope["method"], body)),
             scope["method"],
             scheme,
             remote,
@@ -241,6 +241,10 @@ class PingApp:
         )
         answer = await self._enqueue(incoming)
         return taken if answer is OK else answer
+
+    def _ping(self, signal: Signal, kind: PingKind) -> Ping:
+        at = self.clock.now() - signal.ago
+        return Ping(at, kind, signal.rid, signal.exit_status, duration=signal.took, late=signal.ago)
 
     def _enqueue(self, incoming: Incoming) -> asyncio.Future[Answer]:
         loop = asyncio.get_running_loop()
