@@ -44,10 +44,12 @@ class Row:
         return (time.time() if alert.resolved_at is None else alert.resolved_at) - alert.since
 
 
+_PLACES = {"monitor": "/monitors/{}/", "heartbeat": "/heartbeats/{}/", "location": "/locations/#{}"}
+
+
 def row_of(alert: Alert, now: float) -> Row:
     kind, _, name = alert.subject.partition("/")
-    place = {"monitor": "/monitors/{}/", "heartbeat": "/heartbeats/{}/"}.get(kind, "/health/")
-    return Row(alert, alert.state(now), f"/alerts/{alert.id}/", place.format(quote(name)))
+    return Row(alert, alert.state(now), f"/alerts/{alert.id}/", _PLACES.get(kind, "/health/").format(quote(name)))
 
 
 @require_GET

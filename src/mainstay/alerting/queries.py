@@ -55,7 +55,7 @@ class Alert:
 
     @property
     def kind(self) -> str:
-        """`monitor`, `heartbeat` or `uplink`."""
+        """`monitor`, `heartbeat`, `location` or `uplink`."""
         return self.subject.partition("/")[0]
 
     @property

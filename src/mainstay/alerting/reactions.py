@@ -92,6 +92,20 @@ def on_uplink_restored(work: Work, event: Event) -> None:
         resolve(work, alert, "it is back")
 
 
+@react("location.went_silent")
+def on_location_lost(work: Work, event: Event) -> None:
+    """One alert about the place stands for all monitors that miss its vote."""
+    if open_alert(event.subject) is None:
+        fire(work, _new_alert(work, event, "down"))
+
+
+@react("location.came_back")
+def on_location_back(work: Work, event: Event) -> None:
+    alert = open_alert(event.subject)
+    if alert is not None:
+        resolve(work, alert, "it is heard again")
+
+
 @react("resources.applied")
 def on_applied(work: Work, _event: Event) -> None:
     """Whatever was deleted takes its open alert and its undelivered messages with it."""

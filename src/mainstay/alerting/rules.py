@@ -160,5 +160,7 @@ def title_of(name: str, level: str, kind: str) -> str:
         return "this machine cannot look names up" if name == "resolver" else "this machine has no network"
     if kind == "heartbeat":
         return f"{name} did not report in"
+    if kind == "location":
+        return f"nothing is heard of the location {name}"
     words = {"down": "is down", "degraded": "is degraded", "unknown": "cannot be checked"}
     return f"{name} {words.get(level, level)}"

@@ -37,6 +37,8 @@ from mainstay.runtime.fleet import Fleet
 from mainstay.runtime.health import Health, database_probe, vault_probe
 from mainstay.runtime.http_protocol import BoundedHttp
 from mainstay.runtime.lanes import forever
+from mainstay.runtime.lanes.attendance import EVERY as ATTENDANCE_EVERY
+from mainstay.runtime.lanes.attendance import AttendanceLane
 from mainstay.runtime.lanes.checkpoints import EVERY as CHECKPOINTS_EVERY
 from mainstay.runtime.lanes.checkpoints import CheckpointLane
 from mainstay.runtime.lanes.config import ConfigLane
@@ -117,6 +119,7 @@ class Parts:
         self.places = PlacesLane(self.links, self.watch, self.writer, clock)
         self.join = JoinDoor(self.links)
         self.heartbeats = HeartbeatLane(settings, self.writer, clock)
+        self.attendance = AttendanceLane(self.telemetry, self.writer, clock)
         self.delivery = DeliveryLane(settings, self.writer, clock)
         if self.nodes is not None:
             self.delivery.claimant, self.delivery.living = self.nodes.me.session, lambda: self.nodes.living
@@ -201,6 +204,7 @@ class Parts:
             "places": forever("places", self.places.turn, PLACES_EVERY),
             "delivery": self.delivery.run(),
             "heartbeats": forever("heartbeats", self.heartbeats.turn, HEARTBEATS_EVERY),
+            "attendance": forever("attendance", self._only(UPKEEP, self.attendance.turn), ATTENDANCE_EVERY),
             "telemetry": forever("telemetry", self._upkeep, _UPKEEP_EVERY),
             "live": forever("live", self._tell_viewers, 1.0),
             "checkpoints": forever("checkpoints", self._only(UPKEEP, self.checkpoints.turn), CHECKPOINTS_EVERY),

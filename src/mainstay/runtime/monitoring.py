@@ -24,6 +24,7 @@ from mainstay.entry.addresses import client_address
 from mainstay.entry.api.compat.kuma_metrics import kuma_metrics_response
 from mainstay.entry.api.metrics import (
     HeartbeatSnapshot,
+    LocationSnapshot,
     MonitorSnapshot,
     ProberSnapshot,
     Snapshot,
@@ -58,6 +59,7 @@ class Sources:
     queues: Callable[[], dict[str, int]]
     started_at: float
     viewers: Callable[[], int]
+    locations: Callable[[], list[LocationSnapshot]] = list
 
 
 class Monitoring:
@@ -172,6 +174,7 @@ class Monitoring:
             ],
             heartbeats=stored.heartbeats,
             probers=[_prober(report) for report in sources.probers.reports()],
+            locations=sources.locations(),
             checks=written.written + written.buffered + written.lost,
             results_buffered=written.buffered,
             results_written=written.written,

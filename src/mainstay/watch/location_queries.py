@@ -70,6 +70,12 @@ def locations() -> list[LocationView]:
     ]
 
 
+def checked_at(name: str) -> tuple[str, ...]:
+    """Names of the monitors that name this location."""
+    found = resources("monitor")
+    return tuple(sorted(one.name for one in found if name in one.document.get("locations", ())))
+
+
 def location(name: str) -> LocationView:
     """One location; NotFound with a guess if there is none."""
     found = {view.name: view for view in locations()}

@@ -62,6 +62,21 @@ class ProberSnapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class LocationSnapshot:
+    """One location besides this server's own. Counters are since its prober started; lengths are seconds."""
+
+    name: str
+    up: bool
+    monitors: int = 0
+    offset: float = 0.0
+    round_trip: float = 0.0
+    waiting: int = 0
+    dropped: int = 0
+    ignored: int = 0
+    results: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Snapshot:
     """The whole of a moment. What is not known is left at its default and not shown (None) or shown as 0."""
 
@@ -72,6 +87,7 @@ class Snapshot:
     monitors: Sequence[MonitorSnapshot] = ()
     heartbeats: Sequence[HeartbeatSnapshot] = ()
     probers: Sequence[ProberSnapshot] = ()
+    locations: Sequence[LocationSnapshot] = ()
     checks: int | None = None  # results taken in since start
     results_buffered: int | None = None
     results_written: int | None = None
@@ -96,7 +112,7 @@ def metrics_response(accept: str, snapshot: Snapshot) -> tuple[str, str]:
 
 def render_metrics(snapshot: Snapshot, *, openmetrics: bool = False) -> str:
     """The exposition of a snapshot."""
-    families = [*_itself(snapshot), *_stores(snapshot), *_probers(snapshot)]
+    families = [*_itself(snapshot), *_stores(snapshot), *_probers(snapshot), *_locations(snapshot)]
     families += [*_monitors(snapshot), *_heartbeats(snapshot)]
     return render(families, openmetrics=openmetrics)
 
@@ -158,6 +174,24 @@ def _probers(snapshot: Snapshot) -> list[Family]:
     for attribute, name, text, counter in rows:
         values = {str(prober.number): float(getattr(prober, attribute)) for prober in snapshot.probers}
         families.append(_by(f"prober_{name}", text, "prober", values, counter=counter))
+    return families
+
+
+def _locations(snapshot: Snapshot) -> list[Family]:
+    rows: list[tuple[str, str, str, bool]] = [
+        ("up", "up", "Whether a prober at the location is connected.", False),
+        ("monitors", "monitors", "Monitors that it checks.", False),
+        ("offset", "clock_offset_seconds", "What its clock is behind this one.", False),
+        ("round_trip", "round_trip_seconds", "Of the exchange that its clock was measured by.", False),
+        ("waiting", "results_waiting", "Results that it keeps until this server confirms them.", False),
+        ("dropped", "results_dropped", "Results that it had no room for.", True),
+        ("ignored", "results_ignored", "Results about what it was not ordered to check.", True),
+        ("results", "results", "Results taken in from it.", True),
+    ]
+    families = []
+    for attribute, name, text, counter in rows:
+        values = {one.name: float(getattr(one, attribute)) for one in snapshot.locations}
+        families.append(_by(f"location_{name}", text, "location", values, counter=counter))
     return families
 
 

@@ -37,6 +37,7 @@ _ROUTERS = (
     ("", "mainstay.entry.api.plans", "Plans and revisions"),
     ("/resources", "mainstay.entry.api.resources", "Resources"),
     ("/monitors", "mainstay.watch.api", "Monitors"),
+    ("/locations", "mainstay.watch.locations_api", "Locations"),
     ("/heartbeats", "mainstay.heartbeats.api", "Heartbeats"),
     ("/alerts", "mainstay.alerting.api", "Alerts"),
     ("/channels", "mainstay.alerting.channels_api", "Channels"),

@@ -25,6 +25,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "check": ("check", "check", "Run one check now and draw its phases"),
     "status": ("monitors", "status", "What is wrong, and how many are fine"),
     "monitors": ("monitors", "monitors", "List monitors with their states"),
+    "locations": ("locations", "locations", "List the places that checks are made from"),
     "probe": ("probe", "probe", "Check from here for a Mainstay elsewhere"),
     "exec": ("exec_command", "exec_command", "Run a job and report how it went"),
     "heartbeats": ("heartbeats", "heartbeats", "List heartbeats with their deadlines"),

@@ -43,6 +43,7 @@ _TOPICS = {
     "resources": "resources",
     "config": "resources",
     "uplink": "health",
+    "location": "locations",
     "mainstay": "health",
 }
 _HEADERS = [

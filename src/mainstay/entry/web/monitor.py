@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from django.contrib import messages
@@ -14,13 +14,14 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.alerting.queries import alerts_of, notifications_of
+from mainstay.entry.web.places import places_of
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.queries import history
 from mainstay.store.resources.queries import resource as find_resource
 from mainstay.store.telemetry import current
-from mainstay.store.telemetry.history import HISTORY
+from mainstay.store.telemetry.history import HISTORY, periods
 from mainstay.watch import queries, verbs
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ RANGES = {"24h": 24 * _HOUR, "7d": 168 * _HOUR, "30d": 720 * _HOUR, "90d": 2160 
 _BUCKETS = 180
 _RESULTS = 25
 _PICTURE = "data:image/jpeg;base64,"
-_UPTIMES = (("24 hours", 86_400), ("7 days", 7 * 86_400), ("30 days", 30 * 86_400), ("90 days", 90 * 86_400))
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "ranges": list(RANGES),
         "range": chosen,
         "points": points_json(telemetry.series(view.uid, now - RANGES[chosen], now, _BUCKETS)),
-        "uptimes": [_uptime(view.uid, words, seconds, now) for words, seconds in _UPTIMES],
+        "uptimes": periods(view.uid, now),
         "line": HISTORY.lines([view.uid], DAYS, now)[view.uid],
         "days": DAYS,
         "results": [found(sample) for sample in latest],
@@ -76,6 +76,7 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "happenings": [happened(one) for one in queries.transitions(name, limit=15)],
         "alerts": alerts_of(subject, limit=5) if may_see_alerts else [],
         "told": notifications_of(subject, limit=10) if may_see_alerts else [],
+        "places": places_of(view, resource.spec, now - RANGES[chosen], now),
         "resource": resource,
         "text": export_yaml([resource]),
         "revisions": history("monitor", name, limit=5),
@@ -84,11 +85,6 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "may_alert": request.actor.may_some("alerts:write"),
     }
     return render(request, "watch/one.html", context)
-
-
-def _uptime(uid: str, words: str, seconds: int, now: float) -> dict[str, Any]:
-    uptime = current().uptimes([uid], now - seconds, now)[uid]
-    return {"words": words, "share": uptime.share, "down": uptime.seconds.get("down", 0.0), "checks": uptime.checks}
 
 
 def points_json(points: list[Point]) -> str:

@@ -6,9 +6,10 @@ from django.urls import URLPattern, path
 
 from mainstay.accounts.doors import page
 from mainstay.alerting import alert_pages, channel_pages
-from mainstay.entry.web import health, journal, monitor, overview, resources, revisions, vault
+from mainstay.entry.web import health, journal, monitor, overview, resources, revisions, status_pages, vault
 from mainstay.heartbeats import pages as heartbeats
 from mainstay.watch import pages as monitors
+from mainstay.watch.location_pages import location_list
 
 sees = page("monitors:read", limited=True)
 orders = page("monitors:check", limited=True)
@@ -25,6 +26,7 @@ urlpatterns: list[URLPattern] = [
     path("monitors/orders", orders(monitors.monitor_orders), name="monitor_orders"),
     path("monitors/<str:name>/", sees(monitor.monitor_page), name="monitor"),
     path("monitors/<str:name>/<slug:order>", orders(monitor.monitor_order), name="monitor_order"),
+    path("locations/", page("monitors:read")(location_list), name="locations"),
     path("heartbeats/", sees(heartbeats.heartbeat_list), name="heartbeats"),
     path("heartbeats/<str:name>/", sees(heartbeats.heartbeat_page), name="heartbeat"),
     path("heartbeats/<str:name>/pings/<int:n>", sees(heartbeats.ping_body), name="ping_body"),
@@ -34,6 +36,7 @@ urlpatterns: list[URLPattern] = [
     path("alerts/<str:alert_id>/<slug:order>", orders_alerts(alert_pages.alert_order), name="alert_order"),
     path("channels/", page("alerts:read")(channel_pages.channel_list), name="channels"),
     path("channels/<str:name>/test", page("channels:test")(channel_pages.channel_test), name="channel_test"),
+    path("status-pages/", reads(status_pages.status_page_list), name="status_pages"),
     path("resources/", reads(resources.resource_list), name="resources"),
     path("resources/new", writes(resources.resource_new), name="resource_new"),
     path("resources/plan", writes(resources.resource_plan), name="resource_plan"),

@@ -11,6 +11,7 @@ from typing import TypeVar
 import structlog
 from django.db import DatabaseError, connections
 
+from mainstay.entry.api.metrics import LocationSnapshot
 from mainstay.entry.ingest.join import Link
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock
@@ -62,6 +63,35 @@ class PlacesLane:
             await self._writer.run(
                 partial(save_locations, _LANE, [one for one in seen if one is not None], self._clock)
             )
+
+    async def probe(self) -> str:
+        """For the health of the server: which locations are lost. One that nothing has joined yet is none of them."""
+        lost = [name for name, place in self._watch.places.items() if self._is_lost(place.uid)]
+        return f"nothing is heard of {', '.join(sorted(lost))}" if lost else "ok"
+
+    def _is_lost(self, uid: str) -> bool:
+        presence = self._presences.get(uid)
+        return presence is not None and presence.state == "silent"
+
+    def snapshots(self) -> list[LocationSnapshot]:
+        """For the metrics."""
+        found = []
+        for station in list(self._links.stations.values()):
+            vitals = station.vitals
+            found.append(
+                LocationSnapshot(
+                    name=station.name,
+                    up=station.link is not None,
+                    monitors=len(station.orders),
+                    offset=vitals.offset if vitals else 0.0,
+                    round_trip=vitals.round_trip if vitals else 0.0,
+                    waiting=vitals.waiting if vitals else 0,
+                    dropped=vitals.dropped if vitals else 0,
+                    ignored=station.ignored,
+                    results=station.results,
+                )
+            )
+        return found
 
     def close(self) -> None:
         self._unsubscribe()

@@ -139,6 +139,14 @@ def latency(seconds: float | None) -> str:
 
 
 @register.filter
+def offset(seconds: float) -> str:
+    """How a clock goes against this one's, by what must be added to it: `12.0 ms behind`, `61.00 s ahead`."""
+    if abs(seconds) < 0.0005:
+        return "exact"
+    return f"{latency(abs(seconds))} {'behind' if seconds > 0 else 'ahead'}"
+
+
+@register.filter
 def schedule_words(text: str) -> str:
     """`every 3600s` as `every 1 h`; cron expressions as they are."""
     found = re.fullmatch(r"every (\d+(?:\.\d+)?)s", text)
