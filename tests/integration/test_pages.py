@@ -19,6 +19,8 @@ from mainstay.store.journal import Filter, entries, verify
 from mainstay.store.resources.queries import latest_revision, resource, resources
 from mainstay.store.telemetry import set_current
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.store.telemetry.history import HISTORY
+from mainstay.store.telemetry.port import Sample
 
 PAGES = [
     "/",
@@ -29,6 +31,7 @@ PAGES = [
     "/heartbeats/nightly-backup/",
     "/alerts/",
     "/channels/",
+    "/status-pages/",
     "/resources/",
     "/resources/route/urgent/",
     "/resources/window/monthly-updates/",
@@ -274,3 +277,24 @@ def test_a_thousand_monitors_fit_on_one_overview(company: Client) -> None:
     assert page.count('data-state="') < 260
     assert "more in service-" in page
     assert "Page 1 of 7" in text_of(company, "/monitors/")
+
+
+def test_status_pages_are_listed_with_what_they_tell_now(company: Client) -> None:
+    text = company.get("/status-pages/").content.decode()
+    assert 'href="http://127.0.0.1:8800/status/acme"' in text
+    assert "Some systems are disrupted" in text or "All systems operational" in text
+    assert "/resources/status_page/acme/edit" in text
+
+
+def test_a_heartbeat_shows_its_uptime(company: Client, telemetry: DuckTelemetry) -> None:
+    uid = resource("heartbeat", "nightly-backup").uid
+    assert "no data" in company.get("/heartbeats/nightly-backup/").content.decode()
+    now = time.time()
+    HISTORY.forget()
+    whole = Sample(uid=uid, at=now - 60, verdict="up", duration=0.0, charge="up", charged=90.0)
+    lost = Sample(uid=uid, at=now, verdict="down", duration=0.0, charge="down", charged=10.0)
+    telemetry.append([whole, lost])
+    telemetry.flush()
+    text = company.get("/heartbeats/nightly-backup/").content.decode()
+    assert "90" in text
+    assert "10 s down" in text

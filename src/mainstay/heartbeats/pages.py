@@ -17,6 +17,7 @@ from mainstay.kernel.errors import UserError
 from mainstay.store.disclosures import note_address_shown
 from mainstay.store.resources.queries import history
 from mainstay.store.resources.queries import resource as find_resource
+from mainstay.store.telemetry.history import HISTORY, periods
 
 if TYPE_CHECKING:
     from mainstay.heartbeats.queries import HeartbeatView
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _PAGE = 100
 _PINGS = 30
+_DAYS = 90
 _VERBS = {"pause": verbs.pause_heartbeat, "resume": verbs.resume_heartbeat}
 
 
@@ -85,8 +87,12 @@ def heartbeat_page(request: PageRequest, name: str) -> HttpResponse:
     before = request.GET.get("before", "")
     below = int(before) if before.isascii() and before.isdigit() and len(before) < 18 else None
     pings = queries.pings(view.uid, limit=_PINGS + 1, before=below)
+    now = time.time()
     context = {
         "view": view,
+        "uptimes": periods(view.uid, now),
+        "line": HISTORY.lines([view.uid], _DAYS, now)[view.uid],
+        "days": _DAYS,
         "url": queries.ping_url(base, view.uuid) if may_report else "",
         "slug_url": queries.slug_url(base, view.slug) if may_report and queries.has_ping_key() else "",
         "pings": pings[:_PINGS],
@@ -98,7 +104,7 @@ def heartbeat_page(request: PageRequest, name: str) -> HttpResponse:
         "may_write": request.actor.may("resources:write"),
     }
     if may_report:
-        note_address_shown(request.actor, view.name, view.uid, time.time())
+        note_address_shown(request.actor, view.name, view.uid, now)
     return render(request, "heartbeats/one.html", context)
 
 

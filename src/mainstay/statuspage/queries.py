@@ -17,7 +17,7 @@ from mainstay.alerting import queries as alerting
 from mainstay.heartbeats import queries as heartbeats
 from mainstay.kernel.resource import Resource
 from mainstay.statuspage.names import stable_id
-from mainstay.statuspage.rules import Condition, component_condition, page_indicator
+from mainstay.statuspage.rules import Condition, Indicator, component_condition, page_indicator
 from mainstay.statuspage.view import PublicComponent, PublicIncident, PublicPage, PublicWindow
 from mainstay.store.resources.queries import resources
 from mainstay.store.telemetry.history import HISTORY, Line, worst_of
@@ -59,6 +59,36 @@ def public_pages(now: float | None = None) -> list[PublicPage]:
     return [_page(resource, behind, alerts, windows, moment) for resource in declared]
 
 
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """A status page as those who run it see it in a list."""
+
+    slug: str
+    title: str
+    url: str
+    indicator: Indicator
+    conditions: Mapping[str, Condition]  # by component, in order
+
+
+def overviews(now: float) -> list[Overview]:
+    """Every declared page with what it says now; cheap, for no history is read."""
+    declared = resources("status_page")
+    behind = {one.subject: one for one in _everything(now)} if declared else {}
+    found = []
+    for resource in declared:
+        parts: dict[str, list[str]] = {}
+        for component in resource.spec.components:
+            parts.setdefault(component.name, []).extend(one.state for one in _subjects(component, behind))
+        conditions = {name: component_condition(states) for name, states in parts.items()}
+        indicator = page_indicator(list(conditions.values()))
+        found.append(Overview(resource.name, resource.spec.title, _url(resource.name), indicator, conditions))
+    return found
+
+
+def _url(slug: str) -> str:
+    return f"{settings.MAINSTAY.base_url}/status/{quote(slug)}"
+
+
 def _everything(now: float) -> Iterable[Behind]:
     for view in watch.monitors():
         labels = {**view.labels, "monitor": view.name, "severity": view.severity, "kind": view.kind}
@@ -97,7 +127,7 @@ def _page(
         link=spec.link,
         support=spec.support,
         days=spec.days,
-        url=f"{settings.MAINSTAY.base_url}/status/{quote(resource.name)}",
+        url=_url(resource.name),
         at=now,
         indicator=page_indicator([component.condition for component in components]),
         components=components,
