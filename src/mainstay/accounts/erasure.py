@@ -22,7 +22,7 @@ def erase_person(actor: Actor, email: str) -> Erased:
     """
     actor.require("users:write")
     address = email.strip().lower()
-    with unit_of_work(actor) as work:
+    with unit_of_work(actor, long=True) as work:
         user = User.objects.select_for_update().filter(email=address).first()
         if user is not None:
             if user.role == "admin":

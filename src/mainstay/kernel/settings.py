@@ -72,6 +72,9 @@ class Settings:
     reports_per_key: int = setting(
         1_000, "pings and pushes a second to one address of a job, ten times as many at once; 0: any number"
     )
+    ping_spool_limit: int = setting(
+        256, "megabytes of pings that are kept on this server's disk while a PostgreSQL database is away"
+    )
     mail_listen: str = setting(
         "", "address and port at which pings by mail are taken in, such as 0.0.0.0:25; empty: none (extra `mail`)"
     )

@@ -23,6 +23,7 @@ from mainstay.entry.api.probe_modules import Modules
 from mainstay.entry.ingest.join import FRAME_LIMIT, JoinDoor
 from mainstay.entry.ingest.limits import Limits
 from mainstay.entry.ingest.mail import MailDoor
+from mainstay.entry.ingest.ping_spool import PingSpool
 from mainstay.entry.ingest.pings import PingApp
 from mainstay.entry.web.health import set_reporter
 from mainstay.entry.web.live import LiveUpdates
@@ -126,7 +127,9 @@ class Parts:
             self.heartbeats.hold = lambda: self.nodes.unsettled or bool(self.pings.spooled)
         reading = self.telemetry.reading if isinstance(self.telemetry, DuckTelemetry) else None
         self.snapshots = SnapshotLane(settings, reading, self.writer, clock)
-        self.pings = PingApp(self.writer, self.heartbeats.directory, settings, catch_up=self.heartbeats.catch_up)
+        spool = PingSpool(settings.data, settings.ping_spool_limit * 1024 * 1024) if settings.database else None
+        directory, catch_up = self.heartbeats.directory, self.heartbeats.catch_up
+        self.pings = PingApp(self.writer, directory, settings, catch_up=catch_up, spool=spool)
         self.mail = MailDoor(self.pings, settings.mail_listen) if settings.mail_listen else None
         self.config = ConfigLane(config, self.writer) if config else None
         self.modules = Modules(Path(settings.blackbox_modules) if settings.blackbox_modules else None)
@@ -182,6 +185,7 @@ class Parts:
         await self.modules.turn()
         await self.probers.start()
         await self.heartbeats.start()
+        await self.pings.start()
         await self.watch.start()
         await self.snapshots.start()
         self.live.start()
@@ -269,6 +273,7 @@ class Parts:
     async def _stop(self) -> None:
         if self.mail is not None:
             await self.mail.stop()
+        await self.pings.stop()
         await self.snapshots.stop()
         self.live.stop()
         await self.status_pages.stop()

@@ -23,7 +23,7 @@ def identity(settings: Settings) -> Identity:
         session=uuid.uuid4().hex,
         name=(settings.node or socket.gethostname() or "node")[:100],
         version=__version__,
-        address=settings.base_url[:300],
+        address=settings.listen[:300],
         keys=fingerprint(settings),
     )
 

@@ -1,13 +1,21 @@
-"""Bringing data to this program's version at start: refuse what is newer, keep a snapshot, change the tables."""
+"""Bringing data to this program's version at start: refuse what is newer, keep a snapshot, change the tables.
+
+Of several servers on one database only one does so at a time; the others wait. While a new version comes up, servers
+of the one before go on: versions.OLDEST says how far back a program can work beside this one.
+"""
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import structlog
+from django.db import OperationalError, connection
 
 from mainstay.kernel.actor import system
-from mainstay.kernel.errors import MainstayError, UserError
+from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
 from mainstay.runtime.boot import migrate
 from mainstay.store.snapshots import taking, versions
@@ -15,6 +23,7 @@ from mainstay.store.snapshots import taking, versions
 log = structlog.get_logger("mainstay")
 
 _ACTOR = system("upgrade")
+_LOCK = 6_245_197_834  # any number that nobody else uses
 
 
 def open_data(settings: Settings) -> None:
@@ -22,6 +31,39 @@ def open_data(settings: Settings) -> None:
 
     The caller holds the lock of the data folder.
     """
+    try:
+        with _alone(settings):
+            _open(settings)
+    except OperationalError as error:
+        if not settings.database:
+            raise
+        hint = "look at MAINSTAY_DATABASE, and whether the database runs"
+        raise StoreBusy(f"the database did not answer: {error}", hint=hint) from error
+
+
+@contextmanager
+def _alone(settings: Settings) -> Iterator[None]:
+    """Hold PostgreSQL's advisory lock; it ends with the connection, also of a server that dies."""
+    if not settings.database:
+        yield
+        return
+    told = False
+    with connection.cursor() as cursor:
+        while True:
+            cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+            if cursor.fetchone()[0]:
+                break
+            if not told:
+                log.info("waiting for another server, which brings the tables up")
+                told = True
+            time.sleep(0.2)
+        try:
+            yield
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
+
+
+def _open(settings: Settings) -> None:
     versions.check(settings)
     waiting = versions.waiting_migrations()
     upgrade = bool(waiting) and bool(versions.applied_migrations())

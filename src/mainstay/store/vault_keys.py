@@ -72,7 +72,7 @@ def cipher(settings: Settings) -> MultiFernet:
 @contextmanager
 def held(settings: Settings) -> Iterator[None]:
     """One at a time on this machine: a key must not go while another process is about to encrypt with it."""
-    with (settings.data / _LOCK_FILE).open("a") as handle:
+    with (settings.key_folder / _LOCK_FILE).open("a") as handle:
         os.chmod(handle.fileno(), 0o600)
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
@@ -80,19 +80,19 @@ def held(settings: Settings) -> Iterator[None]:
 
 def make_key(settings: Settings) -> None:
     """Make the file of the data folder if it is missing, readable by its owner only. Nothing for other sources."""
-    if is_managed(settings) and not (settings.data / KEY_FILE).exists():
-        _write(settings.data / KEY_FILE, [_new_key()], first=True)
+    if is_managed(settings) and not (settings.key_folder / KEY_FILE).exists():
+        _write(settings.key_folder / KEY_FILE, [_new_key()], first=True)
 
 
 def add_key(settings: Settings) -> None:
     """Put a new key before the others, which go on decrypting."""
-    path = settings.data / KEY_FILE
+    path = settings.key_folder / KEY_FILE
     _write(path, [_new_key(), *path.read_text().splitlines()])
 
 
 def keep_first_key(settings: Settings) -> None:
     """Drop the keys that nothing needs any more."""
-    path = settings.data / KEY_FILE
+    path = settings.key_folder / KEY_FILE
     _write(path, path.read_text().splitlines()[:1])
 
 
@@ -134,7 +134,7 @@ def _sync_folder(folder: Path) -> None:
 def _text(settings: Settings) -> str:
     kind, _, what = settings.vault_key.partition(":")
     if not settings.vault_key:
-        return _read(settings, settings.data / KEY_FILE)
+        return _read(settings, settings.key_folder / KEY_FILE)
     if kind == "file" and what:
         return _read(settings, Path(what))
     if kind == "env" and what:
@@ -175,7 +175,7 @@ def _ask(settings: Settings, command: str) -> str:
 
 
 def _locked(settings: Settings, reason: str) -> VaultLocked:
-    where = settings.vault_key.partition(" ")[0] or str(settings.data / KEY_FILE)
+    where = settings.vault_key.partition(" ")[0] or str(settings.key_folder / KEY_FILE)
     return VaultLocked(
         f"the vault is locked: no key from {where}, {reason}",
         hint="bring the key back, or remove the secrets and set them anew",

@@ -4,6 +4,7 @@ Requests are put on one queue; everything that is queued while a transaction run
 (group commit), so the cost of a durable write is shared by all who wait for it. Bounds:
     a full queue or too many bytes of bodies held    429, Retry-After
     a database busy for longer than 25 s             503, Retry-After; the ping is still recorded when it can be
+    a shared database away for longer than 2 s       200 once the ping is on this server's disk (ping_spool.py)
     a body that takes longer than 30 s               408, nothing is recorded
     a body beyond 64 MB                              413, nothing is recorded
 """
@@ -33,6 +34,7 @@ from mainstay.entry.ingest.ping_request import (
     Signal,
     read_signal,
 )
+from mainstay.entry.ingest.ping_spool import CalledOff, PingSpool, SpoolFull, Writing
 from mainstay.heartbeats.coverage import Coverage
 from mainstay.heartbeats.directory import Directory, Entry
 from mainstay.heartbeats.intake import Covering, Incoming, take_in
@@ -57,6 +59,7 @@ BODY_LIMIT = 64 * 1024 * 1024  # bytes of one body that are read, however few of
 BODY_SECONDS = 30.0
 BUSY_SECONDS = 25.0
 BATCH = 1000  # pings of one transaction
+PATIENCE = 2.0  # seconds that a shared database may take before pings go to the spool
 
 _ALLOW = (b"allow", b"GET, HEAD, POST, OPTIONS")
 _RETRY = (b"retry-after", b"5")
@@ -106,6 +109,7 @@ class PingApp:
         covering: Covering | None = None,
         *,
         catch_up: Callable[[], Awaitable[bool]] | None = None,
+        spool: PingSpool | None = None,
     ) -> None:
         self._writer = writer
         self.directory = directory
@@ -113,9 +117,16 @@ class PingApp:
         self.clock = clock or SystemClock()
         self._proxies = Proxies(settings.trusted_proxies)
         self._body_limit = max(0, settings.ping_body_limit)
-        self._take_in = partial(
-            take_in, _ACTOR, kept=max(1, settings.pings_kept), covering=covering or Coverage(), clock=self.clock
-        )
+        terms: dict[str, Any] = {
+            "kept": max(1, settings.pings_kept),
+            "covering": covering or Coverage(),
+            "clock": self.clock,
+        }
+        self._take_in = partial(take_in, _ACTOR, **terms)
+        self.spool = spool
+        if spool is not None:
+            self._read_back = partial(spool.replay, _ACTOR, **terms)
+        self._replaying: asyncio.Task[None] | None = None
         self._queue: deque[_Pending] = deque()
         self._in_flight: list[_Pending] = []
         self._committing: asyncio.Task[None] | None = None
@@ -135,7 +146,19 @@ class PingApp:
     @property
     def spooled(self) -> int:
         """Pings that were answered and lie on this server's disk until the database is back."""
-        return 0
+        return self.spool.waiting if self.spool is not None else 0
+
+    async def start(self) -> None:
+        """Read back what a former start of this server left on its disk."""
+        if self.spool is not None:
+            await self._writer.run(self.spool.open)
+            self._replay()
+
+    async def stop(self) -> None:
+        """What is not read back yet stays on the disk."""
+        if self._replaying is not None:
+            self._replaying.cancel()
+            await asyncio.gather(self._replaying, return_exceptions=True)
 
     @property
     def is_full(self) -> bool:
@@ -269,8 +292,13 @@ class PingApp:
             sweeper.cancel()
 
     async def _write(self, batch: list[_Pending]) -> None:
+        if self.spool is not None and self.spool.waiting:  # they come after those
+            await self._keep(batch, self.spool)
+            return
         try:
-            gone = await self._writer.run(partial(self._take_in, [pending.incoming for pending in batch]))
+            gone = await self._write_in_time(batch)
+        except CalledOff as off:
+            await self._keep(batch, off.spool)
         except StoreBusy:  # the server is stopping and the database does not answer
             for pending in batch:
                 pending.answer(_BUSY)
@@ -280,6 +308,44 @@ class PingApp:
         else:
             for pending in batch:
                 pending.answer(NOT_FOUND if pending.incoming.entry.uid in gone else OK)
+
+    async def _write_in_time(self, batch: list[_Pending]) -> frozenset[str]:
+        """CalledOff if a shared database does not answer in time; nothing of the batch is in it then."""
+        write = partial(self._take_in, [pending.incoming for pending in batch])
+        if self.spool is None:
+            return await self._writer.run(write)
+        job = Writing(write, self.spool)
+        running = asyncio.ensure_future(self._writer.run(job))
+        while not (await asyncio.wait({running}, timeout=PATIENCE))[0]:
+            if job.call_off():
+                running.add_done_callback(_read)
+                raise CalledOff(self.spool)
+        return running.result()
+
+    async def _keep(self, batch: list[_Pending], spool: PingSpool) -> None:
+        """Answer as soon as they are on this server's disk."""
+        try:
+            await asyncio.to_thread(spool.append, [pending.incoming for pending in batch])
+            answer = OK
+        except (SpoolFull, OSError) as error:
+            log.error("pings are refused: the spool takes no more", pings=len(batch), error=str(error))
+            answer = _BUSY
+        for pending in batch:
+            pending.answer(answer)
+        self._replay()
+
+    def _replay(self) -> None:
+        if self.spooled and (self._replaying is None or self._replaying.done()):
+            self._replaying = asyncio.get_running_loop().create_task(self._replay_all())
+
+    async def _replay_all(self) -> None:
+        began, count = time.monotonic(), 0
+        while self.spooled:
+            try:
+                count += await self._writer.run(lambda: self._read_back(self.directory.by_uid, BATCH))
+            except StoreBusy:  # the server is stopping; they stay on the disk
+                return
+        log.info("pings were read back from the spool", pings=count, seconds=round(time.monotonic() - began, 1))
 
     async def _write_singly(self, batch: list[_Pending]) -> None:
         """One ping that cannot be written must not take the others with it."""
@@ -318,6 +384,11 @@ class PingApp:
 
 async def _nothing_new() -> bool:
     return False
+
+
+def _read(called_off: asyncio.Future[frozenset[str]]) -> None:
+    if not called_off.cancelled():
+        called_off.exception()  # nobody waits for it any more
 
 
 def printable(raw: bytes) -> str:

@@ -41,7 +41,7 @@ def apply(actor: Actor, plan: Plan, *, message: str = "") -> int:
     """
     actor.require("resources:write")
     _require_grants(actor, plan)
-    with unit_of_work(actor) as work:
+    with unit_of_work(actor, long=True) as work:
         return _write(work, plan, message)
 
 
@@ -137,7 +137,7 @@ def apply_rollback(actor: Actor, number: int, plan: Plan, message: str = "") -> 
     """Apply what `plan_rollback` made, and say in the journal that it was one."""
     actor.require("resources:write")
     _require_grants(actor, plan)
-    with unit_of_work(actor) as work:
+    with unit_of_work(actor, long=True) as work:
         revision = _write(work, plan, message or f"roll back to revision {number}")
         if not plan.is_empty:
             data = {"to": number, "revision": revision}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,10 @@ from mainstay.store.snapshots.restore_folder import check_finished
 from mainstay.store.work import unit_of_work
 
 FOLDER_FORMAT = 1
+# The oldest program that can work on the tables of this one, for the length of a rolling upgrade. A change that it
+# cannot bear (a column renamed or removed) raises this in the release that makes it; the release before must not
+# need what it removes any more.
+OLDEST = "0.1.0"
 FILE = "version.json"
 _FACT = "data_version"
 
@@ -51,9 +56,9 @@ def known_migrations() -> set[tuple[str, str]]:
     return set(disk) | {replaced for migration in disk.values() for replaced in migration.replaces}
 
 
-def check_migrations(applied: Iterable[tuple[str, str]], what: str, program: str) -> None:
-    """NewerData if one of them is unknown to this program."""
-    if set(applied) - known_migrations():
+def check_migrations(applied: Iterable[tuple[str, str]], what: str, program: str, oldest: str = "") -> None:
+    """NewerData if one of them is unknown to this program, unless it can bear that: it is `oldest` or newer."""
+    if set(applied) - known_migrations() and not (oldest and _release(oldest) <= _release(__version__)):
         raise _newer(what, program)
 
 
@@ -86,7 +91,9 @@ def check(settings: Settings) -> None:
             hint="run `mainstay migrate-store` or `mainstay restore` again, which goes on, or empty the database",
         )
     row = FactRow.objects.filter(key=_FACT).values_list("value", flat=True).first() if "fact" in tables else None
-    check_migrations(applied_migrations(), "the database", str(_parsed(row).get("program", "of unknown version")))
+    written = _parsed(row)
+    program, oldest = str(written.get("program", "of unknown version")), str(written.get("oldest", ""))
+    check_migrations(applied_migrations(), "the database", program, oldest if settings.database else "")
 
 
 def check_folder(data: Path) -> None:
@@ -106,10 +113,12 @@ def check_folder(data: Path) -> None:
 def record(actor: Actor, settings: Settings) -> None:
     """Write down that this program has brought the data to its version."""
     actor.require("snapshots:write")
-    version = {"program": __version__, "folder": FOLDER_FORMAT, "duckdb": duckdb.__version__}
+    version = {"program": __version__, "folder": FOLDER_FORMAT, "duckdb": duckdb.__version__, "oldest": OLDEST}
     text = json.dumps(version)
     with unit_of_work(actor):
-        FactRow.objects.update_or_create(key=_FACT, defaults={"value": text})
+        row = FactRow.objects.filter(key=_FACT).first()
+        if row is None or _release(str(_parsed(row.value).get("program", ""))) <= _release(__version__):
+            FactRow.objects.update_or_create(key=_FACT, defaults={"value": text})
     write_whole(settings.data / FILE, text + "\n")
 
 
@@ -127,9 +136,14 @@ def write_whole(path: Path, text: str) -> None:
 def _parsed(text: str | None) -> dict[str, Any]:
     try:
         found = json.loads(text or "{}")
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _release(version: str) -> tuple[int, ...]:
+    """Major, minor and patch; nothing for what is no version, which is older than all."""
+    return tuple(int(part) for part in re.findall(r"\d+", version.partition("-")[0])[:3])
 
 
 def _numbers(version: str) -> tuple[int, ...]:
