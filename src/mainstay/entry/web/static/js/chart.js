@@ -65,7 +65,7 @@ function options(host, used, points, width) {
     plugins: [failures, { hooks: { setCursor: (plot) => tell(plot, points, used), destroy: () => hideTip() } }],
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     legend: { show: false },
-    scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
+    scales: { x: { time: true, range: (_, low, high) => (high > low ? [low, high] : [low - 1800, high + 1800]) }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
     axes: [
       { stroke: ink, grid: { show: false }, ticks: grid, font: "11px system-ui", space: 70, values: (_, values) => values.map((at) => tick.format(at * 1000)) },
       { stroke: ink, grid, ticks: { show: false }, font: "11px system-ui", size: 58, values: (_, values) => values.map(milliseconds) },
