@@ -1,6 +1,9 @@
 """Health: is every part of the server doing its work, in the shape that `GET /api/health` answers.
 
 `{"status": "healthy" | "unhealthy", "timestamp": ..., "services": {name: "ok" | reason}, "version": ...}`
+
+Only parts without which this server cannot do its work make it unhealthy: a load balancer takes it out then, and
+no server is of more use because a prober in another city is away or a snapshot could not be written.
 """
 
 from __future__ import annotations
@@ -29,12 +32,16 @@ class Health:
 
     def __init__(self) -> None:
         self._probes: dict[str, Probe] = {}
+        self._vital: set[str] = set()
         self._known: dict[str, str] = {}
         self._asked = 0.0
         self._turn = asyncio.Lock()
 
-    def register(self, name: str, probe: Probe) -> None:
+    def register(self, name: str, probe: Probe, *, vital: bool = True) -> None:
+        """vital: the whole server is unhealthy while this part is."""
         self._probes[name] = probe
+        if vital:
+            self._vital.add(name)
 
     async def services(self) -> dict[str, str]:
         async with self._turn:
@@ -46,7 +53,7 @@ class Health:
 
     async def report(self) -> dict[str, Any]:
         services = await self.services()
-        healthy = all(answer == "ok" for answer in services.values())
+        healthy = all(answer == "ok" for name, answer in services.items() if name in self._vital)
         return {
             "status": "healthy" if healthy else "unhealthy",
             "timestamp": to_iso(time.time()),
