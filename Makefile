@@ -78,7 +78,9 @@ format: $(VENV)/.dev ## mend style
 .PHONY: lock
 lock: ## make the hashed requirement locks anew (needs uv)
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --extra postgres --group build -o requirements/run.lock
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml $(IMAGE_EXTRAS:%=--extra %) --group build -c requirements/run.lock -o requirements/image.lock
 	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q pyproject.toml --all-extras --group build --group dev -o requirements/dev.lock
+	uv pip compile --universal --generate-hashes --no-emit-index-url --no-header -q --python-version 3.11 requirements/healthchecks-client.in -o requirements/healthchecks-client.lock
 
 .PHONY: clean
 clean: ## remove what was made
