@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,7 +22,11 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def targets() -> tuple[Target, ...]:
     """Needs a booted Django: `tests.conftest` boots, and so does the first call."""
     _boot()
-    return (*_documents(), *_times(), *_languages(), *_requests(), *_accounts(), *_answers(), *_protocols())
+    from tests.fuzz_files import imports, kept_files
+    from tests.fuzz_servers import conversations
+
+    own = (*_documents(), *_times(), *_languages(), *_requests(), *_accounts(), *_answers(), *_protocols())
+    return (*own, *conversations(), *imports(), *kept_files())
 
 
 def _boot() -> None:
@@ -440,4 +445,17 @@ def _protocols() -> list[Target]:
     result = CheckResult(uid="u", at=NOW, verdict="down", code="connect.refused", evidence={"a": [1, "b", None]})
     seeds = [pack(Assign([order])), pack(Results([result])), pack(Ready(7)) * 3]
     assert msgspec.msgpack.decode(seeds[0][4:])
-    return [Target("frames of probers", frames, seeds, (Broken,))]
+    return [Target("frames of probers", frames, seeds, (Broken,)), _remote(order, result)]
+
+
+def _remote(order: Any, result: Any) -> Target:
+    """What probers at other places send, and what they are sent, without a length before it."""
+    from mainstay.kernel.probing import Assign, Batch, FromRemote, Hello, ToRemote
+
+    def either(raw: bytes) -> None:
+        for union in (FromRemote, ToRemote):
+            with suppress(msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+                msgspec.msgpack.decode(raw, type=union)
+
+    frames = (Batch(1, [result]), Assign([order]), Hello("1.0", "berlin", "x", 7))
+    return Target("frames of other places", either, [msgspec.msgpack.encode(frame) for frame in frames])

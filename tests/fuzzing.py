@@ -47,18 +47,19 @@ class Target:
     run: Callable[[Any], object]
     seeds: Sequence[Any]
     refuses: tuple[type[BaseException], ...] = ()
+    longest: int = LONGEST
 
 
 class Finding(AssertionError):
     """An input that raised what its parser does not promise."""
 
 
-def mutate(seed: str | bytes, dice: random.Random, others: Sequence[Any]) -> str | bytes:
+def mutate(seed: str | bytes, dice: random.Random, others: Sequence[Any], longest: int = LONGEST) -> str | bytes:
     """One to eight changes. Bytes are changed as latin-1 text, so that every byte can come."""
     if isinstance(seed, bytes):
         rest = [one.decode("latin-1") for one in others]
-        return _changed(seed.decode("latin-1"), dice, rest).encode("latin-1", "replace")
-    return _changed(seed, dice, others)
+        return _changed(seed.decode("latin-1"), dice, rest)[:longest].encode("latin-1", "replace")
+    return _changed(seed, dice, others)[:longest]
 
 
 def _changed(text: str, dice: random.Random, others: Sequence[str]) -> str:
@@ -90,7 +91,7 @@ def _changed(text: str, dice: random.Random, others: Sequence[str]) -> str:
         else:
             again = dice.randrange(size + 1)
             text = text[:at] + text[again : again + 20] + text[at:]
-    return text[:LONGEST]
+    return text
 
 
 def attempt(target: Target, given: Any) -> None:
@@ -110,7 +111,7 @@ def hunt(target: Target, seed: int, *, seconds: float = 0.0, inputs: int = 0) ->
     tried, slowest = 0, 0.0
     known = list(target.seeds)
     while (not inputs or tried < inputs) and (not seconds or time.perf_counter() < until):
-        given = mutate(dice.choice(known), dice, target.seeds)
+        given = mutate(dice.choice(known), dice, target.seeds, target.longest)
         begun = time.perf_counter()
         attempt(target, given)
         slowest = max(slowest, time.perf_counter() - begun)

@@ -1,6 +1,6 @@
 """Every parser of outside input takes anything: it understands it or refuses it in the way that its callers handle.
 
-The table is tests/fuzz_targets.py. Here each parser meets a few thousand inputs; `make fuzz` gives it minutes.
+The table is tests/fuzz_targets.py. Here each parser meets some hundred inputs; `make fuzz` gives it minutes.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.fuzz_targets import targets
 from tests.fuzzing import Target, attempt, hunt
 
-INPUTS = 1500  # by mutation of good examples, of each parser
-SECONDS = 1.0  # at most, of each parser
-EXAMPLES = 60  # that Hypothesis makes of nothing
+INPUTS = 600  # by mutation of good examples, of each parser
+SECONDS = 0.4  # at most, of each parser
+EXAMPLES = 40  # that Hypothesis makes of nothing
 
 TARGETS = {target.name: target for target in targets()}
 

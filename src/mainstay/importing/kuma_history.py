@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from mainstay.importing.kuma_source import opened, tables_of
 from mainstay.kernel.diagnostics import Diagnostics, Place
@@ -155,7 +155,7 @@ def read_days(path: str) -> Iterator[Day]:
     except OSError as error:
         raise UserError(f"{path} cannot be read: {error.strerror}") from None
     with handle:
-        for number, line in enumerate(handle, 1):
+        for number, line in enumerate(_lines(path, handle), 1):
             document = _line(path, number, line)
             if number == 1:
                 if document.get("format") != FORMAT:
@@ -165,6 +165,13 @@ def read_days(path: str) -> Iterator[Day]:
                 yield Day(**document)
             except TypeError:
                 _wrong(path, number, "this line is not a day")
+
+
+def _lines(path: str, handle: TextIO) -> Iterator[str]:
+    try:
+        yield from handle
+    except UnicodeDecodeError:
+        _wrong(path, 1, "the file is not UTF-8 text")
 
 
 def _line(path: str, number: int, line: str) -> dict[str, Any]:

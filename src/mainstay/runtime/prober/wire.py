@@ -38,7 +38,7 @@ class Frames(Generic[F]):
                 break
             try:
                 frames.append(self._decoder.decode(memoryview(self._buffer)[start + _PREFIX : end]))
-            except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                 raise Broken(f"a frame cannot be read: {error}") from error
             start = end
         del self._buffer[:start]

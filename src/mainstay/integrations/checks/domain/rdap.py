@@ -98,7 +98,7 @@ class Rdap:
 def _decoded(answer: Answer, what: str) -> dict[str, Any]:
     try:
         found = msgspec.json.decode(answer.kept)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = None
     if answer.status != 200 or answer.cut or not isinstance(found, dict):
         start = excerpt(answer.text[:60])
