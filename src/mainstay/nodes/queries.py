@@ -158,3 +158,17 @@ def standing_leases(session: str, tokens: dict[str, int]) -> set[str]:
             [names, session],
         )
         return {name for name, token in cursor.fetchall() if token == tokens[name]}
+
+
+_here = ""
+
+
+def set_here(node: str) -> None:
+    """The id of the node that runs in this process."""
+    global _here  # noqa: PLW0603  one running server per process
+    _here = node
+
+
+def here() -> str:
+    """Empty in a process that is no server, and on SQLite."""
+    return _here

@@ -94,7 +94,7 @@ def take(actor: Actor, session: str, leases: Sequence[Lease]) -> dict[str, int]:
     taken can be read.
     """
     actor.require("nodes:write")
-    taken = {}
+    taken: dict[str, int] = {}
     with connection.cursor() as cursor:
         for lease in leases:
             cursor.execute(_TAKE, [session, lease.name, lease.holder, lease.token])

@@ -123,8 +123,7 @@ class Parts:
         self.attendance = AttendanceLane(self.telemetry, self.writer, clock)
         self.delivery = DeliveryLane(settings, self.writer, clock)
         if self.nodes is not None:
-            self.delivery.claimant, self.delivery.living = self.nodes.me.session, lambda: self.nodes.living
-            self.heartbeats.hold = lambda: self.nodes.unsettled or bool(self.pings.spooled)
+            self._share_out(self.nodes)
         reading = self.telemetry.reading if isinstance(self.telemetry, DuckTelemetry) else None
         self.snapshots = SnapshotLane(settings, reading, self.writer, clock)
         spool = PingSpool(settings.data, settings.ping_spool_limit * 1024 * 1024) if settings.database else None
@@ -156,14 +155,26 @@ class Parts:
         me, clock = identity(self.settings), SystemClock()
         return NodesLane(me, self.writer, clock, vitals=vitals, hand_over=hand_over, tasks=tasks)
 
+    def _share_out(self, nodes: NodesLane) -> None:
+        self.delivery.claimant, self.delivery.living = nodes.me.session, lambda: nodes.living
+        self.heartbeats.hold = lambda: nodes.unsettled or bool(self.pings.spooled)
+
     def does(self, task: str) -> bool:
         """Whether this server is the one that does what only one at a time may do."""
         return self.nodes is None or self.nodes.holds(task)
 
+    def node_figures(self) -> dict[str, float]:
+        """For metrics; nothing where one server does everything."""
+        return self.nodes.figures() | {"dropped": self.watch.dropped} if self.nodes is not None else {}
+
+    def spool_figures(self) -> dict[str, float]:
+        spool = self.pings.spool
+        return spool.figures() if spool is not None else {}
+
     def queues(self) -> dict[str, int]:
         """Entries that wait, by queue."""
         return {
-            "pings": self.pings.waiting,
+            "pings": self.pings.waiting + self.pings.spooled,
             "transitions": self.watch.waiting,
             "results": self.telemetry.vitals().buffered,
         }
@@ -236,10 +247,11 @@ class Parts:
         self.health.register("probers", self._probers_probe)
         if self.nodes is not None:
             self.health.register("nodes", self.nodes.probe)
-        self.health.register("locations", self.places.probe)
+            self.health.register("pings", self.pings.probe)
+        self.health.register("locations", self.places.probe, vital=False)
         if self.settings.blackbox_modules:
-            self.health.register("blackbox_modules", self.modules.health)
-        self.health.register("snapshots", self.snapshots.probe)
+            self.health.register("blackbox_modules", self.modules.health, vital=False)
+        self.health.register("snapshots", self.snapshots.probe, vital=False)
         self.health.register("vault", self._vault_probe)
 
     async def _writer_probe(self) -> str:
@@ -309,6 +321,8 @@ def monitoring_of(parts: Parts) -> Monitoring:
             queues=parts.queues,
             started_at=parts.started_at,
             viewers=lambda: parts.live.viewers,
+            node=parts.node_figures,
+            spool=parts.spool_figures,
             locations=parts.places.snapshots,
         )
     )

@@ -42,8 +42,10 @@ from mainstay.runtime.probers import ProberReport, Probers
 from mainstay.store.journal import head
 from mainstay.store.resources.queries import latest_revision
 from mainstay.store.telemetry.port import Telemetry
+from mainstay.watch import queries as monitors
 
 _PATIENCE = 10.0  # seconds that a page waits for the parts' answers
+States = tuple[dict[str, int], list[dict[str, str]]]  # monitors by state, and those that do not work
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -60,6 +62,8 @@ class Sources:
     started_at: float
     viewers: Callable[[], int]
     locations: Callable[[], list[LocationSnapshot]] = list
+    node: Callable[[], dict[str, float]] = dict  # of several servers on one database; see metrics.Snapshot
+    spool: Callable[[], dict[str, float]] = dict
 
 
 class Monitoring:
@@ -110,31 +114,34 @@ class Monitoring:
     async def _status(self, _request: Request) -> Response:
         report = await self._sources.health.report()
         stored = await asyncio.to_thread(_read_stored)
-        states = Counter(entry.state.state for entry in self._sources.watch.all())
-        wrong = sorted(
-            (
-                {
-                    "monitor": entry.watched.facts.name,
-                    "state": entry.state.state,
-                    "since": to_iso(entry.state.since),
-                    "severity": entry.watched.facts.severity,
-                    "reason": str(entry.state.reason),
-                    "message": entry.last.message if entry.last else "",
-                }
-                for entry in self._sources.watch.all()
-                if entry.state.state in ("down", "degraded")
-            ),
-            key=lambda item: (item["state"] != "down", item["severity"], item["since"]),
-        )
+        # With several servers this one has its own share in memory only.
+        states, wrong = await asyncio.to_thread(_read_states) if self._sources.node() else self._states()
+        wrong.sort(key=lambda item: (item["state"] != "down", item["severity"], item["since"]))
         document = {
             **report,
             "started": to_iso(self._sources.started_at),
-            "monitors": dict(states),
+            "monitors": states,
             "heartbeats": dict(Counter(item.state for item in stored.heartbeats)),
             "alerts": stored.alerts,
             "wrong": wrong,
         }
         return _fresh(JSONResponse(document))
+
+    def _states(self) -> States:
+        entries = self._sources.watch.all()
+        wrong = [
+            {
+                "monitor": entry.watched.facts.name,
+                "state": entry.state.state,
+                "since": to_iso(entry.state.since),
+                "severity": entry.watched.facts.severity,
+                "reason": str(entry.state.reason),
+                "message": entry.last.message if entry.last else "",
+            }
+            for entry in entries
+            if entry.state.state in ("down", "degraded")
+        ]
+        return dict(Counter(str(entry.state.state) for entry in entries)), wrong
 
     async def _metrics(self, request: Request) -> Response:
         stored = await asyncio.to_thread(_read_stored)
@@ -187,6 +194,8 @@ class Monitoring:
             alerts=stored.alerts,
             uplink_up=not sources.watch.board.uplink.lost,
             revision=stored.revision,
+            node=sources.node(),
+            spool=sources.spool(),
         )
 
 
@@ -217,6 +226,23 @@ class Stored:
     outbox: dict[str, int]
     journal_seq: int
     revision: int
+
+
+def _read_states() -> States:
+    close_old_connections()
+    found = monitors.monitors(monitors.MonitorFilter(states=("down", "degraded")))
+    wrong = [
+        {
+            "monitor": view.name,
+            "state": view.state,
+            "since": to_iso(view.since),
+            "severity": view.severity,
+            "reason": view.reason,
+            "message": view.last_message,
+        }
+        for view in found
+    ]
+    return {state: count for state, count in monitors.counts().items() if count}, wrong
 
 
 def _read_stored() -> Stored:

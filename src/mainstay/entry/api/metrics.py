@@ -102,6 +102,8 @@ class Snapshot:
     pings_refused: int | None = None
     uplink_up: bool | None = None
     revision: int | None = None  # newest revision of the resources
+    node: Mapping[str, float] = field(default_factory=dict)  # of several servers on one database: what this one does
+    spool: Mapping[str, float] = field(default_factory=dict)  # pings on this server's disk, while the database is away
 
 
 def metrics_response(accept: str, snapshot: Snapshot) -> tuple[str, str]:
@@ -112,8 +114,8 @@ def metrics_response(accept: str, snapshot: Snapshot) -> tuple[str, str]:
 
 def render_metrics(snapshot: Snapshot, *, openmetrics: bool = False) -> str:
     """The exposition of a snapshot."""
-    families = [*_itself(snapshot), *_stores(snapshot), *_probers(snapshot), *_locations(snapshot)]
-    families += [*_monitors(snapshot), *_heartbeats(snapshot)]
+    families = [*_itself(snapshot), *_stores(snapshot), *_node(snapshot), *_probers(snapshot)]
+    families += [*_locations(snapshot), *_monitors(snapshot), *_heartbeats(snapshot)]
     return render(families, openmetrics=openmetrics)
 
 
@@ -155,6 +157,21 @@ def _stores(snapshot: Snapshot) -> list[Family]:
         _one("telemetry_bytes", "Size of the telemetry store on disk.", snapshot.telemetry_bytes),
         _one("checks", "Results taken in since start.", snapshot.checks, counter=True),
         _one("check_lag_p99_seconds", "How late checks start, the slowest hundredth.", snapshot.lag_p99),
+    ]
+
+
+def _node(snapshot: Snapshot) -> list[Family]:
+    """Each server tells of itself; sums over all of them make the whole."""
+    node, spool = snapshot.node, snapshot.spool
+    return [
+        _one("node_shards", "Shares of the monitors that this server checks, of 64.", node.get("shards")),
+        _one("nodes_alive", "Servers on this database that are heard.", node.get("alive")),
+        _one("node_takeovers", "Shares taken from silent servers.", node.get("takeovers"), counter=True),
+        _one("node_touch_age_seconds", "Time since the database took a beat.", node.get("touch_age")),
+        _one("changes_dropped", "Decisions dropped since start; decided anew.", node.get("dropped"), counter=True),
+        _one("pings_spool_waiting", "Pings on this disk that are not in the database.", spool.get("waiting")),
+        _one("pings_spooled", "Pings that went to the disk first.", spool.get("taken"), counter=True),
+        _one("pings_spool_refused", "Pings refused because the disk took no more.", spool.get("refused"), counter=True),
     ]
 
 

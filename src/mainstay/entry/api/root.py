@@ -44,6 +44,7 @@ _ROUTERS = (
     ("/notifications", "mainstay.alerting.notifications_api", "Notifications"),
     ("/journal", "mainstay.entry.api.journal", "Journal"),
     ("/tokens", "mainstay.entry.api.tokens", "Tokens"),
+    ("/nodes", "mainstay.nodes.api", "Servers"),
     ("/vault", "mainstay.entry.api.vault", "Vault"),
 )
 

@@ -37,6 +37,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "schema": ("resources", "schema", "Print the JSON Schema of such files"),
     "rollback": ("resources", "rollback", "Go back to an earlier revision"),
     "notify": ("alerts", "notify", "Send a test notification"),
+    "nodes": ("nodes", "nodes", "List servers that share a database; hand over"),
     "journal": ("journal", "journal", "Read, follow, export and verify the journal"),
     "token": ("tokens", "token", "Create and revoke API tokens and the ping key"),
     "users": ("tokens", "users", "List people, add them, change their roles"),

@@ -136,6 +136,10 @@ class PingSpool:
             FactRow.objects.filter(key=done).delete()
         return len(found)
 
+    def figures(self) -> dict[str, float]:
+        """For metrics."""
+        return {"waiting": self.waiting, "taken": self.taken, "refused": self.refused}
+
     @property
     def _fact(self) -> str:
         return f"pings.spool.{self._generation}"

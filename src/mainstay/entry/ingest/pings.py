@@ -126,6 +126,7 @@ class PingApp:
         self.spool = spool
         if spool is not None:
             self._read_back = partial(spool.replay, _ACTOR, **terms)
+        self._refused_told = 0
         self._replaying: asyncio.Task[None] | None = None
         self._queue: deque[_Pending] = deque()
         self._in_flight: list[_Pending] = []
@@ -147,6 +148,14 @@ class PingApp:
     def spooled(self) -> int:
         """Pings that were answered and lie on this server's disk until the database is back."""
         return self.spool.waiting if self.spool is not None else 0
+
+    async def probe(self) -> str:
+        """For health: what waits on this server's disk, and whether any was refused lately."""
+        refused = self.spool.refused if self.spool is not None else 0
+        fresh, self._refused_told = refused - self._refused_told, refused
+        if fresh:
+            return f"{fresh} pings were refused: the spool takes no more"
+        return f"{self.spooled} pings wait on this server's disk for the database" if self.spooled else "ok"
 
     async def start(self) -> None:
         """Read back what a former start of this server left on its disk."""
@@ -342,7 +351,7 @@ class PingApp:
         began, count = time.monotonic(), 0
         while self.spooled:
             try:
-                count += await self._writer.run(lambda: self._read_back(self.directory.by_uid, BATCH))
+                count += await self._writer.run(lambda: self._read_back(known=self.directory.by_uid, limit=BATCH))
             except StoreBusy:  # the server is stopping; they stay on the disk
                 return
         log.info("pings were read back from the spool", pings=count, seconds=round(time.monotonic() - began, 1))

@@ -20,6 +20,7 @@ from django.views.decorators.http import require_GET
 from mainstay import __version__
 from mainstay.alerting.queries import channel_health
 from mainstay.kernel.settings import Settings
+from mainstay.nodes.queries import nodes
 from mainstay.store.snapshots.taking import newest
 from mainstay.store.telemetry import current
 
@@ -83,6 +84,7 @@ def health(request: PageRequest) -> HttpResponse:
         "failing": failing,
         "telemetry": vitals,
         "snapshot": newest(),
+        "nodes": nodes(),
         "channels": channel_health(),
         "version": __version__,
         "now": time.time(),

@@ -8,6 +8,7 @@ from mainstay.accounts.doors import page
 from mainstay.alerting import alert_pages, channel_pages
 from mainstay.entry.web import health, journal, monitor, overview, resources, revisions, status_pages, vault
 from mainstay.heartbeats import pages as heartbeats
+from mainstay.nodes import pages as nodes
 from mainstay.watch import pages as monitors
 from mainstay.watch.location_pages import location_list
 
@@ -55,5 +56,7 @@ urlpatterns: list[URLPattern] = [
     path("vault/set", keeps_secrets(vault.vault_set), name="vault_set"),
     path("vault/remove", keeps_secrets(vault.vault_remove), name="vault_remove"),
     path("vault/rotate", keeps_secrets(vault.vault_rotate), name="vault_rotate"),
+    path("nodes/", page("settings:read")(nodes.node_list), name="nodes"),
+    path("nodes/<str:name>/<slug:order>", page("nodes:write")(nodes.node_order), name="node_order"),
     path("health/", page("settings:read")(health.health), name="health"),
 ]

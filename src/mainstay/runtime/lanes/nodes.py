@@ -23,7 +23,7 @@ from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.nodes import rules, verbs
-from mainstay.nodes.queries import Standing, standing
+from mainstay.nodes.queries import Standing, set_here, standing
 from mainstay.runtime.lanes.share import Share
 from mainstay.store.hub import HUB
 from mainstay.store.journal import Filter, entries
@@ -73,6 +73,7 @@ class NodesLane:
     async def start(self) -> None:
         """Conflict if this server may not join."""
         await self._do(partial(verbs.join, _LANE, self.me, (UPKEEP, CONFIG)))
+        set_here(self.me.id)
         self._steady_from = self._beat_at = self._clock.monotonic()
         await self.turn()
 
@@ -120,6 +121,15 @@ class NodesLane:
     @property
     def shards(self) -> int:
         return sum(rules.shard_number(name) is not None for name in self._held)
+
+    def figures(self) -> dict[str, float]:
+        """For metrics."""
+        return {
+            "shards": self.shards,
+            "alive": len(self.living),
+            "takeovers": self.taken_over,
+            "touch_age": round(self.touch_age, 3),
+        }
 
     async def probe(self) -> str:
         if self._replaced:

@@ -37,7 +37,8 @@ class Transitions:
         share: Share | None = None,
     ) -> None:
         self._writer, self._clock, self._reload = writer, clock, reload
-        self._fence, self._node = (share.fence, share.node) if share is not None else (None, "")
+        self._fence: verbs.Fence | None = share.fence if share is not None else None
+        self._node = share.node if share is not None else ""
         self.dropped = 0  # since the start, because the database was away for very long
         self._queue: deque[Moved | Change] = deque()
         self._held: set[str] = set()  # being read anew; what is decided of them meanwhile does not count

@@ -184,6 +184,11 @@ class WatchLane:
             self._groups.recheck(uid, self._clock.monotonic())
 
     @property
+    def dropped(self) -> int:
+        """Changes that were decided and given up since the start; their monitors are decided about anew."""
+        return self._transitions.dropped
+
+    @property
     def waiting(self) -> int:
         """Changes that are decided and not written yet."""
         return len(self._transitions)

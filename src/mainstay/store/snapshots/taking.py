@@ -166,7 +166,7 @@ def _stage(settings: Settings, wishes: Wishes, folder: Path, progress: Progress)
         telemetry = _stage_telemetry(settings, wishes, folder / telemetry_copy.FOLDER, manifest.taken_at, progress)
     secrets = bool(wishes.key) or wishes.secrets
     if secrets:
-        _stage_secrets(settings.data, folder)
+        _stage_secrets(settings, folder)
     names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     parts = []
     for number, name in enumerate(names):
@@ -245,10 +245,11 @@ def _stage_telemetry(
     return control.ask_for_telemetry(settings.data, until, progress)
 
 
-def _stage_secrets(data: Path, folder: Path) -> None:
+def _stage_secrets(settings: Settings, folder: Path) -> None:
+    data = settings.data
     for name in KEY_FILES:
-        if (data / name).exists():
-            shutil.copyfile(data / name, folder / name)
+        if (settings.key_folder / name).exists():
+            shutil.copyfile(settings.key_folder / name, folder / name)
     for path in sorted((data / SECRETS_FOLDER).rglob("*")):
         if path.is_file():
             target = folder / SECRETS_FOLDER / path.relative_to(data / SECRETS_FOLDER)

@@ -1,0 +1,89 @@
+"""`mainstay nodes`: the servers that share a database, and who does what."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mainstay.entry.cli.tokens import start
+
+if TYPE_CHECKING:
+    from mainstay.nodes.queries import NodeView
+
+nodes = typer.Typer(
+    add_completion=False,
+    rich_markup_mode=None,
+    invoke_without_command=True,
+    help="List the servers that share the database, and let them hand over.",
+)
+Name = Annotated[str, typer.Argument(metavar="NAME", help="Its name, or the beginning of its id.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+_STYLES = {"silent": "bold red", "draining": "yellow", "working": "green", "stopped": "dim"}
+
+
+@nodes.callback()
+def listed(context: typer.Context, as_json: AsJson = False) -> None:
+    """List the servers that share the database, and who does what."""
+    if context.invoked_subcommand is not None:
+        return
+    start(light=True)
+    from mainstay.nodes.queries import nodes as read
+
+    found = read()
+    if as_json:
+        typer.echo(json.dumps([view.as_dict() for view in found], indent=2, ensure_ascii=False))
+    elif found:
+        _draw(found)
+    else:
+        typer.echo("one server does everything: several need MAINSTAY_DATABASE=postgres://...")
+
+
+@nodes.command("drain")
+def drain(name: Name) -> None:
+    """Let a server hand its monitors to the others, before it is stopped for longer. Pages and pings go on."""
+    _set(name, draining=True)
+
+
+@nodes.command("undrain")
+def undrain(name: Name) -> None:
+    """Let it take a share again."""
+    _set(name, draining=False)
+
+
+@nodes.command("forget")
+def forget(name: Name) -> None:
+    """Remove a server that is gone for good."""
+    actor = start(light=True)
+    from mainstay.nodes.verbs import forget_node
+
+    forget_node(actor, name)
+
+
+def _set(name: str, *, draining: bool) -> None:
+    actor = start(light=True)
+    from mainstay.nodes.verbs import drain_node
+
+    if not drain_node(actor, name, draining=draining):
+        typer.echo("it does so already", err=True)
+
+
+def _draw(found: list[NodeView]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from mainstay.kernel.wording import lasting
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in ("node", "state", "seen", "monitors", "shards", "tasks", "lag p99", "waiting", "version", "listens"):
+        table.add_column(column, overflow="fold")
+    for view in found:
+        seen = f"{lasting(max(0.0, time.time() - view.seen_at))} ago"
+        cells = [seen, str(view.monitors), f"{len(view.shards)}: {view.ranges}" if view.shards else "0"]
+        cells += [" ".join(view.tasks), f"{view.lag * 1000:.0f} ms", str(view.waiting + view.spooled)]
+        cells += [view.version, view.address]
+        table.add_row(Text(view.name), Text(view.state, style=_STYLES[view.state]), *map(Text, cells))
+    Console(highlight=False).print(table)
