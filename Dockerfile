@@ -1,8 +1,9 @@
-# Two stages: what builds stays behind. The server runs as an ordinary user and keeps everything in /data.
+# Two stages: what builds stays behind. The lock has what servers use beyond a plain install: PostgreSQL, ClickHouse,
+# S3, checks of machines, pings by mail. The server runs as an ordinary user and keeps everything in /data.
 FROM python:3.11-slim AS build
 WORKDIR /build
-COPY requirements/run.lock requirements/run.lock
-RUN python -m venv /opt/mainstay && /opt/mainstay/bin/pip install --no-cache-dir --require-hashes -r requirements/run.lock
+COPY requirements/image.lock requirements/image.lock
+RUN python -m venv /opt/mainstay && /opt/mainstay/bin/pip install --no-cache-dir --require-hashes -r requirements/image.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY src src
 RUN /opt/mainstay/bin/pip install --no-cache-dir --no-build-isolation --no-deps .

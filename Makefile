@@ -11,6 +11,8 @@ DATA ?=
 LISTEN ?=
 # Files of tests run side by side, each process with its own folder and database.
 PARALLEL ?= -n 2 --dist loadfile
+# What the container image has beyond a plain install.
+IMAGE_EXTRAS := clickhouse host mail postgres s3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: help
