@@ -98,7 +98,7 @@ DAYS = (
 )
 CONTENT = f"SELECT toInt64(count()), groupBitXor(sipHash64({_SAMPLE})) FROM sample WHERE {_SPAN}"
 EXPORT = f"SELECT {_SAMPLE} FROM sample WHERE {_SPAN} ORDER BY {ORDER}"
-PARTITIONS = """SELECT DISTINCT toInt64(partition_id) FROM system.parts
+PARTITIONS = """SELECT DISTINCT toInt64OrZero(partition_id) FROM system.parts
     WHERE database = currentDatabase() AND table = {table:String} AND active ORDER BY 1"""
 SIZE = "SELECT toInt64(sum(bytes_on_disk)) FROM system.parts WHERE database = currentDatabase() AND active"
 

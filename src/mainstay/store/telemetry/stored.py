@@ -154,11 +154,15 @@ class StoredTelemetry:
     def results(self, uid: str, since: float, until: float, limit: int = 1000, location: str = "") -> list[Sample]:
         whose, span = (uid, location), (micro(since), micro(until))
         rows = self._engine.samples(whose, span, limit)
-        if self._archive is not None and len(rows) < limit:
+        if self._archive is not None and len(rows) < limit and self._reaches_back(span):
             # A day that is on its way may be in both.
             by_time = {row[1]: row for row in (*self._archive.samples(whose, span, limit), *rows)}
             rows = [by_time[at] for at in sorted(by_time, reverse=True)][:limit]
         return [sample_of(row) for row in rows]
+
+    def _reaches_back(self, span: Span) -> bool:
+        """Whether some of a time may be in the archive, which may be slow, or away."""
+        return span[0] < self._engine.progress().get("raw", 0)
 
     def recent(self, uids: Sequence[str], since: float, limit: int = 20) -> dict[str, list[Sample]]:
         found: dict[str, list[Sample]] = {uid: [] for uid in uids}
@@ -192,7 +196,7 @@ class StoredTelemetry:
 
     def _raw_points(self, whose: tuple[str, str], span: Span, step: int) -> list[Any]:
         rows = self._engine.points("sample", whose, span, step)
-        if self._archive is not None and len(rows) * step < span[1] - span[0]:
+        if self._archive is not None and len(rows) * step < span[1] - span[0] and self._reaches_back(span):
             present = {row[0] for row in rows}
             rows += [row for row in self._archive.points(whose, span, step) if row[0] not in present]
         return rows
