@@ -145,8 +145,10 @@ def list_results(
     request: HttpRequest,
     name: str,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
+    location: Annotated[str, Query(max_length=100, description="what this place found; default: what counted")] = "",
 ) -> list[dict[str, Any]]:
-    return [_result(sample) for sample in current().latest(queries.monitor(name, _actor(request).limits).uid, limit)]
+    uid = queries.monitor(name, _actor(request).limits).uid
+    return [_result(sample) for sample in current().latest(uid, limit, location=location)]
 
 
 @router.get("/{name}/transitions", response=list[TransitionOut], summary="What happened to it, newest first")

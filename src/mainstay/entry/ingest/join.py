@@ -143,6 +143,8 @@ class JoinDoor:
             refusal = (404, "no location of this name is declared")
         if refusal is not None:
             await _answer(send, "websocket.http.response", *refusal)
+            await receive()  # that it is refused
+            await receive()  # that the connection has ended: uvicorn complains of an application that ends before
             return
         await send({"type": "websocket.accept"})
         with suppress(ClientDisconnected):

@@ -53,7 +53,7 @@ _FRAME_LIMIT = 32 * 1024 * 1024  # bytes of one message of a server
 _GATHER = 0.03  # seconds that a result may wait for others
 _PATIENCE = 10.0  # seconds for a connection and for the server's first word
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.5, 15.0  # seconds before the next attempt
-_REFUSED_PAUSE = 30.0  # ... after the token or the location was refused
+_REFUSED_PAUSE = 8.0  # ... after the token or the location was refused
 _STEADY = 30.0  # seconds of a link after which the next attempt is the first again
 _BURST, _BURST_PAUSE = 8, 0.05  # exchanges about the clock at once, and the seconds between them
 _CLOCK_EVERY = 15.0
@@ -211,7 +211,7 @@ class Home:
             code = closed.rcvd.code if closed.rcvd is not None else 1006
             why = f"the link ended with {code}: {_GOODBYE.get(code) or (closed.rcvd.reason if closed.rcvd else 'cut')}"
             if code in _GOODBYE:
-                pause = _REFUSED_PAUSE / 6
+                pause = 2.0
                 self._forget()
         except (OSError, TimeoutError, InvalidHandshake, msgspec.MsgspecError) as error:
             why = str(error) or type(error).__name__
