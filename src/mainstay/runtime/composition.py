@@ -188,6 +188,22 @@ class Parts:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start in the order in which parts need each other, stop in the opposite one."""
+        try:
+            await self._start()
+        except BaseException:  # nothing runs yet but the store and the writer
+            await asyncio.to_thread(self.telemetry.close)
+            self.writer.stop()
+            raise
+        lanes = [asyncio.create_task(lane, name=name) for name, lane in self._lanes().items()]
+        try:
+            yield
+        finally:
+            for lane in lanes:
+                lane.cancel()
+            await asyncio.gather(*lanes, return_exceptions=True)
+            await self._stop()
+
+    async def _start(self) -> None:
         self._register_health()
         if self.nodes is not None:
             await self.nodes.start()
@@ -204,14 +220,6 @@ class Parts:
         if self.mail is not None:
             await self.mail.start()
         await self._record("mainstay.started", {"version": __version__})
-        lanes = [asyncio.create_task(lane, name=name) for name, lane in self._lanes().items()]
-        try:
-            yield
-        finally:
-            for lane in lanes:
-                lane.cancel()
-            await asyncio.gather(*lanes, return_exceptions=True)
-            await self._stop()
 
     def _lanes(self) -> dict[str, Coroutine[Any, Any, None]]:
         lanes: dict[str, Coroutine[Any, Any, None]] = {

@@ -11,6 +11,8 @@ import typer
 from mainstay.entry.cli.tokens import start
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mainstay.nodes.queries import NodeView
 
 nodes = typer.Typer(
@@ -75,15 +77,33 @@ def _draw(found: list[NodeView]) -> None:
     from rich.table import Table
     from rich.text import Text
 
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    columns = _columns(found)
+    for title, _ in columns:
+        table.add_column(title, no_wrap=True)
+    for view in found:
+        cells = [Text(cell(view)) for _, cell in columns]
+        cells[1].stylize(_STYLES[view.state])
+        table.add_row(*cells)
+    Console(highlight=False).print(table)
+
+
+def _columns(found: list[NodeView]) -> list[tuple[str, Callable[[NodeView], str]]]:
+    """What a line says; versions and what waits only where they tell something."""
     from mainstay.kernel.wording import lasting
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("node", "state", "seen", "monitors", "shards", "tasks", "lag p99", "waiting", "version", "listens"):
-        table.add_column(column, overflow="fold")
-    for view in found:
-        seen = f"{lasting(max(0.0, time.time() - view.seen_at))} ago"
-        cells = [seen, str(view.monitors), f"{len(view.shards)}: {view.ranges}" if view.shards else "0"]
-        cells += [" ".join(view.tasks), f"{view.lag * 1000:.0f} ms", str(view.waiting + view.spooled)]
-        cells += [view.version, view.address]
-        table.add_row(Text(view.name), Text(view.state, style=_STYLES[view.state]), *map(Text, cells))
-    Console(highlight=False).print(table)
+    now = time.time()
+    columns: list[tuple[str, Callable[[NodeView], str]]] = [
+        ("node", lambda view: view.name),
+        ("state", lambda view: view.state),
+        ("seen", lambda view: f"{lasting(max(0.0, now - view.seen_at))} ago"),
+        ("monitors", lambda view: str(view.monitors)),
+        ("shards", lambda view: str(len(view.shards))),
+        ("tasks", lambda view: " ".join(view.tasks) or "-"),
+        ("lag p99", lambda view: f"{view.lag * 1000:.0f} ms"),
+    ]
+    if any(view.waiting + view.spooled for view in found):
+        columns.append(("waiting", lambda view: str(view.waiting + view.spooled)))
+    if len({view.version for view in found}) > 1:
+        columns.append(("version", lambda view: view.version))
+    return [*columns, ("listens", lambda view: view.address)]
