@@ -74,6 +74,9 @@ class AccountAdapter(DefaultAccountAdapter):
         path = reverse("account_reset_password_from_key", kwargs={"uidb36": "UID", "key": "KEY"})
         return settings.MAINSTAY.base_url + path.replace("UID-KEY", key)
 
+    def get_email_confirmation_url(self, _request: HttpRequest, emailconfirmation: Any) -> str:
+        return settings.MAINSTAY.base_url + reverse("confirm_address", kwargs={"key": emailconfirmation.key})
+
     def get_password_change_redirect_url(self, _request: HttpRequest) -> str:
         return reverse("account")
 

@@ -11,6 +11,7 @@ from mainstay.accounts.models import Token, User
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import NotFound
 from mainstay.store.erasure import Erased, erase
+from mainstay.store.journal import Filter, entries
 from mainstay.store.work import unit_of_work
 
 
@@ -29,12 +30,26 @@ def erase_person(actor: Actor, email: str) -> Erased:
                 keep_an_admin(user)
             _end_sessions(user)
             user.delete()  # takes invitations, tokens, addresses and second factors along
-        erased = erase(work, address)
-        Token.objects.filter(made_by=f"user:{address}").update(made_by=f"user:{erased.name}")
+        erased = Erased("", 0)
+        for one in (address, *_former(address)):
+            found = erase(work, one)
+            Token.objects.filter(made_by=f"user:{one}").update(made_by=f"user:{found.name}")
+            erased = Erased(erased.name or found.name, erased.entries + found.entries)
         if user is None and not erased.entries:
             raise NotFound(f"nothing is known of {email[:80]}")
         work.after_commit(queries.forget_tokens)
     return erased
+
+
+def _former(address: str) -> list[str]:
+    """Addresses that the person had before, newest first; not those that are somebody else's by now."""
+    found = [address]
+    for entry in entries(Filter(kind="user.address_changed"), limit=0):
+        before = str(entry.data.get("from", ""))
+        if entry.data.get("to") == found[-1] and before and before not in found:
+            found.append(before)
+    in_use = set(User.objects.filter(email__in=found[1:]).values_list("email", flat=True))
+    return [one for one in found[1:] if one not in in_use]
 
 
 def _end_sessions(user: User) -> None:

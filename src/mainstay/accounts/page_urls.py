@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic.base import RedirectView
 
-from mainstay.accounts import pages, sso_pages
+from mainstay.accounts import address_pages, pages, sso_pages
 from mainstay.accounts.doors import public
 
 # allauth would let people keep several addresses; here the address is the account, and an administrator gave it.
@@ -16,6 +16,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("join/<str:secret>", pages.join, name="join"),
     path("recover/<str:secret>", pages.recover, name="recover"),
     path("account/", pages.account, name="account"),
+    path("account/address/", address_pages.change_address, name="change_address"),
     path("account/confirm/", pages.confirm, name="confirm"),
     path("account/tokens/", pages.tokens, name="tokens"),
     path("account/tokens/new/", pages.new_token, name="new_token"),
@@ -33,4 +34,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("accounts/3rdparty/signup/", _to_account),
     path("accounts/email/", _to_account),
     path("accounts/confirm-email/", _to_account),
+    path("accounts/confirm-email/<str:key>/", address_pages.confirm_address, name="confirm_address"),
 ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from allauth.account.internal.flows.login import get_authentication_records
-from allauth.account.signals import password_changed, password_reset, password_set
+from allauth.account.signals import email_changed, password_changed, password_reset, password_set
 from allauth.mfa import signals as factor_signals
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 
@@ -63,6 +63,11 @@ def new_password(request: HttpRequest, user: User, **extra: Any) -> None:
     verbs.note_sign_in("user.password_changed", _user(user), user.email, {"how": how, "address": _address(request)})
 
 
+def address_changed(user: User, from_email_address: Any, to_email_address: Any, **_: Any) -> None:
+    old = from_email_address.email if from_email_address is not None else ""
+    verbs.note_address(_user(user), old, to_email_address.email)
+
+
 def factor_added(user: User, authenticator: Any, **_: Any) -> None:
     verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} added")
 
@@ -82,6 +87,7 @@ def connect() -> None:
     user_logged_out.connect(signed_out)
     for signal in (password_changed, password_set, password_reset):
         signal.connect(new_password)
+    email_changed.connect(address_changed)
     factor_signals.authenticator_added.connect(factor_added)
     factor_signals.authenticator_removed.connect(factor_removed)
     factor_signals.authenticator_reset.connect(factor_renewed)

@@ -275,6 +275,13 @@ def note_second_factor(actor: Actor, email: str, what: str) -> None:
         _record_factor(work, email, what)
 
 
+def note_address(actor: Actor, old: str, new: str) -> None:
+    """Tell the journal that a person has changed their own address, which allauth has told the old one."""
+    with unit_of_work(actor) as work:
+        work.record(Event("user.address_changed", f"user/{new}", {"from": old, "to": new}))
+        work.after_commit(queries.forget_tokens)
+
+
 def note_sign_in(kind: str, actor: Actor, email: str, details: dict[str, str]) -> None:
     """Tell the journal of a sign-in, a failed one, a sign-out or a new password (`kind` is the event's)."""
     tried = email.strip().lower()[:_LONGEST_EMAIL]
