@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from pydantic import Field, field_validator
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, field_validator
 
 from mainstay.integrations.checks.endpoints import check_host, split_endpoint
 from mainstay.integrations.checks.http.patterns import compile_pattern
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
-from mainstay.kernel.secret import Text
+from mainstay.kernel.secret import Text, check_references
+
+_GROUP = re.compile(r"\$\{\w+\}")
+
+
+def _check_line(text: str) -> str:
+    check_references(_GROUP.sub("", text))
+    return text
+
+
+# Text with references, and with groups of what was heard.
+Line = Annotated[str, AfterValidator(_check_line)]
 
 
 class Turn(Spec):
@@ -18,7 +32,7 @@ class Turn(Spec):
     expect: str | None = Field(
         None, min_length=1, max_length=1000, description="Python regular expression; lines are read until one matches"
     )
-    send: Text | None = Field(
+    send: Line | None = Field(
         None, max_length=10_000, description="line to send; ${1} stands for the first group of `expect`"
     )
     starttls: bool = Field(False, description="then shake hands")
