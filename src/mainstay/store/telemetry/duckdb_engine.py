@@ -13,7 +13,7 @@ import structlog
 
 from mainstay.store.telemetry import sql
 from mainstay.store.telemetry.buffer import Batch, NotWritten
-from mainstay.store.telemetry.duckdb_file import GIVEN_UP, DuckFile, answering
+from mainstay.store.telemetry.duckdb_file import GIVEN_UP, DuckFile, answering, is_damage
 from mainstay.store.telemetry.engine import Content, EngineVitals, Late, Span, Whose
 from mainstay.store.telemetry.rows import DAY, TABLES, Row, micro
 
@@ -34,7 +34,14 @@ class DuckEngine:
         return self._file.cursor()
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Row]:
-        return self._file.cursor().execute(statement, list(values)).fetchall()
+        try:
+            return self._file.cursor().execute(statement, list(values)).fetchall()
+        except duckdb.Error as error:
+            self._look_at(error)
+            raise
+
+    def _look_at(self, error: duckdb.Error) -> None:
+        self._file.damaged = self._file.damaged or is_damage(error)
 
     # writing
 
@@ -68,7 +75,8 @@ class DuckEngine:
         try:
             yield cursor
             cursor.execute("COMMIT")
-        except duckdb.Error:
+        except duckdb.Error as error:
+            self._look_at(error)
             with contextlib.suppress(duckdb.Error):  # the transaction or the whole file may be given up already
                 cursor.execute("ROLLBACK")
             raise
@@ -172,6 +180,10 @@ class DuckEngine:
     @answering
     def days(self, uids: Sequence[str], span: Span) -> list[Row]:
         return self._rows(sql.DAYS, [*span, list(uids)])
+
+    def mend(self) -> None:
+        if self._file.damaged:
+            self._file.mend()
 
     def measure(self) -> None:
         """Nothing: the file's size is at hand."""

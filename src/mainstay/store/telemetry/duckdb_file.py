@@ -2,11 +2,16 @@
 
 A checkpoint that fails (a full disk) makes DuckDB refuse everything until every connection of this process on
 the file is closed and it is opened anew; what was committed is in the file and its log then.
+
+Damage is mended without deleting anything: a log that is torn is cut where it is torn, a file that cannot be opened
+is set aside whole, and of a file whose blocks are damaged everything that can be read is carried over to a new one.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
+import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -18,12 +23,14 @@ import duckdb
 import structlog
 
 from mainstay.kernel.errors import StoreBusy, UserError
+from mainstay.store.telemetry.duckdb_salvage import carry_over
 from mainstay.store.telemetry.sql import SCHEMA
 
 log = structlog.get_logger("telemetry")
 
 # Reasons for which a sound file cannot be opened at this moment; DuckDB has no classes for them.
 _NOT_ITS_FAULT = ("lock", "no space left", "permission denied", "too many open files", "read-only file system")
+_TORN_LOG = re.compile(r"Corrupt WAL file: entry at byte position (\d+)")
 _LAST_MOMENT = 0.3  # seconds in which interrupted queries of other threads end, before their connections are closed
 
 # After these the file must be opened anew: given up by DuckDB, or closed because it could not be opened last time.
@@ -43,10 +50,17 @@ def answering(read: Callable[P, T]) -> Callable[P, T]:
     def reading(*values: P.args, **named: P.kwargs) -> T:
         try:
             return read(*values, **named)
-        except _NO_ANSWER as error:
+        except duckdb.Error as error:
+            if not isinstance(error, _NO_ANSWER) and not is_damage(error):
+                raise
             raise StoreBusy(f"the results cannot be read: {str(error)[:200]}", hint="try again in a minute") from error
 
     return reading
+
+
+def is_damage(error: Exception) -> bool:
+    """Whether a block of the file is not what was written there."""
+    return "Corrupt database file" in str(error)
 
 
 class DuckFile:
@@ -59,6 +73,7 @@ class DuckFile:
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         self._openings = 0
         self.notices: list[str] = []
+        self.damaged = False  # a block was found that is not what was written; `mend` when there is time
         self._connection = self._open()
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
@@ -93,25 +108,78 @@ class DuckFile:
         self._cursors.clear()
         self._connection.close()
 
+    def mend(self) -> None:
+        """Set the file aside and carry what can be read of it over to a new one; results that come meanwhile wait."""
+        with self._turn:
+            self._openings += 1
+            for cursor in self._cursors:
+                with contextlib.suppress(duckdb.Error):
+                    cursor.interrupt()
+            time.sleep(_LAST_MOMENT)
+            self._close()
+            aside = self._set_aside()
+            self._connection = self._connect()
+            lost = carry_over(self._connection, aside)
+            self.damaged = False
+        words = f"what cannot be read: {', '.join(lost)}" if lost else "all of it could be read"
+        self._tell(
+            f"the telemetry file was damaged: it was carried over to a new one and kept as {aside.name}; {words}"
+        )
+
     def _open(self) -> duckdb.DuckDBPyConnection:
         try:
             return self._connect()
         except duckdb.Error as error:
-            text = str(error).lower()
-            if any(reason in text for reason in _NOT_ITS_FAULT):
-                raise UserError(f"the telemetry file cannot be opened: {str(error)[:300]}") from error
-            self._set_aside(error)
+            self._only_if_its_fault(error)
+            torn = _TORN_LOG.search(str(error))
+            if torn is None:
+                return self._begin_anew(error)
+            self._cut_log(int(torn[1]))
+        try:
+            return self._connect()
+        except duckdb.Error as error:
+            self._only_if_its_fault(error)
+            return self._begin_anew(error)
+
+    def _only_if_its_fault(self, error: duckdb.Error) -> None:
+        text = str(error).lower()
+        if any(reason in text for reason in _NOT_ITS_FAULT):
+            raise UserError(f"the telemetry file cannot be opened: {str(error)[:300]}") from error
+
+    def _begin_anew(self, error: duckdb.Error) -> duckdb.DuckDBPyConnection:
+        aside = self._set_aside()
+        self._tell(f"the telemetry file could not be opened and was set aside as {aside.name}: {str(error)[:150]}")
         return self._connect()
 
-    def _set_aside(self, error: Exception) -> None:
-        """A torn file is kept beside the new one, with its log: somebody may still want to read it."""
-        aside = self._path.with_name(f"{self._path.name}.broken-{int(time.time())}")
+    def _set_aside(self) -> Path:
+        """A damaged file is kept beside the new one, with its log: somebody may still want to read it."""
+        aside = self._aside(self._path)
         self._path.rename(aside)
-        write_ahead = self._path.with_name(f"{self._path.name}.wal")
-        if write_ahead.exists():
-            write_ahead.rename(aside.with_name(f"{aside.name}.wal"))
-        self.notices.append(f"the telemetry file could not be opened and was set aside as {aside.name}")
-        log.error("telemetry file set aside", file=aside.name, error=str(error)[:300])
+        if self._log.exists():
+            self._log.rename(aside.with_name(f"{aside.name}.wal"))
+        return aside
+
+    def _cut_log(self, position: int) -> None:
+        """End the log before the entry that is torn; all of it is kept beside."""
+        aside = self._aside(self._log)
+        shutil.copyfile(self._log, aside)
+        with self._log.open("r+b") as handle:
+            handle.truncate(position)
+        self._tell(f"the log of the telemetry file was torn; it was read up to there and kept as {aside.name}")
+
+    @property
+    def _log(self) -> Path:
+        return self._path.with_name(f"{self._path.name}.wal")
+
+    def _aside(self, path: Path) -> Path:
+        moment = int(time.time())
+        while (aside := path.with_name(f"{path.name}.broken-{moment}")).exists():
+            moment += 1
+        return aside
+
+    def _tell(self, words: str) -> None:
+        self.notices.append(words)
+        log.error("telemetry file mended", what=words)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(str(self._path), config={"memory_limit": self._memory, "threads": "2"})

@@ -55,6 +55,9 @@ class Engine(Protocol):
 
     # upkeep
 
+    def mend(self) -> None:
+        """Repair what was found damaged, if anything was."""
+
     def progress(self) -> dict[str, int]:
         """Until when each grain is rolled up, if ever; as `raw`, before when raw results are gone."""
 

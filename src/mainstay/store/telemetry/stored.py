@@ -70,6 +70,7 @@ class StoredTelemetry:
             self._trouble = ""
 
     def _maintain(self, now: float) -> None:
+        self._engine.mend()
         self._roll_up(now)
         gone = kept_from(now, self._days["raw"])
         if self._archive is not None:
