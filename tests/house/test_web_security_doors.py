@@ -62,6 +62,7 @@ OTHERWISE_GUARDED = {
     "store.resources.apply.changes_access": "reads a plan",
     "accounts.queries.owner_of": "reads who stands behind an actor",
     "store.work.unit_of_work": "the transaction that verbs open",
+    "store.work.quietly": "the transaction that verbs open",
 }
 
 

@@ -141,6 +141,11 @@ def _view(row: NodeRow, held: list[str], now: float) -> NodeView:
     )
 
 
+def is_known(node: str) -> bool:
+    """Whether a row stands for the node with this id, of whichever start."""
+    return NodeRow.objects.filter(id=node).exists()
+
+
 def free_shards() -> int:
     """How many nobody checks at this moment."""
     sessions = NodeRow.objects.values("session")

@@ -102,11 +102,6 @@ def take(actor: Actor, session: str, leases: Sequence[Lease]) -> dict[str, int]:
     return taken
 
 
-def is_known(me: Identity) -> bool:
-    """Whether a row stands for this node, of whichever start."""
-    return NodeRow.objects.filter(id=me.id).exists()
-
-
 def give(actor: Actor, session: str, names: Iterable[str]) -> None:
     """Let go of leases, so that others take them at once."""
     actor.require("nodes:write")

@@ -26,9 +26,8 @@ from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
 from mainstay.watch.spec import MonitorSpec
 from mainstay.watch.state import MonitorState, from_json
 from mainstay.watch.telling import uplink_subject
-from mainstay.watch.uplink import Change, Part
+from mainstay.watch.uplink import Change, Part, reached_fact
 from mainstay.watch.usual import Rule, rule_of
-from mainstay.watch.verbs import reached_fact
 from mainstay.watch.votes import Terms
 from mainstay.windows.queries import Window, declared
 

@@ -28,6 +28,11 @@ from mainstay.watch.state import Reason
 Part = Literal["network", "resolver"]
 
 
+def reached_fact(node: str = "") -> str:
+    """The fact that keeps which targets were reached; each of several servers has a network of its own."""
+    return f"uplink.reached.{node}"[:60] if node else "uplink.reached"
+
+
 @dataclass(frozen=True, slots=True)
 class Routes:
     """What the kernel's tables say; None where this system does not tell."""

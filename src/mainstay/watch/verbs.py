@@ -23,9 +23,8 @@ from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
 from mainstay.watch.rules import decide
 from mainstay.watch.state import RANKS, MonitorState, Paused, Policy, Resumed, from_json, to_json
 from mainstay.watch.telling import NOTHING_FOUND, Facts, Finding, events_of, uplink_event
-from mainstay.watch.uplink import Change
+from mainstay.watch.uplink import Change, reached_fact
 
-REACHED_FACT = "uplink.reached"
 # The uids among these whose decisions do not count any more, because another node has taken them over; asked within
 # the transaction that writes them, and true until its end.
 Fence = Callable[[Collection[str]], set[str]]
@@ -209,11 +208,6 @@ def remember_reached(actor: Actor, targets: Iterable[str], clock: Clock | None =
     with unit_of_work(actor, clock, quiet=True) as work:
         value = json.dumps({"at": work.now, "targets": sorted(targets)})
         FactRow.objects.update_or_create(key=reached_fact(node), defaults={"value": value})
-
-
-def reached_fact(node: str) -> str:
-    """Where it is kept; each of several nodes has a network of its own."""
-    return f"{REACHED_FACT}.{node}"[:60] if node else REACHED_FACT
 
 
 def _monitors(actor: Actor, names: Sequence[str]) -> list[Resource]:

@@ -23,7 +23,7 @@ from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.nodes import rules, verbs
-from mainstay.nodes.queries import Standing, set_here, standing
+from mainstay.nodes.queries import Standing, is_known, set_here, standing
 from mainstay.runtime.lanes.share import Share
 from mainstay.store.hub import HUB
 from mainstay.store.journal import Filter, entries
@@ -198,7 +198,7 @@ class NodesLane:
     async def _lose_all(self) -> None:
         """Another start of this server has taken its place, or it was forgotten while it was out of touch."""
         self._hold({})
-        if await self._do(partial(verbs.is_known, self.me)):
+        if await self._do(partial(is_known, self.me.id)):
             if not self._replaced:
                 log.error("another start of this server has taken its place; this one checks nothing any more")
             self._replaced = True
