@@ -130,6 +130,12 @@ class Board:
             entry.state, entry.version, entry.heard, entry.parked = restarted(state), version, self.attended, None
             self._parked.discard(uid)
 
+    def begin_anew(self, uid: str) -> None:
+        """What was found so far was contradicted: nothing that comes is in a row with it."""
+        entry = self.entries[uid]
+        entry.state = restarted(entry.state)
+        self.dirty.add(uid)
+
     def ask_for_look(self) -> None:
         """Somebody else saw a failure that may lie at this machine's network."""
         self._out.look = True

@@ -2,8 +2,10 @@
 
 - A location has one vote, its newest result. A vote that says nothing (unknown), is stale, or is of a lost location
   is none.
-- Every verdict rests on as many votes as the quorum asks for, none of which was counted before: so two verdicts in a
-  row are two checks of each place that agrees, and one bad check is never taken for two.
+- Every verdict rests on as many votes as the quorum asks for, none of which was counted before; and the second
+  failing verdict in a row on places that have failed twice in a row. So one bad check is never taken for two, and
+  two bad checks at two places are not taken for one outage that a third place only imagines.
+- When the places that made a failing verdict do not agree any more, what follows begins anew.
 - Down: so many locations fail. Working: so many do not, and fewer fail than would make it down. With a quorum of half
   the locations or less both may hold: then the failures count.
 - Too few votes, or votes that do not agree, are unknown: never up and never down.
@@ -38,6 +40,7 @@ class Terms:
     locations: tuple[str, ...]
     quorum: int
     elsewhere: bool = False
+    failures: int = 2  # failing verdicts in a row that make it down
     interval: float = 60.0
     silence: float = 190.0
 
@@ -48,10 +51,14 @@ class Terms:
 
 @dataclass(slots=True)
 class Vote:
-    """What one location found last, its time by this server's clock. `counted`: a verdict rests on it already."""
+    """What one location found last, its time by this server's clock.
+
+    `counted`: a verdict rests on it already; `failures`: how often the place has found it failing in a row.
+    """
 
     result: CheckResult
     counted: bool = False
+    failures: int = 0
 
     @property
     def at(self) -> float:
@@ -69,19 +76,20 @@ class Count:
     verdict: Verdict | None
     why: Why
     agreeing: tuple[str, ...] = ()
-    at: float = 0.0  # of the oldest of the checks that it rests on
+    at: float = 0.0  # of the check that made the quorum: so much is certain, and no downtime is claimed before it
 
 
-def count(terms: Terms, votes: Mapping[str, Vote], now: float) -> Count:
-    """What the votes say at `now`; `votes` holds none of locations that are lost."""
+def count(terms: Terms, votes: Mapping[str, Vote], now: float, row: int = 0) -> Count:
+    """What the votes say at `now`, after `row` failing verdicts in a row; `votes` holds none of lost locations."""
     valid = {
         name: vote for name in terms.locations if (vote := votes.get(name)) is not None and _says(vote, terms, now)
     }
     failing = [name for name, vote in valid.items() if vote.verdict == "down"]
     working = [name for name in valid if name not in failing]
     needed = max(terms.quorum, min(2, len(valid))) if terms.elsewhere else terms.quorum
-    if len(_new(valid, failing)) >= needed:
-        return _agreed("down", valid, failing, needed)
+    lasting = [name for name in failing if valid[name].failures > min(row, terms.failures - 1)]
+    if len(_new(valid, lasting)) >= needed:
+        return _agreed("down", valid, lasting, needed)
     if len(_new(valid, working)) >= terms.quorum and len(failing) < needed:
         healthy = sum(valid[name].verdict == "up" for name in working)
         return _agreed("up" if healthy >= terms.quorum else "degraded", valid, working, terms.quorum)
@@ -101,8 +109,8 @@ def _new(votes: Mapping[str, Vote], names: Iterable[str]) -> list[str]:
 
 
 def _agreed(verdict: Verdict, votes: Mapping[str, Vote], names: Sequence[str], needed: int) -> Count:
-    newest = sorted((votes[name].at for name in _new(votes, names)), reverse=True)
-    return Count(verdict, Why.AGREED, tuple(names), newest[needed - 1])
+    times = sorted(votes[name].at for name in _new(votes, names))
+    return Count(verdict, Why.AGREED, tuple(names), times[needed - 1])
 
 
 @dataclass(slots=True)
@@ -112,6 +120,7 @@ class Ballot:
     terms: Terms
     votes: dict[str, Vote] = field(default_factory=dict)
     at: float = 0.0  # of the last verdict
+    row: int = 0  # failing verdicts since the last other one
     spoke: float = 0.0  # mono, of the last verdict
 
     def take(self, location: str, result: CheckResult, now: float) -> bool:
@@ -121,14 +130,25 @@ class Ballot:
             return False
         if known is not None and known.at > result.at:
             return False
-        self.votes[location] = Vote(result)
+        failures = 0 if known is None or result.at - known.at > self.terms.silence else known.failures
+        failures = failures + 1 if result.verdict == "down" else failures if result.verdict == "unknown" else 0
+        self.votes[location] = Vote(result, failures=failures)
+        return True
+
+    def dissolved(self, now: float) -> bool:
+        """Whether those who made the failing verdicts so far agree no longer; then what follows begins anew."""
+        failing = sum(vote.verdict == "down" and _says(vote, self.terms, now) for vote in self.votes.values())
+        if not self.row or failing >= self.terms.quorum:
+            return False
+        self.row = 0
         return True
 
     def verdict(self, uid: str, now: float, mono: float) -> CheckResult | None:
         """The result that counts, if the votes make a new one."""
-        found = count(self.terms, self.votes, now)
+        found = count(self.terms, self.votes, now, self.row)
         if found.verdict is None:
             return None
+        self.row = self.row + 1 if found.verdict == "down" else 0
         self.at, self.spoke = min(max(found.at, self.at), now), mono
         made = _result(self, found, now)
         made.uid, made.at = uid, self.at

@@ -88,7 +88,20 @@ class Voting:
             for other in ballot.terms.locations:
                 if other != location:
                     self._places.recheck_at(other, result.uid, 0.0)
-        return ballot.verdict(result.uid, now, mono)
+        made = ballot.verdict(result.uid, now, mono)
+        if made is None:
+            self._wait(location, result, ballot, now)
+        return made
+
+    def _wait(self, location: str, result: CheckResult, ballot: Ballot, now: float) -> None:
+        """This vote made no verdict. If there was a failing one before, it is over, or this place is asked again."""
+        entry = self._board.entries.get(result.uid)
+        if entry is None or not ballot.row or entry.state.state == "down":
+            return
+        if ballot.dissolved(now):
+            self._board.begin_anew(result.uid)
+        elif result.verdict == "down" and entry.watched.policy.recheck < ballot.terms.interval:
+            self._places.recheck_at(location, result.uid, entry.watched.policy.recheck)
 
     def due(self, now: float, mono: float) -> list[CheckResult]:
         """Unknown results of those whose votes have not agreed for too long."""
