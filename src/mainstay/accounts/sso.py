@@ -22,6 +22,9 @@ from django.shortcuts import render
 
 from mainstay.accounts import policies, rules, verbs
 from mainstay.accounts.models import User
+from mainstay.integrations.addresses import Guard
+from mainstay.integrations.guarded_sockets import guarded
+from mainstay.integrations.http_client import trusted_certificates
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.secret import SecretMissing
@@ -171,11 +174,21 @@ def _app(provider: policies.Provider) -> SocialApp:
 
 
 class _BoundedSession(requests.Session):
-    """Answers of a provider are bounded in time and size, and redirects are not followed: endpoints have none."""
+    """Answers of a provider are bounded in time and size, and redirects are not followed: endpoints have none.
+
+    A provider names its endpoints itself, so they are held to the same addresses as checks and channels. A proxy of
+    the environment would look them up behind the guard's back.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trust_env = False
+        self.verify = trusted_certificates()
 
     def request(self, method: Any, url: Any, *args: Any, **kwargs: Any) -> requests.Response:
         kwargs.update(timeout=_SECONDS, stream=True, allow_redirects=False)
-        response = super().request(method, url, *args, **kwargs)
+        with guarded(Guard.from_settings(settings.MAINSTAY.probe_allow)):
+            response = super().request(method, url, *args, **kwargs)
         body = bytearray()
         for part in response.iter_content(64 * 1024):
             body += part
