@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import os
+import re
 import socket
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from mainstay.integrations.addresses import Guard
+from mainstay.integrations.checks.browser import traces
 from mainstay.integrations.checks.browser.gate import Gate
 from mainstay.integrations.checks.browser.spec import KIND
 from mainstay.kernel.probing import CheckResult, Configure
@@ -209,3 +213,68 @@ def test_the_gate_speaks_socks_and_nothing_else() -> None:
 def test_wrong_scripts_are_refused(target: Any, says: str) -> None:
     with pytest.raises(ValidationError, match=says):
         KIND.target.model_validate(target)
+
+
+def traced(target: dict[str, Any], folder: Path, uid: str = "one", **more: Any) -> CheckResult:
+    context = Context(Guard.from_settings("self"), configured=Configure("self", traces=str(folder)))
+    order = replace(order_for("browser", target, None, 40.0), uid=uid, **more)
+    return asyncio.run(prepare(order).run(context))
+
+
+def test_a_trace_of_what_went_wrong_is_kept_and_can_be_read(site: str, tmp_path: Path) -> None:
+    script = [{"fill": {"#user": "probe"}}, {"expect": {"selector": "#basket"}}]
+    target = {"url": f"{site}/", "patience": "500ms", "script": script}
+    result = traced(target, tmp_path / "traces")
+    assert result.code == "expect.selector"
+    kept = tmp_path / "traces" / result.evidence["trace"]
+    assert re.fullmatch(r"one-\d+\.zip", kept.name)
+    assert kept.stat().st_mode & 0o777 == 0o600
+    with zipfile.ZipFile(kept) as trace:
+        assert "trace.trace" in trace.namelist()
+        told = trace.read("trace.trace").decode()
+    assert "#user" in told
+    assert "#basket" in told
+
+
+def test_no_trace_of_what_went_well_nor_where_it_is_not_wished(site: str, tmp_path: Path) -> None:
+    folder = tmp_path / "traces"
+    assert "trace" not in traced({"url": f"{site}/"}, folder).evidence
+    assert "trace" not in traced({"url": f"{site}/broken", "trace": False}, folder).evidence
+    assert not folder.exists()
+    assert "trace" not in check({"url": f"{site}/broken"}).evidence, "and none where there is no folder for it"
+
+
+def test_no_trace_where_the_script_uses_secrets(site: str, tmp_path: Path) -> None:
+    target = {"url": f"{site}/", "patience": "500ms", "script": [{"fill": {"#user": "sesame", "#nobody": "x"}}]}
+    result = traced(target, tmp_path / "traces", secrets=("sesame",))
+    assert result.verdict == "down"
+    assert result.evidence["trace left out"].startswith("the script uses secrets")
+    assert not (tmp_path / "traces").exists()
+
+
+def test_traces_are_bounded_and_too_large_ones_are_left_out(
+    site: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = tmp_path / "made.zip"
+    made.write_bytes(b"x" * 1000)
+    folder = tmp_path / "traces"
+    for uid in ["one"] * 7 + ["two"] * 2:
+        assert traces.keep(made, folder, uid)
+        time.sleep(0.002)
+    names = sorted(path.name.rpartition("-")[0] for path in folder.iterdir())
+    assert names == ["one"] * traces.PER_MONITOR + ["two"] * 2
+    oldest = min(folder.glob("two-*"))
+    os.utime(oldest, (time.time() - traces.OLDEST - 5,) * 2)
+    monkeypatch.setattr(traces, "ALL", 4500)
+    monkeypatch.setattr(traces, "LARGEST", 1000)
+    traces.thin_out(folder)
+    assert not oldest.exists()
+    assert len(list(folder.iterdir())) == 4
+    made.write_bytes(b"x" * 1001)
+    assert traces.keep(made, folder, "one") == ""
+    (tmp_path / "file").touch()
+    result = traced({"url": f"{site}/broken"}, tmp_path / "file")
+    assert result.code == "expect.errors"
+    assert (
+        "could not be kept" in result.evidence["trace left out"] or "larger than" in result.evidence["trace left out"]
+    )

@@ -15,6 +15,7 @@ from django.test import Client
 import seeding
 from mainstay.accounts import verbs
 from mainstay.accounts.models import User
+from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import Filter, entries, verify
 from mainstay.store.resources.queries import latest_revision, resource, resources
 from mainstay.store.telemetry import set_current
@@ -298,3 +299,24 @@ def test_a_heartbeat_shows_its_uptime(company: Client, telemetry: DuckTelemetry)
     text = company.get("/heartbeats/nightly-backup/").content.decode()
     assert "90" in text
     assert "10 s down" in text
+
+
+def test_a_trace_is_handed_out_to_whoever_sees_the_monitor(company: Client, telemetry: DuckTelemetry) -> None:
+    uid = resource("monitor", "checkout").uid
+    folder = current_settings().data / "traces"
+    folder.mkdir(exist_ok=True)
+    name = f"{uid}-{time.time_ns() // 1_000_000}.zip"
+    (folder / name).write_bytes(b"PK trace")
+    evidence = {"trace": name, "trace left out": "no"}
+    telemetry.append([Sample(uid=uid, at=time.time(), verdict="down", duration=1.0, charge="down", charged=1.0,
+                             message="gone", evidence=evidence)])  # fmt: skip
+    telemetry.flush()
+    address = f"/monitors/checkout/traces/{name}"
+    assert f'href="{address}"' in company.get("/monitors/checkout/").content.decode()
+    answer = company.get(address)
+    assert (answer.status_code, b"".join(answer.streaming_content)) == (200, b"PK trace")
+    assert answer["Content-Disposition"].startswith("attachment")
+    for wrong in (f"/monitors/api/traces/{name}", "/monitors/checkout/traces/x.zip", address.replace(uid, uid[:-1])):
+        assert company.get(wrong).status_code == 404
+    (folder / name).unlink()
+    assert company.get(address).status_code == 404

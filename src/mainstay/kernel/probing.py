@@ -79,6 +79,7 @@ class Configure(msgspec.Struct, frozen=True, tag="configure"):
     ca_file: str = ""  # certificates to trust; empty: those of the system
     plugin_dirs: str = ""  # the setting of that name
     chromium: str = ""  # the setting of that name
+    traces: str = ""  # folder for traces of browsers; empty: none is kept
 
 
 class Assign(msgspec.Struct, frozen=True, tag="assign"):

@@ -73,7 +73,12 @@ class Probers:
     def __init__(self, settings: Settings, on_results: Callable[[list[CheckResult]], None]) -> None:
         parse_allow(settings.probe_allow)  # a mistake is told here, not by children that will not start
         self._on_results = on_results
-        configured = Configure(settings.probe_allow, plugin_dirs=settings.plugin_dirs, chromium=settings.chromium)
+        configured = Configure(
+            settings.probe_allow,
+            plugin_dirs=settings.plugin_dirs,
+            chromium=settings.chromium,
+            traces=str(settings.data / "traces"),
+        )
         self._children = [_Child(self, index, configured) for index in range(max(1, settings.probers))]
         self._once: dict[str, tuple[_Child, asyncio.Future[CheckResult]]] = {}
         self._turn = itertools.cycle(self._children)

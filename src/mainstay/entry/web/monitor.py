@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.alerting.queries import alerts_of, notifications_of
 from mainstay.entry.web.places import places_of
+from mainstay.entry.web.traces import TRACE
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.store.resources.export import export_yaml
@@ -45,6 +46,7 @@ class Found:
     facts: list[tuple[str, str]]
     excerpt: str
     picture: str = ""  # a page as the check saw it: a `data:` address
+    trace: str = ""  # name of the file that holds what the browser did
 
 
 @require_GET
@@ -110,19 +112,22 @@ def points_json(points: list[Point]) -> str:
 def found(sample: Sample) -> Found:
     """Evidence as question and answer; a long excerpt is kept apart."""
     facts: list[tuple[str, str]] = []
-    excerpt = picture = ""
+    excerpt = picture = trace = ""
     for key, value in sample.evidence.items():
         if key == "phases":
             continue
         if isinstance(value, str) and value.startswith(_PICTURE):
             picture = value
             continue
+        if key == "trace" and isinstance(value, str) and TRACE.fullmatch(value):
+            trace = value
+            continue
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if "\n" in text or len(text) > 200:
             excerpt = text[:4000]
         else:
             facts.append((key.replace("_", " "), text))
-    return Found(sample, facts, excerpt, picture)
+    return Found(sample, facts, excerpt, picture, trace)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from django.urls import URLPattern, path
 
 from mainstay.accounts.doors import page
 from mainstay.alerting import alert_pages, channel_pages
-from mainstay.entry.web import health, journal, monitor, overview, resources, revisions, status_pages, vault
+from mainstay.entry.web import health, journal, monitor, overview, resources, revisions, status_pages, traces, vault
 from mainstay.heartbeats import pages as heartbeats
 from mainstay.nodes import pages as nodes
 from mainstay.watch import pages as monitors
@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern] = [
     path("monitors/", sees(monitors.monitor_list), name="monitors"),
     path("monitors/orders", orders(monitors.monitor_orders), name="monitor_orders"),
     path("monitors/<str:name>/", sees(monitor.monitor_page), name="monitor"),
+    path("monitors/<str:name>/traces/<str:trace>", sees(traces.monitor_trace), name="monitor_trace"),
     path("monitors/<str:name>/<slug:order>", orders(monitor.monitor_order), name="monitor_order"),
     path("locations/", page("monitors:read")(location_list), name="locations"),
     path("heartbeats/", sees(heartbeats.heartbeat_list), name="heartbeats"),

@@ -36,8 +36,13 @@ def find_chromium(configured: str) -> str:
     raise CheckFault("check.no_browser", reason, verdict="unknown")
 
 
-async def drive(order: dict[str, Any], hear: Callable[[dict[str, Any]], None]) -> None:
-    """Run the worker to its end; `hear` gets each line as it comes. Cancelling kills it with the browser."""
+async def drive(
+    order: dict[str, Any], hear: Callable[[dict[str, Any]], None], keep: Callable[[Path], None] | None = None
+) -> None:
+    """Run the worker to its end; `hear` gets each line as it comes. Cancelling kills it with the browser.
+
+    `keep` gets the trace of a visit on which something was wrong, before it is deleted.
+    """
     with tempfile.TemporaryDirectory(prefix="mainstay-browser-", ignore_cleanup_errors=True) as home:
         kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
         process = await asyncio.create_subprocess_exec(
@@ -52,14 +57,22 @@ async def drive(order: dict[str, Any], hear: Callable[[dict[str, Any]], None]) -
             start_new_session=True,
             limit=_OUTPUT_LIMIT,
         )
+        trace = Path(home, "trace.zip")
         try:
-            await _converse(process, order, hear)
+            await _converse(process, order | {"trace": str(trace) if keep is not None else ""}, hear)
             await process.wait()
+            if keep is not None:
+                await asyncio.to_thread(_hand_over, trace, keep)
         finally:
             if process.returncode is None:
                 process.kill()
             _kill_all(home)
             await process.wait()
+
+
+def _hand_over(trace: Path, keep: Callable[[Path], None]) -> None:
+    if trace.exists():
+        keep(trace)
 
 
 async def _converse(

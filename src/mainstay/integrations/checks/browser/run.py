@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from mainstay.integrations.checks.browser import traces
 from mainstay.integrations.checks.browser.gate import BYTES_LIMIT, Gate
 from mainstay.integrations.checks.browser.process import drive, find_chromium
 from mainstay.integrations.checks.endpoints import format_endpoint
@@ -17,6 +19,8 @@ from mainstay.kernel.probing import CheckFault
 from mainstay.kernel.timespan import parse_duration
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mainstay.integrations.checks.progress import Steps
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult, Verdict
@@ -42,6 +46,9 @@ class Plan:
     errors: str
     vitals: dict[str, float]
     limits: LatencyLimits
+    uid: str = ""
+    trace: bool = False  # whether one is wished for
+    secrets: bool = False  # whether the script uses some
 
 
 @dataclass(slots=True)
@@ -78,6 +85,9 @@ def prepare(order: CheckOrder) -> Plan:
         errors=expect.get("errors", "degraded"),
         vitals=limits,
         limits=LatencyLimits(expect),
+        uid=order.uid,
+        trace=bool(target.get("trace", True)),
+        secrets=bool(order.secrets),
     )
 
 
@@ -98,12 +108,38 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
             told = _Told()
             order = plan.order | {"chromium": chromium, "gate": gate.port, "limit": steps.remaining}
             try:
-                await drive(order, lambda news: _hear(news, told, steps, plan))
+                keep = _keeper(plan, told, context.configured.traces)
+                await drive(order, lambda news: _hear(news, told, steps, plan), keep)
             finally:
                 steps.evidence |= told.shown | {"bytes": gate.bytes}
+            if plan.trace and plan.secrets and _is_wrong(told):
+                steps.evidence["trace left out"] = "the script uses secrets, and a trace holds all that was typed"
             _judge(plan, steps, told, gate)
 
     return await carry_out(plan.timeout, walk)
+
+
+def _keeper(plan: Plan, told: _Told, folder: str) -> Callable[[Path], None] | None:
+    """What brings a trace to its place; None if none is to be made."""
+    if not plan.trace or plan.secrets or not folder:
+        return None
+
+    def keep(made: Path) -> None:
+        try:
+            name = traces.keep(made, Path(folder), plan.uid)
+        except OSError as error:
+            told.shown["trace left out"] = f"it could not be kept: {error.strerror}"
+            return
+        if name:
+            told.shown["trace"] = name
+        else:
+            told.shown["trace left out"] = f"it is larger than {traces.LARGEST // 1024**2} MiB"
+
+    return keep
+
+
+def _is_wrong(told: _Told) -> bool:
+    return told.failed is not None or bool(told.errors)
 
 
 def _hear(news: dict[str, Any], told: _Told, steps: Steps, plan: Plan) -> None:

@@ -75,6 +75,9 @@ class BrowserTarget(Spec):
     viewport: str = Field("1280x800", pattern=r"^\d{3,4}x\d{3,4}$", description="width and height of the window")
     verify: bool = Field(True, description="refuse pages whose certificates Chromium does not trust")
     screenshot: bool = Field(True, description="keep a small picture of the page when something is wrong")
+    trace: bool = Field(
+        True, description="keep Playwright's trace when something is wrong; never of a script that uses secrets"
+    )
 
     @field_validator("url")
     @classmethod

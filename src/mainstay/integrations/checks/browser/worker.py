@@ -23,6 +23,7 @@ from playwright.sync_api import TimeoutError as TooLate
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 _PICTURE_LIMIT = 40_000  # bytes of a screenshot
 _RESERVE = 1.5  # seconds that are kept back for a picture and the end
+_TRACE_RESERVE = 0.5  # seconds that writing a trace may need; without them there is none
 _TOLD = 10  # errors of a page that are passed on
 _LONG = 300  # characters of each
 # Largest paint, layout shifts and first paint as the browser reports them (web.dev/articles/vitals).
@@ -91,6 +92,7 @@ def _begin(playwright: Playwright, order: dict[str, Any]) -> None:
 class _Visit:
     def __init__(self, browser: Browser, order: dict[str, Any], ends: float) -> None:
         self._order, self._ends = order, ends
+        self._trace = str(order.get("trace") or "")
         width, _, height = order["viewport"].partition("x")
         context = browser.new_context(
             viewport={"width": int(width), "height": int(height)},
@@ -99,6 +101,9 @@ class _Visit:
             service_workers="block",
         )
         context.add_init_script(_OBSERVE)
+        self._context = context
+        if self._trace:
+            context.tracing.start(screenshots=True, snapshots=True)
         self._page: Page = context.new_page()
         self._errors: list[str] = []
         self._console: list[str] = []
@@ -142,6 +147,9 @@ class _Visit:
         if self._order["screenshot"] and wrong and not self._page.url.startswith("chrome-error:"):
             with suppress(Error):
                 _tell(screenshot=self._picture())
+        if self._trace and wrong and self._ends - time.monotonic() > _TRACE_RESERVE:
+            with suppress(Error):
+                self._context.tracing.stop(path=self._trace)
         _tell(done=True)
 
     def _left(self) -> float:
