@@ -251,3 +251,23 @@ def test_names_of_passkeys_are_bounded() -> None:
     client.get("/accounts/2fa/webauthn/add/")
     page = client.post("/accounts/2fa/webauthn/add/", {"name": "x" * 61, "credential": "{}"})
     assert "at most 60" in page.content.decode()
+
+
+def test_the_list_of_sessions_tells_when_each_was_used() -> None:
+    from datetime import UTC, datetime
+
+    from allauth.usersessions.models import UserSession
+
+    from mainstay.accounts import session_verbs
+
+    person()
+    here, there = signed_in(), signed_in()
+    session_verbs._notes.submit(lambda: None).result(20)
+    UserSession.objects.update(last_seen_at=datetime(2026, 1, 1, tzinfo=UTC))
+    session_verbs._noted.clear()
+    for _ in range(3):
+        here.get("/account/")
+    session_verbs._notes.submit(lambda: None).result(20)
+    used = UserSession.objects.filter(last_seen_at__gt=datetime(2026, 1, 2, tzinfo=UTC))
+    assert [row.session_key for row in used] == [here.session.session_key]
+    assert "last used" in there.get("/accounts/sessions/").content.decode()

@@ -314,3 +314,31 @@ def test_secrets_of_providers_stay_out_of_pages_and_journal(provider: Provider) 
     assert "${file:oidc}" in page
     assert "not so secret" not in page
     assert not any("not so secret" in str(entry.data) for entry in entries(limit=0))
+
+
+def test_sessions_of_closed_ways_end_once_an_administrator_is_in(provider: Provider) -> None:
+    """Until then they stay: a mistake in the declaration must not lock everybody out."""
+    person()
+    password = signed_in()
+    _declare(provider, only=True)
+    assert password.get("/account/").status_code == 200
+    provider.describe("u8", email="ops@example.com", email_verified=True, groups=["sre"])
+    _come(provider, "u8")
+    assert password.get("/account/").status_code == 200, "somebody who cannot mend it is no proof"
+    provider.describe("u9", email="lead@example.com", email_verified=True, groups=["leads"])
+    lead = _come(provider, "u9")
+    assert password.get("/account/").status_code == 302
+    assert lead.get("/account/").status_code == 200
+    told = next(iter(entries(Filter(kind="user.sessions_ended"))))
+    assert told.data == {"sessions": 1, "people": 1}
+
+
+def test_sessions_of_closed_ways_end_at_once_where_it_is_known_to_work(provider: Provider) -> None:
+    person()
+    _declare(provider)
+    provider.describe("u10", email="lead@example.com", email_verified=True, groups=["leads"])
+    lead = _come(provider, "u10")
+    password = signed_in()
+    _declare(provider, only=True)
+    assert password.get("/account/").status_code == 302
+    assert lead.get("/account/").status_code == 200

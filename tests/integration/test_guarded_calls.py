@@ -31,10 +31,10 @@ OPEN, CLOSED = "127.0.0.1", "127.0.0.2"
 class _Handler(BaseHTTPRequestHandler):
     """Redirects to where it is told; counts who came."""
 
-    def do_GET(self) -> None:  # noqa: N802 # the standard library's name
+    def do_GET(self) -> None:  # the standard library's name
         self._answer()
 
-    def do_POST(self) -> None:  # noqa: N802 # likewise
+    def do_POST(self) -> None:  # likewise
         self._answer()
 
     def _answer(self) -> None:

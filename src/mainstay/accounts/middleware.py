@@ -9,7 +9,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
-from mainstay.accounts import policies, queries
+from mainstay.accounts import policies, queries, session_verbs
 from mainstay.accounts.doors import visit
 
 if TYPE_CHECKING:
@@ -26,7 +26,11 @@ class PlaceMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         user = queries.signed_in_user(request.user)
-        if user is None or request.path == reverse("account_logout") or queries.place_fits(user, visit(request)):
+        if user is None or request.path == reverse("account_logout"):
+            return self._next(request)
+        now = visit(request)
+        if queries.place_fits(user, now):
+            session_verbs.note_use(request.session.session_key or "", now.address)
             return self._next(request)
         text = "Your role may not be used from this address."
         hint = "Ask an administrator, or come from a network that they have declared."

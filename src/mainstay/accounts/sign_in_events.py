@@ -12,9 +12,9 @@ from allauth.account.signals import email_changed, password_changed, password_re
 from allauth.mfa import signals as factor_signals
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 
-from mainstay.accounts import verbs
+from mainstay.accounts import session_verbs, verbs
 from mainstay.accounts.models import User
-from mainstay.kernel.actor import Actor
+from mainstay.kernel.actor import Actor, system
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
@@ -41,6 +41,8 @@ def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     second = any(record["method"] == "mfa" for record in records)
     details = {"second_factor": "yes" if second else "no", "how": _how(records), "address": _address(request)}
     verbs.note_sign_in("user.signed_in", _user(user), user.email, details)
+    if user.role == "admin" and details["how"] == "single sign-on":
+        session_verbs.end_other_ways(system("sign-in"), shown=True)
 
 
 def sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:

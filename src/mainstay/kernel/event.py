@@ -68,6 +68,8 @@ EVENTS: dict[str, str] = {
     "user.signed_in": "data: user, how, second factor used, remote address",
     "user.sign_in_failed": "data: user name tried, step, reason if there is more to tell, remote address",
     "user.signed_out": "data: user",
+    "user.sessions_ended": "single sign-on is the only way in, so sessions that came by another were ended; data: "
+    "sessions, people",
     "user.second_factor_changed": "data: user, what",
     "user.recovery_made": "a link that lifts what locks a person out was made on the machine; data: user, expires",
     "user.recovered": "such a link was used: new password, second factor gone, limits lifted for an hour; data: user",
