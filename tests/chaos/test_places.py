@@ -238,7 +238,7 @@ class World:
 
     def _lost(self, place: str, _result: object) -> None:
         gone = self._in("cut", place) or self._in("kill", place)
-        if gone is not None and self.t - gone.start >= SILENT_AFTER:
+        if gone is not None and self.t - gone.start >= SILENT_AFTER - 0.001:
             self.voting.reach(place, WALL + self.t, lost=True)
             self._ship()
 
@@ -264,7 +264,7 @@ class World:
                     since = float(event.data["since"]) - WALL
                     self.told.append(Told(self.t, event.kind.removeprefix("monitor.went_"), since))
                     self.states.append((self.t, self.told[-1].to))
-        for _uid, delay in out.rechecks.items():
+        for delay in out.rechecks.values():
             for place in PLACES:
                 self.recheck_at(place, UID, delay)
 

@@ -41,7 +41,8 @@ def terms_of(spec: MonitorSpec, here: str) -> Terms | None:
     if not spec.locations or spec.locations == [here]:
         return None
     silence = 3 * spec.every + spec.timeout
-    return Terms(tuple(spec.locations), spec.agreeing, spec.confirm.elsewhere, spec.confirm.failures, spec.every, silence)
+    confirm = spec.confirm
+    return Terms(tuple(spec.locations), spec.agreeing, confirm.elsewhere, confirm.failures, spec.every, silence)
 
 
 def share_of(uid: str, purpose: str = "slot") -> float:
