@@ -70,7 +70,7 @@ def commands() -> Iterator[str]:
 def _usage(command: Any, name: str) -> Iterator[str]:
     """A command of typer, which has its own copy of click's classes."""
     context = command.context_class(command, info_name=name, terminal_width=100)
-    yield f"`{' '.join(context.get_usage().split())}`\n"
+    yield f"`{' '.join(context.get_usage().split())}`"
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         if record and "--help" not in record[0]:
