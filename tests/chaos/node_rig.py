@@ -38,6 +38,7 @@ class Link:
     """A TCP way to PostgreSQL. Cut, it takes bytes and connections and passes nothing on; mended, all are reset."""
 
     def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self._target = str(folder / ".s.PGSQL.5432")
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
         self.port = self._listener.getsockname()[1]

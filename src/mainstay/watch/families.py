@@ -7,7 +7,7 @@ are therefore one family and share a shard, so that no node ever needs what anot
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -53,9 +53,3 @@ def _join(roots: dict[str, str], one: str, other: str) -> None:
     """The smaller uid stands for both."""
     first, second = sorted((_root(roots, one), _root(roots, other)))
     roots[second] = first
-
-
-def of_shards(mapping: Mapping[str, int], shards: Iterable[int]) -> set[str]:
-    """The uids that live in these shards."""
-    wanted = set(shards)
-    return {uid for uid, shard in mapping.items() if shard in wanted}
