@@ -30,7 +30,8 @@ def _tracked() -> list[Path]:
 def test_no_file_is_over_600_lines() -> None:
     long = {}
     for path in _tracked():
-        if path.suffix in {".py", ".html", ".css", ".js", ".md", ".sh"} and "vendor" not in path.parts:
+        made = path.parent.name == "reference"  # by tools/reference.py, from the code
+        if path.suffix in {".py", ".html", ".css", ".js", ".md", ".sh"} and "vendor" not in path.parts and not made:
             lines = path.read_text().count("\n")
             if lines > 600:
                 long[str(path.relative_to(ROOT))] = lines
