@@ -271,7 +271,9 @@ class Parts:
         return await asyncio.to_thread(vault_probe, self.settings)
 
     async def _telemetry_probe(self) -> str:
-        return self.telemetry.vitals().last_error or "ok"
+        vitals = self.telemetry.vitals()
+        archive = vitals.archive.error if vitals.archive else ""
+        return vitals.last_error or archive or "ok"
 
     async def _probers_probe(self) -> str:
         missing = self.settings.probers - len(self.probers.vitals())
@@ -284,7 +286,8 @@ class Parts:
             self.live.results_came()
 
     async def _upkeep(self) -> None:
-        await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
+        if not self.settings.telemetry or self.does(UPKEEP):  # several servers share ClickHouse: one is enough
+            await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
         if self._clock.monotonic() - self._swept > _DAY and self.does(UPKEEP):
             self._swept = self._clock.monotonic()
             await self.writer.run(forget_expired_sessions)

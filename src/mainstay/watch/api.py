@@ -144,11 +144,17 @@ def one_monitor(request: HttpRequest, name: str) -> dict[str, Any]:
 def list_results(
     request: HttpRequest,
     name: str,
+    *,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     location: Annotated[str, Query(max_length=100, description="what this place found; default: what counted")] = "",
+    since: Annotated[float | None, Query(ge=0, lt=2**40, description="epoch seconds; archived results too")] = None,
+    until: Annotated[float | None, Query(ge=0, lt=2**40, description="epoch seconds")] = None,
 ) -> list[dict[str, Any]]:
     uid = queries.monitor(name, _actor(request).limits).uid
-    return [_result(sample) for sample in current().latest(uid, limit, location=location)]
+    if since is None and until is None:
+        return [_result(sample) for sample in current().latest(uid, limit, location=location)]
+    end = 2.0**40 if until is None else until
+    return [_result(sample) for sample in current().results(uid, since or 0.0, end, limit, location)]
 
 
 @router.get("/{name}/transitions", response=list[TransitionOut], summary="What happened to it, newest first")

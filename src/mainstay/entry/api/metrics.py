@@ -93,6 +93,9 @@ class Snapshot:
     results_written: int | None = None
     results_lost: int | None = None
     telemetry_bytes: int | None = None
+    telemetry_damaged: int | None = None  # files set aside since start
+    archive_bytes: int | None = None
+    archive_waiting: int | None = None  # days
     lag_p99: float | None = None  # seconds, the worst of all probers
     queues: Mapping[str, int] = field(default_factory=dict)  # queue -> entries that wait
     journal_seq: int | None = None
@@ -155,6 +158,9 @@ def _stores(snapshot: Snapshot) -> list[Family]:
         _one("results_written", "Results written since start.", snapshot.results_written, counter=True),
         _one("results_lost", "Results lost since start; never silently.", snapshot.results_lost, counter=True),
         _one("telemetry_bytes", "Size of the telemetry store on disk.", snapshot.telemetry_bytes),
+        _one("telemetry_damaged", "Telemetry files mended since start.", snapshot.telemetry_damaged, counter=True),
+        _one("archive_bytes", "Size of the archived results.", snapshot.archive_bytes),
+        _one("archive_waiting_days", "Days of results that wait to be archived.", snapshot.archive_waiting),
         _one("checks", "Results taken in since start.", snapshot.checks, counter=True),
         _one("check_lag_p99_seconds", "How late checks start, the slowest hundredth.", snapshot.lag_p99),
     ]

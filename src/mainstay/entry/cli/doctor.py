@@ -116,7 +116,7 @@ def _server(settings: Settings) -> Iterator[Finding]:
 
 
 def _database_parts() -> list[Callable[[Settings], Iterator[Finding]]]:
-    return [_database, _journal, _channels, _vault, _secrets]
+    return [_database, _telemetry, _journal, _channels, _vault, _secrets]
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -136,6 +136,23 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "error", f"{len(waiting)} migrations are waiting", "`mainstay up` runs them")
     else:
         yield Finding("database", "ok", connection.vendor)
+
+
+def _telemetry(settings: Settings) -> Iterator[Finding]:
+    from mainstay.kernel.errors import MainstayError
+    from mainstay.store.telemetry.opening import look
+
+    for name in ("telemetry", "archive"):
+        try:
+            found = look(settings, name)
+        except MainstayError as error:
+            yield Finding(name, "error", error.message, error.hint)
+        else:
+            if found:
+                yield Finding(name, "ok", found)
+    for path in sorted(settings.data.glob("telemetry.duckdb*.broken-*")):
+        hint = "what could be read of it is in the new file; delete it when nobody needs it any more"
+        yield Finding("telemetry", "warning", f"{path.name} was damaged and set aside", hint)
 
 
 def _journal(_settings: Settings) -> Iterator[Finding]:

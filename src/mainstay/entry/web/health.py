@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from mainstay.store.requests import PageRequest
     from mainstay.store.telemetry.port import TelemetryVitals
 
-_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):[^@\s]*@")
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):\S*@")
 _ARGUMENTS = re.compile(r"^(command:\S+)\s.*")  # of the program that prints the vault's key
 
 

@@ -236,6 +236,8 @@ def _stage_rows(url: str, folder: Path, progress: Progress) -> Manifest:
 def _stage_telemetry(
     settings: Settings, wishes: Wishes, folder: Path, until: float, progress: Progress
 ) -> dict[str, int]:
+    if settings.telemetry:
+        return {}  # ClickHouse keeps it, and has backups of its own
     memory = settings.telemetry_memory
     if wishes.offline:
         return telemetry_copy.export_file(settings.data, folder, until, memory, progress)

@@ -213,6 +213,12 @@ class Archive:
                 self._files.delete(one.name)
         return name
 
+    def look(self) -> tuple[int, int]:
+        """Days and bytes in it. Unavailable if the place does not answer."""
+        with self._turn:
+            days = self._files.days()
+        return len({one.day for one in days}), sum(one.bytes for one in days)
+
     def vitals(self, waiting: int) -> ArchiveVitals:
         """What is known without asking anybody."""
         days = self._files.known()

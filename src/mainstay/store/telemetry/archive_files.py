@@ -61,8 +61,9 @@ class ArchiveFiles:
         self._sizes: dict[str, int] = {}
         self._listed = float("-inf")
         self.work.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for left in self.work.glob("*.partial"):  # of a process that was killed
-            left.unlink()
+        for left in self.work.glob("*.partial"):  # of a process that was killed, and not of one that works here now
+            if time.time() - left.stat().st_mtime > DAY:
+                left.unlink(missing_ok=True)
 
     def sizes(self) -> dict[str, int]:
         """Bytes by name of everything there."""

@@ -16,7 +16,7 @@ from mainstay.kernel.errors import StoreBusy
 from mainstay.store.telemetry import clickhouse_sql as sql
 from mainstay.store.telemetry.buffer import Batch, NotWritten
 from mainstay.store.telemetry.clickhouse_link import Link
-from mainstay.store.telemetry.engine import Content, EngineVitals, Late, Span, Whose
+from mainstay.store.telemetry.engine import Content, EngineVitals, Late, Piece, Span, Whose
 from mainstay.store.telemetry.rows import DAY, ROLLED_COLUMNS, SAMPLE_COLUMNS, TABLES, Row, micro
 
 # Older than this may be rolled up already, by a node that this one knows nothing of: 90 s less a slow insert.
@@ -143,8 +143,8 @@ class ClickHouseEngine:
     def points(self, table: str, whose: Whose, span: Span, width: int) -> list[Row]:
         return self._link.query(sql.points(table, width), _of(whose, span))
 
-    def charged(self, table: str, uids: Sequence[str], span: Span) -> list[Row]:
-        return self._link.query(sql.charged_seconds(table), {"uids": list(uids), **_between(span)})
+    def charged(self, pieces: Sequence[Piece], uids: Sequence[str]) -> list[Row]:
+        return self._link.query(sql.charged_seconds(pieces), {"uids": list(uids)})
 
     def days(self, uids: Sequence[str], span: Span) -> list[Row]:
         return self._link.query(sql.DAYS, {"uids": list(uids), **_between(span)})

@@ -207,6 +207,9 @@ class Link:
         text = " ".join(str(error).split())[:300]
         return text.replace(self._secret, "***") if self._secret else text
 
+    def version(self) -> str:
+        return str(self.query("SELECT version()")[0][0])
+
     def close(self) -> None:
         with self._turn:
             if self._client is not None:

@@ -8,6 +8,9 @@ partitions are whole numbers of days, so that what is past its time is dropped a
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from mainstay.store.telemetry.engine import Piece
 from mainstay.store.telemetry.rows import (
     CHARGES,
     DAY,
@@ -77,6 +80,7 @@ _AMONG = "uid IN {uids:Array(String)}"
 _SPAN = "at_us >= {start:Int64} AND at_us < {end:Int64}"
 _WHOSE = f"uid = {{uid:String}} AND location = {{location:String}} AND {_SPAN}"
 _SAMPLE = ", ".join(SAMPLE_COLUMNS)
+_CHARGED = ("checks", "failures", *(f"s_{name}" for name in CHARGES))
 _COUNTS = "toUInt32(count()) AS checks, toUInt32(countIf(verdict = 'down')) AS failures"
 
 PROGRESS = "SELECT grain, toInt64(max(until_us)) FROM progress GROUP BY grain"
@@ -124,13 +128,18 @@ def points(table: str, width: int) -> str:
         WHERE {_WHOSE} GROUP BY bucket_us"""
 
 
-def charged_seconds(table: str) -> str:
+def charged_seconds(pieces: Sequence[Piece]) -> str:
+    sums = ", ".join(f"sum({name})" for name in _CHARGED)
+    return f"SELECT uid, {sums} FROM ({' UNION ALL '.join(_piece(*piece) for piece in pieces)}) GROUP BY uid"
+
+
+def _piece(table: str, start: int, end: int) -> str:
     if table == "sample":
-        columns, source = f"{_COUNTS}, {_charged()}", "sample"
+        columns, source, group = f"{_COUNTS}, {_charged()}", "sample", "GROUP BY uid"
     else:
-        columns = "sum(checks), sum(failures), " + ", ".join(f"sum(s_{name})" for name in CHARGES)
-        source = f"{table} FINAL"
-    return f"SELECT uid, {columns} FROM {source} WHERE {_SPAN} AND location = '' AND {_AMONG} GROUP BY uid"
+        columns, source, group = ", ".join(_CHARGED), f"{table} FINAL", ""
+    chosen = f"at_us >= {int(start)} AND at_us < {int(end)} AND location = ''"
+    return f"SELECT uid, {columns} FROM {source} WHERE {chosen} AND {_AMONG} {group}"
 
 
 def _charged() -> str:

@@ -14,7 +14,7 @@ import structlog
 from mainstay.store.telemetry import sql
 from mainstay.store.telemetry.buffer import Batch, NotWritten
 from mainstay.store.telemetry.duckdb_file import GIVEN_UP, DuckFile, answering, is_damage
-from mainstay.store.telemetry.engine import Content, EngineVitals, Late, Span, Whose
+from mainstay.store.telemetry.engine import Content, EngineVitals, Late, Piece, Span, Whose
 from mainstay.store.telemetry.rows import DAY, TABLES, Row, micro
 
 log = structlog.get_logger("telemetry")
@@ -174,8 +174,8 @@ class DuckEngine:
         return self._rows(sql.points(table, width, raw=table == "sample"), [*whose, *span])
 
     @answering
-    def charged(self, table: str, uids: Sequence[str], span: Span) -> list[Row]:
-        return self._rows(sql.charged_seconds(table), [*span, list(uids)])
+    def charged(self, pieces: Sequence[Piece], uids: Sequence[str]) -> list[Row]:
+        return self._rows(sql.charged_seconds(pieces), [list(uids)])
 
     @answering
     def days(self, uids: Sequence[str], span: Span) -> list[Row]:

@@ -16,6 +16,7 @@ from mainstay.store.telemetry.rows import Row
 
 Whose = tuple[str, str]
 Span = tuple[int, int]
+Piece = tuple[str, int, int]  # a table, and the start and end of what is read of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,8 +117,8 @@ class Engine(Protocol):
     def points(self, table: str, whose: Whose, span: Span, width: int) -> list[Row]:
         """Start and POINT_COLUMNS of buckets of `width`, from raw results or from a roll-up."""
 
-    def charged(self, table: str, uids: Sequence[str], span: Span) -> list[Row]:
-        """uid, checks, failures and the seconds of each of CHARGES, with no location."""
+    def charged(self, pieces: Sequence[Piece], uids: Sequence[str]) -> list[Row]:
+        """uid, checks, failures and the seconds of each of CHARGES, with no location, of all pieces together."""
 
     def days(self, uids: Sequence[str], span: Span) -> list[Row]:
         """uid, midnight, checks, failures and the seconds of each of CHARGES, with no location."""

@@ -36,3 +36,25 @@ def archive_of(settings: Settings) -> Archive | None:
         return None
     work = settings.data / "archive-work"
     return Archive(settings.archive_to, work, days=settings.archive_days, memory=settings.telemetry_memory)
+
+
+def look(settings: Settings, what: str) -> str:
+    """How `telemetry` or the `archive` is, in words for a person, without opening what a server has open.
+
+    Empty if there is nothing to look at; UserError, StoreBusy or Unavailable tell what is wrong.
+    """
+    if what == "archive":
+        archive = archive_of(settings)
+        if archive is None:
+            return ""
+        days, size = archive.look()
+        return f"{days} days, {size / 1e6:,.1f} MB in {settings.archive_to}"
+    if not settings.telemetry:
+        return "DuckDB in the data folder"
+    from mainstay.store.telemetry.clickhouse_link import Link
+
+    link = Link.of(settings)
+    try:
+        return f"ClickHouse {link.version()}, database {link.database}"
+    finally:
+        link.close()

@@ -6,8 +6,10 @@ kept for longer (7 days) than the longest bucket (a day) needs to be complete.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from mainstay.store.telemetry.engine import Piece
 from mainstay.store.telemetry.rows import (
     CHARGES,
     GRAINS,
@@ -41,6 +43,7 @@ SCHEMA = [
 
 _AMONG = "uid IN (SELECT unnest($3::VARCHAR[]))"
 _SAMPLE = ", ".join(SAMPLE_COLUMNS)
+_CHARGED = ("checks", "failures", *(f"s_{name}" for name in CHARGES))
 _COUNTS = "count(*) AS checks, count(*) FILTER (verdict = 'down') AS failures"
 
 ADVANCE = (
@@ -102,14 +105,19 @@ def points(source: str, width: int, *, raw: bool) -> str:
         WHERE uid = $1 AND location = $2 AND at_us >= $3 AND at_us < $4 GROUP BY bucket_us"""
 
 
-def charged_seconds(table: str) -> str:
-    """Sums of seconds per state for uids $3 of [$1, $2) from one table: uid, checks, failures, six sums."""
+def charged_seconds(pieces: Sequence[Piece]) -> str:
+    """Sums of seconds per state for uids $1, of all pieces in one reading: uid, checks, failures, six sums."""
+    sums = ", ".join(f"sum({name})" for name in _CHARGED)
+    return f"SELECT uid, {sums} FROM ({' UNION ALL '.join(_piece(*piece) for piece in pieces)}) GROUP BY uid"
+
+
+def _piece(table: str, start: int, end: int) -> str:
     if table == "sample":
-        columns = f"{_COUNTS}, {_charged()}"
+        columns, group = f"{_COUNTS}, {_charged()}", "GROUP BY uid"
     else:
-        columns = "sum(checks), sum(failures), " + ", ".join(f"sum(s_{name})" for name in CHARGES)
-    chosen = f"at_us >= $1 AND at_us < $2 AND location = '' AND {_AMONG}"
-    return f"SELECT uid, {columns} FROM {table} WHERE {chosen} GROUP BY uid"
+        columns, group = ", ".join(_CHARGED), ""
+    chosen = f"at_us >= {int(start)} AND at_us < {int(end)} AND location = ''"
+    return f"SELECT uid, {columns} FROM {table} WHERE {chosen} AND uid IN (SELECT unnest($1::VARCHAR[])) {group}"
 
 
 def _charged() -> str:

@@ -7,6 +7,7 @@ results, so that making one twice, or on two nodes at once, changes nothing.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +18,7 @@ from mainstay.store.telemetry.archive import Archive
 from mainstay.store.telemetry.buffer import Batch, Buffer
 from mainstay.store.telemetry.engine import Content, Engine, Span
 from mainstay.store.telemetry.port import Bar, Point, Sample, TelemetryVitals, Uptime
-from mainstay.store.telemetry.rows import DAY, GRAINS, micro, point_of, sample_of, uptime_of
+from mainstay.store.telemetry.rows import DAY, GRAINS, Row, micro, point_of, sample_of, uptime_of
 from mainstay.store.telemetry.spans import chart_grain, kept_from, uptime_spans
 
 log = structlog.get_logger("telemetry")
@@ -26,6 +27,8 @@ DAYS = {"raw": 7, "minute": 14, "hour": 100, "day": 1100}
 _SETTLE = 90.0  # a bucket is rolled up this long after its end, when late results have arrived
 _STRIDE = {"minute": 6 * 3600, "hour": DAY, "day": DAY}  # seconds that are rolled up in one statement
 _ARCHIVED_AT_ONCE = 3  # days
+_LOOKS = (6 * 3600, 8 * DAY, 1 << 40)  # seconds back in which the newest results are looked for
+_FRESH = 5.0  # seconds that progress is known without asking
 _NOTHING = Uptime()
 _FAR = 1 << 62
 
@@ -40,6 +43,7 @@ class StoredTelemetry:
         self._expired: dict[str, int] = {}
         self._waiting_days = 0
         self._trouble = ""
+        self._looked_up: tuple[float, dict[str, int]] = (float("-inf"), {})
         self._upkeep = threading.Lock()
         self._buffer = Buffer(self._write)
 
@@ -57,6 +61,7 @@ class StoredTelemetry:
     def import_days(self, rows: Sequence[Sequence[Any]]) -> None:
         self._engine.add_days([(*row, "") for row in rows])
         self._engine.advance("day", max(row[1] for row in rows) + micro(DAY))
+        self._looked_up = (float("-inf"), {})
 
     # upkeep
 
@@ -64,6 +69,7 @@ class StoredTelemetry:
         with self._upkeep:
             try:
                 self._maintain(now)
+                self._looked_up = (float("-inf"), {})
             except StoreBusy as error:
                 self._trouble = error.message
                 raise
@@ -150,7 +156,15 @@ class StoredTelemetry:
     # reading
 
     def latest(self, uid: str, limit: int = 50, location: str = "") -> list[Sample]:
-        return [sample_of(row) for row in self._engine.samples((uid, location), (0, _FAR), limit)]
+        rows: list[Row] = []
+        end = _FAR
+        for back in _LOOKS:  # the newest are nearly always of these hours, and all of a table is much to look through
+            start = max(0, micro(time.time() - back))
+            rows += self._engine.samples((uid, location), (start, end), limit - len(rows))
+            if len(rows) >= limit:
+                break
+            end = start
+        return [sample_of(row) for row in rows]
 
     def results(self, uid: str, since: float, until: float, limit: int = 1000, location: str = "") -> list[Sample]:
         whose, span = (uid, location), (micro(since), micro(until))
@@ -160,6 +174,14 @@ class StoredTelemetry:
             by_time = {row[1]: row for row in (*self._archive.samples(whose, span, limit), *rows)}
             rows = [by_time[at] for at in sorted(by_time, reverse=True)][:limit]
         return [sample_of(row) for row in rows]
+
+    def _progress(self) -> dict[str, int]:
+        """As of some seconds ago: what was rolled up since is read from raw results, which gives the same."""
+        at, known = self._looked_up
+        if time.monotonic() - at > _FRESH:
+            known = self._engine.progress()
+            self._looked_up = (time.monotonic(), known)
+        return known
 
     def _reaches_back(self, span: Span) -> bool:
         """Whether some of a time may be in the archive, which may be slow, or away."""
@@ -176,7 +198,7 @@ class StoredTelemetry:
 
     def locations(self, uid: str, since: float, until: float) -> list[str]:
         grain = "minute" if until - since <= self._days["minute"] * DAY else "hour"
-        start, end, rolled = micro(since), micro(until), self._engine.progress().get(grain, 0)
+        start, end, rolled = micro(since), micro(until), self._progress().get(grain, 0)
         found = {*self._engine.locations(f"by_{grain}", uid, (start, end))}
         found.update(self._engine.locations("sample", uid, (max(start, rolled), end)))
         return sorted(found - {""})
@@ -188,7 +210,7 @@ class StoredTelemetry:
         edge = start
         if grain != "raw":
             # Roll-ups up to a bucket's edge, raw results from there on, so that no bucket is made of two halves.
-            edge = max(start, self._engine.progress().get(grain, 0) // step * step)
+            edge = max(start, self._progress().get(grain, 0) // step * step)
             for row in self._engine.points(f"by_{grain}", whose, (start, min(edge, end)), step):
                 points[row[0]] = point_of(row)
         for row in self._raw_points(whose, (edge, end), step):
@@ -206,20 +228,16 @@ class StoredTelemetry:
         """Whole hours: `since` is taken down to its hour. Days come from day roll-ups and so on, finest last."""
         if not uids:
             return {}
-        sums: dict[str, list[float]] = {}
-        for table, start, end in uptime_spans(since, until, self._engine.progress(), self._days["hour"]):
-            for uid, *values in self._engine.charged(table, uids, (start, end)):
-                known = sums.setdefault(uid, [0.0] * len(values))
-                for index, value in enumerate(values):
-                    known[index] += value
-        return {uid: uptime_of(sums[uid]) if uid in sums else _NOTHING for uid in uids}
+        pieces = uptime_spans(since, until, self._progress(), self._days["hour"])
+        found = {row[0]: uptime_of(row[1:]) for row in self._engine.charged(pieces, uids)} if pieces else {}
+        return {uid: found.get(uid, _NOTHING) for uid in uids}
 
     def bars(self, uids: Sequence[str], days: int, until: float) -> dict[str, list[Bar]]:
         today = micro(until) // micro(DAY) * DAY
         first = today - (days - 1) * DAY
         rows = self._engine.days(uids, (micro(first), micro(today))) if uids else []
         known = {(row[0], row[1] // 1_000_000): uptime_of(row[2:]) for row in rows}
-        rolled = self._engine.progress().get("day", 0) // 1_000_000
+        rolled = self._progress().get("day", 0) // 1_000_000
         recent = range(max(first, min(rolled, today)), today + 1, DAY)  # not rolled up yet: today, at least
         for start in recent:
             for uid, uptime in self.uptimes(uids, float(start), min(float(start + DAY) - 1e-6, until)).items():
