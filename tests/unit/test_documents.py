@@ -118,6 +118,13 @@ def test_all_mistakes_of_a_file_are_told_at_once_up_to_a_limit() -> None:
     assert len(_read("".join(f"{number}: x\n" for number in range(5000)))[1]) == documents.LIMIT_MISTAKES + 1
 
 
+def test_what_was_read_before_is_judged_by_how_it_is_written_now() -> None:
+    data, mistakes = _read("a: {'yes': 1, x: yes}\nb: {yes: '30', x: 30}\nc: {x: '30', y: 30, z: 30}\n")
+    assert data == [{"a": {"yes": 1, "x": "yes"}, "b": {"x": 30}, "c": {"x": "30", "y": 30, "z": 30}}]
+    assert len(mistakes) == 1
+    assert "f.yaml:2:5" in mistakes[0]
+
+
 def test_several_documents_are_read_as_several_files() -> None:
     assert _read("---\na: 1\n---\n---\nb: 2\n...\n") == ([{"a": 1}, {"b": 2}], [])
 

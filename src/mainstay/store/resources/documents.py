@@ -145,6 +145,7 @@ class _Frame:
     size: int = 1
 
 
+_REMEMBERED = 30  # characters of a name or value that may come again
 _NONE: Any = object()  # no key read yet
 _BAD: Any = object()  # a key that cannot be one; its value is read and dropped
 _MERGE: Any = object()
@@ -159,6 +160,9 @@ class _Reader:
         self._open: set[str] = set()
         self._nodes = 0
         self._mistakes = 0
+        # Of ten thousand resources most names and values are the same: what passed once is not looked at again.
+        self._good_names: set[str] = set()
+        self._good_values: dict[str, Any] = {}
 
     def read(self, text: str) -> None:
         for event in yaml.parse(text, Loader=_LOADER):
@@ -197,10 +201,17 @@ class _Reader:
     # nodes
 
     def _scalar(self, event: Any) -> None:
-        mark = (event.start_mark.line + 1, event.start_mark.column + 1)
-        self._count(1, mark)
-        if self._at_key():
-            self._key(event, mark)
+        start = event.start_mark
+        mark = (start.line + 1, start.column + 1)
+        self._nodes += 1
+        if self._nodes > LIMIT_NODES:
+            self._count(0, mark)
+        frame = self._stack[-1] if self._stack else None
+        if frame is not None and frame.key is _NONE and isinstance(frame.value, dict):
+            if event.anchor is None and event.value in self._good_names:
+                frame.key_mark, frame.key = mark, event.value
+            else:
+                self._key(event, mark)
             return
         value = self._value(event, mark)
         if event.anchor:
@@ -209,14 +220,19 @@ class _Reader:
 
     def _value(self, event: Any, mark: _Mark) -> Any:
         text, tag = event.value, event.tag
+        is_plain = tag is None and event.implicit[0]
+        if is_plain and text in self._good_values:
+            return self._good_values[text]
         try:
-            value = plain(text) if tag is None and event.implicit[0] else self._tagged(text, tag, mark)
+            value = plain(text) if is_plain else self._tagged(text, tag, mark)
         except ValueError as error:
             self._mistake(str(error), mark, "put quotes around it if it is text")
             return None
         if isinstance(value, str) and (found := CONTROL.search(value)):
             self._mistake(f"the control character U+{ord(found[0]):04X} is not allowed", mark, "remove it")
             return None
+        if is_plain and len(text) <= _REMEMBERED:
+            self._good_values[text] = value
         return value
 
     def _tagged(self, text: str, tag: str | None, mark: _Mark) -> Any:
@@ -253,6 +269,8 @@ class _Reader:
         if CONTROL.search(text):
             self._mistake("a name cannot hold control characters", mark)
             return _BAD
+        if not quoted and len(text) <= _REMEMBERED:
+            self._good_names.add(text)
         return text
 
     def _start(self, event: Any, value: Any) -> None:
