@@ -293,3 +293,33 @@ def test_providers_of_every_sort(tmp_path: Path, capfd: Capture) -> None:
     assert found.why("alerting.clickup.token").startswith("not carried: Mainstay has no channel for clickup")
     assert found.why("alerting.discord.title") == "not carried: Mainstay writes its messages in its own words"
     assert found.why("endpoints.0.alerts.5.type") == "not carried: the alert is switched off"
+
+
+DNS_CONDITIONS = [
+    ("[DNS_RCODE] == NXDOMAIN", "carried", {"rcode": "NXDOMAIN"}),
+    ("[DNS_RCODE] == any(NOERROR, NXDOMAIN)", "carried", {"rcode": ["NOERROR", "NXDOMAIN"]}),
+    ("[DNS_RCODE] != SERVFAIL", "approximated", {"rcode": ["NOERROR", "FORMERR", "NXDOMAIN", "NOTIMP", "REFUSED"]}),
+    ("[DNS_RCODE] == BADSIG", "not carried", {}),
+    ("[DNS_RCODE] > 3", "not carried", {}),
+    ("[BODY] == 192.0.2.1", "carried", {"values": ["192.0.2.1"]}),
+    ("[BODY] == pat(*.example.com)", "approximated", {"answer": {"some": [r"\t(?:[\s\S]*\.example\.com)\.?\Z"]}}),
+    ("[BODY] != 192.0.2.1", "approximated", {"answer": {"none": [r"\t(?:192\.0\.2\.1)\.?\Z"]}}),
+    ("[BODY] != any(a.example, b.example)", "approximated",
+     {"answer": {"none": [r"\t(?:a\.example|b\.example)\.?\Z"]}}),
+    ("[BODY] > 3", "not carried", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("condition", "status", "wanted"), DNS_CONDITIONS)
+def test_conditions_on_answers_of_dns(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], condition: str, status: str, wanted: dict[str, Any]
+) -> None:
+    query = {"query-name": "a.example", "query-type": "A"}
+    endpoint = {"name": "dns", "url": "192.0.2.53", "dns": query, "conditions": [condition]}
+    path = tmp_path / "gatus.yaml"
+    path.write_text(yaml.safe_dump({"endpoints": [endpoint]}))
+    found = import_file(tmp_path, capfd, "gatus", str(path))
+    assert found.rows()["endpoints.0.conditions.0"]["status"] == status
+    (monitor,) = found.file["monitors"].values()
+    expect = monitor.get("expect", {})
+    assert {key: value for key, value in expect.items() if key in ("rcode", "values", "answer")} == wanted

@@ -89,8 +89,10 @@ MONITOR = "monitors:\n  api: {http: https://a.example, %s}\n"
         ),
         (
             "channels:\n  h: {webhook: {url: https://x.example, secret: hunter2}}\n",
-            "f:2:49: a secret must be a reference: write ${env:NAME}, ${file:/path} or ${vault:NAME}, and keep "
-            "the value there",
+            (
+                "f:2:49: a secret must be a reference: write ${env:NAME}, ${file:/path} or ${vault:NAME}, and keep "
+                "the value there"
+            ),
         ),
         ("channels:\n  h: {webook: {}}\n", "f:2:7: unknown key `webook`, did you mean `webhook`"),
         ("routes:\n  - {to: []}\n", "f:2:10: `to` must have at least 1 entry"),

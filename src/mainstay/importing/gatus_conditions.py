@@ -26,6 +26,7 @@ from mainstay.kernel.timespan import format_duration
 _SPLIT = re.compile(r"^(.*?) (==|!=|<=|>=|<|>) (.*)$", re.DOTALL)
 _FLIPPED = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _FUNCTION = re.compile(r"(pat|any|len|has)\((.*)\)", re.DOTALL)
+_RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
 _LENGTHS = 'Mainstay compares values and not lengths; for a list expect `$.path[0]: "!= null"`, for text `=~ .{8}`'
 _DAY = 86_400.0
 _BODY_KINDS = ("tcp", "udp", "websocket", "ssh")
@@ -45,7 +46,8 @@ class Conditions:
     slowest: float | None = None
     certificate: float | None = None
     domain: tuple[float, Node] | None = None
-    rcode: str = ""
+    rcode: list[str] = field(default_factory=list)
+    records: dict[str, list[str]] = field(default_factory=dict)  # some, none -> patterns
     values: list[str] = field(default_factory=list)
     any_value: bool = False
 
@@ -130,11 +132,18 @@ class Conditions:
             self.domain = (seconds, node)
 
     def _rcode(self, node: Node, operator: str, right: str) -> None:
-        if self.kind == "dns" and operator == "==" and right.isalpha():
-            self.rcode = right.upper()
+        function = _FUNCTION.fullmatch(right)
+        codes = [part.strip().upper() for part in function[2].split(",")] if function else [right.upper()]
+        if self.kind != "dns" or self.rcode or operator not in ("==", "!=") or (function and function[1] != "any"):
+            node.left("only DNS has a response code, which is one of some, or none of them")
+        elif not all(code in _RCODES for code in codes):
+            node.left(f"response codes that can be expected are {', '.join(_RCODES)}")
+        elif operator == "==":
+            self.rcode = codes
             node.carried(f"{self.to}.rcode")
         else:
-            node.left("a DNS check expects exactly one response code")
+            self.rcode = [code for code in _RCODES if code not in codes]
+            node.approximated(f"{self.to}.rcode", "every other of the codes that servers answer with")
 
     def _body(self, node: Node, operator: str, right: str) -> None:
         if self.kind == "dns":
@@ -171,8 +180,18 @@ class Conditions:
     def _record(self, node: Node, operator: str, right: str) -> None:
         function = _FUNCTION.fullmatch(right)
         options = [part.strip() for part in function[2].split(",")] if function and function[1] == "any" else [right]
-        if operator != "==" or self.values or (function is not None and function[1] != "any"):
-            node.left("a DNS check expects whole records")
+        is_pattern = function is not None and function[1] == "pat"
+        if operator == "==" and (self.values or "some" in self.records):
+            node.left("one expectation says what must be in the answer")
+            return
+        if is_pattern or operator == "!=":
+            wanted = [from_glob(function[2])] if function and is_pattern else [re.escape(option) for option in options]
+            where = "some" if operator == "==" else "none"
+            self.records.setdefault(where, []).append(rf"\t(?:{'|'.join(wanted)})\.?\Z")
+            node.approximated(f"{self.to}.answer.{where}", "any record of the answer is looked at, and not the last")
+            return
+        if operator != "==" or (function is not None and function[1] != "any"):
+            node.left("a DNS check compares records with text and patterns only")
             return
         self.values, self.any_value = options, len(options) > 1
         node.carried(f"{self.to}.values")
@@ -221,8 +240,10 @@ class Conditions:
             found["status"] = _short(written_statuses(codes))
         if self.json:
             found["json"] = self.json
-        if self.rcode and self.rcode != "NOERROR":
-            found["rcode"] = self.rcode
+        if self.rcode and self.rcode != ["NOERROR"]:
+            found["rcode"] = _short(self.rcode)
+        if self.records:
+            found["answer"] = self.records
         if self.values:
             found["values"] = self.values
             found |= {"match": "any"} if self.any_value else {}
