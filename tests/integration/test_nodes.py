@@ -11,7 +11,7 @@ import pytest
 from django.db import connection, connections
 
 from mainstay.alerting.delivery import reclaim
-from mainstay.alerting.models import OutboxRow
+from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Conflict, NotFound
 from mainstay.kernel.event import Event
@@ -122,6 +122,12 @@ def test_a_silent_node_is_told_of_once_and_its_return_heals() -> None:
     assert [view.state for view in queries.nodes()] == ["silent", "working"]
     assert verbs.beat(ACTOR, A, Vitals())
     assert queries.standing().vanished == ()
+    assert queries.standing().lost == {A.session}
+    (alert,) = AlertRow.objects.all()
+    assert (alert.title, alert.status) == ("nothing is heard of the server a", "firing")
+    assert verbs.note_returned(ACTOR, A)
+    assert not verbs.note_returned(ACTOR, A)
+    assert AlertRow.objects.get().status == "resolved"
 
 
 def test_pings_may_be_on_their_way_while_a_node_is_missing_or_reads_them_back() -> None:

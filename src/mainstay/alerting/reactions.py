@@ -106,6 +106,20 @@ def on_location_back(work: Work, event: Event) -> None:
         resolve(work, alert, "it is heard again")
 
 
+@react("node.lost")
+def on_node_lost(work: Work, event: Event) -> None:
+    """The others have taken over; somebody must look at the one that vanished."""
+    if open_alert(event.subject) is None:
+        fire(work, _new_alert(work, event, "down"))
+
+
+@react("node.returned", "node.joined", "node.left", "node.forgotten")
+def on_node_back(work: Work, event: Event) -> None:
+    alert = open_alert(event.subject)
+    if alert is not None:
+        resolve(work, alert, "it was forgotten" if event.kind == "node.forgotten" else "it is heard again")
+
+
 @react("resources.applied")
 def on_applied(work: Work, _event: Event) -> None:
     """Whatever was deleted takes its open alert and its undelivered messages with it."""

@@ -157,7 +157,11 @@ def backoff(attempts: int, chance: float) -> float:
 def title_of(name: str, level: str, kind: str) -> str:
     """What is wrong, in a heading."""
     if kind == "uplink":
-        return "this machine cannot look names up" if name == "resolver" else "this machine has no network"
+        part, _, node = name.partition("/")
+        whose = f"the server {node}" if node else "this machine"
+        return f"{whose} cannot look names up" if part == "resolver" else f"{whose} has no network"
+    if kind == "node":
+        return f"nothing is heard of the server {name}"
     if kind == "heartbeat":
         return f"{name} did not report in"
     if kind == "location":

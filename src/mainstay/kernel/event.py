@@ -18,8 +18,10 @@ EVENTS: dict[str, str] = {
     "store.migrated": "this store was moved here from another database; data: from, to, rows",
     "node.joined": "a server began to share the work on this database; data: node, session, version, address",
     "node.left": "a server stopped in good order, others have its share; data: node, session",
-    "node.lost": "a server is not heard any more, others take its share over; data: node, session, seen_at",
-    "node.returned": "a server that was out of touch is back; data: node, session, seconds",
+    "node.lost": "a server is not heard any more, others take its share over; data: node, session, since, "
+    "severity, labels, reason, address",
+    "node.returned": "a server that was out of touch is back; data: node, session, "
+    "seconds since it was missed",
     "node.draining_began": "a person let a server hand over its share; data: node",
     "node.draining_ended": "it takes a share again; data: node",
     "node.forgotten": "a server that is gone for good was removed; data: node",

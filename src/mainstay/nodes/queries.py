@@ -29,6 +29,7 @@ class Standing:
     vanished: tuple[str, ...]  # sessions that did not leave in good order and are not heard any more, not told yet
     unsettled: bool
     journal: int
+    lost: frozenset[str]  # sessions that were told of as lost
     living: frozenset[str]  # sessions that may still be at work: alive, or left a moment ago
 
 
@@ -43,18 +44,24 @@ def standing() -> Standing:
         cursor.execute("SELECT name, holder, token FROM lease ORDER BY name")
         leases = tuple(Lease(*row) for row in cursor.fetchall())
     now, journal = (float(rows[0][0]), int(rows[0][1] or 0)) if rows else (0.0, 0)
-    members, vanished, living, unsettled = [], [], set(), False
+    members, vanished, unsettled = [], [], False
+    lost: set[str] = set()
+    living: set[str] = set()
     for _, _, key, session, expires_at, left_at, lost_at, draining, spooled in rows:
         alive = left_at is None and expires_at > now
         members.append(Member(key, session, alive, draining))
         if alive or (left_at is not None and now < left_at + _FINISHES):
             living.add(session)
+        if lost_at is not None:
+            lost.add(session)
         if left_at is None and not alive:
             unsettled = unsettled or now < expires_at + VANISHED
             if lost_at is None:
                 vanished.append(session)
         unsettled = unsettled or (alive and spooled > 0)
-    return Standing(now, tuple(members), leases, tuple(vanished), unsettled, journal, frozenset(living))
+    return Standing(
+        now, tuple(members), leases, tuple(vanished), unsettled, journal, frozenset(lost), frozenset(living)
+    )
 
 
 @dataclass(frozen=True, slots=True)

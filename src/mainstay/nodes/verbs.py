@@ -20,7 +20,7 @@ from mainstay.store.work import unit_of_work
 
 _BEAT = (
     "UPDATE node SET seen_at = extract(epoch from clock_timestamp()), "
-    "expires_at = extract(epoch from clock_timestamp()) + %s, lost_at = NULL, monitors = %s, lag = %s, waiting = %s, "
+    "expires_at = extract(epoch from clock_timestamp()) + %s, monitors = %s, lag = %s, waiting = %s, "
     "spooled = %s WHERE session = %s"
 )
 _TAKE = (
@@ -128,18 +128,33 @@ def note_lost(actor: Actor, sessions: Iterable[str]) -> list[str]:
         for row in vanished.select_for_update().order_by("id"):
             row.lost_at = now
             row.save(update_fields=["lost_at"])
-            data = {"node": row.id, "session": row.session, "seen_at": round(row.seen_at, 3)}
+            data = {
+                "node": row.id,
+                "session": row.session,
+                "since": round(row.seen_at, 3),
+                "severity": "P2",
+                "labels": {"node": row.name, "severity": "P2"},
+                "address": row.address,
+                "reason": "not_heard",
+                "message": "others check what it checked",
+            }
             work.record(Event("node.lost", f"node/{row.name}", data))
             told.append(row.session)
     return told
 
 
-def note_returned(actor: Actor, me: Identity, seconds: float) -> None:
-    """This node was out of touch for so long, and is back."""
+def note_returned(actor: Actor, me: Identity) -> bool:
+    """This node was told of as lost, and is back."""
     actor.require("nodes:write")
     with unit_of_work(actor) as work:
-        data = {"node": me.id, "session": me.session, "seconds": round(seconds, 1)}
+        row = NodeRow.objects.select_for_update().filter(session=me.session, lost_at__isnull=False).first()
+        if row is None:
+            return False
+        data = {"node": me.id, "session": me.session, "seconds": round(_now() - (row.lost_at or 0.0), 1)}
+        row.lost_at = None
+        row.save(update_fields=["lost_at"])
         work.record(Event("node.returned", f"node/{me.name}", data))
+        return True
 
 
 def drain_node(actor: Actor, name: str, *, draining: bool = True) -> bool:

@@ -163,7 +163,6 @@ class NodesLane:
         if away >= rules.TTL:
             log.warning("in touch with the database again", seconds=round(away, 1))
             self._steady_from = began
-            self._spawn(partial(verbs.note_returned, _LANE, self.me, away))
         self._steady_from = min(self._steady_from, began)
         if away >= rules.BEAT - LOOK / 2:
             self._beat_at = began
@@ -211,8 +210,12 @@ class NodesLane:
         if fresh := gone - self._told:
             self._spawn(partial(reclaim, _LANE, living=self.living))
         self._told = gone if not fresh else self._told | fresh
-        if found.vanished and not self._telling:
+        if self._telling:
+            return
+        if found.vanished:
             self._spawn(partial(verbs.note_lost, _LANE, found.vanished))
+        if self.me.session in found.lost:
+            self._spawn(partial(verbs.note_returned, _LANE, self.me))
 
     def _spawn(self, job: Callable[[], object]) -> None:
         async def run() -> None:
