@@ -82,8 +82,14 @@ def badge(value: str, text: str = "") -> SafeString:
 
 
 @register.simple_tag(takes_context=True)
-def navlink(context: Mapping[str, Any], url: str, name: str, label: str) -> SafeString:
-    """One line of the main navigation; the page it leads to is marked as the current one."""
+def navlink(context: Mapping[str, Any], url: str, name: str, label: str, scope: str = "") -> SafeString:
+    """One line of the main navigation; the page it leads to is marked as the current one.
+
+    scope: what the page asks for; who is known not to have it is not led there.
+    """
+    actor = getattr(context.get("request"), "actor", None)
+    if scope and actor is not None and not actor.may(scope):
+        return SafeString("")
     path = context["request"].path if "request" in context else ""
     here = path == url or (url != "/" and path.startswith(url))
     mark = SafeString(' aria-current="page"') if here else ""
