@@ -85,7 +85,7 @@ class _Fault:
 
     def __init__(self, node: Node, chance: random.Random) -> None:
         self.node, self.kind = node, chance.choice(["kill", "stop", "stop main", "cut", "leave"])
-        self.ends = time.monotonic() + chance.choice([0.5, 2.0, 5.0, 9.0]) * chance.uniform(0.7, 1.3)
+        self.ends = time.monotonic() + chance.choice([0.3, 1.0, 2.0, 3.0, 8.0]) * chance.uniform(0.7, 1.3)
         getattr(self, f"_{self.kind.replace(' ', '_')}")()
 
     def _kill(self) -> None:
@@ -124,7 +124,7 @@ def _trouble(nodes: list[Node], chance: random.Random) -> None:
     """Faults, one after the other and two at a time; one server is always left alone."""
     running: list[_Fault] = []
     for _ in range(FAULTS):
-        time.sleep(chance.uniform(0.2, 2.0))
+        time.sleep(chance.uniform(0.1, 1.0))
         _revive([node for node in nodes if node not in [fault.node for fault in running]])
         while True:
             for fault in [one for one in running if time.monotonic() >= one.ends]:
@@ -133,7 +133,7 @@ def _trouble(nodes: list[Node], chance: random.Random) -> None:
             free = [node for node in nodes if node not in [fault.node for fault in running]]
             if len(free) > 1:
                 break
-            time.sleep(0.1)
+            time.sleep(0.05)
         node = chance.choice(free)
         if node.is_running:
             running.append(_Fault(node, chance))

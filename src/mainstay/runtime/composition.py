@@ -122,8 +122,6 @@ class Parts:
         self.heartbeats = HeartbeatLane(settings, self.writer, clock)
         self.attendance = AttendanceLane(self.telemetry, self.writer, clock)
         self.delivery = DeliveryLane(settings, self.writer, clock)
-        if self.nodes is not None:
-            self._share_out(self.nodes)
         reading = self.telemetry.reading if isinstance(self.telemetry, DuckTelemetry) else None
         self.snapshots = SnapshotLane(settings, reading, self.writer, clock)
         spool = PingSpool(settings.data, settings.ping_spool_limit * 1024 * 1024) if settings.database else None
@@ -140,6 +138,8 @@ class Parts:
         self._checks_told = 0
         self._swept = float("-inf")
         self.started_at = clock.now()
+        if self.nodes is not None:
+            self._share_out(self.nodes)
 
     def _nodes(self, config: Path | None) -> NodesLane:
         """This server among those that share a database."""
@@ -157,6 +157,7 @@ class Parts:
 
     def _share_out(self, nodes: NodesLane) -> None:
         self.delivery.claimant, self.delivery.living = nodes.me.session, lambda: nodes.living
+        self.snapshots.is_due_here = partial(self.does, UPKEEP)
         self.heartbeats.hold = lambda: nodes.unsettled or bool(self.pings.spooled)
 
     def does(self, task: str) -> bool:

@@ -59,6 +59,7 @@ class PingSpool:
         self._read = 0  # of them, how many are in the database
         self.waiting = 0  # pings that are in the file and not in the database
         self.taken = 0  # since the start
+        self.lost = 0  # since the start, because the database does not take them
         self.refused = 0  # since the start, because it was full
 
     def open(self) -> None:
@@ -120,25 +121,40 @@ class PingSpool:
         batch = [incoming for raw in found if (incoming := _unpacked(raw, known, now)) is not None]
 
         def write(_work: object) -> None:
+            row = FactRow.objects.filter(key=self._fact).first()
+            if row is not None and int(row.value) >= end:
+                return  # committed already; only its answer was lost
             take_in(actor, batch, kept=kept, covering=covering, clock=clock)
             FactRow.objects.update_or_create(key=self._fact, defaults={"value": str(end)})
 
         quietly(actor, clock, write)
-        with self._lock:
-            self._read = end
-            self.waiting -= len(found)
-            if self._read == self._size:
-                done = self._fact
-                self._begin_anew()
-            else:
-                done = ""
-        if done:
+        if done := self._advance(end, len(found)):
             FactRow.objects.filter(key=done).delete()
         return len(found)
 
+    def skip(self) -> None:
+        """Give up the next ping: it cannot be written, and must not keep the others."""
+        with self._lock:
+            found, end = self._next(1)
+            self.lost += len(found)
+        if found:
+            FactRow.objects.update_or_create(key=self._fact, defaults={"value": str(end)})
+            self._advance(end, 1)
+
+    def _advance(self, end: int, count: int) -> str:
+        """The fact that is not needed any more, if all is read back."""
+        with self._lock:
+            self._read = end
+            self.waiting -= count
+            if self._read < self._size:
+                return ""
+            done = self._fact
+            self._begin_anew()
+            return done
+
     def figures(self) -> dict[str, float]:
         """For metrics."""
-        return {"waiting": self.waiting, "taken": self.taken, "refused": self.refused}
+        return {"waiting": self.waiting, "taken": self.taken, "refused": self.refused + self.lost}
 
     @property
     def _fact(self) -> str:

@@ -348,12 +348,18 @@ class PingApp:
             self._replaying = asyncio.get_running_loop().create_task(self._replay_all())
 
     async def _replay_all(self) -> None:
-        began, count = time.monotonic(), 0
-        while self.spooled:
+        began, count, limit = time.monotonic(), 0, BATCH
+        while self.spool is not None and self.spool.waiting:
+            read = partial(self._read_back, known=self.directory.by_uid, limit=limit)
             try:
-                count += await self._writer.run(lambda: self._read_back(known=self.directory.by_uid, limit=BATCH))
+                count += await self._writer.run(read)
             except StoreBusy:  # the server is stopping; they stay on the disk
                 return
+            except Exception:
+                log.exception("pings could not be read back", at_once=limit)
+                if limit == 1:  # one that cannot be written must not keep the others, nor all deadlines
+                    await self._writer.run(self.spool.skip)
+                limit = 1
         log.info("pings were read back from the spool", pings=count, seconds=round(time.monotonic() - began, 1))
 
     async def _write_singly(self, batch: list[_Pending]) -> None:

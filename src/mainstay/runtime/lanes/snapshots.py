@@ -50,6 +50,7 @@ class SnapshotLane:
         self._server: asyncio.Server | None = None
         self._child: asyncio.subprocess.Process | None = None
         self.problem = ""
+        self.is_due_here: Callable[[], bool] = lambda: True  # of several servers one takes them
 
     async def start(self) -> None:
         """Listen on the control socket; one that a killed server left is replaced."""
@@ -71,7 +72,8 @@ class SnapshotLane:
         """Look for the newest, and take one if it is due."""
         self._newest = await self._writer.run(taking.newest)
         now = self._clock.now()
-        if self._every and now >= max(self._not_before, self._newest.at + self._every if self._newest else 0.0):
+        due = max(self._not_before, self._newest.at + self._every if self._newest else 0.0)
+        if self._every and now >= due and self.is_due_here():
             self._not_before = now + _RETRY
             await self._take()
 
