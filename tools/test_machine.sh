@@ -4,6 +4,9 @@ set -euo pipefail
 declare -A packages=(
     [chromium]=chromium
     [chronyd]=chrony
+    [busybox]=busybox-static
+    [crun]=crun
+    [podman]=podman
     [imap-login]=dovecot-imapd
     [pop3-login]=dovecot-pop3d
     [mariadbd]=mariadb-server-core

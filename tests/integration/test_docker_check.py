@@ -1,6 +1,6 @@
 """The check `docker` against a server on a socket that answers as the Docker Engine API v1.47 documents it.
 
-No engine can run where these tests run, so the documents are those of the published API.
+The documents are those of the published API; test_docker_engine.py asks a real engine.
 """
 
 from __future__ import annotations
