@@ -412,3 +412,30 @@ def test_the_vault_from_the_command_line(tmp_path: Path) -> None:
     assert kinds.count("vault.rotated") == 1
     mainstay("vault", "remove", "db")
     assert "no secret" in mainstay("vault", "remove", "db", code=1)
+
+
+def test_an_encrypted_snapshot_brings_the_vault_along_and_a_plain_one_leaves_it_locked(tmp_path: Path) -> None:
+    import subprocess
+
+    from tests.snapshot_rig import Install
+
+    (tmp_path / "key").write_text("a long key that nobody guesses")
+    key = f"${{file:{tmp_path / 'key'}}}"
+    environment = {"MAINSTAY_SECRET_DIRS": str(tmp_path), "MAINSTAY_SNAPSHOT_KEY": key}
+    here, plain = Install(tmp_path / "here", **environment), Install(tmp_path / "here")
+    subprocess.run(
+        [sys.executable, "-m", "mainstay", "--data", str(here.data), "vault", "set", "db"],
+        input=VALUE.encode(),
+        capture_output=True,
+        timeout=60,
+        check=True,
+    )
+    sealed, bare = here.snapshot(tmp_path / "sealed"), plain.snapshot(tmp_path / "bare")
+    assert (here.data / "vault.key").read_bytes() not in bare.read_bytes()
+    back, locked = Install(tmp_path / "back", **environment), Install(tmp_path / "locked")
+    back.ok("restore", str(sealed), "--key", key)
+    locked.ok("restore", str(bare))
+    assert read(Settings(data=back.data)) == VALUE
+    assert stat.S_IMODE((back.data / "vault.key").stat().st_mode) == 0o600
+    with pytest.raises(SecretMissing, match="the vault is locked"):
+        read(Settings(data=locked.data))

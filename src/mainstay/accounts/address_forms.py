@@ -21,6 +21,10 @@ from mainstay.kernel.errors import UserError
 class NewAddressForm(AddEmailForm):
     """The address that a person wants to sign in with. An address that is taken is answered like any other."""
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["email"].label = "New e-mail address"
+
     def clean_email(self) -> str:
         try:
             address = verbs.check_email(self.cleaned_data["email"])
