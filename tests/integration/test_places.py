@@ -43,6 +43,7 @@ from mainstay.kernel.probing import (
 from mainstay.runtime.fleet import Fleet
 from mainstay.runtime.lanes.places import PlacesLane
 from mainstay.runtime.links import Links
+from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare
 from mainstay.watch import location_queries
 from mainstay.watch.location_verbs import Seen, record_presence, save_locations
@@ -136,16 +137,19 @@ def test_a_lost_location_is_told_once_and_so_is_its_return(clock: Any) -> None:
     uid = location("fra")
     heard = clock.now()
     save_locations(ACTOR, [Seen(uid, heard, heard, True, "1", "192.0.2.1")], clock)
-    assert record_presence(ACTOR, uid, "up", 30.0, clock)
-    assert not record_presence(ACTOR, uid, "up", 30.0, clock)
-    assert not record_presence(ACTOR, uid, "silent", 30.0, clock), "another server has heard it a moment ago"
+    for _ in range(2):
+        assert record_presence(ACTOR, uid, "up", 30.0, clock) == "up"
+    assert record_presence(ACTOR, uid, "silent", 30.0, clock) == "up", "another server has heard it a moment ago"
     clock.advance(31)
-    assert record_presence(ACTOR, uid, "silent", 30.0, clock)
-    assert not record_presence(ACTOR, uid, "silent", 30.0, clock)
+    for _ in range(2):
+        assert record_presence(ACTOR, uid, "silent", 30.0, clock) == "silent"
+    told = [entry.kind for entry in entries(Filter(kind="location.*"), limit=0, newest_first=False)]
+    assert told == ["location.came_back", "location.went_silent"]
     (alert,) = alerts(status="firing")
     assert (alert.subject, alert.severity, dict(alert.labels)["location"]) == ("location/fra", "P1", "fra")
     assert alert.title == "nothing is heard of the location fra"
-    assert record_presence(ACTOR, uid, "up", 30.0, clock)
+    assert record_presence(ACTOR, uid, "up", 30.0, clock) == "up"
+    assert record_presence(ACTOR, "gone", "up", 30.0, clock) is None
     assert alerts(status="firing") == []
 
 
@@ -535,6 +539,11 @@ async def test_a_token_that_is_revoked_or_over_ends_the_link(token: str) -> None
         await lane.turn()
         assert await visitor.ended() == 4403
         assert await lane.probe() == "ok", "not silent yet"
+        links.stations["fra"].heard -= 60
+        lane._presences[next(iter(lane._presences))].heard -= 60
+        await lane.turn()
+        assert await lane.probe() == "nothing is heard of fra"
+        assert (await asyncio.to_thread(_read_location)).state == "up", "a word of it was saved a moment ago"
         assert [snapshot.up for snapshot in lane.snapshots()] == [False]
         lane.close()
 

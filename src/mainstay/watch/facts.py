@@ -38,11 +38,11 @@ def watched_of(resource: Resource, spec: MonitorSpec) -> Watched:
 
 def terms_of(spec: MonitorSpec, here: str) -> Terms | None:
     """How its locations vote; None if this server alone checks it, and nothing is to be voted on."""
-    if not spec.locations or spec.locations == [here]:
+    if not spec.locations or spec.locations == (here,):
         return None
     silence = 3 * spec.every + spec.timeout
     confirm = spec.confirm
-    return Terms(tuple(spec.locations), spec.agreeing, confirm.elsewhere, confirm.failures, spec.every, silence)
+    return Terms(spec.locations, spec.agreeing, confirm.elsewhere, confirm.failures, spec.every, silence)
 
 
 def share_of(uid: str, purpose: str = "slot") -> float:

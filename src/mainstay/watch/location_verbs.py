@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
@@ -51,21 +51,24 @@ def follow_locations(actor: Actor, declared: Mapping[str, str]) -> None:
                 LocationRow.objects.filter(uid=uid).update(name=name)
 
 
-def record_presence(actor: Actor, uid: str, to: PresenceState, silent_after: float, clock: Clock | None = None) -> bool:
-    """Write that a location was lost or is back, with its event; False if it is so already, or if another server
-    hears it."""
+def record_presence(
+    actor: Actor, uid: str, to: PresenceState, silent_after: float, clock: Clock | None = None
+) -> PresenceState | None:
+    """Write that a location was lost or is back, with its event. Nothing is written if it is so already, or if another
+    server hears it. Gives what it is afterwards; None if it is declared no more."""
     actor.require("monitors:check")
     with unit_of_work(actor, clock) as work:
         row = LocationRow.objects.select_for_update().filter(uid=uid).first()
-        if row is None or row.state == to:
-            return False
-        if to == "silent" and (row.state != "up" or work.now - row.heard_at < silent_after):
-            return False
+        if row is None:
+            return None
+        heard = work.now - row.heard_at < silent_after
+        if row.state == to or (to == "silent" and (row.state != "up" or heard)):
+            return cast("PresenceState", row.state)
         previous, since = row.state, row.since
         row.state, row.since = to, work.now
         row.save(update_fields=["state", "since"])
         _tell(work, row, previous, since)
-    return True
+    return to
 
 
 def _tell(work: Work, row: LocationRow, previous: str, since: float) -> None:

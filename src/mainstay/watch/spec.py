@@ -71,8 +71,8 @@ class MonitorSpec(Spec):
     alert_on: list[Literal["down", "degraded", "unknown"]] = Field(["down"], description="states that open an alert")
     description: str = Field("", max_length=2000, description="for whoever is woken by it")
     enabled: bool = Field(True, description="false: declared, but paused")
-    locations: list[Annotated[str, Field(max_length=NAME_LIMIT)]] = Field(
-        [], max_length=20, description="places that check it, each for itself; default: this server alone"
+    locations: tuple[Annotated[str, Field(max_length=NAME_LIMIT)], ...] = Field(
+        (), max_length=20, description="places that check it, each for itself; default: this server alone"
     )
     quorum: Annotated[int, Field(ge=1, le=20)] | Annotated[str, Field(pattern=r"^\d{1,2} of \d{1,2}$")] | None = Field(
         None,

@@ -22,13 +22,14 @@ from mainstay.store.writer import Writer
 from mainstay.watch import location_queries
 from mainstay.watch.directory import Place
 from mainstay.watch.location_verbs import Seen, record_presence, save_locations
-from mainstay.watch.presence import Presence, change
+from mainstay.watch.presence import Presence, PresenceState, change
 
 log = structlog.get_logger("places")
 
 EVERY = 0.5
 _TOKENS = 0.75  # seconds between two looks at the tokens of the links
 _SAVE = 5.0
+_AGAIN = 5.0  # seconds until a location that another server hears is looked at again
 _LANE = system("places")
 T = TypeVar("T")
 
@@ -43,6 +44,8 @@ class PlacesLane:
         self._looked = self._saved = float("-inf")
         self._blind_until = float("-inf")
         self._revoked = False
+        self._away: set[str] = set()  # names of those that this server does not hear any more
+        self._again: dict[str, float] = {}  # uid -> when to look at it again
         self._unsubscribe = HUB.subscribe(self._hear)
 
     def _hear(self, event: object) -> None:
@@ -66,12 +69,8 @@ class PlacesLane:
 
     async def probe(self) -> str:
         """For the health of the server: which locations are lost. One that nothing has joined yet is none of them."""
-        lost = [name for name, place in self._watch.places.items() if self._is_lost(place.uid)]
-        return f"nothing is heard of {', '.join(sorted(lost))}" if lost else "ok"
-
-    def _is_lost(self, uid: str) -> bool:
-        presence = self._presences.get(uid)
-        return presence is not None and presence.state == "silent"
+        lost = sorted(self._away & set(self._watch.places))
+        return f"nothing is heard of {', '.join(lost)}" if lost else "ok"
 
     def snapshots(self) -> list[LocationSnapshot]:
         """For the metrics."""
@@ -137,19 +136,32 @@ class PlacesLane:
             presence.since = None
         elif presence.since is None:
             presence.since = mono
-        away = mono - presence.heard > place.silent_after or (presence.state == "waiting" and station.link is None)
-        self._watch.reach(place.name, lost=away)
+        away = mono - presence.heard > place.silent_after
+        if away and presence.state != "waiting":
+            self._away.add(place.name)
+        else:
+            self._away.discard(place.name)
+        self._watch.reach(place.name, lost=away or (presence.state == "waiting" and station.link is None))
         to = change(presence, mono, place.silent_after, blind=blind or mono < self._blind_until)
-        if to is None:
-            return
-        presence.state = to
+        busy = self._writer.waiting_since is not None or mono < self._again.get(place.uid, mono)
+        if to is not None and not busy:
+            await self._record(place, station, to)
+
+    async def _record(self, place: Place, station: Station, to: PresenceState) -> None:
+        """Another server may hear a location that this one does not: then it is not told to be lost, but looked at
+        again, because that server may be gone."""
         if to == "up":
             # Before the event: so that no other server takes it for silent at once.
             seen = self._seen(place, station)
             if seen is not None:
                 await self._writer.run(partial(save_locations, _LANE, [seen], self._clock))
-        told = await self._writer.run(partial(record_presence, _LANE, place.uid, to, place.silent_after, self._clock))
-        log.warning("location changed", location=place.name, state=to, told=told)
+        presence, job = self._presences[place.uid], partial(record_presence, _LANE, place.uid, to)
+        known = await self._writer.run(partial(job, place.silent_after, self._clock))
+        if known == to:
+            log.warning("location changed", location=place.name, state=to)
+        else:
+            self._again[place.uid] = self._clock.monotonic() + _AGAIN
+        presence.state = known or to
 
     def _seen(self, place: Place, station: Station) -> Seen | None:
         """None of a prober that was never heard by this server."""
