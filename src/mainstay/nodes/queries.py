@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
@@ -64,6 +65,15 @@ def standing() -> Standing:
     )
 
 
+def database_time() -> float:
+    """Epoch seconds by the clock that tells who is alive."""
+    if connection.vendor != "postgresql":
+        return time.time()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT extract(epoch from clock_timestamp())")
+        return float(cursor.fetchone()[0])
+
+
 @dataclass(frozen=True, slots=True)
 class NodeView:
     """One node as pages and programs see it; `state` is working, draining, silent or stopped."""
@@ -114,16 +124,15 @@ class NodeView:
 
 
 def nodes() -> list[NodeView]:
-    """All that are known, by name; none on SQLite."""
-    if connection.vendor != "postgresql":
+    """All that are known, by name; none on SQLite, where no server joins."""
+    rows = list(NodeRow.objects.order_by("name", "id"))
+    if not rows:
         return []
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT extract(epoch from clock_timestamp())")
-        now = float(cursor.fetchone()[0])
+    now = database_time()
     held: dict[str, list[str]] = defaultdict(list)
     for name, holder in LeaseRow.objects.exclude(holder="").order_by("name").values_list("name", "holder"):
         held[holder].append(name)
-    return [_view(row, held[row.session], now) for row in NodeRow.objects.order_by("name", "id")]
+    return [_view(row, held[row.session], now) for row in rows]
 
 
 def _view(row: NodeRow, held: list[str], now: float) -> NodeView:

@@ -15,6 +15,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, NotFound
 from mainstay.kernel.event import Event
 from mainstay.nodes.models import LeaseRow, NodeRow
+from mainstay.nodes.queries import database_time
 from mainstay.nodes.rules import SHARDS, TTL, Lease, shard_name
 from mainstay.store.work import unit_of_work
 
@@ -68,7 +69,7 @@ def join(actor: Actor, me: Identity, tasks: Iterable[str]) -> None:
             )
         names = [*map(shard_name, range(SHARDS)), *tasks]
         LeaseRow.objects.bulk_create([LeaseRow(name=name) for name in names], ignore_conflicts=True)
-        now = _now()
+        now = database_time()
         row = NodeRow.objects.select_for_update().filter(id=me.id).first()
         row = row or NodeRow(id=me.id, starts=0, draining=False, started_at=now)
         row.session, row.name, row.version, row.address, row.keys = me.session, me.name, me.version, me.address, me.keys
@@ -113,7 +114,7 @@ def leave(actor: Actor, me: Identity) -> None:
     actor.require("nodes:write")
     LeaseRow.objects.filter(holder=me.session).update(holder="")
     with unit_of_work(actor) as work:
-        now = _now()
+        now = database_time()
         if NodeRow.objects.filter(session=me.session).update(left_at=now, expires_at=now, spooled=0):
             work.record(Event("node.left", f"node/{me.name}", {"node": me.id, "session": me.session}))
 
@@ -123,7 +124,7 @@ def note_lost(actor: Actor, sessions: Iterable[str]) -> list[str]:
     actor.require("nodes:write")
     told = []
     with unit_of_work(actor) as work:
-        now = _now()
+        now = database_time()
         vanished = NodeRow.objects.filter(session__in=list(sessions), lost_at=None, left_at=None, expires_at__lte=now)
         for row in vanished.select_for_update().order_by("id"):
             row.lost_at = now
@@ -150,7 +151,7 @@ def note_returned(actor: Actor, me: Identity) -> bool:
         row = NodeRow.objects.select_for_update().filter(session=me.session, lost_at__isnull=False).first()
         if row is None:
             return False
-        data = {"node": me.id, "session": me.session, "seconds": round(_now() - (row.lost_at or 0.0), 1)}
+        data = {"node": me.id, "session": me.session, "seconds": round(database_time() - (row.lost_at or 0.0), 1)}
         row.lost_at = None
         row.save(update_fields=["lost_at"])
         work.record(Event("node.returned", f"node/{me.name}", data))
@@ -167,7 +168,7 @@ def drain_node(actor: Actor, name: str, *, draining: bool = True) -> bool:
         row = _named(name)
         if row.draining == draining:
             return False
-        others = NodeRow.objects.exclude(id=row.id).filter(draining=False, left_at=None, expires_at__gt=_now())
+        others = NodeRow.objects.exclude(id=row.id).filter(draining=False, left_at=None, expires_at__gt=database_time())
         if draining and not others.exists():
             raise Conflict(f"no other node could check what {name} checks", hint="start another one first")
         row.draining = draining
@@ -182,7 +183,7 @@ def forget_node(actor: Actor, name: str) -> None:
     actor.require("nodes:write")
     with unit_of_work(actor) as work:
         row = _named(name)
-        if row.left_at is None and row.expires_at > _now():
+        if row.left_at is None and row.expires_at > database_time():
             raise Conflict(f"the node {row.name} is running", hint="stop it first")
         LeaseRow.objects.filter(holder=row.session).update(holder="")
         work.record(Event("node.forgotten", f"node/{row.name}", {"node": row.id}))
@@ -199,10 +200,3 @@ def _named(name: str) -> NodeRow:
         ids = ", ".join(row.id[:8] for row in found)
         raise Conflict(f"several nodes fit `{name[:100]}`: {ids}", hint="name it by its id")
     return found[0]
-
-
-def _now() -> float:
-    with connection.cursor() as cursor:
-        shared = connection.vendor == "postgresql"
-        cursor.execute("SELECT extract(epoch from clock_timestamp())" if shared else "SELECT unixepoch('subsec')")
-        return float(cursor.fetchone()[0])

@@ -1,0 +1,76 @@
+"""The page of the servers that share a database, in a real browser."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_journeys import CONTRAST, NAMELESS, Visit
+
+from mainstay.nodes.models import LeaseRow, NodeRow
+from mainstay.nodes.rules import shard_name
+from mainstay.store.journal import entries
+
+PICTURES = os.environ.get("NODES_PICTURES", "")  # folder; none are taken otherwise
+
+
+@pytest.fixture
+def visit(browser: Any, site: Any) -> Iterator[Visit]:
+    window = Visit(browser, site.address, reduced_motion="reduce")
+    yield window
+    window.close()
+
+
+def world(now: float) -> None:
+    """Three servers: one at work, one that hands over, one that is not heard."""
+    told = {"monitors": 810, "lag": 0.012, "version": "0.1.0"}
+    rows = [
+        ("a", 3600.0, {"address": "0.0.0.0:8800", **told}),
+        ("b", 3600.0, {"address": "0.0.0.0:8800", "draining": True, "waiting": 3, "spooled": 12, "version": "0.1.1"}),
+        ("c", -90.0, {"address": "0.0.0.0:8800", "lost_at": now - 84, "version": "0.1.0"}),
+    ]
+    for name, ends, more in rows:
+        NodeRow.objects.create(
+            id=name * 32, session=name, name=f"watch-{name}", started_at=now - 7200, seen_at=now + min(ends, 0),
+            expires_at=now + ends, **more,
+        )  # fmt: skip
+    holders = ["a"] * 40 + ["b"] * 24
+    LeaseRow.objects.bulk_create(
+        [LeaseRow(name=shard_name(number), holder=holder, token=1) for number, holder in enumerate(holders)]
+        + [LeaseRow(name="task/upkeep", holder="a", token=1)]
+    )
+
+
+def picture(visit: Visit, name: str) -> None:
+    if PICTURES:
+        visit.page.screenshot(path=str(Path(PICTURES) / f"{name}.png"), full_page=True)
+
+
+def test_alone_it_says_so(visit: Visit) -> None:
+    visit.page.goto("/nodes/")
+    assert "One server does everything" in visit.page.inner_text("main")
+    picture(visit, "alone")
+
+
+def test_who_does_what_and_handing_over(visit: Visit) -> None:
+    world(time.time())
+    visit.page.goto("/nodes/")
+    text = visit.page.inner_text("main")
+    for words in ("Nothing is heard of watch-c", "0-39", "Alone does: upkeep", "Hands over", "0.1.0, 0.1.1"):
+        assert words in text, words
+    for width in (1280, 360):
+        visit.page.set_viewport_size({"width": width, "height": 800})
+        assert visit.page.evaluate("document.documentElement.scrollWidth") <= width
+        assert visit.page.evaluate(CONTRAST) == []
+        assert visit.page.evaluate(NAMELESS) == []
+        picture(visit, f"nodes-{width}")
+    visit.page.get_by_role("button", name="Take a share again").click()
+    visit.page.wait_for_load_state()
+    assert not NodeRow.objects.get(name="watch-b").draining
+    assert next(iter(entries())).kind == "node.draining_ended"
+    visit.page.goto("/health/")
+    assert "watch-a" in visit.page.inner_text("main")
