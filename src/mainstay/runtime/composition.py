@@ -46,7 +46,7 @@ from mainstay.runtime.lanes.config import ConfigLane
 from mainstay.runtime.lanes.delivery import DeliveryLane
 from mainstay.runtime.lanes.heartbeats import EVERY as HEARTBEATS_EVERY
 from mainstay.runtime.lanes.heartbeats import HeartbeatLane
-from mainstay.runtime.lanes.nodes import CONFIG, LOOK, UPKEEP, NodesLane
+from mainstay.runtime.lanes.nodes import CONFIG, UPKEEP, NodesLane
 from mainstay.runtime.lanes.places import EVERY as PLACES_EVERY
 from mainstay.runtime.lanes.places import PlacesLane
 from mainstay.runtime.lanes.snapshots import EVERY as SNAPSHOTS_EVERY
@@ -189,12 +189,13 @@ class Parts:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Start in the order in which parts need each other, stop in the opposite one."""
+        started = False
         try:
             await self._start()
-        except BaseException:  # nothing runs yet but the store and the writer
-            await asyncio.to_thread(self.telemetry.close)
-            self.writer.stop()
-            raise
+            started = True
+        finally:
+            if not started:  # nothing runs yet but the stores and the writer
+                await self._give_up()
         lanes = [asyncio.create_task(lane, name=name) for name, lane in self._lanes().items()]
         try:
             yield
@@ -234,8 +235,6 @@ class Parts:
             "checkpoints": forever("checkpoints", self._only(UPKEEP, self.checkpoints.turn), CHECKPOINTS_EVERY),
             "snapshots": forever("snapshots", self.snapshots.turn, SNAPSHOTS_EVERY),
         }
-        if self.nodes is not None:
-            lanes["nodes"] = forever("nodes", self.nodes.turn, LOOK)
         if self.settings.blackbox_modules:
             lanes["modules"] = forever("modules", self.modules.turn, _CONFIG_EVERY)
         if self.config is not None:
@@ -293,6 +292,13 @@ class Parts:
             self._swept = self._clock.monotonic()
             await self.writer.run(forget_expired_sessions)
             await self.writer.run(partial(prune_alerts, _ACTOR, self.settings.alert_days))
+
+    async def _give_up(self) -> None:
+        """A start was refused: others must not wait for this server."""
+        if self.nodes is not None:
+            await self.nodes.stop()
+        await asyncio.to_thread(self.telemetry.close)
+        self.writer.stop()
 
     async def _stop(self) -> None:
         if self.mail is not None:

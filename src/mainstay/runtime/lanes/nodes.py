@@ -24,6 +24,7 @@ from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.nodes import rules, verbs
 from mainstay.nodes.queries import Standing, is_known, set_here, standing
+from mainstay.runtime.lanes import forever
 from mainstay.runtime.lanes.share import Share
 from mainstay.store.hub import HUB
 from mainstay.store.journal import Filter, entries
@@ -40,7 +41,8 @@ _LANE = system("nodes")
 
 
 class NodesLane:
-    """`start` joins and takes what is free; `turn` is called every LOOK seconds; `stop` leaves."""
+    """`start` joins, takes what is free and keeps on: loading many monitors takes longer than a lease lives.
+    `stop` leaves."""
 
     def __init__(
         self,
@@ -62,6 +64,7 @@ class NodesLane:
         self._steady_from = float("inf")
         self._seen = 0  # newest entry of the journal that was told
         self._telling: set[asyncio.Task[None]] = set()
+        self._turning: asyncio.Task[None] | None = None
         self._told: set[str] = set()  # sessions that are gone, as far as they were told
         self._replaced = False
         self.living: frozenset[str] = frozenset({me.session})
@@ -76,6 +79,7 @@ class NodesLane:
         set_here(self.me.id)
         self._steady_from = self._beat_at = self._clock.monotonic()
         await self.turn()
+        self._turning = asyncio.create_task(forever("nodes", self.turn, LOOK), name="nodes")
 
     async def turn(self) -> None:
         began = self._clock.monotonic()
@@ -97,8 +101,9 @@ class NodesLane:
 
     async def stop(self) -> None:
         """Give everything back, so that others go on at once. The watch lane has written what it had decided."""
-        for task in self._telling:
+        for task in (*self._telling, *([self._turning] if self._turning is not None else [])):
             task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         try:
             await asyncio.wait_for(self._do(partial(verbs.leave, _LANE, self.me)), rules.TTL)
         except (DatabaseError, InterfaceError, StoreBusy, TimeoutError) as error:
