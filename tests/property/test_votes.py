@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from mainstay.kernel.probing import CheckResult, Verdict
+from mainstay.kernel.wording import votes_in_words
 from mainstay.watch.votes import Ballot, Terms, Vote, Why, count
 
 NAMES = ("main", "fra", "nyc", "sin", "gru")
@@ -153,6 +154,11 @@ def test_the_evidence_names_what_each_place_says_where_they_do_not_agree() -> No
     }
     assert made.evidence["quorum"] == "2 of 3"
     assert made.message.startswith("2 of 3 locations")
+
+
+def test_votes_are_told_in_words() -> None:
+    votes = {"main": {"verdict": "up"}, "fra": {"verdict": "down", "message": "no connection"}, "odd": "text"}
+    assert votes_in_words(votes) == "main: up, fra: down (no connection)"
 
 
 def test_calm_results_carry_no_evidence_of_votes() -> None:

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from mainstay.alerting import queries, verbs
 from mainstay.kernel.duration import parse_duration
 from mainstay.kernel.errors import UserError
-from mainstay.kernel.wording import lasting
+from mainstay.kernel.wording import lasting, votes_in_words
 
 if TYPE_CHECKING:
     from mainstay.alerting.queries import Alert, Delivery
@@ -129,6 +129,8 @@ def evidence_of(alert: Alert) -> tuple[list[tuple[str, str]], dict[str, float]]:
             phases = {name: float(length) for name, length in value.items() if isinstance(length, int | float)}
         elif key == "duration" and isinstance(value, int | float):
             answers.append(("Took", f"{value * 1000:.0f} ms"))
+        elif key == "locations" and isinstance(value, dict):
+            answers.append(("Locations", votes_in_words(value)))
         else:
             text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
             answers.append((key.replace("_", " ").capitalize(), text[:2000]))

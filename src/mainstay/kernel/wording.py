@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from mainstay.kernel.ports import Notification
 
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
@@ -93,3 +95,11 @@ def plain_text(message: Notification, now: float) -> str:
     names = {"acknowledge": "Acknowledge", "monitor": "Open", "alert": "Alert"}
     lines += [f"{names.get(name, name)}: {url}" for name, url in message.links.items()]
     return "\n".join(lines)
+
+
+def votes_in_words(votes: Mapping[str, Any]) -> str:
+    """`fra: up, nyc: down (no connection within 5 s)`, of what each place said."""
+    said = [(name, vote) for name, vote in votes.items() if isinstance(vote, dict)]
+    words = [f"{name}: {vote.get('verdict', 'unknown')}" for name, vote in said]
+    notes = [f" ({vote['message']})" if vote.get("message") else "" for _, vote in said]
+    return ", ".join(word + note for word, note in zip(words, notes, strict=True))[:2000]

@@ -18,6 +18,7 @@ from mainstay.entry.web.places import places_of
 from mainstay.entry.web.traces import TRACE
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.wording import votes_in_words
 from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.queries import history
 from mainstay.store.resources.queries import resource as find_resource
@@ -121,6 +122,9 @@ def found(sample: Sample) -> Found:
             continue
         if key == "trace" and isinstance(value, str) and TRACE.fullmatch(value):
             trace = value
+            continue
+        if key == "locations" and isinstance(value, dict):
+            facts.append((key, votes_in_words(value)))
             continue
         text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
         if "\n" in text or len(text) > 200:

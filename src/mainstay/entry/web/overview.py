@@ -109,6 +109,10 @@ def _notices(alerts: Mapping[str, Alert]) -> list[Notice]:
     if uplink is not None:
         text = "Results are unknown until it is back. No downtime is counted."
         found.append(Notice("unknown", "This machine has no network", text, f"/alerts/{uplink.id}/"))
+    silent = sorted(subject.partition("/")[2] for subject in alerts if subject.startswith("location/"))
+    if silent:
+        text = "Monitors that miss their votes are unknown until they are heard again."
+        found.append(Notice("unknown", f"Nothing is heard of {', '.join(silent[:5])}", text, "/locations/"))
     rejected = next(entries(Filter(kind="config.rejected"), limit=1), None)
     if rejected is not None and not _applied_since(rejected.at):
         text = f"{rejected.data.get('file', 'The file')} has mistakes, so nothing of it was applied."
