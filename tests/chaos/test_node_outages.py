@@ -133,9 +133,15 @@ def test_one_that_dies_hangs_or_is_cut_off_is_replaced(pair: Pair, how: str) -> 
     else:
         pair.a.link.mend()
     wait_for(pair.is_shared, 40, "it is back and shares")
-    kinds = pair.records.kinds(seen, "monitor.went_")
+    kinds = _told(pair, seen)
     assert sorted(kinds) == ["monitor.went_down"] * len(NAMES) + ["monitor.went_up"] * len(NAMES)
     assert "node.lost" in pair.records.kinds(seen, "node.")
+
+
+def _told(pair: Pair, after: int) -> list[str]:
+    """Transitions of the targets; the monitor of Mainstay itself looks at one of the servers."""
+    ours = {f"monitor/{name}" for name in NAMES}
+    return [kind for kind, subject, _ in pair.records.events(after, "monitor.went_") if subject in ours]
 
 
 def _signal(pids: list[int], number: int) -> None:
@@ -155,7 +161,7 @@ def test_a_rolling_restart_leaves_no_monitor_unchecked(pair: Pair) -> None:
         node.start()
         wait_for(pair.is_shared, 30, "both share again")
     print(f"all shares taken {max(lates):.1f} s after the end of a server at the latest")
-    assert pair.records.kinds(seen, "monitor.went_") == []
+    assert _told(pair, seen) == []
     assert pair.records.kinds(seen, "node.") == ["node.left", "node.joined"] * 2
 
 
@@ -189,8 +195,8 @@ def test_while_the_database_is_away_pings_are_kept_and_nothing_false_is_told(pai
     wait_for(lambda: _pings(pair) == pings + answered, 60, "all pings are read back, none is doubled")
     print(f"{answered} pings while it was away for {AWAY:.0f} s, the slowest answered after {slowest:.1f} s")
     wait_for(pair.is_shared, 40, "both share again")
-    kinds = pair.records.kinds(seen)
-    assert not [kind for kind in kinds if kind.startswith(("monitor.went_", "heartbeat.went_", "alert."))]
+    assert _told(pair, seen) == []
+    assert pair.records.kinds(seen, "heartbeat.went_") == []
     pair.target.healthy.clear()
     wait_for(lambda: pair.shows("down"), 40, "what breaks afterwards is told")
     pair.settle()

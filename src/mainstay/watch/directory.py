@@ -6,7 +6,7 @@ Reads block on the database and on secret files; the lane calls this on a thread
 from __future__ import annotations
 
 import json
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
@@ -16,7 +16,7 @@ from mainstay.kernel.resource import Resource
 from mainstay.kernel.secret import SecretMissing, references
 from mainstay.store.journal import Filter, entries
 from mainstay.store.models import FactRow
-from mainstay.store.resources.queries import latest_revision, resources
+from mainstay.store.resources.queries import by_uids, latest_revision, resources
 from mainstay.store.secrets import SecretSource
 from mainstay.watch.board import Watched
 from mainstay.watch.facts import share_of, terms_of, watched_of
@@ -91,8 +91,10 @@ class Directory:
     def refresh(self) -> Directory:
         """Read everything declared anew; returns itself, for use as a job."""
         revision = latest_revision()  # first: what comes in between is read again, never missed
-        found = {}
-        for resource in self._mine():
+        if self.share is not None:
+            self.tokens = self.share.wanted
+        found = self._kept(revision)
+        for resource in self._mine(revision):
             known = self.monitors.get(resource.uid)
             if known is None or known.revision != resource.revision or known.watched.facts.name != resource.name:
                 spec: MonitorSpec = resource.spec
@@ -113,15 +115,23 @@ class Directory:
         }
         return self
 
-    def _mine(self) -> list[Resource]:
+    def _mine(self, revision: int) -> Iterable[Resource]:
         """All monitors, or those of this server's share."""
-        everything = resources("monitor")
         if self.share is None:
-            return everything
-        self.tokens = self.share.wanted
+            return resources("monitor")
+        if revision == self.revision:  # only the share has changed
+            missing = [uid for uid, shard in self.shards.items() if shard in self.tokens and uid not in self.monitors]
+            return [one for some in _portions(missing) for one in by_uids(some)]
+        everything = resources("monitor")
         kin = {one.uid: kin_of(one.name, one.document) for one in everything}
         self.shards = shards_of(kin, self.share.shards)
         return [one for one in everything if self.shards[one.uid] in self.tokens]
+
+    def _kept(self, revision: int) -> dict[str, Monitor]:
+        """What needs no reading, where only the share has changed."""
+        if self.share is None or revision != self.revision:
+            return {}
+        return {uid: known for uid, known in self.monitors.items() if self.shards.get(uid) in self.tokens}
 
     def orders(self, uids: Iterable[str]) -> dict[str, CheckOrder | SecretMissing]:
         """The orders of these monitors with their secrets, or what is missing; none of those that no prober runs."""
@@ -152,9 +162,15 @@ def _document(spec: MonitorSpec, part: str) -> dict[str, Any]:
     return found
 
 
-def stored_states(only: Container[str] | None = None) -> Stored:
+def stored_states(only: Collection[str] | None = None) -> Stored:
     rows = MonitorStateRow.objects.values_list("uid", "version", "counters")
-    return {uid: (from_json(counters), version) for uid, version, counters in rows if only is None or uid in only}
+    wanted = [rows] if only is None else [rows.filter(uid__in=some) for some in _portions(only)]
+    return {uid: (from_json(counters), version) for found in wanted for uid, version, counters in found}
+
+
+def _portions(uids: Iterable[str]) -> Iterator[list[str]]:
+    ordered = sorted(uids)
+    return (ordered[start : start + 2000] for start in range(0, len(ordered), 2000))
 
 
 def stored_versions() -> dict[str, int]:

@@ -1,14 +1,15 @@
 """The nodes lane: beats, takes and gives leases, and tells this process what the others have done.
 
-Only on PostgreSQL. It has a thread and a connection of its own, because a database that is busy with other work
-must not make this server look dead. What it learns it hands on: the shards to the watch lane (`share`), events of
-other servers to the hub. While the database does not answer, nothing changes here: this server goes on with what
-it had, and what it writes is fenced.
+Only on PostgreSQL. Beats have a thread and a connection of their own, and so have looks: neither a busy database nor
+an event loop that loads 50,000 monitors may make this server look dead. What it learns it hands on: the shards to the
+watch lane (`share`), events of other servers to the hub. While the database does not answer, nothing changes here:
+this server goes on with what it had, and what it writes is fenced.
 """
 
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Awaitable, Callable, Collection, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -36,6 +37,7 @@ T = TypeVar("T")
 LOOK = 0.5  # seconds between looks at leases and news
 UPKEEP = "task/upkeep"  # scheduled snapshots, checkpoints, pruning
 CONFIG = "task/config"  # following the configuration file
+_HANGS = 20.0  # seconds without a turn after which the event loop counts as stuck
 _NEWS_AT_ONCE = 500  # entries of the journal; who was away for longer hears of the newest
 _LANE = system("nodes")
 
@@ -65,8 +67,14 @@ class NodesLane:
         self._seen = 0  # newest entry of the journal that was told
         self._telling: set[asyncio.Task[None]] = set()
         self._turning: asyncio.Task[None] | None = None
+        self._giving: asyncio.Task[None] | None = None
+        self._going: frozenset[str] = frozenset()  # leases that are being given up
+        self._beats = threading.Thread(target=self._beat_on, name="beats", daemon=True)
+        self._leaving = threading.Event()
+        self._turned_at = float("-inf")  # monotonic, of the newest turn: a server whose loop hangs does not beat
         self._told: set[str] = set()  # sessions that are gone, as far as they were told
         self._replaced = False
+        self._unknown = False  # no row stands for this start any more
         self.living: frozenset[str] = frozenset({me.session})
         self.unsettled = False  # pings may be on their way from another server's disk
         self.taken_over = 0  # shards taken from servers that vanished, since the start
@@ -80,20 +88,18 @@ class NodesLane:
         self._steady_from = self._beat_at = self._clock.monotonic()
         await self.turn()
         self._turning = asyncio.create_task(forever("nodes", self.turn, LOOK), name="nodes")
+        self._beats.start()
 
     async def turn(self) -> None:
-        began = self._clock.monotonic()
+        self._turned_at = self._clock.monotonic()
         try:
-            found = await self._do(partial(self._look, began))
+            found = await self._do(self._look)
         except (DatabaseError, InterfaceError, StoreBusy) as error:
-            if began - self._beat_at > rules.TTL:
-                self._steady_from = float("inf")
-            log.warning("the database did not answer a beat", error=str(error)[:200])
+            log.warning("the database did not answer", error=str(error)[:200])
             return
-        if found is None:
+        if self._unknown:
             await self._lose_all()
             return
-        self._note_touch(began)
         self.living = found.living | {self.me.session}
         self.unsettled = found.unsettled
         await self._act(found)
@@ -101,9 +107,11 @@ class NodesLane:
 
     async def stop(self) -> None:
         """Give everything back, so that others go on at once. The watch lane has written what it had decided."""
-        for task in (*self._telling, *([self._turning] if self._turning is not None else [])):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
+        self._leaving.set()
+        for task in (*self._telling, self._turning, self._giving):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
         try:
             await asyncio.wait_for(self._do(partial(verbs.leave, _LANE, self.me)), rules.TTL)
         except (DatabaseError, InterfaceError, StoreBusy, TimeoutError) as error:
@@ -145,10 +153,23 @@ class NodesLane:
 
     # -- one turn --
 
-    def _look(self, began: float) -> Standing | None:
-        """On the thread. None if this start is not known any more."""
-        if began - self._beat_at >= rules.BEAT - LOOK / 2 and not verbs.beat(_LANE, self.me, self._vitals()):
-            return None
+    def _beat_on(self) -> None:
+        """On a thread of its own, until this server leaves."""
+        while not self._leaving.wait(rules.BEAT):
+            began = self._clock.monotonic()
+            if began - self._turned_at > _HANGS:
+                continue
+            try:
+                self._unknown = not verbs.beat(_LANE, self.me, self._vitals())
+            except (DatabaseError, InterfaceError) as error:
+                log.warning("the database did not take a beat", error=str(error)[:200])
+                close_old_connections()
+                continue
+            self._note_touch(began)
+        connections.close_all()
+
+    def _look(self) -> Standing:
+        """On the thread."""
         found = standing()
         self._relay(found.journal)
         return found
@@ -168,28 +189,32 @@ class NodesLane:
         if away >= rules.TTL:
             log.warning("in touch with the database again", seconds=round(away, 1))
             self._steady_from = began
-        self._steady_from = min(self._steady_from, began)
-        if away >= rules.BEAT - LOOK / 2:
-            self._beat_at = began
+        self._beat_at = began
 
     async def _act(self, found: Standing) -> None:
-        self._hold({lease.name: lease.token for lease in found.leases if lease.holder == self.me.session})
-        steady = self._clock.monotonic() - self._steady_from >= rules.TTL
+        mine = [lease for lease in found.leases if lease.holder == self.me.session and lease.name not in self._going]
+        self._hold({lease.name: lease.token for lease in mine})
+        steady = self.touch_age < rules.TTL and self._clock.monotonic() - self._steady_from >= rules.TTL
         moves = rules.moves(self.me.session, found.members, found.leases, self._tasks, steady=steady)
         if moves.take:
             taken = await self._do(partial(verbs.take, _LANE, self.me.session, moves.take))
             known = {member.session for member in found.members}
             self.taken_over += sum(lease.name in taken and lease.holder in known for lease in moves.take)
             self._hold(self._held | taken)
-            log.info("leases taken", leases=len(taken), held=len(self._held))
-        if moves.give:
-            await self._give(moves.give)
+            if taken:
+                log.info("leases taken", leases=len(taken), held=len(self._held))
+        if moves.give and (self._giving is None or self._giving.done()):
+            self._giving = asyncio.create_task(self._give(moves.give), name="give leases")
 
     async def _give(self, names: Collection[str]) -> None:
         shards = [number for name in names if (number := rules.shard_number(name)) is not None]
         await self._hand_over(shards)
+        self._going = frozenset(names)
         self._hold({name: token for name, token in self._held.items() if name not in names})
-        await self._do(partial(verbs.give, _LANE, self.me.session, names))
+        try:
+            await self._do(partial(verbs.give, _LANE, self.me.session, names))
+        finally:
+            self._going = frozenset()
         log.info("leases given", leases=len(names), held=len(self._held))
 
     def _hold(self, held: dict[str, int]) -> None:
@@ -202,12 +227,13 @@ class NodesLane:
     async def _lose_all(self) -> None:
         """Another start of this server has taken its place, or it was forgotten while it was out of touch."""
         self._hold({})
-        if await self._do(partial(is_known, self.me.id)):
+        if self._replaced or await self._do(partial(is_known, self.me.id)):
             if not self._replaced:
                 log.error("another start of this server has taken its place; this one checks nothing any more")
             self._replaced = True
             return
         await self._do(partial(verbs.join, _LANE, self.me, (UPKEEP, CONFIG)))
+        self._unknown = False
 
     def _tell_of_lost(self, found: Standing) -> None:
         """By the writer, which may have to wait for its turn; a beat must not."""

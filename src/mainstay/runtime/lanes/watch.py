@@ -322,9 +322,10 @@ class WatchLane:
         if self._share is not None:
             self._stand_down(self._share.adopt(self._directory.shards, self._directory.tokens))
         before = set(self.board.entries)
-        read_states = partial(reading.stored_states, None if self._share is None else monitors)
+        unknown = monitors.keys() if self._share is None else monitors.keys() - before
+        read_states = partial(reading.stored_states, None if self._share is None else unknown)
         stored = await self._read(read_states)
-        if stored.keys() != monitors.keys():
+        if stored.keys() != unknown:
             # Rows follow an apply in its own transaction; this mends what came about in another way.
             await self._writer.run(partial(follow_resources, _LANE))
             stored = await self._read(read_states)

@@ -60,6 +60,11 @@ def by_uid(uid: str) -> Resource | None:
     return _resource(row) if row else None
 
 
+def by_uids(uids: Iterable[str]) -> list[Resource]:
+    """Those of them that there are, in no order."""
+    return [_resource(row) for row in ResourceRow.objects.filter(uid__in=list(uids))]
+
+
 def latest_revision() -> int:
     """The newest revision number, 0 before the first apply; cheap enough to poll."""
     return RevisionRow.objects.aggregate(newest=Max("number"))["newest"] or 0
