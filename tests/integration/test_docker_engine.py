@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -56,8 +57,14 @@ class Engine:
 
 
 @pytest.fixture(scope="module")
-def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
-    folder = tmp_path_factory.mktemp("engine")
+def folder() -> Iterator[Path]:
+    """Not one of pytest's: Podman takes no path of more than 50 characters."""
+    with tempfile.TemporaryDirectory(prefix="engine-", ignore_cleanup_errors=True) as made:
+        yield Path(made)
+
+
+@pytest.fixture(scope="module")
+def engine(folder: Path) -> Iterator[Engine]:
     found = Engine(folder)
     with tarfile.open(folder / "image.tar", "w") as image:
         image.add(str(shutil.which("busybox")), "bin/sleep")
