@@ -163,7 +163,7 @@ def test_the_history_of_a_monitor() -> None:
 
 
 class Recorded(FakeTelemetry):
-    def latest(self, uid: str, limit: int = 50) -> list[Sample]:
+    def latest(self, uid: str, limit: int = 50, location: str = "") -> list[Sample]:
         return [Sample(uid=uid, at=1.0, verdict="up", duration=0.2, charge="up", charged=1.0)][:limit]
 
 
