@@ -17,6 +17,7 @@ from mainstay.store.telemetry.archive import Archive
 from mainstay.store.telemetry.clickhouse_engine import ClickHouseEngine
 from mainstay.store.telemetry.clickhouse_link import Address, Link, connecting
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.store.telemetry.engine import Part
 from mainstay.store.telemetry.port import Sample
 from mainstay.store.telemetry.stored import StoredTelemetry
 
@@ -181,8 +182,8 @@ def test_what_comes_while_a_day_is_archived_stays_and_follows(
     _fill(store, "a", MIDNIGHT - 3 * DAY, MIDNIGHT - 2 * DAY)
     export = store._engine.export
 
-    def slow(day: int, target: Path) -> None:
-        export(day, target)
+    def slow(part: Part, target: Path) -> None:
+        export(part, target)
         _fill(store, "late", MIDNIGHT - 3 * DAY, MIDNIGHT - 3 * DAY + 1200)
 
     monkeypatch.setattr(store._engine, "export", slow)
@@ -196,6 +197,28 @@ def test_what_comes_while_a_day_is_archived_stays_and_follows(
     store.maintain(NOW)
     assert [one.name.split("-")[4] for one in store._archive._files.days()] == ["146"]  # type: ignore[union-attr]
     assert len(store.results("a", 0, NOW)) == 72
+
+
+def test_a_day_of_many_results_is_several_files_of_some_monitors_each(
+    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mainstay.store.telemetry.stored._ROWS_OF_A_FILE", 20)
+    archive = Archive(str(tmp_path / "archive"), tmp_path / "work")
+    store = make(archive)
+    uids = [f"u{number}" for number in range(12)]
+    for uid in uids:
+        _fill(store, uid, MIDNIGHT - 3 * DAY, MIDNIGHT - 2 * DAY, every=DAY / 8)
+    store.maintain(NOW)
+    files = archive._files.days()
+    assert len(files) == 5  # 96 rows
+    for uid in uids:
+        assert len(store.results(uid, 0, NOW)) == 4
+        assert sum(one.part.has(uid) for one in files) == 1
+    store.forget(["u3"])
+    store.maintain(NOW)
+    assert store.results("u3", 0, NOW) == []
+    assert all(len(store.results(uid, 0, NOW)) == 4 for uid in uids if uid != "u3")
+    assert len(set(archive._files.days()) - set(files)) <= 1
 
 
 def test_a_forgetting_that_was_cut_short_goes_on(simple: Callable[..., DuckTelemetry]) -> None:

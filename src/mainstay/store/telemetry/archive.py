@@ -22,7 +22,7 @@ import structlog
 from mainstay.kernel.errors import Broken, TooLarge
 from mainstay.store.telemetry import sql
 from mainstay.store.telemetry.archive_files import ArchiveFiles, DayFile, name_of
-from mainstay.store.telemetry.engine import Content, Span, Whose
+from mainstay.store.telemetry.engine import Content, Part, Span, Whose
 from mainstay.store.telemetry.port import ArchiveVitals
 from mainstay.store.telemetry.rows import DAY, Row, micro
 from mainstay.store.telemetry.spans import kept_from
@@ -48,9 +48,9 @@ class Archive:
     # writing
 
     @contextmanager
-    def adding(self, day: int, content: Content) -> Iterator[Path | None]:
-        """Where to write a day's Parquet file; it is in the archive after the block. None: it is there already."""
-        name = name_of(day, content)
+    def adding(self, part: Part, content: Content) -> Iterator[Path | None]:
+        """Where to write the part's Parquet file; it is in the archive after the block. None: it is there already."""
+        name = name_of(part, content)
         with self._turn:
             if name in self._files.sizes():
                 yield None
@@ -87,7 +87,7 @@ class Archive:
         with self._turn:
             if whose[0] in self._forgotten():
                 return []
-            days = self._by_day(span)
+            days = self._by_day(whose[0], span)
             for number, day in enumerate(sorted(days, reverse=True)):
                 if number == _DAYS_AT_ONCE:
                     raise TooLarge(
@@ -100,15 +100,15 @@ class Archive:
 
     def points(self, whose: Whose, span: Span, width: int) -> list[Row]:
         with self._turn:
-            files = [one for day in self._by_day(span).values() for one in day]
+            files = [one for day in self._by_day(whose[0], span).values() for one in day]
             if not files or whose[0] in self._forgotten():
                 return []
             return self._ask(files, lambda source: sql.points(source, width, raw=True), [*whose, *span])
 
-    def _by_day(self, span: Span) -> dict[int, list[DayFile]]:
+    def _by_day(self, uid: str, span: Span) -> dict[int, list[DayFile]]:
         found: dict[int, list[DayFile]] = {}
         for one in self._files.days():
-            if one.day < span[1] and one.day + micro(DAY) > span[0]:
+            if one.day < span[1] and one.day + micro(DAY) > span[0] and one.part.has(uid):
                 found.setdefault(one.day, []).append(one)
         return found
 
@@ -188,10 +188,11 @@ class Archive:
             return self._replace([one], f"SELECT * FROM {_parquet(path)} WHERE uid NOT IN ({listed})", ask)
 
     def _merge(self, end: float) -> None:
-        """Make one file of a day's files: what came late, or was written on two nodes."""
+        """Make one file of a day's files: what came late, or was written on two nodes. Large days stay as they are."""
         days: dict[int, list[DayFile]] = {}
         for one in self._files.days():
-            days.setdefault(one.day, []).append(one)
+            if one.part.shares == 1:
+                days.setdefault(one.day, []).append(one)
         for files in days.values():
             paths = [path for one in files if (path := self._files.local(one.name)) is not None] if files[1:] else []
             if len(paths) < 2 or time.monotonic() > end:
@@ -203,9 +204,9 @@ class Archive:
         """Write the results of a query in place of these files; the new name. The old ones go last."""
         with self._making() as target:
             ask(sql.to_parquet(query, target), [])
-            day = files[0].day
+            day, part = files[0].day, files[0].part
             content = Content(*ask(sql.content(_parquet(target)), [day - micro(DAY), day + 2 * micro(DAY)])[0])
-            name = name_of(day, content)
+            name = name_of(part, content)
             if content.rows:
                 self._files.put(name, target)
         for one in files:

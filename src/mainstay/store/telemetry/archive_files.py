@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,10 @@ from typing import IO
 
 from mainstay.kernel.errors import NotFound, Unavailable
 from mainstay.store.snapshots.places import Bucket, Place, place
-from mainstay.store.telemetry.engine import Content
+from mainstay.store.telemetry.engine import Content, Part
 from mainstay.store.telemetry.rows import DAY, micro
 
-_NAME = re.compile(r"results-(\d{4}-\d{2}-\d{2})-(\d+)-([0-9a-f]{16})\.parquet")
+_NAME = re.compile(r"results-(\d{4}-\d{2}-\d{2})-(\d{1,12})-([0-9a-f]{16})(?:-(\d{1,6})of(\d{1,6}))?\.parquet")
 _LISTED = 60.0  # seconds that a list of names is believed; only other nodes make it wrong
 _CACHE = 1 << 30  # bytes of files from a bucket that are kept here
 
@@ -33,21 +33,24 @@ class DayFile:
     day: int
     name: str
     bytes: int
+    part: Part = field(compare=False)
 
 
-def name_of(day: int, content: Content) -> str:
-    date = datetime.fromtimestamp(day / 1e6, UTC).date().isoformat()
-    return f"results-{date}-{content.rows}-{content.checksum & (2**64 - 1):016x}.parquet"
+def name_of(part: Part, content: Content) -> str:
+    date = datetime.fromtimestamp(part.day / 1e6, UTC).date().isoformat()
+    share = f"-{part.number}of{part.shares}" if part.shares > 1 else ""
+    return f"results-{date}-{content.rows}-{content.checksum & (2**64 - 1):016x}{share}.parquet"
 
 
-def _day_of(name: str) -> int | None:
+def _part_of(name: str) -> Part | None:
     found = _NAME.fullmatch(name)
     if found is None:
         return None
     try:
-        return micro(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp()) // micro(DAY) * micro(DAY)
+        day = int(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp()) // DAY * micro(DAY)
     except ValueError:  # a day that no month has
         return None
+    return Part(day, int(found[4] or 0), max(1, int(found[5] or 1)))
 
 
 class ArchiveFiles:
@@ -82,8 +85,8 @@ class ArchiveFiles:
 
     def known(self) -> list[DayFile]:
         """As `days`, of the last look."""
-        found = ((_day_of(name), name, size) for name, size in list(self._sizes.items()))
-        return sorted(DayFile(day, name, size) for day, name, size in found if day is not None)
+        found = ((_part_of(name), name, size) for name, size in list(self._sizes.items()))
+        return sorted(DayFile(part.day, name, size, part) for part, name, size in found if part is not None)
 
     def put(self, name: str, source: Path) -> None:
         """Whole or not at all."""

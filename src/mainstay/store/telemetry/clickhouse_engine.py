@@ -16,7 +16,7 @@ from mainstay.kernel.errors import StoreBusy
 from mainstay.store.telemetry import clickhouse_sql as sql
 from mainstay.store.telemetry.buffer import Batch, NotWritten
 from mainstay.store.telemetry.clickhouse_link import Link
-from mainstay.store.telemetry.engine import Content, EngineVitals, Late, Piece, Span, Whose
+from mainstay.store.telemetry.engine import Content, EngineVitals, Late, Part, Piece, Span, Whose
 from mainstay.store.telemetry.rows import DAY, ROLLED_COLUMNS, SAMPLE_COLUMNS, TABLES, Row, micro
 
 # Older than this may be rolled up already, by a node that this one knows nothing of: 90 s less a slow insert.
@@ -113,15 +113,15 @@ class ClickHouseEngine:
     def raw_days(self, before: int) -> list[int]:
         return [day for number in self._partitions("sample") if (day := number * micro(DAY)) < before]
 
-    def content(self, day: int) -> Content:
-        rows, checksum = self._link.query(sql.CONTENT, _between((day, day + micro(DAY))))[0]
+    def content(self, part: Part) -> Content:
+        rows, checksum = self._link.query(sql.content(part), _of_day(part.day))[0]
         return Content(int(rows), int(checksum))
 
-    def export(self, day: int, target: Path) -> None:
-        self._link.download(sql.EXPORT, _between((day, day + micro(DAY))), target, _PARQUET)
+    def export(self, part: Part, target: Path) -> None:
+        self._link.download(sql.export(part), _of_day(part.day), target, _PARQUET)
 
     def drop(self, day: int, content: Content) -> bool:
-        if self.content(day) != content:
+        if self.content(Part(day)) != content:
             return False
         self._link.command(f"ALTER TABLE sample DROP PARTITION ID '{day // micro(DAY)}'")
         return True
@@ -158,6 +158,10 @@ class ClickHouseEngine:
 
 def _between(span: Span) -> dict[str, int]:
     return {"start": span[0], "end": span[1]}
+
+
+def _of_day(day: int) -> dict[str, int]:
+    return _between((day, day + micro(DAY)))
 
 
 def _of(whose: Whose, span: Span) -> dict[str, str | int]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mainstay.store.telemetry.engine import Piece
+from mainstay.store.telemetry.engine import Part, Piece
 from mainstay.store.telemetry.rows import (
     CHARGES,
     DAY,
@@ -100,11 +100,22 @@ DAYS = (
     f"SELECT uid, at_us, checks, failures, {', '.join(f's_{name}' for name in CHARGES)} FROM by_day FINAL "
     f"WHERE {_SPAN} AND location = '' AND {_AMONG}"
 )
-CONTENT = f"SELECT toInt64(count()), groupBitXor(sipHash64({_SAMPLE})) FROM sample WHERE {_SPAN}"
-EXPORT = f"SELECT {_SAMPLE} FROM sample WHERE {_SPAN} ORDER BY {ORDER}"
 PARTITIONS = """SELECT DISTINCT toInt64OrZero(partition_id) FROM system.parts
     WHERE database = currentDatabase() AND table = {table:String} AND active ORDER BY 1"""
 SIZE = "SELECT toInt64(sum(bytes_on_disk)) FROM system.parts WHERE database = currentDatabase() AND active"
+
+
+def _share(part: Part) -> str:
+    number = "reinterpretAsUInt64(substring(MD5(uid), 9, 8))"
+    return f" AND {number} % {int(part.shares)} = {int(part.number)}" if part.shares > 1 else ""
+
+
+def content(part: Part) -> str:
+    return f"SELECT toInt64(count()), groupBitXor(sipHash64({_SAMPLE})) FROM sample WHERE {_SPAN}{_share(part)}"
+
+
+def export(part: Part) -> str:
+    return f"SELECT {_SAMPLE} FROM sample WHERE {_SPAN}{_share(part)} ORDER BY {ORDER}"
 
 
 def locations(table: str) -> str:

@@ -14,10 +14,13 @@ import structlog
 from mainstay.store.telemetry import sql
 from mainstay.store.telemetry.buffer import Batch, NotWritten
 from mainstay.store.telemetry.duckdb_file import GIVEN_UP, DuckFile, answering, is_damage
-from mainstay.store.telemetry.engine import Content, EngineVitals, Late, Piece, Span, Whose
+from mainstay.store.telemetry.engine import Content, EngineVitals, Late, Part, Piece, Span, Whose
 from mainstay.store.telemetry.rows import DAY, TABLES, Row, micro
 
 log = structlog.get_logger("telemetry")
+
+# Raw results of one statement: within the default limit of memory, beside readers. Minutes have a bucket for each.
+_ROWS_AT_ONCE = {"minute": 50_000, "hour": 1_000_000, "day": 1_500_000}
 
 
 class DuckEngine:
@@ -107,9 +110,13 @@ class DuckEngine:
 
     @answering
     def roll_up(self, grain: str, span: Span) -> None:
+        """In shares of the monitors, because percentiles need all durations of a bucket in memory at once."""
         with self._transaction() as cursor:
             cursor.execute(f"DELETE FROM by_{grain} WHERE at_us >= ? AND at_us < ?", list(span))
-            cursor.execute(sql.roll_up(grain), list(span))
+            rows = cursor.execute("SELECT count(*) FROM sample WHERE at_us >= ? AND at_us < ?", list(span)).fetchall()
+            shares = -(-int(rows[0][0]) // _ROWS_AT_ONCE[grain])
+            for share in range(shares):
+                cursor.execute(sql.roll_up(grain, share, shares), list(span))
             cursor.execute(sql.ADVANCE, [grain, span[1]])
 
     @answering
@@ -133,13 +140,12 @@ class DuckEngine:
         return [row[0] for row in self._rows(sql.RAW_DAYS, [before])]
 
     @answering
-    def content(self, day: int) -> Content:
-        return Content(*self._rows(sql.content("sample"), [day, day + micro(DAY)])[0])
+    def content(self, part: Part) -> Content:
+        return Content(*self._rows(sql.content("sample", part), [part.day, part.day + micro(DAY)])[0])
 
     @answering
-    def export(self, day: int, target: Path) -> None:
-        chosen = f"SELECT * FROM sample WHERE at_us >= {day} AND at_us < {day + micro(DAY)}"
-        self._rows(sql.to_parquet(chosen, target))
+    def export(self, part: Part, target: Path) -> None:
+        self._rows(sql.to_parquet(sql.part_of(part), target))
 
     @answering
     def drop(self, day: int, content: Content) -> bool:

@@ -6,6 +6,7 @@ of `rows.TABLES`. Reads raise StoreBusy while the engine does not answer.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,22 @@ from mainstay.store.telemetry.rows import Row
 Whose = tuple[str, str]
 Span = tuple[int, int]
 Piece = tuple[str, int, int]  # a table, and the start and end of what is read of it
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A day of raw results (its midnight), or of some of the monitors: those of share `number` of `shares`.
+
+    A monitor's share is the little-endian number of the last 8 bytes of its uid's MD5, modulo `shares`.
+    """
+
+    day: int
+    number: int = 0
+    shares: int = 1
+
+    def has(self, uid: str) -> bool:
+        digest = hashlib.md5(uid.encode(), usedforsecurity=False).digest()
+        return int.from_bytes(digest[8:], "little") % self.shares == self.number
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +110,10 @@ class Engine(Protocol):
     def raw_days(self, before: int) -> list[int]:
         """Midnights of days before that one of which there are raw results, oldest first."""
 
-    def content(self, day: int) -> Content: ...
+    def content(self, part: Part) -> Content: ...
 
-    def export(self, day: int, target: Path) -> None:
-        """Write a day's raw results as Parquet, sorted by uid, location and time."""
+    def export(self, part: Part, target: Path) -> None:
+        """Write raw results as Parquet, sorted by uid, location and time."""
 
     def drop(self, day: int, content: Content) -> bool:
         """Delete a day's raw results if they are still these; False if others came."""

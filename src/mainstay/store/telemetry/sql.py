@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mainstay.store.telemetry.engine import Piece
+from mainstay.store.telemetry.engine import Part, Piece
 from mainstay.store.telemetry.rows import (
     CHARGES,
     GRAINS,
@@ -84,18 +84,29 @@ def samples(source: str = "sample") -> str:
     )
 
 
-def content(source: str) -> str:
+def _share(part: Part) -> str:
+    return f" AND md5_number_lower(uid) % {int(part.shares)} = {int(part.number)}" if part.shares > 1 else ""
+
+
+def part_of(part: Part) -> str:
+    end = part.day + micro(86_400)
+    return f"SELECT * FROM sample WHERE at_us >= {int(part.day)} AND at_us < {int(end)}{_share(part)}"
+
+
+def content(source: str, part: Part | None = None) -> str:
     """Rows and a checksum of them; none of [$1, $2) gives 0, 0."""
-    return f"SELECT count(*), coalesce(bit_xor(hash({_SAMPLE})), 0) FROM {source} WHERE at_us >= $1 AND at_us < $2"
+    chosen = f"at_us >= $1 AND at_us < $2{_share(part) if part else ''}"
+    return f"SELECT count(*), coalesce(bit_xor(hash({_SAMPLE})), 0) FROM {source} WHERE {chosen}"
 
 
-def roll_up(grain: str) -> str:
-    """Aggregate raw results of [$1, $2) microseconds into `by_<grain>`."""
+def roll_up(grain: str, share: int, shares: int) -> str:
+    """Aggregate raw results of [$1, $2) microseconds into `by_<grain>`, of one of so many shares of the monitors."""
     bucket = micro(GRAINS[grain])
     columns = ", ".join(("uid", "at_us", *ROLLED_COLUMNS, "location"))
     return f"""INSERT INTO by_{grain} ({columns})
         SELECT uid, at_us // {bucket} * {bucket} AS bucket_us, {_COUNTS}, {_charged()},
-        {_latencies()}, location FROM sample WHERE at_us >= $1 AND at_us < $2 GROUP BY uid, location, bucket_us"""
+        {_latencies()}, location FROM sample WHERE at_us >= $1 AND at_us < $2
+        AND hash(uid) % {shares} = {share} GROUP BY uid, location, bucket_us"""
 
 
 def points(source: str, width: int, *, raw: bool) -> str:
@@ -127,8 +138,9 @@ def _charged() -> str:
 def _latencies() -> str:
     measured = "FILTER (verdict IN ('up', 'degraded'))"
     phases = ", ".join(f"avg({phase}) FILTER ({phase} > 0) AS {phase}" for phase in PHASES)
-    return f"""avg(duration) {measured} AS mean, quantile_cont(duration, 0.5) {measured} AS p50,
-        quantile_cont(duration, 0.95) {measured} AS p95, max(duration) {measured} AS maximum, {phases}"""
+    both = f"(quantile_cont(duration, [0.5, 0.95]) {measured})"  # one list of durations, not two
+    return f"""avg(duration) {measured} AS mean, {both}[1] AS p50, {both}[2] AS p95,
+        max(duration) {measured} AS maximum, {phases}"""
 
 
 def _merged() -> str:

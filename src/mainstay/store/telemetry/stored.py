@@ -16,7 +16,7 @@ import structlog
 from mainstay.kernel.errors import MainstayError, StoreBusy
 from mainstay.store.telemetry.archive import Archive
 from mainstay.store.telemetry.buffer import Batch, Buffer
-from mainstay.store.telemetry.engine import Content, Engine, Span
+from mainstay.store.telemetry.engine import Engine, Part, Span
 from mainstay.store.telemetry.port import Bar, Point, Sample, TelemetryVitals, Uptime
 from mainstay.store.telemetry.rows import DAY, GRAINS, Row, micro, point_of, sample_of, uptime_of
 from mainstay.store.telemetry.spans import chart_grain, kept_from, uptime_spans
@@ -25,9 +25,10 @@ log = structlog.get_logger("telemetry")
 
 DAYS = {"raw": 7, "minute": 14, "hour": 100, "day": 1100}
 _SETTLE = 90.0  # a bucket is rolled up this long after its end, when late results have arrived
-_STRIDE = {"minute": 6 * 3600, "hour": DAY, "day": DAY}  # seconds that are rolled up in one statement
+_STRIDE = {"minute": 3600, "hour": DAY, "day": DAY}  # seconds that are rolled up in one statement
 _ARCHIVED_AT_ONCE = 3  # days
 _LOOKS = (6 * 3600, 8 * DAY, 1 << 40)  # seconds back in which the newest results are looked for
+_ROWS_OF_A_FILE = 500_000  # of the archive: what is sorted within the default limit of memory
 _FRESH = 5.0  # seconds that progress is known without asking
 _NOTHING = Uptime()
 _FAR = 1 << 62
@@ -134,17 +135,21 @@ class StoredTelemetry:
             log.error("results cannot be archived", error=archive.error)
 
     def _archive_day(self, archive: Archive, day: int) -> None:
-        content = self._engine.content(day)
-        if content.rows:
-            self._copy_day(archive, day, content)
+        content = self._engine.content(Part(day))
+        shares = -(-content.rows // _ROWS_OF_A_FILE)
+        for number in range(shares):
+            self._copy(archive, Part(day, number, shares))
         self._engine.advance("raw", day + micro(DAY))
         if self._engine.drop(day, content):
             log.info("results archived", day=day // micro(DAY), rows=content.rows)
 
-    def _copy_day(self, archive: Archive, day: int, content: Content) -> None:
-        with archive.adding(day, content) as target:
+    def _copy(self, archive: Archive, part: Part) -> None:
+        content = self._engine.content(part)
+        if not content.rows:
+            return
+        with archive.adding(part, content) as target:
             if target is not None:
-                self._engine.export(day, target)
+                self._engine.export(part, target)
 
     def forget(self, uids: Sequence[str]) -> None:
         self.flush()
