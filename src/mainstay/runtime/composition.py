@@ -287,7 +287,10 @@ class Parts:
 
     async def _upkeep(self) -> None:
         if not self.settings.telemetry or self.does(UPKEEP):  # several servers share ClickHouse: one is enough
-            await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
+            try:
+                await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
+            except StoreBusy as error:  # health tells of it too; all of it is repeated
+                log.warning("telemetry upkeep waits", error=error.message)
         if self._clock.monotonic() - self._swept > _DAY and self.does(UPKEEP):
             self._swept = self._clock.monotonic()
             await self.writer.run(forget_expired_sessions)
