@@ -124,7 +124,8 @@ class PingSpool:
             row = FactRow.objects.filter(key=self._fact).first()
             if row is not None and int(row.value) >= end:
                 return  # committed already; only its answer was lost
-            take_in(actor, batch, kept=kept, covering=covering, clock=clock)
+            if batch:
+                take_in(actor, batch, kept=kept, covering=covering, clock=clock)
             FactRow.objects.update_or_create(key=self._fact, defaults={"value": str(end)})
 
         quietly(actor, clock, write)
