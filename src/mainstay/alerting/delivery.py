@@ -80,9 +80,7 @@ def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock:
 
 def _take(row: OutboxRow, lease_end: float, claimant: str) -> bool:
     same = OutboxRow.objects.filter(id=row.id, state=row.state, attempts=row.attempts, next_at=row.next_at)
-    return bool(
-        same.update(state="delivering", attempts=F("attempts") + 1, next_at=lease_end, claimed_by=claimant)
-    )
+    return bool(same.update(state="delivering", attempts=F("attempts") + 1, next_at=lease_end, claimed_by=claimant))
 
 
 def message_of(row: OutboxRow, settings: Settings) -> Notification:
