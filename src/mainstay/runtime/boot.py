@@ -5,6 +5,7 @@ Every entry (server, command, test) starts here; nothing else reads the environm
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import secrets
@@ -78,15 +79,28 @@ def prepare_data_folder(settings: Settings) -> None:
             f"the data folder {settings.data} cannot be made: {error.strerror}",
             hint="give another one with --data or MAINSTAY_DATA",
         ) from None
+    if not settings.key_folder.is_dir():
+        raise UserError(
+            f"MAINSTAY_KEYS names {settings.key_folder}, and there is no such folder",
+            hint="make it with mode 0700, or see that it is mounted",
+        )
 
 
 def secret_key(folder: Path) -> str:
-    """The signing key of this install, made on first use, readable by its owner only."""
-    path = folder / "secret.key"
+    """The signing key of this install, made on first use, readable by its owner only. UserError if it cannot be had."""
     try:
+        return _secret_key(folder)
+    except OSError as error:
+        raise UserError(
+            f"the key {folder / 'secret.key'} can be neither read nor made: {error.strerror}",
+            hint="the folder and its keys belong to the user that Mainstay runs as",
+        ) from None
+
+
+def _secret_key(folder: Path) -> str:
+    path = folder / "secret.key"
+    with contextlib.suppress(FileNotFoundError):
         return path.read_text().strip()
-    except FileNotFoundError:
-        pass
     key = secrets.token_urlsafe(48)
     temporary = folder / f".secret.key.{os.getpid()}"
     temporary.touch(mode=0o600)
