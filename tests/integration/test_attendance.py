@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from accounts_browser import TEST
 
-from conftest import FakeClock
 from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.runtime.lanes.attendance import EVERY, AttendanceLane
 from mainstay.store.resources.apply import declare
@@ -27,7 +27,7 @@ def telemetry(tmp_path: Path) -> Iterator[DuckTelemetry]:
     opened.close()
 
 
-def test_each_minute_is_charged_once_and_sleep_is_not(telemetry: DuckTelemetry, clock: FakeClock) -> None:
+def test_each_minute_is_charged_once_and_sleep_is_not(telemetry: DuckTelemetry, clock: Any) -> None:
     declare(TEST, "heartbeat", "nightly", {"every": "1d"}, manager="api")
     uid = resource("heartbeat", "nightly").uid
     row = HeartbeatRow.objects.get(uid=uid)

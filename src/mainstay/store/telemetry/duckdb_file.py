@@ -31,7 +31,7 @@ log = structlog.get_logger("telemetry")
 # Reasons for which a sound file cannot be opened at this moment; DuckDB has no classes for them.
 _NOT_ITS_FAULT = ("lock", "no space left", "permission denied", "too many open files", "read-only file system")
 _TORN_LOG = re.compile(r"Corrupt WAL file: entry at byte position (\d+)")
-_LAST_MOMENT = 0.3  # seconds in which interrupted queries of other threads end, before their connections are closed
+_LAST_MOMENT = 2.0  # seconds in which interrupted queries of other threads must have ended
 
 # After these the file must be opened anew: given up by DuckDB, or closed because it could not be opened last time.
 GIVEN_UP = (duckdb.FatalException, duckdb.InternalException, duckdb.ConnectionException)
@@ -90,10 +90,6 @@ class DuckFile:
         """After a fatal error: whoever is reading gets a duckdb.Error once, and everybody a new connection."""
         with self._turn:
             self._openings += 1
-            for cursor in self._cursors:
-                with contextlib.suppress(duckdb.Error):  # closed already
-                    cursor.interrupt()
-            time.sleep(_LAST_MOMENT)
             self._close()
             self._connection = self._connect()
         log.warning("telemetry file opened again")
@@ -103,19 +99,19 @@ class DuckFile:
             self._close()
 
     def _close(self) -> None:
+        """Queries of other threads are interrupted; DuckDB refuses to close a connection before its query has ended."""
         for cursor in self._cursors:
-            cursor.close()
+            with contextlib.suppress(duckdb.Error):  # closed already
+                cursor.interrupt()
+        latest = time.monotonic() + _LAST_MOMENT
+        for cursor in (*self._cursors, self._connection):
+            _close_by(latest, cursor)
         self._cursors.clear()
-        self._connection.close()
 
     def mend(self) -> None:
         """Set the file aside and carry what can be read of it over to a new one; results that come meanwhile wait."""
         with self._turn:
             self._openings += 1
-            for cursor in self._cursors:
-                with contextlib.suppress(duckdb.Error):
-                    cursor.interrupt()
-            time.sleep(_LAST_MOMENT)
             self._close()
             aside = self._set_aside()
             self._connection = self._connect()
@@ -186,3 +182,17 @@ class DuckFile:
         for statement in SCHEMA:
             connection.execute(statement)
         return connection
+
+
+def _close_by(latest: float, connection: duckdb.DuckDBPyConnection) -> None:
+    """Try until monotonic `latest`; a connection that is busy even then ends with its thread."""
+    while True:
+        try:
+            connection.close()
+        except duckdb.Error as error:
+            if time.monotonic() > latest:
+                log.warning("a connection to the telemetry file was busy to the end", error=str(error)[:150])
+                return
+            time.sleep(0.01)
+        else:
+            return
