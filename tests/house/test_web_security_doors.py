@@ -53,6 +53,7 @@ OTHERWISE_GUARDED = {
     "accounts.verbs.accept_invitation": "the one-time link",
     "accounts.verbs.note_sign_in": "tells what the sign-in pages have done, before there is an actor",
     "accounts.verbs.note_second_factor": "tells what the person's own pages have done",
+    "accounts.verbs.note_codes_shown": "tells what the person's own pages have done",
     "accounts.verbs.note_address": "tells what the person's own pages have done",
     "accounts.session_verbs.note_use": "tells what the middleware sees of who is signed in",
     "accounts.verbs.forget_expired_sessions": "upkeep, takes no input",

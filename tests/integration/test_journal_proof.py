@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import stat
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from mainstay.store import checkpoints
 from mainstay.store.journal import Filter, entries, head, verify
 from mainstay.store.models import JournalEntry, JournalHead, RevisionRow
 from mainstay.store.resources.apply import declare
+from mainstay.store.telemetry import set_current
+from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.work import unit_of_work
 from mainstay.store.writer import Writer
 
@@ -258,7 +261,17 @@ def test_exports_are_told() -> None:
     assert told == [(f"user:{ANA}", "api"), (f"user:{ANA}", "page")]
 
 
-def test_the_address_of_a_heartbeat_is_for_those_who_may_report_and_is_told_once_a_day() -> None:
+@pytest.fixture
+def telemetry(tmp_path: Path) -> Iterator[None]:
+    """Results, as they are open in a server: pages of heartbeats show uptime."""
+    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    set_current(opened)
+    yield
+    set_current(None)
+    opened.close()
+
+
+def test_the_address_of_a_heartbeat_is_for_those_who_may_report_and_is_told_once_a_day(telemetry: None) -> None:
     declare(TEST, "heartbeat", "backup", {"every": "1h"}, manager="api")
     with QUICK, override_settings(MAINSTAY=replace(settings.MAINSTAY, require_second_factor="")):
         person(ANA)
@@ -284,3 +297,26 @@ def test_sign_ins_roles_and_tokens_are_told() -> None:
     revoke_token(TEST, parsed.id)
     kinds = {entry.kind for entry in entries(limit=0)}
     assert {"user.signed_in", "user.role_changed", "token.created", "token.revoked", "user.created"} <= kinds
+
+
+def test_looks_at_recovery_codes_are_told_and_ask_who_one_is() -> None:
+    import time
+
+    from accounts_browser import switch_factor_on
+
+    with QUICK:
+        person(ANA)
+        client = signed_in(ANA)
+        assert client.get("/accounts/2fa/recovery-codes/").status_code == 404
+        switch_factor_on(client)
+        shown = client.get("/accounts/2fa/recovery-codes/")
+        assert shown.status_code == 200
+        assert shown.headers["cache-control"] == "no-store"
+        assert client.get("/accounts/2fa/recovery-codes/download/").status_code == 200
+        told = [entry.data for entry in entries(Filter(kind="user.recovery_codes_shown"))]
+        assert told == [{"user": ANA, "how": "file"}, {"user": ANA, "how": "page"}]
+        session = client.session
+        session["account_authentication_methods"] = [{"method": "password", "at": time.time() - 86_400}]
+        session.save()
+        assert "reauthenticate" in client.get("/accounts/2fa/recovery-codes/").headers["location"]
+    assert len(list(entries(Filter(kind="user.recovery_codes_shown")))) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 from django.views.generic.base import RedirectView
 
-from mainstay.accounts import address_pages, pages, sso_pages
+from mainstay.accounts import address_pages, factor_pages, pages, sso_pages
 from mainstay.accounts.doors import public
 
 # allauth would let people keep several addresses; here the address is the account, and an administrator gave it.
@@ -30,6 +30,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     # In the place of allauth's: theirs would take parameters for the provider from the visitor.
     path("accounts/oidc/<slug:provider_id>/login/", sso_pages.sso_start, name="sso_start"),
     path("accounts/oidc/<slug:provider_id>/login/callback/", sso_pages.sso_back, name="sso_back"),
+    path("accounts/2fa/recovery-codes/", factor_pages.recovery_codes),
+    path("accounts/2fa/recovery-codes/download/", factor_pages.recovery_codes_file),
     path("accounts/3rdparty/", _to_account),
     path("accounts/3rdparty/signup/", _to_account),
     path("accounts/email/", _to_account),

@@ -275,6 +275,12 @@ def note_second_factor(actor: Actor, email: str, what: str) -> None:
         _record_factor(work, email, what)
 
 
+def note_codes_shown(actor: Actor, email: str, how: str) -> None:
+    """Tell the journal that a person was shown their recovery codes (`how`: page or file)."""
+    with unit_of_work(actor) as work:
+        work.record(Event("user.recovery_codes_shown", f"user/{email}", {"user": email, "how": how}))
+
+
 def note_address(actor: Actor, old: str, new: str) -> None:
     """Tell the journal that a person has changed their own address, which allauth has told the old one."""
     with unit_of_work(actor) as work:

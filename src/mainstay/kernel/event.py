@@ -20,8 +20,7 @@ EVENTS: dict[str, str] = {
     "node.left": "a server stopped in good order, others have its share; data: node, session",
     "node.lost": "a server is not heard any more, others take its share over; data: node, session, since, "
     "severity, labels, reason, address",
-    "node.returned": "a server that was out of touch is back; data: node, session, "
-    "seconds since it was missed",
+    "node.returned": "a server that was out of touch is back; data: node, session, seconds since it was missed",
     "node.draining_began": "a person let a server hand over its share; data: node",
     "node.draining_ended": "it takes a share again; data: node",
     "node.forgotten": "a server that is gone for good was removed; data: node",
@@ -73,6 +72,7 @@ EVENTS: dict[str, str] = {
     "user.sessions_ended": "single sign-on is the only way in, so sessions that came by another were ended; data: "
     "sessions, people",
     "user.second_factor_changed": "data: user, what",
+    "user.recovery_codes_shown": "a person looked at their recovery codes; data: user, how (page or file)",
     "user.recovery_made": "a link that lifts what locks a person out was made on the machine; data: user, expires",
     "user.recovered": "such a link was used: new password, second factor gone, limits lifted for an hour; data: user",
     "token.created": "an API token was made; data: token id, name, scopes, expiry, service account and limits if any",
