@@ -209,10 +209,16 @@ def test_a_monitor_that_misses_its_quorum_is_unknown_and_never_up_or_down(scene:
     scene.link.mend()
     wait_for(is_up(scene, "far"), what="its votes count again")
     wait_for(lambda: scene.location("fra")["waiting"] < 5, what="what waited was handed over")
-    fetched = [result["at"] for result in scene.results("far", "fra")]
-    during = [at for at in fetched if cut_at < _epoch(at) < cut_at + 2]
-    assert during, "results of the time without a link were kept and sent"
-    assert len(set(fetched)) == len(fetched), "none came twice"
+
+    def fetched() -> list[str]:
+        return [result["at"] for result in scene.results("far", "fra")]
+
+    def during() -> list[str]:
+        return [at for at in fetched() if cut_at < _epoch(at) < cut_at + 2]
+
+    wait_for(during, what="results of the time without a link were kept and sent")
+    times = fetched()
+    assert len(set(times)) == len(times), "none came twice"
     assert scene.location("fra")["dropped"] == 0
 
 

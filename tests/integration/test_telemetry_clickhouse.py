@@ -222,7 +222,8 @@ def test_a_node_that_dies_between_its_results_and_telling_of_them_is_found_out(s
 
 
 def test_roll_ups_of_several_nodes_at_once_are_as_of_one(store: Open) -> None:
-    nodes, now = [store() for _ in range(3)], time.time()
+    nodes = [store() for _ in range(3)]
+    now = time.time() // 3600 * 3600 - 1  # so that the hours before it are complete
     hour = now // 3600 * 3600
     for number, node in enumerate(nodes):
         node.append(_samples(f"u{number}", hour - 10_800, 360, 30.0))

@@ -96,7 +96,8 @@ class StatusPages:
     async def _follow(self) -> None:
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), _AT_LEAST_EVERY)
+                async with asyncio.timeout(_AT_LEAST_EVERY):
+                    await self._changed.wait()
             self._changed.clear()
             await self.refresh()
             await asyncio.sleep(_AT_MOST_EVERY)

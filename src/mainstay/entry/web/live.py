@@ -157,7 +157,8 @@ class LiveUpdates:
         checked = loop.time()
         while not self._stopping:
             with suppress(TimeoutError):
-                await asyncio.wait_for(viewer.awake.wait(), _COMMENT_EVERY)
+                async with asyncio.timeout(_COMMENT_EVERY):
+                    await viewer.awake.wait()
             viewer.awake.clear()
             if loop.time() - checked > _RECHECK_EVERY:
                 checked = loop.time()

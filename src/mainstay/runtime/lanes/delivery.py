@@ -103,7 +103,9 @@ class DeliveryLane:
             while True:
                 await self._turn_or_log()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), self._pause())
+                    # Not asyncio.wait_for: in Python 3.11 it forgets a cancellation that comes with the news.
+                    async with asyncio.timeout(self._pause()):
+                        await self._wake.wait()
         finally:
             silence()
 
