@@ -8,12 +8,14 @@ from accounts_browser import PASSWORD, TEST, browser, person, sign_in, signed_in
 from django.conf import settings
 from django.core import mail
 from django.core.cache import cache
-from django.test import override_settings
+from django.db import connection
+from django.test import Client, override_settings
 
 from mainstay.accounts import adapters, verbs
 from mainstay.accounts.doors import session_actor
 from mainstay.accounts.models import User
 from mainstay.accounts.passwords import Argon2Hasher
+from mainstay.accounts.token_verbs import create_token
 from mainstay.store.journal import Filter, entries
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -398,3 +400,13 @@ def test_a_mail_server_that_is_away_shows_nobody_anything() -> None:
     ):
         assert browser().post("/accounts/password/reset/", {"email": "first@example.com"}).status_code == 302
         _sent()
+
+
+def test_a_nul_in_what_is_asked_for_is_a_mistake_of_the_asker() -> None:
+    """PostgreSQL keeps no NUL: where one reaches it the answer says so, and is no fault of the server."""
+    token = create_token(TEST, "asker", ["alerts:read", "journal:read"])
+    client = Client(headers={"host": "localhost", "authorization": f"Bearer {token}"})
+    for address in ("/api/v1/alerts?subject=a%00b", "/api/v1/journal?subject=a%00b"):
+        answer = client.get(address)
+        assert answer.status_code == (400 if connection.vendor == "postgresql" else 200), address
+        assert connection.vendor != "postgresql" or "NUL" in answer.content.decode()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.conf import settings
+from django.db import DataError
 
 from mainstay.entry.errors import error_response, mainstay_error
 from mainstay.entry.web.hosts import host_allowed
-from mainstay.kernel.errors import MainstayError
+from mainstay.kernel.errors import MainstayError, UserError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,4 +81,6 @@ class ErrorsMiddleware:
         return self._next(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
+        if isinstance(exception, DataError) and "NUL" in str(exception):  # PostgreSQL keeps every other character
+            exception = UserError("text may hold every character but NUL (U+0000)", hint="leave it out")
         return mainstay_error(request, exception) if isinstance(exception, MainstayError) else None
