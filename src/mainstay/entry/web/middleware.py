@@ -30,6 +30,7 @@ _HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
+_NO_NUL = "Text may hold every character but NUL (U+0000)."
 _HSTS = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -59,6 +60,9 @@ class GuardMiddleware:
         if not host_allowed(host, settings.MAINSTAY):
             hint = "Set MAINSTAY_URL to the address people use, or add the name to MAINSTAY_HOSTS."
             return error_response(request, 400, "This server is not known under that name.", hint)
+        if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            # PostgreSQL keeps none; an answer that is streamed could not say so any more.
+            return error_response(request, 400, _NO_NUL, "Leave it out of the address.")
         if "HTTP_TRANSFER_ENCODING" in request.META:
             # Django reads no body without a length: a file sent in chunks would look like an empty one.
             return error_response(request, 411, "The request must say how long it is.", "Send a Content-Length.")
@@ -82,5 +86,5 @@ class ErrorsMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         if isinstance(exception, DataError) and "NUL" in str(exception):  # PostgreSQL keeps every other character
-            exception = UserError("text may hold every character but NUL (U+0000)", hint="leave it out")
+            exception = UserError(_NO_NUL, hint="leave it out")
         return mainstay_error(request, exception) if isinstance(exception, MainstayError) else None
