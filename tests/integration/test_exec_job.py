@@ -26,6 +26,19 @@ EXEC = [sys.executable, "-m", "mainstay", "exec"]
 NOWHERE = "http://127.0.0.1:1/ping/8f1f7f0e-9c3b-4e0e-a7f5-0d2b6a3a1c11"
 
 
+@pytest.fixture(autouse=True)
+def _signals_as_usual() -> Iterator[None]:
+    """A suite started in the background ignores some signals, and so would every job: a handler is not inherited."""
+    ignored = [
+        name for name in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT) if signal.getsignal(name) == signal.SIG_IGN
+    ]
+    for name in ignored:
+        signal.signal(name, signal.default_int_handler)
+    yield
+    for name in ignored:
+        signal.signal(name, signal.SIG_IGN)
+
+
 @pytest.fixture
 def place(tmp_path: Path) -> dict[str, str]:
     """An environment without settings, with a spool of its own."""

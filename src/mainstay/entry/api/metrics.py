@@ -193,11 +193,7 @@ def _probers(snapshot: Snapshot) -> list[Family]:
         ("memory", "memory_bytes", "Resident memory of the prober.", False),
         ("restarts", "restarts", "Times that the prober was replaced.", True),
     ]
-    families = []
-    for attribute, name, text, counter in rows:
-        values = {str(prober.number): float(getattr(prober, attribute)) for prober in snapshot.probers}
-        families.append(_by(f"prober_{name}", text, "prober", values, counter=counter))
-    return families
+    return _of_each("prober", rows, {str(prober.number): prober for prober in snapshot.probers})
 
 
 def _locations(snapshot: Snapshot) -> list[Family]:
@@ -211,10 +207,15 @@ def _locations(snapshot: Snapshot) -> list[Family]:
         ("ignored", "results_ignored", "Results about what it was not ordered to check.", True),
         ("results", "results", "Results taken in from it.", True),
     ]
+    return _of_each("location", rows, {one.name: one for one in snapshot.locations})
+
+
+def _of_each(what: str, rows: list[tuple[str, str, str, bool]], named: Mapping[str, object]) -> list[Family]:
+    """A family for each row: the attribute, what the family is called, its help, and whether it counts."""
     families = []
     for attribute, name, text, counter in rows:
-        values = {one.name: float(getattr(one, attribute)) for one in snapshot.locations}
-        families.append(_by(f"location_{name}", text, "location", values, counter=counter))
+        values = {one: float(getattr(thing, attribute)) for one, thing in named.items()}
+        families.append(_by(f"{what}_{name}", text, what, values, counter=counter))
     return families
 
 

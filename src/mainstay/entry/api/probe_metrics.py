@@ -11,6 +11,7 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
 from mainstay.entry.api.exposition import Family
+from mainstay.kernel.grpc_codes import GRPC_CODES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,26 +57,7 @@ _INFOS = {
 }
 _VERSIONS = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1", "TLSv1.2": "TLS 1.2", "TLSv1.3": "TLS 1.3"}
 # https://github.com/grpc/grpc/blob/master/doc/statuscodes.md, by number.
-_GRPC_CODES = (
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-)
-_LATE, _UNAVAILABLE = _GRPC_CODES.index("DEADLINE_EXCEEDED"), _GRPC_CODES.index("UNAVAILABLE")
+_LATE, _UNAVAILABLE = GRPC_CODES.index("DEADLINE_EXCEEDED"), GRPC_CODES.index("UNAVAILABLE")
 # The exporter's value for a chain that was not verified: the zero time of its language, 0001-01-01.
 _NEVER = -62_135_596_800.0
 
@@ -199,7 +181,7 @@ def _grpc(phases: Mapping[str, float], evidence: Mapping[str, Any], code: str) -
         yield "probe_grpc_status_code", {}, 0.0
         return
     otherwise = _LATE if code.endswith(".timeout") else _UNAVAILABLE
-    number = _GRPC_CODES.index(said) if said in _GRPC_CODES else otherwise
+    number = GRPC_CODES.index(said) if said in GRPC_CODES else otherwise
     yield "probe_grpc_duration_seconds", {"phase": "check"}, sum(phases.values()) - phases.get("lookup", 0.0)
     yield "probe_grpc_status_code", {}, float(number)
     serving = evidence.get("serving_status") if said == "OK" else ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from mainstay.integrations.checks.streams import connect, connection_failure
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from mainstay.integrations.checks.progress import Steps
     from mainstay.integrations.checks.streams import Stream
@@ -56,6 +57,17 @@ class Endpoint:
         """Phase `tls`."""
         steps.if_late = None
         await shake_hands(steps, stream, trust(self.ca, context.ca_file, self.verify), self.server_name)
+
+    @asynccontextmanager
+    async def opened(self, steps: Steps, context: CheckContext) -> AsyncIterator[Stream]:
+        """A connection for as long as it is needed, secured at once where TLS may be spoken on it."""
+        stream = await self.connect(steps, context)
+        try:
+            if self.tls:
+                await self.secure(steps, context, stream)
+            yield stream
+        finally:
+            stream.close()
 
 
 class Talk:

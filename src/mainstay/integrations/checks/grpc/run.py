@@ -15,6 +15,7 @@ from mainstay.integrations.checks.endpoints import format_endpoint, split_endpoi
 from mainstay.integrations.checks.http.request import plan_request
 from mainstay.integrations.checks.http.run import fetch
 from mainstay.integrations.checks.progress import LatencyLimits, document, excerpt
+from mainstay.kernel.grpc_codes import GRPC_CODES
 from mainstay.kernel.probing import CheckFault, finding
 
 if TYPE_CHECKING:
@@ -28,25 +29,6 @@ if TYPE_CHECKING:
 _TRUST = ("server_name", "verify", "ca", "certificate", "key", "min_version", "max_version")
 _READ = 65_536  # bytes; the answer has seven
 _SERVING = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")  # HealthCheckResponse.ServingStatus
-_CODES = (
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-)
 _MEANS = {
     "NOT_FOUND": "the server does not know the service",
     "UNIMPLEMENTED": "the server does not speak the health protocol",
@@ -150,7 +132,7 @@ def _status(answer: Answer, evidence: dict[str, Any]) -> str:
     if not written.isascii() or not written.isdigit():
         raise CheckFault("transfer.truncated", "the answer ended without the status that ends a gRPC call")
     number = int(written[:9])
-    code = _CODES[number] if number < len(_CODES) else written[:9]
+    code = GRPC_CODES[number] if number < len(GRPC_CODES) else written[:9]
     evidence["grpc_status"] = code
     if code == "NOT_FOUND":
         return "SERVICE_UNKNOWN"

@@ -58,13 +58,8 @@ def prepare(order: CheckOrder) -> Plan:
 
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
-        stream = await plan.endpoint.connect(steps, context)
-        try:
-            if plan.endpoint.tls:
-                await plan.endpoint.secure(steps, context, stream)
+        async with plan.endpoint.opened(steps, context) as stream:
             answer = await _converse(plan, steps, Talk(steps, stream, limit=MESSAGE_LIMIT))
-        finally:
-            stream.close()
         steps.current = "expect"
         _judge(plan, steps, answer)
         if plan.endpoint.tls:

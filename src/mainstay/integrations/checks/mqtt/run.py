@@ -65,10 +65,7 @@ def prepare(order: CheckOrder) -> Plan:
 
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
-        stream = await plan.endpoint.connect(steps, context)
-        try:
-            if plan.endpoint.tls:
-                await plan.endpoint.secure(steps, context, stream)
+        async with plan.endpoint.opened(steps, context) as stream:
             talk = Talk(steps, stream, limit=packets.PACKET_LIMIT)
             with steps.phase("wait"):
                 await _sign_in(plan, talk)
@@ -77,8 +74,6 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
                     await _converse(plan, steps, talk)
             with suppress(CheckFault):  # everything that was asked for has been answered
                 await talk.send(packets.packet(packets.DISCONNECT, b""))
-        finally:
-            stream.close()
         steps.current = "expect"
         if plan.endpoint.tls:
             enough_days(steps.evidence.get("certificates", []), plan.days)

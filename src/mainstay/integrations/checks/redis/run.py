@@ -53,13 +53,8 @@ def prepare(order: CheckOrder) -> Plan:
 
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
-        stream = await plan.endpoint.connect(steps, context)
-        try:
-            if plan.endpoint.tls:
-                await plan.endpoint.secure(steps, context, stream)
+        async with plan.endpoint.opened(steps, context) as stream:
             value = await _converse(plan, steps, Talk(steps, stream, limit=SIZE_LIMIT))
-        finally:
-            stream.close()
         _judge(plan, steps, value)
 
     return await carry_out(plan.timeout, walk)

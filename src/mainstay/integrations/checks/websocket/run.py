@@ -109,10 +109,7 @@ def _head(authority: str, path: str, target: dict[str, object]) -> str:
 
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
-        stream = await plan.endpoint.connect(steps, context)
-        try:
-            if plan.endpoint.tls:
-                await plan.endpoint.secure(steps, context, stream)
+        async with plan.endpoint.opened(steps, context) as stream:
             talk = Talk(steps, stream, limit=FRAME_LIMIT)
             with steps.phase("wait"):
                 await _upgrade(plan, steps, talk)
@@ -121,8 +118,6 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
                     await _converse(plan, steps, talk)
             with suppress(CheckFault):  # everything that was asked for has been answered
                 await talk.send(frame(CLOSE, _NORMAL))
-        finally:
-            stream.close()
         steps.current = "expect"
         if plan.endpoint.tls:
             enough_days(steps.evidence.get("certificates", []), plan.days)
