@@ -19,6 +19,7 @@ import pytest
 from bench.server import RunningServer
 
 from changeable import Hook, Target, wait_for
+from mainstay.entry.web.assets import asset_url
 
 SECRET = "a secret of this test"
 
@@ -160,6 +161,9 @@ def test_static_files_come_with_a_404_for_what_there_is_not(server: RunningServe
     with urllib.request.urlopen(f"{server.url}/static/mainstay.css", timeout=10) as answer:
         assert answer.headers["Content-Type"].startswith("text/css")
         assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        assert answer.headers["Cache-Control"] == "no-cache"
+    with urllib.request.urlopen(server.url + asset_url("mainstay.css"), timeout=10) as answer:
+        assert answer.headers["Cache-Control"] == "public, max-age=31536000, immutable"
     for path in ("/static/nothing.css", "/static/../../state.sqlite3", "/static/%2e%2e/urls.py", "/static/"):
         with pytest.raises(urllib.error.HTTPError) as caught:
             urllib.request.urlopen(f"{server.url}{path}", timeout=10)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,6 +11,7 @@ import ninja
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from starlette.applications import Starlette
+from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
@@ -31,10 +33,22 @@ def django_application() -> Application:
     return WholeBodies(application, settings.BODY_LIMIT)
 
 
+class _Files(StaticFiles):
+    """An address with `?v=` changes with its content and is kept for good; any other is asked for again."""
+
+    def file_response(
+        self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
+    ) -> Response:
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        kept = b"v=" in scope["query_string"]
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
+        return response
+
+
 def static_files() -> Application:
     """Our own static files and those of the API documentation."""
     folders = [Path(mainstay.entry.web.__file__).parent / "static", Path(ninja.__file__).parent / "static"]
-    files = StaticFiles(directory=folders[0])
+    files = _Files(directory=folders[0])
     files.all_directories = list(folders)
     # A mount tells the files below which path they lie, and answers 404 for what there is not.
     application = Starlette(routes=[Mount("/static", files)])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import getpass
-import json
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mainstay.entry.cli.output import print_json, print_table
 from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def list_alerts(
 
     found = queries.alerts(status="" if everything else "firing", limit=limit)
     if as_json:
-        _print_json([alert.as_dict() for alert in found])
+        print_json([alert.as_dict() for alert in found])
     else:
         _draw(found)
 
@@ -53,14 +53,14 @@ def show(alert_id: AlertId, as_json: AsJson = False) -> None:
     alert = queries.alert(_whole(alert_id))
     sent = queries.notifications_of_alert(alert.id)
     if as_json:
-        _print_json(alert.as_dict() | {"notifications": [one.as_dict() for one in sent]})
+        print_json(alert.as_dict() | {"notifications": [one.as_dict() for one in sent]})
         return
     _draw([alert])
     if alert.untold:
         typer.echo(f"\nNobody was told: {alert.untold}.")
     typer.echo("")
     rows = [[one.channel, one.kind, one.state, str(one.attempts), one.last_error or one.reason] for one in sent]
-    _table(["channel", "message", "state", "attempts", "why"], rows)
+    print_table(["channel", "message", "state", "attempts", "why"], rows)
 
 
 @alerts.command()
@@ -119,7 +119,7 @@ def send_test(name: Annotated[str, typer.Argument(help="Name of the channel.")],
 
     receipt = verbs.test_channel(_actor(), name)
     if as_json:
-        _print_json({"channel": name, "detail": receipt.detail, "data": receipt.data})
+        print_json({"channel": name, "detail": receipt.detail, "data": receipt.data})
     else:
         typer.echo(f"{name}: delivered ({receipt.detail})")
 
@@ -152,7 +152,7 @@ def _whole(start: str) -> str:
 
 def _tell(alert: Alert, done: str, as_json: bool) -> None:
     if as_json:
-        _print_json(alert.as_dict())
+        print_json(alert.as_dict())
     else:
         typer.echo(f"{done}: {alert.title} ({alert.id})")
 
@@ -172,21 +172,4 @@ def _draw(found: list[Alert]) -> None:
         because = f" (under {alert.suppressed_by})" if alert.suppressed_by else ""
         word = Text(state + because, style=_STYLES[state])
         rows.append([alert.id, alert.severity, word, alert.title, ago(alert.since, now), alert.message or alert.reason])
-    _table(["id", "severity", "state", "what", "since", "why"], rows)
-
-
-def _table(columns: list[str], rows: list[list[Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column == "id")
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    Console(highlight=False).print(table)
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    print_table(["id", "severity", "state", "what", "since", "why"], rows, whole=["id"])

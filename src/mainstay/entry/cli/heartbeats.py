@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+from mainstay.entry.cli.output import print_json, print_table, when
 
 if TYPE_CHECKING:
     from mainstay.heartbeats.queries import HeartbeatView
@@ -27,21 +27,21 @@ def heartbeats(
     if name is None:
         found = [view for view in queries.heartbeats() if state in ("", view.shown, view.state)]
         if as_json:
-            _print_json([view.as_dict(base_url) for view in found])
+            print_json([view.as_dict(base_url) for view in found])
         else:
             _draw(found)
         return
     view = queries.heartbeat(name)
     pings = queries.pings(view.uid, limit=_PINGS_SHOWN)
     if as_json:
-        _print_json(view.as_dict(base_url) | {"last_pings": [ping.as_dict() for ping in pings]})
+        print_json(view.as_dict(base_url) | {"last_pings": [ping.as_dict() for ping in pings]})
         return
     _draw([view])
     typer.echo(f"\nby uuid   {queries.ping_url(base_url, view.uuid)}")
     by_slug = queries.slug_url(base_url, view.slug)
     typer.echo(f"by slug   {by_slug or 'no letter of the name fits into a slug'}\n")
     columns = ["n", "when", "kind", "exit", "took", "from", "agent", "bytes"]
-    _table(columns, [_ping_row(ping.as_dict(), ping.at) for ping in pings])
+    print_table(columns, [_ping_row(ping.as_dict(), ping.at) for ping in pings])
 
 
 def _start() -> str:
@@ -56,16 +56,12 @@ def _start() -> str:
     return settings.base_url
 
 
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
 def _draw(found: list[HeartbeatView]) -> None:
     if not found:
         typer.echo("no heartbeats")
         return
     columns = ["heartbeat", "state", "since", "last ping", "due", "took", "schedule"]
-    _table(columns, [_row(view) for view in found])
+    print_table(columns, [_row(view) for view in found])
 
 
 def _row(view: HeartbeatView) -> list[Any]:
@@ -75,9 +71,9 @@ def _row(view: HeartbeatView) -> list[Any]:
     return [
         view.name,
         Text(word, style=_STYLES.get(view.shown, "")),
-        _when(view.since),
-        _when(view.last_ping),
-        _when(view.due_at, otherwise="-"),
+        when(view.since),
+        when(view.last_ping),
+        when(view.due_at, otherwise="-"),
         _seconds(view.last_duration),
         view.schedule,
     ]
@@ -86,29 +82,7 @@ def _row(view: HeartbeatView) -> list[Any]:
 def _ping_row(ping: dict[str, Any], at: float) -> list[Any]:
     status = "" if ping["exit_status"] is None else str(ping["exit_status"])
     took, size = _seconds(ping["duration"]), str(ping["body_size"])
-    return [str(ping["n"]), _when(at), ping["kind"], status, took, ping["remote"], ping["user_agent"], size]
-
-
-def _table(columns: list[str], rows: list[list[Any]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    Console(highlight=False).print(table)
-
-
-def _when(at: float | None, otherwise: str = "never") -> str:
-    from mainstay.kernel.wording import lasting
-
-    if at is None:
-        return otherwise
-    seconds = time.time() - at
-    return f"{lasting(seconds)} ago" if seconds >= 0 else f"in {lasting(-seconds)}"
+    return [str(ping["n"]), when(at), ping["kind"], status, took, ping["remote"], ping["user_agent"], size]
 
 
 def _seconds(duration: float | None) -> str:

@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstay.entry.cli.output import print_json, print_table, when
 from mainstay.entry.cli.tokens import start
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mainstay.watch.location_queries import LocationView
 
 locations = typer.Typer(
@@ -34,7 +37,7 @@ def listed(context: typer.Context, as_json: AsJson = False) -> None:
 
     found = read()
     if as_json:
-        typer.echo(json.dumps([view.as_dict() for view in found], indent=2, ensure_ascii=False))
+        print_json([view.as_dict() for view in found])
     elif found:
         _draw(found)
     else:
@@ -69,21 +72,31 @@ def token(
 
 
 def _draw(found: list[LocationView]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    from mainstay.kernel.wording import lasting
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("location", "state", "heard", "monitors", "clock", "latency", "kept", "dropped", "version", "from"):
-        table.add_column(column, overflow="fold")
+    columns = _columns(found)
+    rows = []
     for view in found:
-        state = "cut" if view.state == "up" and not view.connected else view.state
-        heard = f"{lasting(max(0.0, time.time() - view.heard_at))} ago" if view.heard_at else "never"
-        known = view.round_trip > 0
-        cells = [heard, str(view.assigned), f"{view.offset:+.3f} s" if known else ""]
-        cells += [f"{view.round_trip * 1000:.1f} ms" if known else "", str(view.waiting), str(view.dropped)]
-        cells += [view.version, view.address]
-        table.add_row(Text(view.name), Text(state, style=_STYLES.get(state, "")), *map(Text, cells))
-    Console(highlight=False).print(table)
+        cells = [Text(cell(view)) for _, cell in columns]
+        cells[1].stylize(_STYLES.get(cells[1].plain, ""))
+        rows.append(cells)
+    titles = [title for title, _ in columns]
+    print_table(titles, rows, whole=titles)
+
+
+def _columns(found: list[LocationView]) -> list[tuple[str, Callable[[LocationView], str]]]:
+    """What a line says; clocks, versions and what waits only where they tell something."""
+    columns: list[tuple[str, Callable[[LocationView], str]]] = [
+        ("location", lambda view: view.name),
+        ("state", lambda view: "cut" if view.state == "up" and not view.connected else view.state),
+        ("heard", lambda view: when(min(view.heard_at, time.time()) or None)),
+        ("monitors", lambda view: str(view.assigned)),
+    ]
+    if any(view.round_trip > 0 for view in found):
+        columns.append(("clock", lambda view: f"{view.offset:+.3f} s" if view.round_trip > 0 else ""))
+        columns.append(("latency", lambda view: f"{view.round_trip * 1000:.1f} ms" if view.round_trip > 0 else ""))
+    if any(view.waiting + view.dropped for view in found):
+        columns += [("kept", lambda view: str(view.waiting)), ("dropped", lambda view: str(view.dropped))]
+    if len({view.version for view in found if view.version}) > 1:
+        columns.append(("version", lambda view: view.version))
+    return [*columns, ("from", lambda view: view.address)]

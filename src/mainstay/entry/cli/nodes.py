@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstay.entry.cli.output import print_json, print_table, when
 from mainstay.entry.cli.tokens import start
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def listed(context: typer.Context, as_json: AsJson = False) -> None:
 
     found = read()
     if as_json:
-        typer.echo(json.dumps([view.as_dict() for view in found], indent=2, ensure_ascii=False))
+        print_json([view.as_dict() for view in found])
     elif found:
         _draw(found)
     else:
@@ -73,30 +73,24 @@ def _set(name: str, *, draining: bool) -> None:
 
 
 def _draw(found: list[NodeView]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
     columns = _columns(found)
-    for title, _ in columns:
-        table.add_column(title, no_wrap=True)
+    rows = []
     for view in found:
         cells = [Text(cell(view)) for _, cell in columns]
         cells[1].stylize(_STYLES[view.state])
-        table.add_row(*cells)
-    Console(highlight=False).print(table)
+        rows.append(cells)
+    titles = [title for title, _ in columns]
+    print_table(titles, rows, whole=titles)
 
 
 def _columns(found: list[NodeView]) -> list[tuple[str, Callable[[NodeView], str]]]:
     """What a line says; versions and what waits only where they tell something."""
-    from mainstay.kernel.wording import lasting
-
-    now = time.time()
     columns: list[tuple[str, Callable[[NodeView], str]]] = [
         ("node", lambda view: view.name),
         ("state", lambda view: view.state),
-        ("seen", lambda view: f"{lasting(max(0.0, now - view.seen_at))} ago"),
+        ("seen", lambda view: when(min(view.seen_at, time.time()))),
         ("monitors", lambda view: str(view.monitors)),
         ("shards", lambda view: str(len(view.shards))),
         ("tasks", lambda view: " ".join(view.tasks) or "-"),

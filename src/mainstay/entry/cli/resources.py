@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import gc
 import getpass
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from mainstay.entry.cli.output import print_json
 from mainstay.kernel.errors import InvalidInput, StalePlan, UserError
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ def plan(
     except InvalidInput as error:
         _refuse(error, reading.texts, as_json, code=1 if detailed_exitcode else 2)
     if as_json:
-        _print_json(found.as_dict())
+        print_json(found.as_dict())
     else:
         _show(found)
     if detailed_exitcode and not found.is_empty:
@@ -120,7 +120,7 @@ def schema() -> None:
     _register_kinds()
     from mainstay.store.resources.schema import file_schema
 
-    _print_json(file_schema())
+    print_json(file_schema())
 
 
 def rollback(
@@ -168,10 +168,10 @@ def _carry_out(
         if not as_json:
             typer.echo(f"Applied as revision {revision}.")
         else:
-            _print_json({"revision": revision, **found.as_dict()})
+            print_json({"revision": revision, **found.as_dict()})
         return
     if as_json:
-        _print_json({"revision": found.base, **found.as_dict()})
+        print_json({"revision": found.base, **found.as_dict()})
 
 
 def _ask(from_stdin: bool, as_json: bool) -> None:
@@ -243,7 +243,7 @@ def _refuse(error: InvalidInput, texts: Mapping[str, str], as_json: bool, code: 
 
     if as_json:
         diagnostics = [item.as_dict() for item in error.diagnostics]
-        _print_json({"error": {"code": error.code, "message": error.message, "hint": "", "diagnostics": diagnostics}})
+        print_json({"error": {"code": error.code, "message": error.message, "hint": "", "diagnostics": diagnostics}})
     else:
         _draw(mistake_lines(error.diagnostics, texts), err=True)
         count = len(error.diagnostics.errors)
@@ -271,7 +271,3 @@ def _draw(lines: Iterable[Line], *, err: bool = False) -> None:
     system = None if console.no_color else COLOR_SYSTEMS.get(console.color_system or "")
     styles = {name: Style.parse(written) for name, written in _STYLES.items()}
     stream.writelines(f"{styles[style].render(text, color_system=system)}\n" for style, text in lines)
-
-
-def _print_json(value: Any) -> None:
-    sys.stdout.buffer.write(json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n")

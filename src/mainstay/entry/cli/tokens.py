@@ -6,13 +6,13 @@ Whoever owns the data folder owns the install, so these commands act with every 
 from __future__ import annotations
 
 import getpass
-import json
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstay.entry.cli.output import print_json, print_table, when
 from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
@@ -46,36 +46,10 @@ def start(*, light: bool) -> Actor:
     return command(getpass.getuser())
 
 
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
-def _table(columns: list[str], rows: list[list[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console(highlight=False).print(table)
-
-
-def _when(at: float | None) -> str:
-    from mainstay.kernel.wording import lasting
-
-    if at is None:
-        return "never"
-    seconds = time.time() - at
-    return f"{lasting(seconds)} ago" if seconds >= 0 else f"in {lasting(-seconds)}"
-
-
 def _show_secret(what: str, secret: str, as_json: bool) -> None:
     """The secret alone goes to standard output, so that a script can take it from there."""
     if as_json:
-        _print_json({what: secret})
+        print_json({what: secret})
         return
     typer.echo(secret)
     if sys.stderr.isatty():
@@ -145,7 +119,7 @@ def list_tokens(as_json: AsJson = False) -> None:
     now = time.time()
     found = queries.tokens(actor)
     if as_json:
-        _print_json(
+        print_json(
             [
                 {
                     "id": item.id,
@@ -164,15 +138,15 @@ def list_tokens(as_json: AsJson = False) -> None:
         )
         return
     columns = ["id", "name", "state", "expires", "last used", "owner", "scopes"]
-    _table(
+    print_table(
         columns,
         [
             [
                 item.id,
                 item.name,
                 item.state(now),
-                _when(item.expires_at),
-                _when(item.last_used_at),
+                when(item.expires_at),
+                when(item.last_used_at),
                 item.holder,
                 " ".join(item.scopes),
             ]
@@ -209,7 +183,7 @@ def list_users(as_json: AsJson = False) -> None:
 
     found = queries.people(actor)
     if as_json:
-        _print_json(
+        print_json(
             [
                 {
                     "email": person.email,
@@ -223,7 +197,7 @@ def list_users(as_json: AsJson = False) -> None:
             ]
         )
         return
-    _table(
+    print_table(
         ["e-mail", "role", "state", "second factor", "last sign-in"],
         [
             [
@@ -231,7 +205,7 @@ def list_users(as_json: AsJson = False) -> None:
                 person.role,
                 "off" if not person.active else "invited" if person.invited else "on",
                 "yes" if person.factor else "no",
-                _when(person.last_sign_in),
+                when(person.last_sign_in),
             ]
             for person in found
         ],

@@ -1,0 +1,83 @@
+// What charts share: colours of the theme, axes over time, the tip at the pointer, and drawing anew when it is due.
+
+export function colour(host, name) {
+  const probe = document.createElement("i");
+  probe.style.color = `var(${name})`;
+  host.append(probe);
+  const value = getComputedStyle(probe).color;
+  probe.remove();
+  return value;
+}
+
+export const milliseconds = (value) => (value == null ? "–" : value === 0 ? "0" : value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
+
+// Options of uPlot for response times from `first` to `last`, in seconds of the epoch.
+export function frame(host, first, last) {
+  const ink = colour(host, "--muted");
+  const grid = { stroke: colour(host, "--line"), width: 1 };
+  const tick = new Intl.DateTimeFormat(undefined, last - first > 3 * 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
+  return {
+    width: host.clientWidth,
+    cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
+    legend: { show: false },
+    scales: { x: { time: true, range: (_, low, high) => (high > low ? [low, high] : [low - 1800, high + 1800]) }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
+    axes: [
+      { stroke: ink, grid: { show: false }, ticks: grid, font: "11px system-ui", space: 70, values: (_, values) => values.map((at) => tick.format(at * 1000)) },
+      { stroke: ink, grid, ticks: { show: false }, font: "11px system-ui", size: 58, values: (_, values) => values.map(milliseconds) },
+    ],
+  };
+}
+
+const moment = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
+let tip;
+function hide() { tip?.remove(); tip = undefined; }
+
+// A plugin of uPlot: `describe(index)` gives the lines for a point, below its time; null for none.
+export function tips(describe) {
+  const tell = (plot) => {
+    const { idx, left: pointer } = plot.cursor;
+    const lines = idx == null || pointer < 0 ? null : describe(idx);
+    if (!lines) { hide(); return; }
+    if (!tip) tip = document.body.appendChild(Object.assign(document.createElement("div"), { className: "tip" }));
+    tip.textContent = [moment.format(plot.data[0][idx] * 1000), ...lines].join("\n");
+    const box = plot.over.getBoundingClientRect();
+    const left = box.left + pointer;
+    tip.style.left = `${left + tip.offsetWidth + 24 > innerWidth ? left - tip.offsetWidth - 12 : left + 12}px`;
+    tip.style.top = `${box.top + 8}px`;
+  };
+  return { hooks: { setCursor: tell, destroy: hide } };
+}
+
+// Keep a chart in each element with `data-<key>`, which names the element that holds its data as JSON.
+// `make(host, data)` gives a plot, or nothing where there is nothing to show.
+export function keep(key, make) {
+  const hosts = () => document.querySelectorAll(`[data-${key}]`);
+  const source = (host) => document.getElementById(host.dataset[key])?.textContent;
+  const draw = (host) => {
+    host.querySelector(".uplot")?.remove();
+    host.plot = make(host, JSON.parse(source(host) ?? "[]"));
+  };
+  const widths = new WeakMap();
+  const watcher = new ResizeObserver((entries) => {
+    for (const { target, contentRect } of entries) {
+      if (Math.abs(contentRect.width - (widths.get(target) ?? 0)) < 2) continue;
+      widths.set(target, contentRect.width);
+      target.plot?.setSize({ width: contentRect.width, height: target.plot.height });
+    }
+  });
+  const all = () => {
+    for (const host of hosts()) {
+      const text = source(host);
+      if (host.drawn === text && host.querySelector(".uplot")) continue;
+      host.drawn = text;
+      draw(host);
+      watcher.observe(host);
+    }
+  };
+  const again = () => hosts().forEach(draw);
+  document.addEventListener("mainstay:theme", again);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
+  document.addEventListener("mainstay:swapped", all);
+  document.addEventListener("htmx:afterSettle", all);
+  all();
+}
