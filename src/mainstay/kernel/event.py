@@ -33,6 +33,7 @@ EVENTS: dict[str, str] = {
     "monitor.resumed": "no longer paused; waits for its next result; data: previous",
     "monitor.went_maintenance": "a window covers it; data: window, previous",
     "monitor.stayed_down": "still failing after the parent that suppressed it came back; data as for went_down",
+    "monitor.history_erased": "a person had all results of it until then deleted; data: uid",
     "monitor.flapping_started": "changes state too often; recoveries are held back; data: change share in percent",
     "monitor.flapping_stopped": "calm again; data: change share in percent",
     "heartbeat.went_down": "a deadline passed or a failure was reported; data: reason, last ping, deadline",

@@ -44,6 +44,7 @@ from mainstay.runtime.lanes.checkpoints import EVERY as CHECKPOINTS_EVERY
 from mainstay.runtime.lanes.checkpoints import CheckpointLane
 from mainstay.runtime.lanes.config import ConfigLane
 from mainstay.runtime.lanes.delivery import DeliveryLane
+from mainstay.runtime.lanes.erasing import erase_wished
 from mainstay.runtime.lanes.heartbeats import EVERY as HEARTBEATS_EVERY
 from mainstay.runtime.lanes.heartbeats import HeartbeatLane
 from mainstay.runtime.lanes.nodes import CONFIG, UPKEEP, NodesLane
@@ -288,6 +289,7 @@ class Parts:
     async def _upkeep(self) -> None:
         if not self.settings.telemetry or self.does(UPKEEP):  # several servers share ClickHouse: one is enough
             try:
+                await erase_wished(self.telemetry, self.writer)
                 await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
             except StoreBusy as error:  # health tells of it too; all of it is repeated
                 log.warning("telemetry upkeep waits", error=error.message)

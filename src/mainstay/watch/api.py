@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from django.http import HttpRequest
-from ninja import Query, Router, Schema
+from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from mainstay.accounts.doors import requires
@@ -19,6 +19,7 @@ from mainstay.kernel.errors import UserError
 from mainstay.store.telemetry import current
 from mainstay.store.telemetry.port import Sample
 from mainstay.watch import queries, verbs
+from mainstay.watch.erasing import erase_history
 
 router = Router()
 
@@ -185,6 +186,13 @@ def resume(request: HttpRequest, name: str) -> dict[str, bool]:
 @requires("monitors:check", limited=True)
 def check(request: HttpRequest, name: str) -> dict[str, bool]:
     return {"changed": verbs.check_now(_actor(request), [name]) > 0}
+
+
+@router.delete("/{name}/history", response={202: None}, summary="Delete all of its results up to now, for good")
+@requires("resources:write")
+def erase(request: HttpRequest, name: str) -> Status[None]:
+    erase_history(_actor(request), name)
+    return Status(202, None)
 
 
 def _result(sample: Sample) -> dict[str, Any]:

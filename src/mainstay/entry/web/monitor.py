@@ -25,6 +25,7 @@ from mainstay.store.resources.queries import resource as find_resource
 from mainstay.store.telemetry import current
 from mainstay.store.telemetry.history import HISTORY, periods
 from mainstay.watch import queries, verbs
+from mainstay.watch.erasing import erase_history
 
 if TYPE_CHECKING:
     from mainstay.store.requests import PageRequest
@@ -150,6 +151,7 @@ _HAPPENED = {
     "flapping_started": ("degraded", "Changes state too often"),
     "flapping_stopped": ("up", "Calm again"),
     "resumed": ("play", "Resumed"),
+    "history_erased": ("trash", "History erased"),
 }
 
 
@@ -160,7 +162,7 @@ def happened(one: Happening) -> Happened:
 
 @require_POST
 def monitor_order(request: PageRequest, name: str, order: str) -> HttpResponse:
-    """Check now, pause or resume one monitor."""
+    """Check now, pause or resume one monitor, or erase its history."""
     if order == "check":
         verbs.check_now(request.actor, [name])
         told = "Checking now. The result shows up here."
@@ -170,7 +172,10 @@ def monitor_order(request: PageRequest, name: str, order: str) -> HttpResponse:
     elif order == "resume":
         verbs.resume_monitors(request.actor, [name])
         told = f"{name} is checked again."
+    elif order == "erase":
+        erase_history(request.actor, name)
+        told = f"All that was measured of {name} until now is being deleted. This takes about a minute."
     else:
-        raise UserError(f"a monitor cannot be asked to `{order[:20]}`", hint="check, pause or resume it")
+        raise UserError(f"a monitor cannot be asked to `{order[:20]}`", hint="check, pause, resume or erase")
     messages.success(request, told)
     return HttpResponseRedirect(f"/monitors/{quote(name)}/")

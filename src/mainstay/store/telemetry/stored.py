@@ -29,6 +29,7 @@ _STRIDE = {"minute": 3600, "hour": DAY, "day": DAY}  # seconds that are rolled u
 _ARCHIVED_AT_ONCE = 3  # days
 _LOOKS = (6 * 3600, 8 * DAY, 1 << 40)  # seconds back in which the newest results are looked for
 _ROWS_OF_A_FILE = 500_000  # of the archive: what is sorted within the default limit of memory
+_FORGOTTEN = "forgotten"  # beside the grains in the engine's progress
 _FRESH = 5.0  # seconds that progress is known without asking
 _NOTHING = Uptime()
 _FAR = 1 << 62
@@ -151,12 +152,17 @@ class StoredTelemetry:
             if target is not None:
                 self._engine.export(part, target)
 
-    def forget(self, uids: Sequence[str]) -> None:
+    def forget(self, uids: Sequence[str], number: int = 0) -> None:
         self.flush()
         with self._upkeep:
             if self._archive is not None:
                 self._archive.forget(uids)
             self._engine.forget(uids)
+            if number:
+                self._engine.advance(_FORGOTTEN, number)
+
+    def forgotten(self) -> int:
+        return self._engine.progress().get(_FORGOTTEN, 0)
 
     # reading
 

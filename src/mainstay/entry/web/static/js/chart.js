@@ -48,7 +48,7 @@ function options(host, used, points) {
   return {
     ...frame(host, points[0].at, points.at(-1).at),
     height: 240,
-    padding: [10, 8, 0, 0],
+    padding: [10, 20, 0, 0],
     plugins: [failures, tips((index) => describe(points[index], used))],
     series: [
       { label: "Time" },

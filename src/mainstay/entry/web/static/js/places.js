@@ -39,7 +39,7 @@ function options(host, lines, joined) {
   return {
     ...frame(host, joined.times[0], joined.times.at(-1)),
     height: 200,
-    padding: [10 + lines.length * (TICK + 1), 8, 0, 0],
+    padding: [10 + lines.length * (TICK + 1), 20, 0, 0],
     plugins: [{ hooks: { draw } }, tips((index) => describe(index, lines, joined))],
     series: [
       { label: "Time" },

@@ -1,0 +1,26 @@
+"""Carries out what people wished to be deleted of telemetry. Each store remembers how far it has come."""
+
+from __future__ import annotations
+
+import asyncio
+from functools import partial
+
+import structlog
+
+from mainstay.kernel.actor import system
+from mainstay.store.telemetry.history import HISTORY
+from mainstay.store.telemetry.port import Telemetry
+from mainstay.store.writer import Writer
+from mainstay.watch.erasing import wished_erasures
+
+log = structlog.get_logger("telemetry")
+_LANE = system("erasing")
+
+
+async def erase_wished(telemetry: Telemetry, writer: Writer) -> None:
+    """StoreBusy while the store does not answer; what is left is done the next time."""
+    done = await asyncio.to_thread(telemetry.forgotten)
+    for number, uid in await writer.run(partial(wished_erasures, _LANE, done)):
+        await asyncio.to_thread(telemetry.forget, [uid], number)
+        HISTORY.forget()
+        log.info("history erased", uid=uid)

@@ -1,0 +1,115 @@
+"""The history of one monitor is deleted on wish: once, in every store, and nothing that came after."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from accounts_browser import TEST, person, signed_in
+from django.test import Client
+
+from mainstay.accounts.token_verbs import create_token
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.errors import Forbidden, NotFound
+from mainstay.runtime.lanes.erasing import erase_wished
+from mainstay.store.journal import Filter, entries
+from mainstay.store.resources.apply import declare
+from mainstay.store.resources.queries import resource
+from mainstay.store.telemetry import set_current
+from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.store.telemetry.port import Sample
+from mainstay.store.writer import Writer
+from mainstay.watch import queries
+from mainstay.watch.erasing import erase_history, wished_erasures
+
+pytestmark = pytest.mark.usefixtures("store")
+NOW = 1_800_000_000.0
+
+
+def results(uid: str, count: int, at: float = NOW) -> list[Sample]:
+    return [
+        Sample(uid=uid, at=at + number, verdict="up", duration=0.1, charge="up", charged=1.0) for number in range(count)
+    ]
+
+
+def monitor(name: str) -> str:
+    declare(TEST, "monitor", name, {"http": f"https://{name}.example"}, manager="api")
+    return resource("monitor", name).uid
+
+
+def test_each_store_carries_a_wish_out_once(tmp_path: Path) -> None:
+    api, shop = monitor("api"), monitor("shop")
+    writer = Writer()
+    stores = [DuckTelemetry(tmp_path / name) for name in ("one.duckdb", "other.duckdb")]
+
+    def turn(store: DuckTelemetry) -> None:
+        asyncio.run(erase_wished(store, writer))
+
+    for store in stores:
+        store.append([*results(api, 5), *results(shop, 3)])
+        store.flush()
+    turn(stores[0])
+    assert len(stores[0].latest(api)) == 5
+    erase_history(TEST, "api")
+    turn(stores[0])
+    assert (stores[0].latest(api), len(stores[0].latest(shop))) == ([], 3)
+    stores[0].append(results(api, 2, NOW + 60))
+    turn(stores[0])
+    stores[0].flush()
+    assert len(stores[0].latest(api)) == 2, "what came after the wish stays"
+    stores[0].close()
+    again = DuckTelemetry(tmp_path / "one.duckdb")
+    turn(again)
+    assert len(again.latest(api)) == 2, "a restart does not carry it out again"
+    assert len(stores[1].latest(api)) == 5
+    turn(stores[1])
+    assert stores[1].latest(api) == []
+    for store in (again, stores[1]):
+        store.close()
+    writer.stop()
+
+
+def test_who_may_and_what_is_told() -> None:
+    uid = monitor("api")
+    with pytest.raises(Forbidden, match="resources:write"):
+        erase_history(Actor("token", "reader", frozenset({"monitors:read", "monitors:check"})), "api")
+    with pytest.raises(NotFound, match="there is no"):
+        erase_history(TEST, "apo")
+    assert wished_erasures(TEST, 0) == []
+    erase_history(TEST, "api")
+    ((number, erased),) = wished_erasures(TEST, 0)
+    assert erased == uid
+    assert wished_erasures(TEST, number) == []
+    (told,) = entries(Filter(kind="monitor.history_erased"))
+    assert (told.subject, told.data) == ("monitor/api", {"uid": uid})
+    assert [one.kind for one in queries.transitions("api", limit=5)] == ["history_erased"]
+
+
+@pytest.fixture
+def telemetry(tmp_path: Path) -> DuckTelemetry:
+    return DuckTelemetry(tmp_path / "telemetry.duckdb")
+
+
+def test_the_doors(telemetry: DuckTelemetry) -> None:
+    set_current(telemetry)
+    monitor("api")
+    statuses: Callable[[str, str], int] = lambda token, name: (  # noqa: E731
+        Client(headers={"host": "localhost", "authorization": f"Bearer {token}"})
+        .delete(f"/api/v1/monitors/{name}/history")
+        .status_code
+    )
+    assert statuses(create_token(TEST, "reader", ["monitors:read", "monitors:check"]), "api") == 403
+    writer = create_token(TEST, "writer", ["resources:read", "resources:write"])
+    assert statuses(writer, "none") == 404
+    assert statuses(writer, "api") == 202
+    person()
+    client = signed_in()
+    assert "Erase its history" in client.get("/monitors/api/").content.decode()
+    answer = client.post("/monitors/api/erase", follow=True)
+    assert "is being deleted" in answer.content.decode()
+    assert "History erased" in answer.content.decode()
+    assert len(wished_erasures(TEST, 0)) == 2
+    set_current(None)
+    telemetry.close()
