@@ -19,7 +19,7 @@ from pathlib import Path
 
 from bench.figures import Figure, at_most, hand_over, told
 from bench.server import RunningServer
-from bench.targets import nginx
+from bench.targets import ADDRESSES, nginx
 
 _MONITORS = int(os.environ.get("BENCH_MONITORS", "50000"))
 _WARM_UP = 75.0  # the first checks are spread over an interval
@@ -33,12 +33,17 @@ class Measured:
     checks: float  # a second
     cpu: float  # of all servers, share of a core
     shares: list[float]
+    troubled: float  # monitors that are not up; each server is one of its own, which is
 
 
 def measure() -> list[Figure]:
     keys = Path(tempfile.mkdtemp(prefix="mainstay-keys-"))
     with nginx() as target, _database() as url:
-        lines = [f"  m{number}: {{http: '{target}{number}', every: 60s}}" for number in range(_MONITORS)]
+        # Of one address there are not as many ports as connections in the minute that each port is kept for.
+        places = [target.replace("127.0.0.1", f"127.0.0.{last}") for last in range(1, ADDRESSES + 1)]
+        lines = [
+            f"  m{number}: {{http: '{places[number % ADDRESSES]}{number}', every: 60s}}" for number in range(_MONITORS)
+        ]
         shared = {"MAINSTAY_DATABASE": url, "MAINSTAY_KEYS": str(keys)}
         config = "monitors:\n" + "\n".join(lines) + "\n"
         first = RunningServer(config, MAINSTAY_NODE="a", **shared)
@@ -61,8 +66,10 @@ def measure() -> list[Figure]:
         told("two servers: checks per second", two.checks, "/s"),
         told("two servers: shares of the monitors that the first one checks", min(two.shares), "of 64"),
         told("two servers: CPU per 1,000 monitors", two.cpu / thousands * 100, "% core"),
+        told("two servers: monitors that are not up", two.troubled, ""),
         told("one server: start lag p99", one.lag, "s"),
         told("one server: checks per second", one.checks, "/s"),
+        told("one server: monitors that are not up", one.troubled, ""),
         told("one server: CPU per 1,000 monitors", one.cpu / thousands * 100, "% core"),
     ]
 
@@ -93,6 +100,7 @@ def _measured(servers: Sequence[RunningServer], token: str) -> Measured:
         checks=(_sum(servers, token, "mainstay_checks_total") - checks) / taken,
         cpu=(sum(server.cpu_seconds() for server in servers) - cpu) / taken,
         shares=[_sum([server], token, "mainstay_node_shards") for server in servers],
+        troubled=_MONITORS - _sum(servers, token, r'mainstay_monitors\{state="up"\}') + len(servers),
     )
 
 

@@ -19,16 +19,20 @@ events {{ worker_connections 4096; }}
 http {{
   access_log off; client_body_temp_path {folder}; proxy_temp_path {folder}; fastcgi_temp_path {folder};
   uwsgi_temp_path {folder}; scgi_temp_path {folder};
-  server {{ listen 127.0.0.1:{port} backlog=4096; location / {{ return 200 "ok"; }} }}
+  server {{ {listens} location / {{ return 200 "ok"; }} }}
 }}
 """
 
 
+ADDRESSES = 8  # 127.0.0.1 to 127.0.0.8, all at the same port
+
+
 @contextmanager
 def nginx() -> Iterator[str]:
-    """The URL of a running nginx."""
+    """The URL of a running nginx, at the first of its addresses."""
     folder, port = Path(tempfile.mkdtemp(prefix="mainstay-nginx-")), free_port()
-    (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, port=port))
+    listens = " ".join(f"listen 127.0.0.{last}:{port} backlog=4096;" for last in range(1, ADDRESSES + 1))
+    (folder / "nginx.conf").write_text(_CONFIG.format(folder=folder, listens=listens))
     environment = {**os.environ, "PATH": f"{os.environ['PATH']}:/usr/sbin"}
     process = subprocess.Popen(["nginx", "-c", str(folder / "nginx.conf")], env=environment)
     url = f"http://127.0.0.1:{port}/"

@@ -157,11 +157,12 @@ def _clickhouse(folder: Path) -> Iterator[tuple[Any, Callable[[int], None]]]:
     import clickhouse_connect
 
     from mainstay.store.telemetry.clickhouse_engine import ClickHouseEngine
-    from mainstay.store.telemetry.clickhouse_link import Link
+    from mainstay.store.telemetry.clickhouse_link import SETTINGS, Link
     from mainstay.store.telemetry.stored import StoredTelemetry
 
     def connect(database: str) -> Any:
-        return clickhouse_connect.get_client(interface="chdb", path=str(folder / "chdb"), database=database)
+        path = str(folder / "chdb")
+        return clickhouse_connect.get_client(interface="chdb", path=path, database=database, settings=dict(SETTINGS))
 
     link = Link(connect, "default")
     store = StoredTelemetry(ClickHouseEngine(link), _KEPT)

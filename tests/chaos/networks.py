@@ -74,6 +74,42 @@ class Cable:
         _ip("-n", self.far, "link", "set", "far", "up")
 
 
+class Wire:
+    """A cable from here to a namespace of its own, where sockets can be opened. `address` is of its far end.
+
+    What is sent while it is cut is sent again by TCP, and arrives after it is mended.
+    """
+
+    def __init__(self, number: int) -> None:
+        if shutil.which("ip") is None:
+            raise Unavailable("there is no command `ip`")
+        self.name, self._near = f"chaos-wire-{os.getpid()}-{number}", f"cw{os.getpid() % 100_000}-{number}"
+        self.address, near = f"9.9.{10 + number}.1", f"9.9.{10 + number}.2"
+        try:
+            _ip("netns", "add", self.name)
+            _ip("link", "add", self._near, "type", "veth", "peer", "name", "far", "netns", self.name)
+            _ip("address", "add", f"{near}/30", "dev", self._near)
+            _ip("-n", self.name, "address", "add", f"{self.address}/30", "dev", "far")
+            _ip("link", "set", self._near, "up")
+            self.mend()
+        except BaseException:
+            self.close()
+            raise
+
+    def listen(self) -> socket.socket:
+        with inside(self.name):
+            return socket.create_server((self.address, 0), backlog=64)
+
+    def cut(self) -> None:
+        _ip("-n", self.name, "link", "set", "far", "down")
+
+    def mend(self) -> None:
+        _ip("-n", self.name, "link", "set", "far", "up")
+
+    def close(self) -> None:
+        subprocess.run(["ip", "netns", "delete", self.name], check=False, capture_output=True)
+
+
 def _ip(*arguments: str) -> None:
     done = subprocess.run(["ip", *arguments], check=False, capture_output=True, text=True)
     if done.returncode:

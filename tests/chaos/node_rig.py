@@ -15,6 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from networks import Wire
 from trouble import Group, Records
 
 
@@ -37,12 +38,12 @@ def postgres() -> Iterator[Path]:
 class Link:
     """A TCP way to PostgreSQL. Cut, it takes bytes and connections and passes nothing on; mended, all are reset."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, listener: socket.socket | None = None) -> None:
         self.folder = folder
         self._target = str(folder / ".s.PGSQL.5432")
-        self._listener = socket.create_server(("127.0.0.1", 0), backlog=64)
-        self.port = self._listener.getsockname()[1]
-        self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
+        self._listener = listener or socket.create_server(("127.0.0.1", 0), backlog=64)
+        host, port = self._listener.getsockname()[:2]
+        self.url = f"postgresql://postgres@{host}:{port}/postgres"
         self._whole = threading.Event()
         self._whole.set()
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
@@ -107,11 +108,32 @@ def _end(*ends: socket.socket) -> None:
         end.close()
 
 
+class WiredLink(Link):
+    """A way through a network of its own. Cut, packets are lost; mended, connections that still are go on."""
+
+    def __init__(self, folder: Path, wire: Wire) -> None:
+        super().__init__(folder, wire.listen())
+        self._wire = wire
+
+    def cut(self) -> None:
+        self._wire.cut()
+
+    def mend(self) -> None:
+        self._wire.mend()
+
+    def close(self) -> None:
+        super().mend()
+        super().close()
+        self._wire.close()
+
+
 class Node(Group):
     """One of several servers, with its own folder and its own link; keys are shared through a folder."""
 
-    def __init__(self, name: str, folder: Path, keys: Path, config: str = "", **environment: str) -> None:
-        self.name, self.link = name, Link(folder)
+    def __init__(
+        self, name: str, folder: Path, keys: Path, config: str = "", *, link: Link | None = None, **environment: str
+    ) -> None:
+        self.name, self.link = name, link or Link(folder)
         super().__init__(
             config,
             MAINSTAY_DATABASE=self.link.url,

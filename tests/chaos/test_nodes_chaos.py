@@ -18,7 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from node_rig import Node, SharedRecords, postgres
+from networks import Unavailable, Wire
+from node_rig import Link, Node, SharedRecords, WiredLink, postgres
 from trouble import LONG, TroubledHook, seeded
 
 from changeable import Target, wait_for
@@ -142,6 +143,14 @@ def _trouble(nodes: list[Node], chance: random.Random) -> None:
         fault.end()
 
 
+def _link(database: Path, number: int) -> Link:
+    """Two of three through networks of their own where that may be: packets are lost, and old ones arrive late."""
+    if number:
+        with suppress(Unavailable):
+            return WiredLink(database, Wire(number))
+    return Link(database)
+
+
 def _revive(nodes: list[Node]) -> None:
     """What a supervisor does: a server that was cut off while it started has ended by itself."""
     for node in nodes:
@@ -156,7 +165,9 @@ def test_nothing_is_lost_whichever_server_dies_hangs_or_is_cut_off(
     hook.answers = lambda _body: chance.choices([204, 503, 0], [8, 1, 1])[0]
     hook.pause = lambda: chance.uniform(0.0, 0.2)
     keys, records = Path(tempfile.mkdtemp(prefix="mainstay-keys-")), SharedRecords(database)
-    nodes = [Node(name, database, keys, _config(target, hook)) for name in ("a", "b", "c")]
+    links = [_link(database, number) for number in range(3)]
+    config = _config(target, hook)
+    nodes = [Node(name, database, keys, config, link=link) for name, link in zip("abc", links, strict=True)]
     flips = _Flips(target, random.Random(chance.random()))
     try:
         for node in nodes:

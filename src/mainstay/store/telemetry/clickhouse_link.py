@@ -30,7 +30,7 @@ _CALM = 3.0  # seconds after a failed connection in which nobody else waits for 
 _NO_DATABASE, _NO_TABLE = 81, 60  # ErrorCodes.cpp of ClickHouse
 # On every request. A batch is there when the insert is answered, not when the server gets round to it; buckets of
 # two partitions are never the same, so partitions need not be merged with each other.
-_SETTINGS = {"async_insert": 0, "do_not_merge_across_partitions_select_final": 1}
+SETTINGS = {"async_insert": 0, "do_not_merge_across_partitions_select_final": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def connecting(address: Address) -> Connect:
             autogenerate_session_id=False,  # requests of one session would have to take turns
             dedicated_pool=True,
             client_name="mainstay",
-            settings=dict(_SETTINGS),
+            settings=dict(SETTINGS),
         )
 
     return connect

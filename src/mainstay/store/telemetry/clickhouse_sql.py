@@ -24,6 +24,7 @@ from mainstay.store.telemetry.rows import (
 
 # Days in one partition; a table has about 8, 15, 16 and 40 of them.
 PARTITION_DAYS = {"sample": 1, "by_minute": 1, "by_hour": 7, "by_day": 28}
+_GRANULE = 1024  # rows of a roll-up that are read at once: one monitor has hundreds of them in a partition
 _KNOWN_INSERTS = 10_000  # tokens that a table remembers: hours of a few nodes
 CRASHED = 180  # seconds after which a node that noted late results and said no more is taken for dead
 
@@ -66,6 +67,7 @@ SCHEMA = [
             f"by_{grain}",
             {name: _MEASURED.get(name) or _TYPES[name] for name in (*_ROLLED, "version")},
             "ReplacingMergeTree(version)",
+            f"SETTINGS index_granularity = {_GRANULE}",
         )
         for grain in GRAINS
     ),
