@@ -1,7 +1,7 @@
 // Latency charts: phases stacked as areas, p95 as a dashed line, failures as ticks along the top.
 /* global uPlot */
 
-import { colour, frame, keep, milliseconds, tips } from "./plot.js";
+import { colour, frame, keep, mark, milliseconds, tips } from "./plot.js";
 
 const PHASES = ["lookup", "connect", "tls", "wait", "transfer"];
 const NAMES = { lookup: "Name lookup", connect: "Connect", tls: "TLS", wait: "First byte", transfer: "Transfer" };
@@ -32,16 +32,11 @@ function options(host, used, points) {
   const failures = {
     hooks: {
       draw: (plot) => {
-        const { ctx, bbox } = plot;
-        const row = plot.data.at(-1);
-        ctx.save();
-        ctx.fillStyle = down;
-        row.forEach((count, index) => {
-          if (!count) return;
-          const x = plot.valToPos(plot.data[0][index], "x", true);
-          ctx.fillRect(x - 1, bbox.top, Math.max(2, bbox.width / row.length - 1), 6 * devicePixelRatio);
-        });
-        ctx.restore();
+        const counts = plot.data.at(-1);
+        plot.ctx.save();
+        plot.ctx.fillStyle = down;
+        counts.forEach((count, index) => { if (count) mark(plot, plot.data[0][index], counts.length, 0, 6); });
+        plot.ctx.restore();
       },
     },
   };

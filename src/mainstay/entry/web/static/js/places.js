@@ -1,7 +1,7 @@
 // Response times by location: one line for each, failed checks as ticks in the line's colour along the top.
 /* global uPlot */
 
-import { colour, frame, keep, milliseconds, tips } from "./plot.js";
+import { colour, frame, keep, mark, milliseconds, tips } from "./plot.js";
 
 const TICK = 5;
 
@@ -24,17 +24,12 @@ function join(lines) {
 function options(host, lines, joined) {
   const shades = lines.map((line) => colour(host, `--line-${line.colour}`));
   const draw = (plot) => {
-    const { ctx, bbox } = plot;
-    ctx.save();
+    plot.ctx.save();
     joined.columns.forEach((column, row) => {
-      ctx.fillStyle = shades[row];
-      column.failures.forEach((failed, index) => {
-        if (!failed) return;
-        const x = plot.valToPos(joined.times[index], "x", true);
-        ctx.fillRect(x - 1, bbox.top + row * (TICK + 1) * devicePixelRatio, Math.max(2, bbox.width / joined.times.length - 1), TICK * devicePixelRatio);
-      });
+      plot.ctx.fillStyle = shades[row];
+      column.failures.forEach((failed, index) => { if (failed) mark(plot, joined.times[index], joined.times.length, row, TICK); });
     });
-    ctx.restore();
+    plot.ctx.restore();
   };
   return {
     ...frame(host, joined.times[0], joined.times.at(-1)),

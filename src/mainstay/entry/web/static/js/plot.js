@@ -20,12 +20,20 @@ export function frame(host, first, last) {
     width: host.clientWidth,
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     legend: { show: false },
-    scales: { x: { time: true, range: (_, low, high) => (high > low ? [low, high] : [low - 1800, high + 1800]) }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
+    scales: { x: { time: true, range: () => (last > first ? [first, last] : [first - 1800, last + 1800]) }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
     axes: [
       { stroke: ink, grid: { show: false }, ticks: grid, font: "11px system-ui", space: 70, values: (_, values) => values.map((at) => tick.format(at * 1000)) },
       { stroke: ink, grid, ticks: { show: false }, font: "11px system-ui", size: 58, values: (_, values) => values.map(milliseconds) },
     ],
   };
+}
+
+// A mark along the top of the plot for one of so many points: row 0 is the uppermost.
+export function mark(plot, at, points, row, height) {
+  const { ctx, bbox } = plot;
+  const x = plot.valToPos(at, "x", true) - 1;
+  const width = Math.min(Math.max(2, bbox.width / points - 1), bbox.left + bbox.width - x);
+  ctx.fillRect(x, bbox.top + row * (height + 1) * devicePixelRatio, width, height * devicePixelRatio);
 }
 
 const moment = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
