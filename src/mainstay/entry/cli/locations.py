@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstay.entry.cli.output import print_json, print_table, when
+from mainstay.entry.cli.output import print_views, when
 from mainstay.entry.cli.tokens import start
 
 if TYPE_CHECKING:
@@ -36,12 +36,8 @@ def listed(context: typer.Context, as_json: AsJson = False) -> None:
     from mainstay.watch.location_queries import locations as read
 
     found = read()
-    if as_json:
-        print_json([view.as_dict() for view in found])
-    elif found:
-        _draw(found)
-    else:
-        typer.echo("no locations are declared; all checks are made from this server")
+    empty = "no locations are declared; all checks are made from this server"
+    print_views(found, as_json, _columns(found), _STYLES, empty)
 
 
 @locations.command("token")
@@ -69,19 +65,6 @@ def token(
     typer.echo(json.dumps({"token": made}) if as_json else made)
     if sys.stderr.isatty():
         typer.echo("Keep it: it is not stored and cannot be shown again.", err=True)
-
-
-def _draw(found: list[LocationView]) -> None:
-    from rich.text import Text
-
-    columns = _columns(found)
-    rows = []
-    for view in found:
-        cells = [Text(cell(view)) for _, cell in columns]
-        cells[1].stylize(_STYLES.get(cells[1].plain, ""))
-        rows.append(cells)
-    titles = [title for title, _ in columns]
-    print_table(titles, rows, whole=titles)
 
 
 def _columns(found: list[LocationView]) -> list[tuple[str, Callable[[LocationView], str]]]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mainstay.entry.cli.output import print_json, print_table, when
+from mainstay.entry.cli.output import print_views, when
 from mainstay.entry.cli.tokens import start
 
 if TYPE_CHECKING:
@@ -35,12 +35,8 @@ def listed(context: typer.Context, as_json: AsJson = False) -> None:
     from mainstay.nodes.queries import nodes as read
 
     found = read()
-    if as_json:
-        print_json([view.as_dict() for view in found])
-    elif found:
-        _draw(found)
-    else:
-        typer.echo("one server does everything: several need MAINSTAY_DATABASE=postgres://...")
+    empty = "one server does everything: several need MAINSTAY_DATABASE=postgres://..."
+    print_views(found, as_json, _columns(found), _STYLES, empty)
 
 
 @nodes.command("drain")
@@ -70,19 +66,6 @@ def _set(name: str, *, draining: bool) -> None:
 
     if not drain_node(actor, name, draining=draining):
         typer.echo("it does so already", err=True)
-
-
-def _draw(found: list[NodeView]) -> None:
-    from rich.text import Text
-
-    columns = _columns(found)
-    rows = []
-    for view in found:
-        cells = [Text(cell(view)) for _, cell in columns]
-        cells[1].stylize(_STYLES[view.state])
-        rows.append(cells)
-    titles = [title for title, _ in columns]
-    print_table(titles, rows, whole=titles)
 
 
 def _columns(found: list[NodeView]) -> list[tuple[str, Callable[[NodeView], str]]]:
