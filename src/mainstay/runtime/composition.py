@@ -289,7 +289,7 @@ class Parts:
     async def _upkeep(self) -> None:
         if not self.settings.telemetry or self.does(UPKEEP):  # several servers share ClickHouse: one is enough
             try:
-                await erase_wished(self.telemetry, self.writer)
+                await erase_wished(self.telemetry, self.writer, self._clock)
                 await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
             except StoreBusy as error:  # health tells of it too; all of it is repeated
                 log.warning("telemetry upkeep waits", error=error.message)

@@ -91,8 +91,8 @@ class LocationRow(models.Model):
 
 
 class HistoryErasureRow(models.Model):
-    """A wish that the results of a monitor up to then be deleted. It is kept: each telemetry store remembers the
-    number of the last one that it carried out, and servers may have stores of their own."""
+    """A wish that the results of a monitor up to then be deleted. It is kept: each telemetry store remembers the time
+    of the last one that it carried out, and servers may have stores of their own."""
 
     uid = models.CharField(max_length=26)
     at = models.FloatField()

@@ -8,6 +8,7 @@ from functools import partial
 import structlog
 
 from mainstay.kernel.actor import system
+from mainstay.kernel.clock import Clock
 from mainstay.store.telemetry.history import HISTORY
 from mainstay.store.telemetry.port import Telemetry
 from mainstay.store.writer import Writer
@@ -17,10 +18,10 @@ log = structlog.get_logger("telemetry")
 _LANE = system("erasing")
 
 
-async def erase_wished(telemetry: Telemetry, writer: Writer) -> None:
+async def erase_wished(telemetry: Telemetry, writer: Writer, clock: Clock) -> None:
     """StoreBusy while the store does not answer; what is left is done the next time."""
     done = await asyncio.to_thread(telemetry.forgotten)
-    for number, uid in await writer.run(partial(wished_erasures, _LANE, done)):
-        await asyncio.to_thread(telemetry.forget, [uid], number)
+    for at, uids in await writer.run(partial(wished_erasures, _LANE, done, clock)):
+        await asyncio.to_thread(telemetry.forget, uids, at)
         HISTORY.forget()
-        log.info("history erased", uid=uid)
+        log.info("history erased", monitors=uids)

@@ -30,6 +30,7 @@ def _selections(until: float) -> dict[str, str]:
     ends = {grain: moment // (seconds * _MICRO) * seconds * _MICRO for grain, seconds in GRAINS.items()}
     for grain, end in ends.items():
         chosen[f"by_{grain}"] = f"SELECT * FROM by_{grain} WHERE at_us < {end}"
+    ends["forgotten"] = moment  # a wish that came later is not in the state
     limits = " ".join(f"WHEN '{grain}' THEN {end}" for grain, end in ends.items())
     chosen["progress"] = f"SELECT grain, least(until_us, CASE grain {limits} END) AS until_us FROM progress"
     return chosen

@@ -77,8 +77,8 @@ class Engine(Protocol):
         """Repair what was found damaged, if anything was."""
 
     def progress(self) -> dict[str, int]:
-        """Until when each grain is rolled up, if ever; as `raw`, before when raw results are gone; as `forgotten`, the
-        number of the last wish to forget a monitor."""
+        """Until when each grain is rolled up, if ever; as `raw`, before when raw results are gone; as `forgotten`, when
+        the last wish to forget a monitor was made."""
 
     def advance(self, grain: str, until: int) -> None:
         """Progress, which never goes back."""

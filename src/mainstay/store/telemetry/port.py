@@ -142,14 +142,14 @@ class Telemetry(Protocol):
         the store does not answer; all of it is repeated next time.
         """
 
-    def forget(self, uids: Sequence[str], number: int = 0) -> None:
+    def forget(self, uids: Sequence[str], wished_at: float = 0.0) -> None:
         """Delete everything about these; archived results are read no more from now on, and rewritten in turn.
 
-        number: of the wish for it, above 0, for `forgotten`.
+        wished_at: when somebody asked for it, for `forgotten`.
         """
 
-    def forgotten(self) -> int:
-        """The highest number of a wish that was carried out; 0 for none."""
+    def forgotten(self) -> float:
+        """When the last wish was made that was carried out; 0 for none."""
 
     def import_days(self, rows: Sequence[Sequence[Any]]) -> None:
         """Add rows of the day table as they are: history of another tool, or of a benchmark.

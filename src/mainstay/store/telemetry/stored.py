@@ -152,17 +152,17 @@ class StoredTelemetry:
             if target is not None:
                 self._engine.export(part, target)
 
-    def forget(self, uids: Sequence[str], number: int = 0) -> None:
+    def forget(self, uids: Sequence[str], wished_at: float = 0.0) -> None:
         self.flush()
         with self._upkeep:
             if self._archive is not None:
                 self._archive.forget(uids)
             self._engine.forget(uids)
-            if number:
-                self._engine.advance(_FORGOTTEN, number)
+            if wished_at:
+                self._engine.advance(_FORGOTTEN, round(wished_at * 1e6))  # exactly, or it would be carried out again
 
-    def forgotten(self) -> int:
-        return self._engine.progress().get(_FORGOTTEN, 0)
+    def forgotten(self) -> float:
+        return self._engine.progress().get(_FORGOTTEN, 0) / 1e6
 
     # reading
 
