@@ -22,7 +22,7 @@ from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("store", "0001_initial")]
+    dependencies = [("store", "0002_vault")]
     operations = [migrations.RunSQL("ALTER TABLE fact ADD COLUMN remark text")]
 """
 
@@ -37,7 +37,7 @@ def next_version(folder: Path, *, oldest: str) -> Path:
     text = versions.read_text()
     assert f'OLDEST = "{mainstay.__version__}"' in text
     versions.write_text(text.replace(f'OLDEST = "{mainstay.__version__}"', f'OLDEST = "{oldest}"'))
-    (copy / "store" / "migrations" / "0002_next.py").write_text(_MIGRATION)
+    (copy / "store" / "migrations" / "0003_next.py").write_text(_MIGRATION)
     return folder
 
 

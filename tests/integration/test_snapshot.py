@@ -22,7 +22,7 @@ from snapshot_rig import Install, Postgres, postgres_server, untold
 _MIGRATION = """
 from django.db import migrations, models
 class Migration(migrations.Migration):
-    dependencies = [("store", "0001_initial")]
+    dependencies = [("store", "0002_vault")]
     operations = [migrations.CreateModel("Later", [("id", models.BigAutoField(primary_key=True))])]
 """
 

@@ -52,7 +52,8 @@ class OutboxRow(models.Model):
     state = models.CharField(max_length=10, default="pending")
     reason = models.CharField(max_length=300, default="")  # why it was suppressed, cancelled or chosen
     attempts = models.IntegerField(default=0)
-    claimed_by = models.CharField(max_length=32, default="")  # the start of a server that delivers it, or did so last
+    # The start of a server that delivers it, or did so last; programs of before it was there write rows without it.
+    claimed_by = models.CharField(max_length=32, default="", db_default="")
     next_at = models.FloatField(null=True)  # null while it waits for `after_id`; the lease's end while delivering
     after_id = models.CharField(max_length=26, default="")
     last_error = models.CharField(max_length=1000, default="")

@@ -45,7 +45,7 @@ class PingRow(models.Model):
     remote = models.CharField(max_length=45)
     user_agent = models.CharField(max_length=200)
     duration = models.FloatField(null=True)  # seconds since the start that it ends
-    late = models.FloatField(default=0.0)  # seconds between `at` and its arrival, if it says so itself
+    late = models.FloatField(default=0.0, db_default=0.0)  # seconds between `at` and its arrival, if it says so itself
     body = models.BinaryField(null=True)  # the first `ping_body_limit` bytes
     body_size = models.BigIntegerField(default=0)  # bytes that were sent
 

@@ -55,7 +55,6 @@ class Migration(migrations.Migration):
                 ('state', models.CharField(default='pending', max_length=10)),
                 ('reason', models.CharField(default='', max_length=300)),
                 ('attempts', models.IntegerField(default=0)),
-                ('claimed_by', models.CharField(default='', max_length=32)),
                 ('next_at', models.FloatField(null=True)),
                 ('after_id', models.CharField(default='', max_length=26)),
                 ('last_error', models.CharField(default='', max_length=1000)),

@@ -51,7 +51,6 @@ class Migration(migrations.Migration):
                 ('remote', models.CharField(max_length=45)),
                 ('user_agent', models.CharField(max_length=200)),
                 ('duration', models.FloatField(null=True)),
-                ('late', models.FloatField(default=0.0)),
                 ('body', models.BinaryField(null=True)),
                 ('body_size', models.BigIntegerField(default=0)),
             ],

@@ -23,18 +23,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='VaultRow',
-            fields=[
-                ('name', models.CharField(max_length=100, primary_key=True, serialize=False)),
-                ('sealed', models.TextField()),
-                ('changed_us', models.BigIntegerField()),
-                ('changed_by', models.CharField(max_length=300)),
-            ],
-            options={
-                'db_table': 'vault_secret',
-            },
-        ),
-        migrations.CreateModel(
             name='JournalEntry',
             fields=[
                 ('seq', models.BigIntegerField(primary_key=True, serialize=False)),

@@ -12,30 +12,6 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='LocationRow',
-            fields=[
-                ('uid', models.CharField(max_length=26, primary_key=True, serialize=False)),
-                ('name', models.CharField(max_length=100)),
-                ('state', models.CharField(default='waiting', max_length=10)),
-                ('since', models.FloatField(default=0)),
-                ('heard_at', models.FloatField(default=0)),
-                ('joined_at', models.FloatField(default=0)),
-                ('connected', models.BooleanField(default=False)),
-                ('version', models.CharField(default='', max_length=60)),
-                ('address', models.CharField(default='', max_length=60)),
-                ('offset', models.FloatField(default=0)),
-                ('round_trip', models.FloatField(default=0)),
-                ('assigned', models.IntegerField(default=0)),
-                ('checks', models.BigIntegerField(default=0)),
-                ('waiting', models.BigIntegerField(default=0)),
-                ('dropped', models.BigIntegerField(default=0)),
-                ('ignored', models.BigIntegerField(default=0)),
-            ],
-            options={
-                'db_table': 'location',
-            },
-        ),
-        migrations.CreateModel(
             name='MonitorRequestRow',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

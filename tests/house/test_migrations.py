@@ -1,0 +1,31 @@
+"""A migration that a database may have applied is never edited: what it would add now would be missing there.
+
+Another change of the tables is another migration, and its line is added here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+SOURCE = Path(__file__).resolve().parents[2] / "src" / "mainstay"
+APPLIED = {
+    "accounts/0001_initial": "78f44dbb786b112c",
+    "alerting/0001_initial": "49f62ae1be4c0379",
+    "alerting/0002_claims": "f07669ae5d8d39e5",
+    "heartbeats/0001_initial": "866b2906ff3ebbbe",
+    "heartbeats/0002_late_reports": "74b00cda45bc2adb",
+    "nodes/0001_initial": "93d0edcb6fe66063",
+    "store/0001_initial": "3524bf09032580a0",
+    "store/0002_vault": "fd88fea35de9dcb6",
+    "watch/0001_initial": "67178167dbbcac65",
+    "watch/0002_locations": "98aa16b6a1a3d1c4",
+}
+
+
+def test_no_applied_migration_was_edited() -> None:
+    found = {
+        f"{path.parents[1].name}/{path.stem}": hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+        for path in SOURCE.glob("*/migrations/0*.py")
+    }
+    assert found == APPLIED
