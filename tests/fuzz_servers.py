@@ -65,6 +65,11 @@ class There:
     async def secure(self, *_: Any) -> None:
         return None
 
+    def opened(self, *around: Any) -> Any:
+        from mainstay.integrations.checks.sessions import Endpoint
+
+        return Endpoint.opened(self, *around)
+
 
 class Around:
     """What a check is given: one address, and nothing that is shared."""
