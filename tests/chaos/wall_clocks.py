@@ -108,6 +108,7 @@ JOBS = (
     Job("*/20 1-3 * * *", range(0, 60, 20), range(1, 4)),
     Job("10 * * * 6", range(10, 11), range(24), lambda day: day.isoweekday() == 6),
     Job("45 */2 * * *", range(45, 46), range(0, 24, 2)),
+    Job("40 * * * *", range(40, 41), range(24)),
 )
 
 

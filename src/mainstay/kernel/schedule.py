@@ -60,6 +60,29 @@ def check_cron(expression: str) -> str:
     return expression
 
 
+class _Jobs(CronSim):
+    """cronsim steps over whole hours and lands beyond a clock change that lies within one, as at Chatham (02:45) and
+    at Lord Howe (by half an hour); here such a step ends at the change, and what follows is looked at."""
+
+    def tick(self, seconds: int = 1) -> None:
+        before = self.dt
+        super().tick(seconds)
+        if seconds > 60 and self.dt.utcoffset() != before.utcoffset():
+            self.dt = before
+            while self.dt.utcoffset() == before.utcoffset():
+                super().tick(60)
+
+    def advance_hour(self) -> bool:
+        if self.dt.hour in self.hours:
+            return False
+        self.dt = self.dt.replace(second=0)
+        while self.dt.hour not in self.hours:
+            self.tick(3600 - self.dt.minute * 60)
+            if self.dt.hour == 0:
+                break  # of another day, which may not match
+        return True
+
+
 @lru_cache(maxsize=256)
 def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
@@ -68,7 +91,7 @@ def _zone(name: str) -> ZoneInfo:
 def _next_match(cron: str, timezone: str, after: float) -> float:
     start = datetime.fromtimestamp(after, UTC).astimezone(_zone(timezone))
     try:
-        for match in CronSim(cron, start):
+        for match in _Jobs(cron, start):
             # In a repeated hour cronsim answers with the first of the two times, which may be over already.
             due = match.astimezone(UTC).timestamp()
             if due > after:
