@@ -14,7 +14,7 @@ BENCHMARKS = {
     "startup": "start-up of commands",
     "check_cost": "CPU per check beside the blackbox exporter",
     "lag": "10,000 monitors every 60 s",
-    "nodes": "50,000 monitors every 60 s by one and by two servers on one PostgreSQL",
+    "nodes": "start lag and CPU of 50,000 monitors every 60 s, by one and by two servers on one PostgreSQL",
     "restart": "1,000 monitors after a restart",
     "pings": "durable pings per second",
     "detection": "from the confirming check to the channel",

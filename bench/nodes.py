@@ -1,7 +1,7 @@
-"""50,000 monitors every 60 s on one PostgreSQL: by one server, then by two that share them.
+"""Many monitors every 60 s on one PostgreSQL: by one server, then by two that share them.
 
 Servers, database and targets share this machine, so the CPU of each part is told, and figures of one and of two
-servers are taken one after the other. BENCH_MONITORS sets another number.
+servers are taken one after the other. 50,000 monitors, unless BENCH_MONITORS says otherwise.
 """
 
 from __future__ import annotations

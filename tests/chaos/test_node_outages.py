@@ -7,17 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from node_rig import Node, SharedRecords, postgres, wait_until
+from node_pair import Pair, two_servers
+from node_rig import Node, wait_until
 from trouble import LONG, get
 
 from changeable import Hook, Target, wait_for
@@ -27,28 +25,6 @@ EVERY = 2.0  # seconds between checks
 TAKE_OVER = EVERY + 10.0
 BUSY = 10.0  # seconds that a machine with other work may add; a timing is printed, and fails nothing below this
 AWAY = 120.0 if LONG else 12.0  # seconds without a database
-
-
-@dataclass
-class Pair:
-    a: Node
-    b: Node
-    records: SharedRecords
-    target: Target
-    hook: Hook
-    token: str = ""
-
-    def shows(self, state: str) -> bool:
-        return set(self.records.shown(NAMES).values()) == {state}
-
-    def is_shared(self) -> bool:
-        return self.records.holders() == {"a": 32, "b": 32}
-
-    def settle(self) -> None:
-        """Both at work, all up."""
-        self.target.healthy |= {f"/{name}" for name in NAMES}
-        wait_for(self.is_shared, 40, "the work is shared")
-        wait_for(lambda: self.shows("up"), 40, "all are up")
 
 
 def _config(target: Target, hook: Hook) -> str:
@@ -63,21 +39,8 @@ def _config(target: Target, hook: Hook) -> str:
 
 @pytest.fixture(scope="module")
 def pair() -> Iterator[Pair]:
-    target, hook = Target([f"/{name}" for name in NAMES]), Hook()
-    keys = Path(tempfile.mkdtemp(prefix="mainstay-keys-"))
-    with postgres() as folder:
-        a, b = (Node(name, folder, keys, _config(target, hook)) for name in ("a", "b"))
-        try:
-            a.start()
-            b.start()
-            yield Pair(a, b, SharedRecords(folder), target, hook, a.token())
-        finally:
-            for node in (a, b):
-                node.__exit__(None, None, None)
-                node.close()
-            target.close()
-            hook.close()
-            shutil.rmtree(keys)
+    with two_servers(NAMES, _config) as pair:
+        yield pair
 
 
 def test_they_share_the_monitors_and_say_so(pair: Pair) -> None:
@@ -124,7 +87,7 @@ def test_one_that_dies_hangs_or_is_cut_off_is_replaced(pair: Pair, how: str) -> 
     pair.target.healthy.clear()
     seconds = wait_until(lambda: pair.shows("down"), TAKE_OVER + BUSY, f"b has taken over after {how}")
     print(f"{how}: all told down after {seconds:.1f} s of {TAKE_OVER:.0f}")
-    pair.target.healthy |= {f"/{name}" for name in NAMES}
+    pair.mend()
     wait_for(lambda: pair.shows("up"), 30, "all are up again")
     if how == "kill":
         pair.a.start()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -118,18 +117,20 @@ def telemetry(tmp_path: Path) -> DuckTelemetry:
     return DuckTelemetry(tmp_path / "telemetry.duckdb")
 
 
+def asked_to_erase(name: str, token: str) -> int:
+    """The status with which the API answers."""
+    client = Client(headers={"host": "localhost", "authorization": f"Bearer {token}"})
+    return client.delete(f"/api/v1/monitors/{name}/history").status_code
+
+
 def test_the_doors(telemetry: DuckTelemetry) -> None:
     set_current(telemetry)
     monitor("api")
-    statuses: Callable[[str, str], int] = lambda token, name: (  # noqa: E731
-        Client(headers={"host": "localhost", "authorization": f"Bearer {token}"})
-        .delete(f"/api/v1/monitors/{name}/history")
-        .status_code
-    )
-    assert statuses(create_token(TEST, "reader", ["monitors:read", "monitors:check"]), "api") == 403
+    reader = create_token(TEST, "reader", ["monitors:read", "monitors:check"])
+    assert asked_to_erase("api", reader) == 403
     writer = create_token(TEST, "writer", ["resources:read", "resources:write"])
-    assert statuses(writer, "none") == 404
-    assert statuses(writer, "api") == 202
+    assert asked_to_erase("none", writer) == 404
+    assert asked_to_erase("api", writer) == 202
     person()
     client = signed_in()
     assert "Erase its history" in client.get("/monitors/api/").content.decode()
