@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import tempfile
 import time
@@ -47,3 +48,4 @@ def nginx() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(10)
+        shutil.rmtree(folder)

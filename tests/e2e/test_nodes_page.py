@@ -5,15 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from test_journeys import CONTRAST, NAMELESS, Visit
 
+from mainstay.kernel.actor import command
+from mainstay.nodes import queries
 from mainstay.nodes.models import LeaseRow, NodeRow
 from mainstay.nodes.rules import shard_name
 from mainstay.store.journal import entries
+from mainstay.store.resources.apply import declare
+from mainstay.store.telemetry import set_current
+from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 
 PICTURES = os.environ.get("NODES_PICTURES", "")  # folder; none are taken otherwise
 
@@ -74,3 +81,30 @@ def test_who_does_what_and_handing_over(visit: Visit) -> None:
     assert next(iter(entries())).kind == "node.draining_ended"
     visit.page.goto("/health/")
     assert "watch-a" in visit.page.inner_text("main")
+
+
+def test_pages_say_whose_results_they_show(visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    declare(command("tests"), "monitor", "api", {"http": "http://127.0.0.1:1/"}, manager="api")
+    telemetry = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    set_current(telemetry)
+    world(time.time())
+    pages = ("/", "/monitors/", "/monitors/api/", "/nodes/", "/health/")
+
+    def said(page: str) -> bool:
+        visit.page.goto(page)
+        return "are what watch-b measured itself" in visit.page.inner_text("main")
+
+    try:
+        assert [page for page in pages if said(page)] == [], "this process is none of the servers"
+        monkeypatch.setattr(queries, "_here", "b" * 32)
+        assert [page for page in pages if not said(page)] == []
+        for page in pages:
+            visit.page.set_viewport_size({"width": 390, "height": 800})
+            said(page)
+            picture(visit, f"apart{page.replace('/', '-')}")
+        shared = replace(settings.MAINSTAY, telemetry="clickhouse://127.0.0.1/")
+        monkeypatch.setattr(settings, "MAINSTAY", shared)
+        assert [page for page in pages if said(page)] == [], "all servers see the results of all"
+    finally:
+        set_current(None)
+        telemetry.close()

@@ -7,6 +7,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
+from django.conf import settings
 from django.db import connection
 
 from mainstay.kernel.clock import to_iso
@@ -155,6 +156,14 @@ def _view(row: NodeRow, held: list[str], now: float) -> NodeView:
         seen_at=row.seen_at,
         starts=row.starts,
     )
+
+
+def keeps_apart() -> str:
+    """Name of the server in this process if others keep results which it does not see; empty if it sees all."""
+    if not _here or settings.MAINSTAY.telemetry:
+        return ""
+    names = dict(NodeRow.objects.values_list("id", "name"))
+    return names.get(_here, "") if len(names) > 1 else ""
 
 
 def is_known(node: str) -> bool:

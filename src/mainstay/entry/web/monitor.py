@@ -76,7 +76,8 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "line": HISTORY.lines([view.uid], DAYS, now)[view.uid],
         "days": DAYS,
         "results": [found(sample) for sample in latest],
-        "newest": found(latest[0]) if latest else None,
+        # Another server may have checked it since, and keep the result to itself.
+        "newest": latest[0] if latest and latest[0].at >= view.last_at else None,
         "happenings": [happened(one) for one in queries.transitions(name, limit=15)],
         "alerts": alerts_of(subject, limit=5) if may_see_alerts else [],
         "told": notifications_of(subject, limit=10) if may_see_alerts else [],

@@ -16,6 +16,7 @@ from mainstay.entry.web.history import bars_svg, percent
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.duration import format_duration
 from mainstay.kernel.wording import lasting
+from mainstay.nodes.queries import keeps_apart
 from mainstay.store.telemetry.history import Line
 
 register = template.Library()
@@ -54,6 +55,12 @@ WORDS = {"new": "Waiting for its first ping", "firing": "Open"}
 @register.filter
 def look(value: str) -> str:
     return LOOKS.get(value, value)
+
+
+@register.inclusion_tag("web/apart.html")
+def results_apart(look: str = "note") -> dict[str, str]:
+    """Whose results a page shows, where servers do not share them; nothing where they do. `look`: its class."""
+    return {"here": keeps_apart(), "look": look}
 
 
 @register.simple_tag
