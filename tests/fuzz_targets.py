@@ -22,11 +22,12 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 def targets() -> tuple[Target, ...]:
     """Needs a booted Django: `tests.conftest` boots, and so does the first call."""
     _boot()
+    from tests.fuzz_declarations import declarations
     from tests.fuzz_files import imports, kept_files
     from tests.fuzz_servers import conversations
 
     own = (*_documents(), *_times(), *_languages(), *_requests(), *_accounts(), *_answers(), *_protocols())
-    return (*own, *conversations(), *imports(), *kept_files())
+    return (*own, declarations(EXAMPLES), *conversations(), *imports(), *kept_files())
 
 
 def _boot() -> None:

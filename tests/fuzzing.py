@@ -11,7 +11,9 @@ import argparse
 import multiprocessing
 import os
 import random
+import shutil
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Sequence
@@ -40,7 +42,7 @@ LONGEST = 4000  # characters of an input
 class Target:
     """A parser of outside input. `run` takes what `seeds` are made of: text, or bytes.
 
-    `refuses` are the errors that its callers handle; anything else is a finding.
+    `refuses` are the errors that its callers handle; anything else is a finding. `change` spoils a seed, else `mutate`.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Target:
     seeds: Sequence[Any]
     refuses: tuple[type[BaseException], ...] = ()
     longest: int = LONGEST
+    change: Callable[[Any, random.Random, Sequence[Any], int], Any] | None = None
 
 
 class Finding(AssertionError):
@@ -109,9 +112,9 @@ def hunt(target: Target, seed: int, *, seconds: float = 0.0, inputs: int = 0) ->
     dice = random.Random(f"{target.name} {seed}")
     until = time.perf_counter() + seconds
     tried, slowest = 0, 0.0
-    known = list(target.seeds)
+    known, change = list(target.seeds), target.change or mutate
     while (not inputs or tried < inputs) and (not seconds or time.perf_counter() < until):
-        given = mutate(dice.choice(known), dice, target.seeds, target.longest)
+        given = change(dice.choice(known), dice, target.seeds, target.longest)
         begun = time.perf_counter()
         attempt(target, given)
         slowest = max(slowest, time.perf_counter() - begun)
@@ -140,6 +143,8 @@ def main() -> int:
     arguments.add_argument("--seed", type=int, default=int(time.time()))
     arguments.add_argument("--only", default="", help="part of a target's name")
     chosen = arguments.parse_args()
+    folder = tempfile.mkdtemp(prefix="mainstay-fuzz-")
+    tempfile.tempdir = folder  # also of the processes that are forked
     from tests.fuzz_targets import targets
 
     names = [target.name for target in targets() if chosen.only in target.name]
@@ -154,6 +159,7 @@ def main() -> int:
             print(f"{name:32} {tried:>10,} inputs  slowest {slowest * 1000:8.1f} ms  {finding}")
             if finding:
                 findings.append(finding)
+    shutil.rmtree(folder)
     took = time.monotonic() - begun
     print(f"{total:,} inputs in {took:.0f} s, {total / took * 60:,.0f} a minute; {len(findings)} findings")
     return 1 if findings else 0

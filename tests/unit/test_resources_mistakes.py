@@ -108,6 +108,14 @@ def test_a_mistake_is_told_once_with_its_place_and_what_was_meant(text: str, tol
     assert mistakes(text) == [told]
 
 
+def test_without_one_check_the_rest_is_told_too() -> None:
+    text = "monitors:\n  api: {http: https://a.example, tls: a.example, locations: [main, main], quorum: 1}\n"
+    first, second = mistakes(text)
+    assert "needs exactly one of" in first
+    assert first.endswith("this one has `http`, `tls`")
+    assert second == "f:2:3: a location is named twice"
+
+
 def test_mistakes_of_all_resources_and_references_beside_them_are_told_at_once() -> None:
     text = """\
 monitors:

@@ -112,7 +112,8 @@ class MonitorSpec(Spec):
 
     def _check_locations(self) -> None:
         named, count = self.locations, len(self.locations)
-        if self.check.quorum is not None:
+        check: CheckKind | None = getattr(self, "check", None)  # of a document without one check: this part alone
+        if check is not None and check.quorum is not None:
             raise ValueError("a group is judged from its members; give `locations` to those")
         if len(set(named)) != count:
             raise ValueError("a location is named twice")
