@@ -5,7 +5,6 @@ Formats: https://prometheus.io/docs/instrumenting/exposition_formats/ (version 0
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
@@ -13,6 +12,7 @@ from typing import Literal
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+_SPECIAL = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 _SUFFIX = {"counter": "_total", "info": "_info"}
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
 _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
@@ -20,15 +20,18 @@ _HELP_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 @dataclass(slots=True)
 class Family:
-    """Samples of one name. `name` is without the suffix of its type: `_total` of a counter, `_info` of an info."""
+    """Samples of one name. `name` is without the suffix of its type: `_total` of a counter, `_info` of an info.
+
+    Labels that many samples have in common are given as `label_text` makes them, which saves most of the time.
+    """
 
     name: str
     help: str
     type: Literal["gauge", "counter", "info"] = "gauge"
-    samples: list[tuple[Mapping[str, str], float]] = field(default_factory=list)
+    samples: list[tuple[str, float]] = field(default_factory=list)  # labels as text, value
 
-    def add(self, value: float, labels: Mapping[str, str] | None = None) -> Family:
-        self.samples.append((labels or {}, value))
+    def add(self, value: float, labels: Mapping[str, str] | str = "") -> Family:
+        self.samples.append((labels if isinstance(labels, str) else label_text(labels), value))
         return self
 
 
@@ -60,19 +63,20 @@ def _render_family(family: Family, lines: list[str], *, openmetrics: bool) -> No
     lines.append(f"# HELP {name} {family.help.translate(_ESCAPES if openmetrics else _HELP_ESCAPES)}")
     lines.append(f"# TYPE {name} {kind}")
     for labels, value in family.samples:
-        lines.append(f"{sample_name}{format_labels(labels)} {format_value(value)}")
+        shown = f"{sample_name}{{{labels}}}" if labels else sample_name
+        lines.append(f"{shown} {format_value(value)}")
 
 
-def format_labels(labels: Mapping[str, str]) -> str:
-    if not labels:
-        return ""
-    return "{" + ",".join(f'{name}="{value.translate(_ESCAPES)}"' for name, value in labels.items()) + "}"
+def label_text(labels: Mapping[str, str]) -> str:
+    """`a="b",c="d"`, escaped."""
+    return ",".join([f'{name}="{_escaped(value)}"' for name, value in labels.items()])
+
+
+def _escaped(value: str) -> str:
+    return value.translate(_ESCAPES) if "\\" in value or '"' in value or "\n" in value else value
 
 
 def format_value(value: float) -> str:
     """`1`, `0.25`, `NaN`, `+Inf`."""
-    if math.isnan(value):
-        return "NaN"
-    if math.isinf(value):
-        return "+Inf" if value > 0 else "-Inf"
-    return str(int(value)) if value == int(value) and abs(value) < 1e15 else repr(float(value))
+    text = repr(float(value))
+    return text[:-2] if text.endswith(".0") else _SPECIAL.get(text, text)

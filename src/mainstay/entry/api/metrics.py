@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from mainstay.entry.api.exposition import OPENMETRICS_TYPE, TEXT_TYPE, Family, accepts_openmetrics, render
+from mainstay.entry.api.exposition import OPENMETRICS_TYPE, TEXT_TYPE, Family, accepts_openmetrics, label_text, render
 from mainstay.entry.api.probe_metrics import ProbeFamilies
 
 if TYPE_CHECKING:
@@ -232,13 +232,14 @@ def _monitors(snapshot: Snapshot) -> list[Family]:
         labels = {"monitor": monitor.name, "kind": monitor.kind, "target": monitor.target}
         declared = {f"label_{name}": value for name, value in sorted(monitor.labels.items())}
         info.add(1, {**labels, "severity": monitor.severity, **declared})
+        whose = label_text({"monitor": monitor.name})
         for name in MONITOR_STATES:
-            state.add(float(name == monitor.state), {"monitor": monitor.name, "state": name})
+            state.add(float(name == monitor.state), f'{whose},state="{name}"')
         if monitor.since is not None:
-            since.add(monitor.since, {"monitor": monitor.name})
-        flapping.add(float(monitor.flapping), {"monitor": monitor.name})
+            since.add(monitor.since, whose)
+        flapping.add(float(monitor.flapping), whose)
         if monitor.result is not None:
-            checked.add(monitor.result.at, {"monitor": monitor.name})
+            checked.add(monitor.result.at, whose)
             probes.add(monitor.kind, monitor.result, labels)
     total = _by("monitors", "Monitors by state.", "state", counts)
     return [total, info, state, since, flapping, checked, *probes.families()]

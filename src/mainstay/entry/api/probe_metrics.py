@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
-from mainstay.entry.api.exposition import Family
+from mainstay.entry.api.exposition import Family, label_text
 from mainstay.kernel.grpc_codes import GRPC_CODES
 
 if TYPE_CHECKING:
@@ -69,8 +69,10 @@ class ProbeFamilies:
         self._families: dict[str, Family] = {}
 
     def add(self, kind: str, result: CheckResult, labels: Labels | None = None) -> None:
+        shared = label_text(labels or {})
         for name, own, value in rows(kind, result):
-            self._family(name).add(value, {**(labels or {}), **own})
+            joined = ",".join(filter(None, (shared, label_text(own)))) if own else shared
+            self._family(name).add(value, joined)
 
     def families(self) -> list[Family]:
         return list(self._families.values())
