@@ -52,6 +52,13 @@ def test_targets(arguments: tuple[str, ...], kind: str, target: dict[str, Any]) 
     assert (order.kind, order.options["target"]) == (kind, target)
 
 
+def test_a_file_is_for_another_command(tmp_path: Path) -> None:
+    (tmp_path / "mainstay.yaml").touch()
+    with pytest.raises(UserError, match="is a file") as told:
+        make_order(str(tmp_path / "mainstay.yaml"), None, [], [], "10s")
+    assert "mainstay plan" in told.value.hint
+
+
 def test_options_are_validated_documents() -> None:
     order = make_order(
         "dns", "a.test", ["type=MX", "resolver=192.0.2.53"], ["values=10 m.test", "values=20 n.test"], "2s"

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mainstay.entry.cli.tokens import Email, start
+from mainstay.entry.cli.opening import acting
+from mainstay.entry.cli.tokens import Email
 
 access = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Get back in when the way in is lost."
@@ -25,7 +26,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> None:
     """Delete a person's account and erase what the journal and others remember of them; the journal stays provable."""
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts.erasure import erase_person
 
     if not yes:
@@ -41,7 +42,7 @@ def recover(email: Email) -> None:
 
     It is written to the journal, and every administrator is told by mail.
     """
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts.verbs import make_recovery_link
     from mainstay.runtime.boot import current_settings
 

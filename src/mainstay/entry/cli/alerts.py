@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mainstay.entry.cli.opening import me, open_data
 from mainstay.entry.cli.output import print_json, print_table
 from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
     from mainstay.alerting.queries import Alert
-    from mainstay.kernel.actor import Actor
 
 alerts = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, acknowledge and mute alerts.")
 notify = typer.Typer(add_completion=False, rich_markup_mode=None, help="Send a test notification.")
@@ -34,7 +33,7 @@ def list_alerts(
     """List open alerts, the worst first. Exit code 0 also if there are some."""
     if context.invoked_subcommand is not None:
         return
-    _start()
+    open_data()
     from mainstay.alerting import queries
 
     found = queries.alerts(status="" if everything else "firing", limit=limit)
@@ -47,7 +46,7 @@ def list_alerts(
 @alerts.command()
 def show(alert_id: AlertId, as_json: AsJson = False) -> None:
     """One alert: what happened, whom it was told and how that went."""
-    _start()
+    open_data()
     from mainstay.alerting import queries
 
     alert = queries.alert(_whole(alert_id))
@@ -66,10 +65,10 @@ def show(alert_id: AlertId, as_json: AsJson = False) -> None:
 @alerts.command()
 def ack(alert_id: AlertId, as_json: AsJson = False) -> None:
     """Take an alert: everybody sees that somebody is on it."""
-    _start()
+    open_data()
     from mainstay.alerting import queries, verbs
 
-    verbs.acknowledge_alert(_actor(), _whole(alert_id))
+    verbs.acknowledge_alert(me(), _whole(alert_id))
     _tell(queries.alert(_whole(alert_id)), "Acknowledged", as_json)
 
 
@@ -86,20 +85,20 @@ def mute(
         seconds = parse_duration(duration)
     except ValueError as error:
         raise UserError(str(error), hint="such as --for 2h") from None
-    _start()
+    open_data()
     from mainstay.alerting import queries, verbs
 
-    verbs.mute_alert(_actor(), _whole(alert_id), time.time() + seconds)
+    verbs.mute_alert(me(), _whole(alert_id), time.time() + seconds)
     _tell(queries.alert(_whole(alert_id)), f"Muted for {duration}", as_json)
 
 
 @alerts.command()
 def unmute(alert_id: AlertId, as_json: AsJson = False) -> None:
     """Notifications of an alert again."""
-    _start()
+    open_data()
     from mainstay.alerting import queries, verbs
 
-    verbs.unmute_alert(_actor(), _whole(alert_id))
+    verbs.unmute_alert(me(), _whole(alert_id))
     _tell(queries.alert(_whole(alert_id)), "Not muted", as_json)
 
 
@@ -114,30 +113,14 @@ def send_test(name: Annotated[str, typer.Argument(help="Name of the channel.")],
 
     Secrets are looked up here, so the command needs the environment that the server has.
     """
-    _start()
+    open_data()
     from mainstay.alerting import verbs
 
-    receipt = verbs.test_channel(_actor(), name)
+    receipt = verbs.test_channel(me(), name)
     if as_json:
         print_json({"channel": name, "detail": receipt.detail, "data": receipt.data})
     else:
         typer.echo(f"{name}: delivered ({receipt.detail})")
-
-
-def _start() -> None:
-    from mainstay.runtime.boot import load_settings, migrate, start_django
-
-    settings = load_settings()
-    fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
-    start_django(settings, light=not fresh)
-    if fresh:
-        migrate()
-
-
-def _actor() -> Actor:
-    from mainstay.kernel.actor import command
-
-    return command(getpass.getuser())
 
 
 def _whole(start: str) -> str:

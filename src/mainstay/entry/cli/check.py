@@ -123,6 +123,8 @@ def _kind_and_address(first: str, second: str | None) -> tuple[str, str]:
         if first == "http" and "://" not in second:
             second = f"https://{second}"
         return first, second
+    if first.endswith((".yaml", ".yml", ".json")) and Path(first).is_file():
+        raise UserError(f"`{first[:80]}` is a file", hint="`mainstay plan FILE` says whether what it declares is right")
     if first in KINDS:
         raise UserError(f"{first} needs a target", hint=f"such as `mainstay check {first} {KINDS[first][1]}`")
     if "://" not in first and first in _more_kinds():

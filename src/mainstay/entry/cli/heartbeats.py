@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mainstay.entry.cli.opening import open_data
 from mainstay.entry.cli.output import print_json, print_table, when
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ def heartbeats(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List heartbeats with their deadlines, what needs attention first."""
-    base_url = _start()
+    base_url = open_data().base_url
     from mainstay.heartbeats import queries
 
     if name is None:
@@ -42,18 +43,6 @@ def heartbeats(
     typer.echo(f"by slug   {by_slug or 'no letter of the name fits into a slug'}\n")
     columns = ["n", "when", "kind", "exit", "took", "from", "agent", "bytes"]
     print_table(columns, [_ping_row(ping.as_dict(), ping.at) for ping in pings])
-
-
-def _start() -> str:
-    """Open the database of this install; returns the address that people reach the server by."""
-    from mainstay.runtime.boot import load_settings, migrate, start_django
-
-    settings = load_settings()
-    fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
-    start_django(settings, light=not fresh)
-    if fresh:
-        migrate()
-    return settings.base_url
 
 
 def _draw(found: list[HeartbeatView]) -> None:

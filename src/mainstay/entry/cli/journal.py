@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstay.entry.cli.opening import me, open_data
 from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
-    from mainstay.kernel.actor import Actor
-    from mainstay.kernel.settings import Settings
     from mainstay.store.journal import Entry, Filter
 
 journal = typer.Typer(add_completion=False, rich_markup_mode=None, help="Read, follow, export and verify the journal.")
@@ -31,17 +30,6 @@ Until = Annotated[str, typer.Option(help="Only before then.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
 _POLL_SECONDS = 0.5
-
-
-def _start() -> Settings:
-    from mainstay.runtime.boot import load_settings, migrate, start_django
-
-    settings = load_settings()
-    fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
-    start_django(settings, light=not fresh)
-    if fresh:
-        migrate()
-    return settings
 
 
 def _moment(text: str) -> float | None:
@@ -113,7 +101,7 @@ def read(
     """Show the newest entries, oldest of them first."""
     if context.invoked_subcommand is not None:
         return
-    _start()
+    open_data()
     from mainstay.store.journal import entries
 
     wanted = _filter(kind, subject, actor, text=text, since=since, until=until)
@@ -158,7 +146,7 @@ def verify_chain(
 
     With a checkpoint that was kept elsewhere, this shows that nothing before it was changed, by anybody.
     """
-    _start()
+    open_data()
     from mainstay.store.checkpoints import read_checkpoint, verify_since
     from mainstay.store.journal import verify
 
@@ -187,25 +175,17 @@ def checkpoint(
     ] = False,
 ) -> None:
     """Sign the end of the chain: keep the file elsewhere, and `journal verify --checkpoint` proves what came before."""
-    settings = _start()
+    settings = open_data()
     from mainstay.store import checkpoints
 
     if public_key:
         typer.echo(checkpoints.public_key(settings))
         return
-    text = json.dumps(checkpoints.make_checkpoint(_actor(), settings), indent=2)
+    text = json.dumps(checkpoints.make_checkpoint(me(), settings), indent=2)
     if output and output != "-":
         _write(output, [f"{text}\n"])
     else:
         typer.echo(text)
-
-
-def _actor() -> Actor:
-    import getpass
-
-    from mainstay.kernel.actor import command
-
-    return command(getpass.getuser())
 
 
 def _text_of(path: str) -> str:
@@ -236,12 +216,12 @@ def export(
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
 ) -> None:
     """Write entries as JSON lines, oldest first."""
-    _start()
+    open_data()
     from mainstay.store.disclosures import note_export
     from mainstay.store.journal import entries
 
     wanted = _filter(kind, subject, since=since, until=until)
-    note_export(_actor(), wanted, "command")
+    note_export(me(), wanted, "command")
     lines = (f"{_line(entry)}\n" for entry in entries(wanted, limit=0, newest_first=False))
     if output and output != "-":
         _write(output, lines)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstay.entry.cli.opening import acting, open_data
 from mainstay.entry.cli.output import print_views, when
-from mainstay.entry.cli.tokens import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +32,7 @@ def listed(context: typer.Context, as_json: AsJson = False) -> None:
     """List the places that checks are made from, as the server heard them last."""
     if context.invoked_subcommand is not None:
         return
-    start(light=True)
+    open_data()
     from mainstay.watch.location_queries import locations as read
 
     found = read()
@@ -54,7 +54,7 @@ def token(
         days = parse_duration(expires) / 86_400
     except ValueError as error:
         raise UserError(str(error), hint="for example --expires 365d") from None
-    actor = start(light=True)
+    actor = acting()
     from mainstay.accounts.token_verbs import create_token
     from mainstay.kernel.matchers import Matcher
     from mainstay.watch.location_queries import location

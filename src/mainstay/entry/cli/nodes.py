@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstay.entry.cli.opening import acting, open_data
 from mainstay.entry.cli.output import print_views, when
-from mainstay.entry.cli.tokens import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +31,7 @@ def listed(context: typer.Context, as_json: AsJson = False) -> None:
     """List the servers that share the database, and who does what."""
     if context.invoked_subcommand is not None:
         return
-    start(light=True)
+    open_data()
     from mainstay.nodes.queries import nodes as read
 
     found = read()
@@ -54,14 +54,14 @@ def undrain(name: Name) -> None:
 @nodes.command("forget")
 def forget(name: Name) -> None:
     """Remove a server that is gone for good."""
-    actor = start(light=True)
+    actor = acting()
     from mainstay.nodes.verbs import forget_node
 
     forget_node(actor, name)
 
 
 def _set(name: str, *, draining: bool) -> None:
-    actor = start(light=True)
+    actor = acting()
     from mainstay.nodes.verbs import drain_node
 
     if not drain_node(actor, name, draining=draining):

@@ -6,7 +6,6 @@ They work on the database directly, beside a running server, which takes a new r
 from __future__ import annotations
 
 import gc
-import getpass
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -16,11 +15,11 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from mainstay.entry.cli.opening import me, open_data
 from mainstay.entry.cli.output import print_json
 from mainstay.kernel.errors import InvalidInput, StalePlan, UserError
 
 if TYPE_CHECKING:
-    from mainstay.kernel.actor import Actor
     from mainstay.kernel.settings import Settings
     from mainstay.store.resources.files import Reading
     from mainstay.store.resources.plan import Plan
@@ -67,7 +66,7 @@ def plan(
     ] = False,
 ) -> None:
     """Show what files would change. Exit codes: 0 valid, 2 mistakes (see --detailed-exitcode)."""
-    settings = _start()
+    settings = open_data()
     reading = _read(files)
     try:
         found = _make(settings, reading, prune, takeover)()
@@ -86,7 +85,7 @@ def apply(
     files: Files, yes: Yes = False, prune: Prune = False, takeover: Takeover = False, as_json: AsJson = False
 ) -> None:
     """Change what is declared to what files say. Nothing is applied unless all of it is valid."""
-    settings = _start()
+    settings = open_data()
     reading = _read(files)
     make = _make(settings, reading, prune, takeover)
     try:
@@ -100,7 +99,7 @@ def export(
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
 ) -> None:
     """Write everything declared as one YAML file. Secrets are in it as references only."""
-    _start()
+    open_data()
     from mainstay.store.resources import queries
     from mainstay.store.resources.export import export_yaml
 
@@ -129,11 +128,11 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Make everything declared as it was right after an earlier revision."""
-    _start()
+    open_data()
     from mainstay.store.resources.apply import apply_rollback
     from mainstay.store.resources.planning import Terms, plan_rollback
 
-    actor = _actor()
+    actor = me()
     terms = Terms("command", f"rollback to {revision}", takeover=True)
     try:
         _carry_out(
@@ -182,38 +181,10 @@ def _ask(from_stdin: bool, as_json: bool) -> None:
         raise typer.Exit(1)
 
 
-def _start() -> Settings:
-    from mainstay.runtime.boot import load_settings, migrate, start_django
-
-    settings = load_settings()
-    fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
-    start_django(settings, light=not fresh)
-    if fresh:  # also usable before the server's first start
-        migrate()
-    from django.db import OperationalError, connection
-
-    try:
-        tables = connection.introspection.table_names()
-    except OperationalError as error:
-        raise UserError(f"the database does not answer: {error}", hint="see MAINSTAY_DATABASE") from None
-    if "resource" not in tables:
-        raise UserError("the database has no tables yet", hint="start `mainstay up` once")
-    return settings
-
-
 def _register_kinds() -> None:
     from mainstay.runtime.kinds import register_kinds
 
     register_kinds()
-
-
-def _actor() -> Actor:
-    from mainstay.kernel.actor import command
-
-    try:
-        return command(getpass.getuser())
-    except (OSError, KeyError):  # a container may run as a user without a name
-        return command("unknown")
 
 
 def _read(files: Iterable[str]) -> Reading:
@@ -229,13 +200,13 @@ def _make(settings: Settings, reading: Reading, prune: bool, takeover: bool) -> 
     source = ", ".join(dict.fromkeys(reading.sources.values()))[:400]
     terms = Terms("file", source, takeover, "all" if prune else "none", SecretSource(settings))
 
-    return lambda: plan_reading(_actor(), reading, terms)
+    return lambda: plan_reading(me(), reading, terms)
 
 
 def _apply(found: Plan) -> int:
     from mainstay.store.resources.apply import apply as apply_plan
 
-    return apply_plan(_actor(), found)
+    return apply_plan(me(), found)
 
 
 def _refuse(error: InvalidInput, texts: Mapping[str, str], as_json: bool, code: int = 2) -> NoReturn:

@@ -5,18 +5,15 @@ Whoever owns the data folder owns the install, so these commands act with every 
 
 from __future__ import annotations
 
-import getpass
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from mainstay.entry.cli.opening import acting
 from mainstay.entry.cli.output import print_json, print_table, when
 from mainstay.kernel.errors import UserError
-
-if TYPE_CHECKING:
-    from mainstay.kernel.actor import Actor
 
 token = typer.Typer(
     add_completion=False,
@@ -31,19 +28,6 @@ users = typer.Typer(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mail address.")]
 Role = Annotated[str, typer.Argument(metavar="ROLE", help="admin, operations, support or developer.")]
-
-
-def start(*, light: bool) -> Actor:
-    """Open the database of this install; `light` leaves the web out, which halves the start."""
-    from mainstay.kernel.actor import command
-    from mainstay.runtime.boot import load_settings, migrate, start_django
-
-    settings = load_settings()
-    fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
-    start_django(settings, light=light and not fresh)
-    if fresh:
-        migrate()
-    return command(getpass.getuser())
 
 
 def _show_secret(what: str, secret: str, as_json: bool) -> None:
@@ -71,7 +55,7 @@ def create(
     days = _seconds(expires, "--expires 90d") / 86_400
     if (scope and role) or not (scope or role or service):
         raise UserError("a token needs --scope, --role or --service", hint="for example --scope monitors:read")
-    actor = start(light=True)
+    actor = acting()
     from mainstay.accounts import policies, rules
     from mainstay.accounts.token_verbs import create_token
 
@@ -97,7 +81,7 @@ def rotate_token(
 ) -> None:
     """Make a token that takes another one's place and print it, for the only time."""
     seconds = _seconds(overlap, "--overlap 24h")
-    actor = start(light=True)
+    actor = acting()
     from mainstay.accounts.token_verbs import rotate_token as rotate
 
     _show_secret("token", rotate(actor, _id_of(token_id), seconds), as_json)
@@ -112,7 +96,7 @@ def _id_of(text: str) -> str:
 @token.command("list")
 def list_tokens(as_json: AsJson = False) -> None:
     """List tokens, newest first."""
-    actor = start(light=True)
+    actor = acting()
     from mainstay.accounts import queries
     from mainstay.kernel.clock import to_iso
 
@@ -158,7 +142,7 @@ def list_tokens(as_json: AsJson = False) -> None:
 @token.command("revoke")
 def revoke_token(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")]) -> None:
     """End a token at once."""
-    actor = start(light=True)
+    actor = acting()
     from mainstay.accounts.token_verbs import revoke_token as revoke
 
     revoke(actor, _id_of(token_id))
@@ -168,7 +152,7 @@ def revoke_token(token_id: Annotated[str, typer.Argument(metavar="ID", help="As 
 @token.command("ping-key")
 def ping_key(as_json: AsJson = False) -> None:
     """Make a new ping key and print it, for the only time; the old one stops working."""
-    actor = start(light=True)
+    actor = acting()
     from mainstay.heartbeats.verbs import rotate_ping_key
 
     _show_secret("ping_key", rotate_ping_key(actor), as_json)
@@ -177,7 +161,7 @@ def ping_key(as_json: AsJson = False) -> None:
 @users.command("list")
 def list_users(as_json: AsJson = False) -> None:
     """List people."""
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts import queries
     from mainstay.kernel.clock import to_iso
 
@@ -226,7 +210,7 @@ def add_user(
     role: Annotated[str, typer.Option(help="admin, operations, support or developer.")] = "support",
 ) -> None:
     """Make an account and print the link with which its person sets a password."""
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts import verbs
 
     _print_link(verbs.create_user(actor, email, role))
@@ -235,7 +219,7 @@ def add_user(
 @users.command("link")
 def link_user(email: Email) -> None:
     """Print a new one-time link with which a person sets a new password."""
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts import verbs
 
     _print_link(verbs.make_link(actor, email))
@@ -244,7 +228,7 @@ def link_user(email: Email) -> None:
 @users.command("role")
 def change_role(email: Email, role: Role) -> None:
     """Give a person another role."""
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts import verbs
 
     verbs.change_role(actor, email, role)
@@ -256,7 +240,7 @@ def change_address(
     email: Email, address: Annotated[str, typer.Argument(metavar="NEW", help="The new e-mail address.")]
 ) -> None:
     """Give a person another e-mail address to sign in with; both addresses are told."""
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts import verbs
 
     verbs.change_address(actor, email, address)
@@ -266,7 +250,7 @@ def change_address(
 @users.command("off")
 def switch_off(email: Email) -> None:
     """Switch an account off: its sessions and tokens end at once."""
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts import verbs
 
     verbs.deactivate(actor, email)
@@ -276,7 +260,7 @@ def switch_off(email: Email) -> None:
 @users.command("on")
 def switch_on(email: Email) -> None:
     """Switch an account on again."""
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts import verbs
 
     verbs.reactivate(actor, email)
@@ -286,7 +270,7 @@ def switch_on(email: Email) -> None:
 @users.command("reset-factor")
 def reset_factor(email: Email) -> None:
     """Take away a lost second factor, so that a new one can be set up."""
-    actor = start(light=False)
+    actor = acting(light=False)
     from mainstay.accounts import verbs
 
     verbs.reset_second_factor(actor, email)

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from mainstay.entry.cli.tokens import start
+from mainstay.entry.cli.opening import acting
 from mainstay.kernel.errors import UserError
 
 vault = typer.Typer(
@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="As in ${vault:NAME}."
 @vault.command("set")
 def set_secret(name: Name) -> None:
     """Store or replace a secret. The value is asked for, or read from standard input; never given as an argument."""
-    actor = start(light=True)
+    actor = acting()
     from mainstay.runtime.boot import current_settings
     from mainstay.store.vault import VALUE_LIMIT
     from mainstay.store.vault import set_secret as store
@@ -42,7 +42,7 @@ def set_secret(name: Name) -> None:
 @vault.command("list")
 def list_secrets() -> None:
     """List names, with when and by whom they were changed."""
-    actor = start(light=True)
+    actor = acting()
     from mainstay.kernel.wording import ago
     from mainstay.store.vault import secrets
 
@@ -54,7 +54,7 @@ def list_secrets() -> None:
 @vault.command("remove")
 def remove(name: Name) -> None:
     """Forget a secret."""
-    actor = start(light=True)
+    actor = acting()
     from mainstay.store.vault import remove_secret
 
     remove_secret(actor, name)
@@ -63,7 +63,7 @@ def remove(name: Name) -> None:
 @vault.command("rotate")
 def rotate_key() -> None:
     """Encrypt every secret with a new key. It may be interrupted and run again."""
-    actor = start(light=True)
+    actor = acting()
     from mainstay.runtime.boot import current_settings
     from mainstay.store.vault import rotate
     from mainstay.store.vault_keys import is_managed

@@ -1,0 +1,82 @@
+"""Opening the data of this install for a command, and in whose name it acts."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import mainstay
+from mainstay.kernel.errors import StoreBusy, UserError
+
+if TYPE_CHECKING:
+    from mainstay.kernel.actor import Actor
+    from mainstay.kernel.settings import Settings
+
+
+def open_data(*, light: bool = True) -> Settings:
+    """Open the database of this install; `light` leaves the web out, which halves the start.
+
+    Works before the server's first start too. UserError if the tables are those of another version: a command would
+    stumble in the middle of its work, and only the server brings them up, after a snapshot.
+    """
+    from mainstay.runtime.boot import load_settings, migrate, start_django
+
+    settings = load_settings()
+    fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
+    start_django(settings, light=light and not fresh)
+    if fresh:
+        migrate()
+    else:
+        _check_version(settings)
+    return settings
+
+
+def me() -> Actor:
+    """Whoever runs the command."""
+    from mainstay.kernel.actor import command
+
+    try:
+        return command(getpass.getuser())
+    except (OSError, KeyError):  # a container may run as a user without a name
+        return command("unknown")
+
+
+def acting(*, light: bool = True) -> Actor:
+    """Open the data, for a change."""
+    open_data(light=light)
+    return me()
+
+
+def _check_version(settings: Settings) -> None:
+    from mainstay.store.snapshots.versions import check
+
+    applied, shipped = _applied(), _shipped()
+    if applied - shipped:
+        check(settings)  # what a newer program wrote, unless this one can bear it
+    if shipped - applied:
+        raise UserError(
+            "the data are of an older version than this program",
+            hint="start `mainstay up` once: it brings them up to date, after a snapshot",
+        )
+
+
+def _applied() -> set[tuple[str, str]]:
+    """(capability, migration) of the tables."""
+    from django.db import OperationalError, connection
+
+    try:
+        if "django_migrations" not in connection.introspection.table_names():
+            raise UserError("the database has no tables yet", hint="start `mainstay up` once")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT app, name FROM django_migrations")
+            ours = {app for app, _ in _shipped()}
+            return {(app, name) for app, name in cursor.fetchall() if app in ours}
+    except OperationalError as error:
+        raise StoreBusy(f"the database does not answer: {error}", hint="see MAINSTAY_DATABASE") from None
+
+
+def _shipped() -> set[tuple[str, str]]:
+    """(capability, migration) of this program. By name: to import them all takes longer than most commands."""
+    files = Path(mainstay.__file__).parent.glob("*/migrations/[0-9]*.py")
+    return {(path.parent.parent.name, path.stem) for path in files}
