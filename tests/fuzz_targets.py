@@ -96,7 +96,7 @@ def _documents() -> list[Target]:
 
 
 def _times() -> list[Target]:
-    from mainstay.kernel.schedule import Schedule, check_cron
+    from mainstay.kernel.schedule import Schedule, check_calendar, check_cron
     from mainstay.kernel.timespan import format_duration, parse_duration
     from mainstay.kernel.windows import next_period, parse_rule, period_at
     from mainstay.kernel.zones import check_zone
@@ -114,12 +114,17 @@ def _times() -> list[Target]:
     def cron(text: str) -> None:
         Schedule(cron=check_cron(text), timezone="Europe/Berlin").next_after(NOW)
 
+    def calendar(text: str) -> None:
+        Schedule(calendar=check_calendar(text), timezone="Europe/Berlin").next_after(NOW)
+
     windows = ["daily 02:00-04:00", "first tuesday 22:00-02:00", "day 31 00:00-24:00", "last day 1:00-2:00"]
+    calendars = ["Mon..Fri 02:00", "*-*~01/1 0/4:15:00 UTC", "daily", "Sat,Sun 2026..2030-02-29\n*:0/15 Asia/Tokyo"]
     crons = ["0 2 * * *", "*/5 9-17 * * mon-fri", "0 0 1,15 * *", "0 0 29 2 *", "0 0 * * sun#2"]
     return [
         Target("durations", duration, ["30s", "1h30m", "250ms", "2w", "1.5", "90"], (ValueError,)),
         Target("windows", window, windows, (ValueError,)),
         Target("cron", cron, crons, (ValueError,)),
+        Target("calendar expressions", calendar, calendars, (ValueError,)),
         Target("time zones", check_zone, ["Europe/Berlin", "UTC", "America/New_York"], (ValueError,)),
     ]
 

@@ -12,9 +12,22 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from trouble import LONG
-from wall_clocks import JOBS, MINUTE, WORKS, Job, WallClock, Work, due_minutes, minutes_of, periods, within
+from wall_clocks import (
+    CALENDARS,
+    JOBS,
+    MINUTE,
+    WORKS,
+    Job,
+    WallClock,
+    Work,
+    due_minutes,
+    minutes_of,
+    periods,
+    shown_minutes,
+    within,
+)
 
-from mainstay.kernel.schedule import Schedule, check_cron
+from mainstay.kernel.schedule import Schedule, check_calendar, check_cron
 from mainstay.kernel.windows import next_period, parse_rule, period_at
 
 # Half hours (Lord Howe), changes at midnight (Santiago, Cairo, Beirut, Gaza, Nuuk, Azores), standard time in summer
@@ -52,19 +65,32 @@ def test_there_are_fifty_zones() -> None:
     assert len(set(ZONES)) == 50
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.cron)
-def test_a_heartbeat_is_due_when_the_clock_says_so(clock: WallClock, job: Job) -> None:
-    """From one due time to the next, all of them: between two the answer does not change, see `Schedule`."""
-    expected = due_minutes(clock, job)
-    schedule = Schedule(cron=check_cron(job.cron), timezone=str(clock.zone))
+def all_due(clock: WallClock, schedule: Schedule) -> list[float]:
+    """From one due time to the next: between two the answer does not change, see `Schedule`."""
     at, found = clock.begin * MINUTE - 1.0, []
     while (at := schedule.next_after(at)) < clock.end * MINUTE:
         found.append(at / MINUTE)
+    return found
+
+
+def check_same(clock: WallClock, found: list[float], expected: list[int]) -> None:
     assert [shown(clock, minute) for minute in sorted(set(expected) ^ set(found))[:5]] == []
     assert found == expected
 
 
-@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.cron)
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.expression)
+def test_a_heartbeat_is_due_when_the_clock_says_so(clock: WallClock, job: Job) -> None:
+    schedule = Schedule(cron=check_cron(job.expression), timezone=str(clock.zone))
+    check_same(clock, all_due(clock, schedule), due_minutes(clock, job))
+
+
+@pytest.mark.parametrize("job", CALENDARS, ids=lambda job: job.expression)
+def test_a_timer_is_due_when_the_clock_shows_it(clock: WallClock, job: Job) -> None:
+    schedule = Schedule(calendar=check_calendar(job.expression), timezone=str(clock.zone))
+    check_same(clock, all_due(clock, schedule), shown_minutes(clock, job))
+
+
+@pytest.mark.parametrize("job", JOBS, ids=lambda job: job.expression)
 def test_the_next_due_time_is_right_from_any_minute(clock: WallClock, job: Job) -> None:
     """Without what the schedule remembers: around every change of the clock, and at random."""
     expected = due_minutes(clock, job)
@@ -76,7 +102,7 @@ def test_the_next_due_time_is_right_from_any_minute(clock: WallClock, job: Job) 
         while due is not None and due <= minute:
             due = next(wanted, None)
         if minute >= clock.begin and due is not None:
-            fresh = Schedule(cron=job.cron, timezone=str(clock.zone)).next_after(minute * MINUTE + 0.5)
+            fresh = Schedule(cron=job.expression, timezone=str(clock.zone)).next_after(minute * MINUTE + 0.5)
             assert fresh == due * MINUTE, f"after {shown(clock, minute)}: {shown(clock, fresh / MINUTE)}"
 
 

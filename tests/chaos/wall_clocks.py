@@ -9,6 +9,8 @@ that are run with a granularity greater than one hour. Jobs that run more freque
     another is due the first time that the clock shows such a time; those that a change skips are due together, in
     the first minute after the gap
 
+OnCalendar: whenever the clock shows such a time, the first time if it does so twice; never on days that skip it.
+
 Windows, as mainstay.kernel.windows says: from the instant at which the clock first shows the beginning to the one at
 which it first shows the end; what a change skips lies as long after the last minute before the gap as the clock says;
 a window that would end before it begins lasts as long as its times say.
@@ -83,16 +85,16 @@ def _day(wall: int) -> date:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A cron expression and, in other words, what it means."""
+    """A cron or OnCalendar expression and, in other words, what it means."""
 
-    cron: str
+    expression: str
     minutes: range
     hours: range
     falls_on: Callable[[date], bool] = lambda day: True
 
     @property
     def is_frequent(self) -> bool:
-        return self.cron.startswith("*") or self.cron.split()[1].startswith("*")
+        return self.expression.startswith("*") or self.expression.split()[1].startswith("*")
 
     def times(self) -> list[int]:
         return [hour * 60 + minute for hour in self.hours for minute in self.minutes]
@@ -110,6 +112,23 @@ JOBS = (
     Job("45 */2 * * *", range(45, 46), range(0, 24, 2)),
     Job("40 * * * *", range(40, 41), range(24)),
 )
+
+
+CALENDARS = (
+    Job("02:30", range(30, 31), range(2, 3)),
+    Job("hourly", range(1), range(24)),
+    Job("Sun 00..03:15/30", range(15, 46, 30), range(4), lambda day: day.isoweekday() == 7),
+    Job("*-*~01 23:59", range(59, 60), range(23, 24), lambda day: (day + timedelta(days=1)).day == 1),
+    Job("Sat,Sun *-03,04,09..11-* *:40", range(40, 41), range(24),
+        lambda day: day.month in (3, 4, 9, 10, 11) and day.isoweekday() > 5),
+)  # fmt: skip
+
+
+def shown_minutes(clock: WallClock, job: Job) -> list[int]:
+    """Minutes of UTC between the clock's begin and end at which an OnCalendar expression is due, in order."""
+    walls = [(day - _EPOCH).days * _DAY + time for day in clock.days() if job.falls_on(day) for time in job.times()]
+    due = {found for wall in walls if (found := clock.first_shown(wall)) is not None}
+    return sorted(minute for minute in due if clock.begin <= minute < clock.end)
 
 
 def due_minutes(clock: WallClock, job: Job) -> list[int]:

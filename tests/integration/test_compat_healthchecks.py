@@ -187,8 +187,9 @@ MISTAKES: list[tuple[Any, str]] = [
     ({"grace": 0}, "json validation error: grace is too small"),
     ({"manual_resume": "yes"}, "json validation error: manual_resume is not a boolean"),
     ({"methods": "PUT"}, "json validation error: methods has unexpected value"),
-    ({"schedule": "* * *"}, "json validation error: schedule is not a valid cron expression"),
-    ({"schedule": "*-*-* 12:00"}, "json validation error: schedule is not a valid cron expression"),
+    ({"schedule": "* * *"}, "json validation error: schedule is not a valid cron or OnCalendar expression"),
+    ({"schedule": "0 25 * * *"}, "json validation error: schedule is not a valid cron or OnCalendar expression"),
+    ({"schedule": "*-*-* 25:00"}, "json validation error: schedule is not a valid cron or OnCalendar expression"),
     ({"tz": "Mars/Base"}, "json validation error: tz is not a valid timezone"),
     ({"unique": "name"}, "json validation error: unique is not an array"),
     ({"unique": ["status"]}, "json validation error: an item in 'unique' has unexpected value"),
@@ -208,6 +209,17 @@ def test_mistakes_are_named_as_the_original_names_them_and_change_nothing(docume
 
 def test_a_body_beyond_the_limit_is_refused() -> None:
     assert Api()("POST", "checks/", {"desc": "x" * 70_000}).status_code == 413
+
+
+def test_schedules_of_timers_come_and_go() -> None:
+    api = Api()
+    check = api.create(name="nightly", schedule="Mon..Fri 02:00\n*-*-01 04:00 UTC", tz="Europe/Riga")
+    assert (check["schedule"], check["tz"]) == ("Mon..Fri 02:00\n*-*-01 04:00 UTC", "Europe/Riga")
+    where = f"checks/{check['uuid']}"
+    assert api("POST", where, {"schedule": "15 5 * * *"}).json()["schedule"] == "15 5 * * *"
+    assert api("POST", where, {"schedule": "daily"}).json()["schedule"] == "daily"
+    changed = api("POST", where, {"timeout": 3600}).json()
+    assert (changed["timeout"], "schedule" in changed) == (3600, False)
 
 
 def test_unique_updates_what_fits_and_else_creates() -> None:

@@ -73,6 +73,13 @@ CHECKS: list[dict[str, Any]] = [
         "tz": "UTC",
         "channels": "",
     },
+    {
+        "name": "Never",
+        "uuid": "a03f680d-e89b-492b-82ef-2be7b774a92d",
+        "grace": 60,
+        "schedule": "*-02-30",
+        "tz": "UTC",
+    },
     {"name": "Read only", "unique_key": "a6c7b0a8a66bed0df66abfdab3c77736861703ee", "grace": 60, "timeout": 86400},
 ]
 CHANNELS = [
@@ -157,8 +164,9 @@ def test_checks_keep_their_addresses(tmp_path: Path, capfd: Capture) -> None:
     }
     tells_every_leaf(found, {"checks": CHECKS, "channels": CHANNELS})
     holds_none_of(found, ["apisecret"])
-    assert found.why("checks.2.schedule").startswith("not carried: its schedule is an OnCalendar expression")
-    assert found.why("checks.3.unique_key").startswith("not carried: a key that may only read")
+    assert heartbeats["Systemd"]["on_calendar"] == "*-*-* 02:00"
+    assert found.why("checks.3.schedule").startswith("not carried: its schedule cannot be read: `*-02-30` never comes")
+    assert found.why("checks.4.unique_key").startswith("not carried: a key that may only read")
     assert found.why("channels.3.kind") == "not carried: Mainstay has no channel for shell"
 
 

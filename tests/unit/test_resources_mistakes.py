@@ -71,7 +71,7 @@ MONITOR = "monitors:\n  api: {http: https://a.example, %s}\n"
         ("routes: {}\n", "f:1:9: must be a list of routes, not a mapping"),
         ("monitor: {}\n", "f:1:1: unknown key `monitor`, did you mean `monitors`"),
         ("- a\n", "f:1:1: a file is a mapping of " + ", ".join(kind.plural for kind in KINDS) + ", not a list"),
-        ("heartbeats:\n  a: {}\n", "f:2:3: a heartbeat needs exactly one of `every` and `cron`"),
+        ("heartbeats:\n  a: {}\n", "f:2:3: a heartbeat needs exactly one of `every`, `cron` and `on_calendar`"),
         (
             "heartbeats:\n  a: {cron: '0 2 * * *', timezone: Europe/Berlinn}\n",
             "f:2:36: there is no time zone `Europe/Berlinn`, did you mean `Europe/Berlin`",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 import pytest
 
-from mainstay.kernel.schedule import NEVER, Schedule, check_cron
+from mainstay.kernel.schedule import NEVER, Schedule, check_calendar, check_cron
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -60,3 +61,81 @@ def test_a_date_beyond_the_calendar_is_never() -> None:
 def test_what_is_no_expression_is_refused_with_a_reason(cron: str) -> None:
     with pytest.raises(ValueError, match=r"cron expression|never comes true"):
         check_cron(cron)
+
+
+def timer(expression: str, after: datetime, count: int = 1) -> list[str]:
+    schedule, at, found = Schedule(calendar=check_calendar(expression), timezone="Europe/Berlin"), after.timestamp(), []
+    for _ in range(count):
+        at = schedule.next_after(at)
+        found.append(datetime.fromtimestamp(at, BERLIN).isoformat())
+    return found
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("daily", "2026-05-07T00:00:00+02:00"),
+        ("Weekly", "2026-05-11T00:00:00+02:00"),
+        ("quarterly", "2026-07-01T00:00:00+02:00"),
+        ("12:00", "2026-05-07T12:00:00+02:00"),
+        ("11:59:59", "2026-05-07T11:59:59+02:00"),
+        ("*:0/25", "2026-05-06T12:25:00+02:00"),
+        ("*:*:7/20", "2026-05-06T12:00:07+02:00"),
+        ("9..17/4:30", "2026-05-06T13:30:00+02:00"),
+        ("Mon,Fri *-*-1..7 02:00", "2026-06-01T02:00:00+02:00"),
+        ("Sat..Sun", "2026-05-09T00:00:00+02:00"),
+        ("thursday, 02:00", "2026-05-07T02:00:00+02:00"),
+        ("12-24 18:00", "2026-12-24T18:00:00+01:00"),
+        ("28-02-29", "2028-02-29T00:00:00+01:00"),
+        ("*-*~01 23:00", "2026-05-31T23:00:00+02:00"),
+        ("*-*~3..5", "2026-05-27T00:00:00+02:00"),
+        ("Mon *-05~07/1", "2026-05-25T00:00:00+02:00"),
+        ("Fri,Sat *-08~8..17/5", "2028-08-19T00:00:00+02:00"),
+        ("12:00 UTC", "2026-05-06T14:00:00+02:00"),
+        ("hourly America/New_York", "2026-05-06T13:00:00+02:00"),
+        ("*-*-* 12:00\n*-*-* 12:30 Asia/Kolkata", "2026-05-07T09:00:00+02:00"),
+    ],
+)
+def test_what_timers_of_systemd_say(expression: str, expected: str) -> None:
+    """As of Wednesday, 6 May 2026, noon: what `systemd-analyze calendar` answers."""
+    assert timer(expression, datetime(2026, 5, 6, 12, tzinfo=BERLIN)) == [expected]
+
+
+def test_a_timer_leaves_a_skipped_time_out_and_is_due_once_in_a_repeated_hour() -> None:
+    assert timer("02:30", datetime(2026, 3, 28, 3, tzinfo=BERLIN)) == ["2026-03-30T02:30:00+02:00"]
+    found = timer("*:30", datetime(2026, 10, 25, 1, 45, tzinfo=BERLIN), 2)
+    assert found == ["2026-10-25T02:30:00+02:00", "2026-10-25T03:30:00+01:00"]
+    again = datetime(2026, 10, 25, 2, 10, tzinfo=BERLIN, fold=1)
+    assert timer("*:30", again) == ["2026-10-25T03:30:00+01:00"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "told"),
+    [
+        ("", "it has the form"),
+        ("Mon Tue 12:00", "it has the form"),
+        ("Moon", "`moon` is no weekday such as Mon"),
+        ("Fri..Mon", "they begin with Monday"),
+        ("25:00", "`25` is no hour of 0 to 23"),
+        ("12:60", "`60` is no minute of 0 to 59"),
+        ("12:00:00.5", "`00.5` is no second of 0 to 59"),
+        ("1:2:3:4", "`1:2:3:4` is no time"),
+        ("*-13-01", "`13` is no month of 1 to 12"),
+        ("*-*-32", "`32` is no day of 1 to 31"),
+        ("*-*~29", "`29` is no day of 1 to 28"),
+        ("1969-01-01", "`1969` is no year"),
+        ("*-5..3-1", "`5..3` is no range of months"),
+        ("*/2:00", "`*` is no hour"),
+        ("0/0:00", "`0` is no step of 1 to 9999"),
+        ("\uff11:00", "is no hour"),
+        ("12:00 Mars/Base", "there is no time zone `Mars/Base`"),
+        ("12:00 Europe", "there is no time zone `Europe`"),
+        ("*-02-30", "`*-02-30` never comes true"),
+        ("2025-01-01", "never comes true"),
+        ("daily\nnever", "`never` is no OnCalendar expression"),
+        ("daily\n" * 11, "at most 10 OnCalendar expressions"),
+    ],
+)
+def test_what_no_timer_understands_is_told(expression: str, told: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(told)):
+        check_calendar(expression)

@@ -31,7 +31,7 @@ def labels_of(resource: Resource) -> dict[str, str]:
 
 
 def rhythm_of(spec: HeartbeatSpec) -> Rhythm:
-    schedule = Schedule(cron=spec.cron, timezone=spec.timezone) if spec.cron else Schedule(every=spec.every or 0.0)
+    schedule = Schedule(spec.every or 0.0, spec.cron or "", spec.timezone, spec.on_calendar or "")
     return Rhythm(schedule, spec.grace, spec.enabled, spec.manual_resume)
 
 

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.resource import Kind, Spec
-from mainstay.kernel.schedule import check_cron
+from mainstay.kernel.schedule import check_calendar, check_cron
 from mainstay.kernel.secret import Text
 from mainstay.kernel.zones import check_zone
 
@@ -35,13 +35,16 @@ class Keywords(Spec):
 
 
 class HeartbeatSpec(Spec):
-    """Exactly one of `every` and `cron` says when a ping is due."""
+    """Exactly one of `every`, `cron` and `on_calendar` says when a ping is due."""
 
     every: Duration | None = Field(None, description="a ping is due this long after the last one")
     cron: Annotated[str, Field(max_length=100)] | None = Field(
         None, description="a ping is due at these times: a cron expression of five fields"
     )
-    timezone: str = Field("UTC", max_length=60, description="zone of the cron expression")
+    on_calendar: Annotated[str, Field(max_length=100)] | None = Field(
+        None, description="a ping is due at these times: expressions as systemd's timers have them, one on each line"
+    )
+    timezone: str = Field("UTC", max_length=60, description="zone of the expression")
     grace: Duration = Field(300.0, ge=1, description="how late a ping may be before the heartbeat is down")
     uuid: UUID | None = Field(None, description="keep this address when moving from elsewhere; empty: made once")
     title: str | None = Field(None, max_length=100, description="what people call it, in any signs; empty: its name")
@@ -72,10 +75,17 @@ class HeartbeatSpec(Spec):
             check_cron(value)
         return value
 
+    @field_validator("on_calendar")
+    @classmethod
+    def _calendar_parses(cls, value: str | None) -> str | None:
+        if value is not None:
+            check_calendar(value)
+        return value
+
     @model_validator(mode="after")
     def _one_schedule(self) -> HeartbeatSpec:
-        if (self.every is None) == (self.cron is None):
-            raise ValueError("a heartbeat needs exactly one of `every` and `cron`")
+        if [self.every, self.cron, self.on_calendar].count(None) != 2:
+            raise ValueError("a heartbeat needs exactly one of `every`, `cron` and `on_calendar`")
         if self.every is not None and self.every < 1:
             raise ValueError("`every` is at least 1s")
         return self

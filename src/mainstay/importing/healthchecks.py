@@ -15,6 +15,7 @@ from mainstay.importing.senders import APPRISE, plain
 from mainstay.importing.source import Node, bounded, carry, leave, root
 from mainstay.kernel.diagnostics import Place
 from mainstay.kernel.errors import Refused, Unavailable, UserError
+from mainstay.kernel.schedule import check_calendar, check_cron
 from mainstay.kernel.timespan import format_duration
 
 _TIMEOUT = 30.0
@@ -158,11 +159,13 @@ def _rhythm(node: Node, document: dict[str, Any], to: str) -> bool:
     schedule, period, grace = node.get("schedule"), node.get("timeout"), node.get("grace")
     if schedule is not None:
         written = schedule.as_text().strip()
-        if len(written.split()) != 5:
-            node.left("its schedule is an OnCalendar expression of systemd, which Mainstay does not read")
+        key = "cron" if len(written.split()) == 5 and "\n" not in written else "on_calendar"
+        try:
+            document[key] = check_cron(written) if key == "cron" else check_calendar(written)
+        except ValueError as error:
+            node.left(f"its schedule cannot be read: {error}")
             return False
-        document["cron"] = written
-        schedule.carried(f"{to}.cron")
+        schedule.carried(f"{to}.{key}")
         zone = node.text("tz")
         document |= {"timezone": zone} if zone not in ("", "UTC") else {}
         carry(node.get("tz"), f"{to}.timezone")

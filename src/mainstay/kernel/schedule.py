@@ -1,8 +1,10 @@
-"""When something is due next: a fixed interval or a cron expression on the clock of a time zone.
+"""When something is due next: a fixed interval, or a cron or OnCalendar expression on the clock of a time zone.
 
 Cron expressions have five fields and are read as Debian's cron reads them (library cronsim): a job at a fixed
 time that a clock change skips is due right after the gap; one that a clock change repeats is due once, at the
 first of the two times; a job with `*` hours or minutes follows elapsed time.
+
+OnCalendar expressions are those of systemd's timers (on_calendar.py), several of them on lines of their own.
 """
 
 from __future__ import annotations
@@ -15,32 +17,46 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from mainstay.kernel.on_calendar import OnCalendar, parse_on_calendar
+
 NEVER = math.inf
+_MOST_LINES = 10
+_BEGINNING = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Exactly one of `every` (seconds) and `cron` is set; `timezone` is the zone of the expression."""
+    """Exactly one of `every` (seconds), `cron` and `calendar` is set; `timezone` is the zone of the expression."""
 
     every: float = 0.0
     cron: str = ""
     timezone: str = "UTC"
+    calendar: str = ""
 
     def next_after(self, after: float) -> float:
         """Epoch seconds of the first due time later than `after`; NEVER if there is none within 50 years."""
-        if not self.cron:
+        if not self.cron and not self.calendar:
             return after + self.every
         known = _known.get(self)
         if known is not None and known[0] <= after < known[1]:
             return known[1]
-        due = _next_match(self.cron, self.timezone, after)
+        due = self._due_after(after)
         if len(_known) > 50_000:
             _known.clear()
         _known[self] = (after, due)
         return due
 
+    def _due_after(self, after: float) -> float:
+        zone = _zone(self.timezone)
+        if self.cron:
+            return _next_match(self.cron, zone, after)
+        dues = (one.next_after(after, zone) for one in _calendar(self.calendar))
+        return min((due for due in dues if due is not None), default=NEVER)
+
     def __str__(self) -> str:
-        return f"{self.cron} {self.timezone}" if self.cron else f"every {self.every:g}s"
+        if not self.cron and not self.calendar:
+            return f"every {self.every:g}s"
+        return f"{self.cron or '; '.join(self.calendar.splitlines())} {self.timezone}"
 
 
 # Between two due times the answer stays the same, and a busy heartbeat asks with every ping.
@@ -58,6 +74,25 @@ def check_cron(expression: str) -> str:
     except StopIteration:
         raise ValueError(f"`{expression[:60]}` never comes true") from None
     return expression
+
+
+def check_calendar(expressions: str) -> str:
+    """OnCalendar expressions, one on each line, if one comes true one day; ValueError with the reason otherwise."""
+    if len(expressions.splitlines()) > _MOST_LINES:
+        raise ValueError(f"at most {_MOST_LINES} OnCalendar expressions, one on each line")
+    for line in expressions.splitlines() or [""]:
+        try:
+            parse_on_calendar(line)
+        except ValueError as error:
+            raise ValueError(f"`{line[:60]}` is no OnCalendar expression such as `Mon..Fri 02:00`: {error}") from None
+    if Schedule(calendar=expressions).next_after(_BEGINNING) == NEVER:
+        raise ValueError(f"`{expressions[:60]}` never comes true")
+    return expressions
+
+
+@lru_cache(maxsize=4096)
+def _calendar(expressions: str) -> tuple[OnCalendar, ...]:
+    return tuple(parse_on_calendar(line) for line in expressions.splitlines())
 
 
 class _Jobs(CronSim):
@@ -88,8 +123,8 @@ def _zone(name: str) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def _next_match(cron: str, timezone: str, after: float) -> float:
-    start = datetime.fromtimestamp(after, UTC).astimezone(_zone(timezone))
+def _next_match(cron: str, zone: ZoneInfo, after: float) -> float:
+    start = datetime.fromtimestamp(after, UTC).astimezone(zone)
     try:
         for match in _Jobs(cron, start):
             # In a repeated hour cronsim answers with the first of the two times, which may be over already.

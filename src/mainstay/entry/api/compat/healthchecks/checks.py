@@ -83,10 +83,10 @@ def shown(view: HeartbeatView, call: Call, channels: str) -> dict[str, Any]:
         document["pause_url"] = f"{own}/pause"
         document["resume_url"] = f"{own}/resume"
         document["channels"] = channels
-    if spec.cron is not None:
-        document |= {"schedule": spec.cron, "tz": spec.timezone}
+    if spec.every is None:
+        document |= {"schedule": spec.cron or spec.on_calendar, "tz": spec.timezone}
     else:
-        document["timeout"] = int(spec.every or 0)
+        document["timeout"] = int(spec.every)
     return document
 
 

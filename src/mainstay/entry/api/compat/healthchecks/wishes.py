@@ -1,6 +1,6 @@
 """What a client wants of a check, read as strictly as the original reads it, and as a heartbeat's document.
 
-Limits and messages: hc/api/views.py (Spec, CUSTOM_ERRORS) of Healthchecks. Not carried: OnCalendar schedules.
+Limits and messages: hc/api/views.py (Spec, CUSTOM_ERRORS) of Healthchecks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from mainstay.entry.api.compat.healthchecks.keys import Refusal
-from mainstay.kernel.schedule import check_cron
+from mainstay.kernel.schedule import check_calendar, check_cron
 from mainstay.kernel.zones import check_zone
 
 DAY, HOUR = 86_400, 3_600
@@ -28,7 +28,7 @@ _MESSAGES = {
     "bool_type": "%s is not a boolean",
     "literal_error": "%s has unexpected value",
     "list_type": "%s is not an array",
-    "cron_syntax": "%s is not a valid cron expression",
+    "cron_syntax": "%s is not a valid cron or OnCalendar expression",
     "tz_syntax": "%s is not a valid timezone",
 }
 _KEYWORDS = {
@@ -74,11 +74,11 @@ class Wish(BaseModel):
 
     @field_validator("schedule")
     @classmethod
-    def _is_cron(cls, value: str) -> str:
+    def _comes_true(cls, value: str) -> str:
         try:
-            return check_cron(value)
+            return check_cron(value) if is_cron(value) else check_calendar(value)
         except ValueError:
-            raise PydanticCustomError("cron_syntax", "not a cron expression") from None
+            raise PydanticCustomError("cron_syntax", "not an expression") from None
 
     @field_validator("tz")
     @classmethod
@@ -87,6 +87,11 @@ class Wish(BaseModel):
             return check_zone(value)
         except ValueError:
             raise PydanticCustomError("tz_syntax", "not a time zone") from None
+
+
+def is_cron(schedule: str) -> bool:
+    """One line with five fields; everything else is taken for OnCalendar."""
+    return "\n" not in schedule.strip() and len(schedule.split()) == 5
 
 
 def read_wish(document: dict[str, Any]) -> Wish:
@@ -125,13 +130,15 @@ def changed(document: dict[str, Any], name: str, wish: Wish, version: int) -> di
 
 
 def _schedule(after: dict[str, Any], wish: Wish) -> None:
-    """A cron expression wins over an interval."""
-    if wish.schedule is not None:
-        after.pop("every", None)
-        after["cron"] = wish.schedule
-    elif wish.timeout is not None:
-        after.pop("cron", None)
+    """An expression wins over an interval."""
+    if wish.schedule is None and wish.timeout is None:
+        return
+    for key in ("every", "cron", "on_calendar"):
+        after.pop(key, None)
+    if wish.schedule is None:
         after["every"] = wish.timeout
+    else:
+        after["cron" if is_cron(wish.schedule) else "on_calendar"] = wish.schedule
 
 
 def _keywords(before: dict[str, Any], wish: Wish) -> dict[str, Any]:
