@@ -137,6 +137,8 @@ def test_pings_may_be_on_their_way_while_a_node_is_missing_or_reads_them_back() 
     assert queries.standing().unsettled
     NodeRow.objects.filter(id=A.id).update(expires_at=time.time() - 100)
     assert not queries.standing().unsettled
+    assert queries.standing(in_touch_for=5).unsettled, "the database was away, for the other one too"
+    assert not queries.standing(in_touch_for=60).unsettled
     verbs.beat(ACTOR, B, Vitals(spooled=3))
     assert queries.standing().unsettled
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from dataclasses import dataclass
@@ -35,8 +36,12 @@ class Standing:
     living: frozenset[str]  # sessions that may still be at work: alive, or left a moment ago
 
 
-def standing() -> Standing:
-    """In three small queries; asked twice a second by every node."""
+def standing(in_touch_for: float = math.inf) -> Standing:
+    """In three small queries; asked twice a second by every node.
+
+    in_touch_for: seconds since the database answers the asker again, if it did not: the others may not have had the
+    time to come back and to say what lies on their disks.
+    """
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT extract(epoch from clock_timestamp()), (SELECT seq FROM journal_head WHERE id = 1), "
@@ -57,7 +62,7 @@ def standing() -> Standing:
         if lost_at is not None:
             lost.add(session)
         if left_at is None and not alive:
-            unsettled = unsettled or now < expires_at + VANISHED
+            unsettled = unsettled or now < expires_at + VANISHED or in_touch_for < VANISHED
             if lost_at is None:
                 vanished.append(session)
         unsettled = unsettled or (alive and spooled > 0)

@@ -64,6 +64,7 @@ class NodesLane:
         self._held: dict[str, int] = {}  # lease -> token
         self._beat_at = float("-inf")  # monotonic, when the newest successful beat began
         self._steady_from = float("inf")
+        self._returned_at = float("-inf")  # monotonic, when the database took a beat again after it had not
         self._seen = 0  # newest entry of the journal that was told
         self._telling: set[asyncio.Task[None]] = set()
         self._turning: asyncio.Task[None] | None = None
@@ -96,6 +97,7 @@ class NodesLane:
             found = await self._do(self._look)
         except (DatabaseError, InterfaceError, StoreBusy) as error:
             log.warning("the database did not answer", error=str(error)[:200])
+            self.unsettled = True  # until a look says otherwise
             return
         if self._unknown:
             await self._lose_all()
@@ -170,7 +172,8 @@ class NodesLane:
 
     def _look(self) -> Standing:
         """On the thread."""
-        found = standing()
+        out_of_touch = self.touch_age >= rules.TTL  # the database is back, and has not taken a beat yet
+        found = standing(0.0 if out_of_touch else self._clock.monotonic() - self._returned_at)
         self._relay(found.journal)
         return found
 
@@ -188,7 +191,7 @@ class NodesLane:
         away = began - self._beat_at
         if away >= rules.TTL:
             log.warning("in touch with the database again", seconds=round(away, 1))
-            self._steady_from = began
+            self._steady_from = self._returned_at = began
         self._beat_at = began
 
     async def _act(self, found: Standing) -> None:
