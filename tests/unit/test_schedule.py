@@ -139,3 +139,10 @@ def test_a_timer_leaves_a_skipped_time_out_and_is_due_once_in_a_repeated_hour() 
 def test_what_no_timer_understands_is_told(expression: str, told: str) -> None:
     with pytest.raises(ValueError, match=re.escape(told)):
         check_calendar(expression)
+
+
+def test_schedules_are_shown_in_one_line() -> None:
+    assert str(Schedule(every=90.0)) == "every 90s"
+    assert str(Schedule(cron="0 2 * * *", timezone="Europe/Berlin")) == "0 2 * * * Europe/Berlin"
+    calendar = "Mon..Fri 06:00\n*-*~01 18:00 UTC"
+    assert str(Schedule(calendar=calendar)) == "Mon..Fri 06:00; *-*~01 18:00 UTC (UTC)"

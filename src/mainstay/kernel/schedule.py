@@ -54,9 +54,9 @@ class Schedule:
         return min((due for due in dues if due is not None), default=NEVER)
 
     def __str__(self) -> str:
-        if not self.cron and not self.calendar:
-            return f"every {self.every:g}s"
-        return f"{self.cron or '; '.join(self.calendar.splitlines())} {self.timezone}"
+        if self.calendar:
+            return f"{'; '.join(self.calendar.splitlines())} ({self.timezone})"
+        return f"{self.cron} {self.timezone}" if self.cron else f"every {self.every:g}s"
 
 
 # Between two due times the answer stays the same, and a busy heartbeat asks with every ping.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,12 @@ def lasting(seconds: float) -> str:
         if len(parts) == 2:
             break
     return " ".join(parts)
+
+
+def schedule_words(text: str) -> str:
+    """A schedule as it is written: `every 3600s` as `every 1 h`; expressions as they are."""
+    found = re.fullmatch(r"every (\d+(?:\.\d+)?)s", text)
+    return f"every {lasting(float(found[1]))}" if found else text
 
 
 def ago(at: float, now: float) -> str:

@@ -56,6 +56,8 @@ def _draw(found: list[HeartbeatView]) -> None:
 def _row(view: HeartbeatView) -> list[Any]:
     from rich.text import Text
 
+    from mainstay.kernel.wording import schedule_words
+
     word = f"{view.shown}, running" if view.started else view.shown
     return [
         view.name,
@@ -64,7 +66,7 @@ def _row(view: HeartbeatView) -> list[Any]:
         when(view.last_ping),
         when(view.due_at, otherwise="-"),
         _seconds(view.last_duration),
-        view.schedule,
+        schedule_words(view.schedule),
     ]
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-from mainstay.entry.web.templatetags.mainstay import latency, schedule_words
-from mainstay.kernel.wording import lasting
+from mainstay.entry.web.templatetags.mainstay import latency
+from mainstay.kernel.wording import lasting, schedule_words
 from mainstay.store.telemetry.history import HISTORY, Line
 
 if TYPE_CHECKING:

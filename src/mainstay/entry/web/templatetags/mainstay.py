@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -15,11 +14,12 @@ from mainstay.entry.web.assets import asset_url
 from mainstay.entry.web.history import bars_svg, percent
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.duration import format_duration
-from mainstay.kernel.wording import lasting
+from mainstay.kernel.wording import lasting, schedule_words
 from mainstay.nodes.queries import keeps_apart
 from mainstay.store.telemetry.history import Line
 
 register = template.Library()
+register.filter(schedule_words)
 
 _PHASES = ("lookup", "connect", "tls", "wait", "transfer")
 PHASE_NAMES = {
@@ -157,13 +157,6 @@ def offset(seconds: float) -> str:
     if abs(seconds) < 0.0005:
         return "exact"
     return f"{latency(abs(seconds))} {'behind' if seconds > 0 else 'ahead'}"
-
-
-@register.filter
-def schedule_words(text: str) -> str:
-    """`every 3600s` as `every 1 h`; cron expressions as they are."""
-    found = re.fullmatch(r"every (\d+(?:\.\d+)?)s", text)
-    return f"every {lasting(float(found[1]))}" if found else text
 
 
 @register.filter
