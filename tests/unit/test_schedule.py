@@ -144,5 +144,5 @@ def test_what_no_timer_understands_is_told(expression: str, told: str) -> None:
 def test_schedules_are_shown_in_one_line() -> None:
     assert str(Schedule(every=90.0)) == "every 90s"
     assert str(Schedule(cron="0 2 * * *", timezone="Europe/Berlin")) == "0 2 * * * Europe/Berlin"
-    calendar = "Mon..Fri 06:00\n*-*~01 18:00 UTC"
+    calendar = check_calendar("\nMon..Fri 06:00\n*-*~01 18:00 UTC\n")
     assert str(Schedule(calendar=calendar)) == "Mon..Fri 06:00; *-*~01 18:00 UTC (UTC)"

@@ -55,7 +55,7 @@ class Schedule:
 
     def __str__(self) -> str:
         if self.calendar:
-            return f"{'; '.join(self.calendar.splitlines())} ({self.timezone})"
+            return f"{'; '.join(self.calendar.strip().splitlines())} ({self.timezone})"
         return f"{self.cron} {self.timezone}" if self.cron else f"every {self.every:g}s"
 
 
@@ -78,9 +78,10 @@ def check_cron(expression: str) -> str:
 
 def check_calendar(expressions: str) -> str:
     """OnCalendar expressions, one on each line, if one comes true one day; ValueError with the reason otherwise."""
-    if len(expressions.splitlines()) > _MOST_LINES:
+    lines = expressions.strip().splitlines()
+    if len(lines) > _MOST_LINES:
         raise ValueError(f"at most {_MOST_LINES} OnCalendar expressions, one on each line")
-    for line in expressions.splitlines() or [""]:
+    for line in lines or [""]:
         try:
             parse_on_calendar(line)
         except ValueError as error:
@@ -92,7 +93,7 @@ def check_calendar(expressions: str) -> str:
 
 @lru_cache(maxsize=4096)
 def _calendar(expressions: str) -> tuple[OnCalendar, ...]:
-    return tuple(parse_on_calendar(line) for line in expressions.splitlines())
+    return tuple(parse_on_calendar(line) for line in expressions.strip().splitlines())
 
 
 class _Jobs(CronSim):
