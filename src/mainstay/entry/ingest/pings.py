@@ -108,7 +108,7 @@ class PingApp:
         clock: Clock | None = None,
         covering: Covering | None = None,
         *,
-        catch_up: Callable[[], Awaitable[bool]] | None = None,
+        catch_up: Callable[[], Awaitable[None]] | None = None,
         spool: PingSpool | None = None,
     ) -> None:
         self._writer = writer
@@ -176,7 +176,10 @@ class PingApp:
     async def find(self, look: Callable[[Directory], Entry | None]) -> Entry | None:
         """What `look` finds in the directory, also if it was declared a moment ago."""
         found = look(self.directory)
-        return look(self.directory) if found is None and await self._catch_up() else found
+        if found is None:
+            await self._catch_up()
+            found = look(self.directory)
+        return found
 
     async def take(self, incoming: Incoming) -> Answer:
         """Record a ping that came in another way than over HTTP to /ping/: as durable, by the same bounds."""
@@ -211,7 +214,8 @@ class PingApp:
             return _PREFLIGHT if scope["method"] == "OPTIONS" else _BAD_METHOD
         path = scope.get("raw_path") or scope["path"].encode()
         signal = read_signal(self.directory, path, scope.get("query_string", b""))
-        if signal is NOT_FOUND and await self._catch_up():  # perhaps it was declared a moment ago
+        if signal is NOT_FOUND:  # perhaps it was declared a moment ago
+            await self._catch_up()
             signal = read_signal(self.directory, path, scope.get("query_string", b""))
         if isinstance(signal, Answer):
             return signal
@@ -397,8 +401,8 @@ class PingApp:
         return made
 
 
-async def _nothing_new() -> bool:
-    return False
+async def _nothing_new() -> None:
+    """For a directory that somebody else fills."""
 
 
 def _read(called_off: asyncio.Future[frozenset[str]]) -> None:

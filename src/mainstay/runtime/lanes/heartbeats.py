@@ -8,8 +8,10 @@ could not be taken in; rules.deadline_passed excuses by it. A lost network of th
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 
 import structlog
 
@@ -35,6 +37,8 @@ EVERY = 0.25  # seconds between turns
 LOOK_EVERY = 1.0  # seconds between looks for what other processes declared
 GAP = 5.0  # a longer time between two turns is an absence
 NOTE_EVERY = 10.0  # seconds between traces of life in the database
+_GATHER = 0.05  # seconds in which questions about unknown addresses come together
+_PATIENCE = 2.0  # seconds that such a question may wait for the database
 SLACK = 0.5  # seconds after a deadline in which a ping that came in time may still be on its way to the disk
 
 _ACTOR = system("heartbeats")
@@ -57,7 +61,8 @@ class HeartbeatLane:
         self._absences: deque[Absence] = deque(maxlen=20)
         self._uplink_lost_at: float | None = None
         self._seen: tuple[int, str] | None = None  # revision and hash of the ping key
-        self._stale = True
+        self._heard, self._taken_up = 1, 0  # changes of what is declared; they differ until the directory has them all
+        self._gathering: asyncio.Task[None] | None = None
         self._silence = (HUB.subscribe(self._hear), HUB.subscribe(self._hear_own, own=True))
 
     def close(self) -> None:
@@ -67,7 +72,7 @@ class HeartbeatLane:
     def _hear(self, event: Event) -> None:
         """Called on whatever thread committed: leave a note for the next turn."""
         if event.kind in ("resources.applied", "resources.rolled_back", "token.ping_key_rotated"):
-            self._stale = True
+            self._heard += 1
 
     def _hear_own(self, event: Event) -> None:
         """Of this server's own network; another one may have one still."""
@@ -81,15 +86,28 @@ class HeartbeatLane:
         """Before the first ping is taken in: make missing rows and fill the directory."""
         await self._writer.run(self._begin)
 
-    async def catch_up(self) -> bool:
-        """Fill the directory now if something was declared since; True if it was.
+    async def catch_up(self) -> None:
+        """Fill the directory now if something was declared since, be it by another process or server.
 
-        For an address that nobody has: a program that makes a heartbeat pings it in the same breath.
+        For an address that nobody has: a program that makes a heartbeat pings it in the same breath. One look answers
+        for all who ask within _GATHER; without a database nothing new is known, and nobody waits.
         """
-        if not self._stale:
-            return False
-        await self._writer.run(self._refresh)
-        return True
+        behind = self._heard != self._taken_up
+        if not behind and self._writer.waiting_since is not None:
+            return
+        if self._gathering is None:
+            self._gathering = asyncio.create_task(self._gather(0.0 if behind else _GATHER), name="catch up")
+        with suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._gathering), _PATIENCE)
+
+    async def _gather(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        self._gathering = None  # who comes from now on may ask about what is declared after this look
+        await self._writer.run(self._look_again)
+
+    def _look_again(self) -> None:
+        if self._heard != self._taken_up or self._declared() != self._seen:
+            self._refresh()
 
     async def turn(self) -> None:
         """Take up news, then judge everything that is due."""
@@ -113,8 +131,8 @@ class HeartbeatLane:
         looks = abs(now - self._looked_at) >= LOOK_EVERY
         if looks:
             self._looked_at = now
-        if self._stale or (looks and self._declared() != self._seen):
-            self._refresh()
+        if looks or self._heard != self._taken_up:
+            self._look_again()
         absences = (*self._absences, *self._gap(now))
         more = False
         # While the uplink is lost nothing can come in from outside; judged when the network is back.
@@ -145,6 +163,6 @@ class HeartbeatLane:
         return latest_revision(), ping_key_hash()
 
     def _refresh(self) -> None:
-        self._stale = False
-        self._seen = self._declared()
+        heard, self._seen = self._heard, self._declared()
         self.directory.replace(directory_entries(), self._seen[1])
+        self._taken_up = heard
