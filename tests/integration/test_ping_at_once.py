@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import Any
 
@@ -38,19 +39,23 @@ def test_declared_elsewhere(clock: Any) -> None:
 
 
 def test_declared_while_the_directory_is_being_filled(clock: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    entries = heartbeats.directory_entries
+    entries, begun, asked = heartbeats.directory_entries, threading.Event(), threading.Event()
 
     def slow() -> Any:
         found = entries()
-        time.sleep(0.3)
+        begun.set()
+        asked.wait(5)
         return found
 
     async def run(rig: Rig) -> None:
         monkeypatch.setattr(heartbeats, "directory_entries", slow)
         first = await asyncio.to_thread(heartbeat, "first")
         turning = asyncio.create_task(rig.lane.turn())
-        await asyncio.sleep(0.1)
-        assert await status(rig, first.uuid) == 200
+        await asyncio.to_thread(begun.wait, 5)
+        asking = asyncio.create_task(status(rig, first.uuid))
+        await asyncio.sleep(0.1)  # it has looked in vain, and waits for the look that is under way
+        asked.set()
+        assert await asking == 200
         await turning
 
     rigged(clock, run)

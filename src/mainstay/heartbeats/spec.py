@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
@@ -38,13 +38,15 @@ class HeartbeatSpec(Spec):
     """Exactly one of `every`, `cron` and `on_calendar` says when a ping is due."""
 
     every: Duration | None = Field(None, description="a ping is due this long after the last one")
-    cron: Annotated[str, Field(max_length=100)] | None = Field(
+    cron: Annotated[str, Field(max_length=100), AfterValidator(check_cron)] | None = Field(
         None, description="a ping is due at these times: a cron expression of five fields"
     )
-    on_calendar: Annotated[str, Field(max_length=100)] | None = Field(
+    on_calendar: Annotated[str, Field(max_length=100), AfterValidator(check_calendar)] | None = Field(
         None, description="a ping is due at these times: expressions as systemd's timers have them, one on each line"
     )
-    timezone: str = Field("UTC", max_length=60, description="zone of the expression")
+    timezone: Annotated[str, AfterValidator(check_zone)] = Field(
+        "UTC", max_length=60, description="zone of the expression"
+    )
     grace: Duration = Field(300.0, ge=1, description="how late a ping may be before the heartbeat is down")
     uuid: UUID | None = Field(None, description="keep this address when moving from elsewhere; empty: made once")
     title: str | None = Field(None, max_length=100, description="what people call it, in any signs; empty: its name")
@@ -62,25 +64,6 @@ class HeartbeatSpec(Spec):
     tags: list[Label] = Field([], max_length=40, description="words to find it by")
     description: str = Field("", max_length=2000, description="for whoever is woken by it")
     enabled: bool = Field(True, description="false: declared, but paused")
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, value: str) -> str:
-        return check_zone(value)
-
-    @field_validator("cron")
-    @classmethod
-    def _cron_parses(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_cron(value)
-        return value
-
-    @field_validator("on_calendar")
-    @classmethod
-    def _calendar_parses(cls, value: str | None) -> str | None:
-        if value is not None:
-            check_calendar(value)
-        return value
 
     @model_validator(mode="after")
     def _one_schedule(self) -> HeartbeatSpec:

@@ -15,7 +15,7 @@ from mainstay.importing.senders import APPRISE, plain
 from mainstay.importing.source import Node, bounded, carry, leave, root
 from mainstay.kernel.diagnostics import Place
 from mainstay.kernel.errors import Refused, Unavailable, UserError
-from mainstay.kernel.schedule import check_calendar, check_cron
+from mainstay.kernel.schedule import check_calendar, check_cron, is_cron
 from mainstay.kernel.timespan import format_duration
 
 _TIMEOUT = 30.0
@@ -159,7 +159,7 @@ def _rhythm(node: Node, document: dict[str, Any], to: str) -> bool:
     schedule, period, grace = node.get("schedule"), node.get("timeout"), node.get("grace")
     if schedule is not None:
         written = schedule.as_text().strip()
-        key = "cron" if len(written.split()) == 5 and "\n" not in written else "on_calendar"
+        key = "cron" if is_cron(written) else "on_calendar"
         try:
             document[key] = check_cron(written) if key == "cron" else check_calendar(written)
         except ValueError as error:

@@ -76,6 +76,11 @@ def check_cron(expression: str) -> str:
     return expression
 
 
+def is_cron(expression: str) -> bool:
+    """Whether an expression of either kind is for cron, as Healthchecks guesses: one line with five fields."""
+    return "\n" not in expression.strip() and len(expression.split()) == 5
+
+
 def check_calendar(expressions: str) -> str:
     """OnCalendar expressions, one on each line, if one comes true one day; ValueError with the reason otherwise."""
     lines = expressions.strip().splitlines()

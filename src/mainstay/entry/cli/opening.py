@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -51,7 +52,8 @@ def acting(*, light: bool = True) -> Actor:
 def _check_version(settings: Settings) -> None:
     from mainstay.store.snapshots.versions import check
 
-    applied, shipped = _applied(), _shipped()
+    shipped = _shipped()
+    applied = _applied({capability for capability, _ in shipped})
     if applied - shipped:
         check(settings)  # what a newer program wrote, unless this one can bear it
     if shipped - applied:
@@ -61,7 +63,7 @@ def _check_version(settings: Settings) -> None:
         )
 
 
-def _applied() -> set[tuple[str, str]]:
+def _applied(capabilities: Collection[str]) -> set[tuple[str, str]]:
     """(capability, migration) of the tables."""
     from django.db import OperationalError, connection
 
@@ -70,8 +72,7 @@ def _applied() -> set[tuple[str, str]]:
             raise UserError("the database has no tables yet", hint="start `mainstay up` once")
         with connection.cursor() as cursor:
             cursor.execute("SELECT app, name FROM django_migrations")
-            ours = {app for app, _ in _shipped()}
-            return {(app, name) for app, name in cursor.fetchall() if app in ours}
+            return {(app, name) for app, name in cursor.fetchall() if app in capabilities}
     except OperationalError as error:
         raise StoreBusy(f"the database does not answer: {error}", hint="see MAINSTAY_DATABASE") from None
 

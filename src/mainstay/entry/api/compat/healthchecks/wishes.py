@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from mainstay.entry.api.compat.healthchecks.keys import Refusal
-from mainstay.kernel.schedule import check_calendar, check_cron
+from mainstay.kernel.schedule import check_calendar, check_cron, is_cron
 from mainstay.kernel.zones import check_zone
 
 DAY, HOUR = 86_400, 3_600
@@ -87,11 +87,6 @@ class Wish(BaseModel):
             return check_zone(value)
         except ValueError:
             raise PydanticCustomError("tz_syntax", "not a time zone") from None
-
-
-def is_cron(schedule: str) -> bool:
-    """One line with five fields; everything else is taken for OnCalendar."""
-    return "\n" not in schedule.strip() and len(schedule.split()) == 5
 
 
 def read_wish(document: dict[str, Any]) -> Wish:
