@@ -8,13 +8,12 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from watching import ACTOR, FakeTelemetry, monitor
+from watching import ACTOR, FakeTelemetry, monitor, moves
 
 from mainstay.accounts.verbs import create_token
 from mainstay.entry.cli.app import run
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
-from mainstay.kernel.probing import CheckResult
 from mainstay.runtime.boot import current_settings
 from mainstay.store import telemetry
 from mainstay.store.glance import glance
@@ -23,29 +22,13 @@ from mainstay.store.resources.apply import declare, remove
 from mainstay.store.telemetry.port import Sample
 from mainstay.watch import glance as quick
 from mainstay.watch import queries, verbs
-from mainstay.watch.board import Board, Moved, Watched
-from mainstay.watch.directory import stored_states
+from mainstay.watch.board import Moved
 from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
-from mainstay.watch.telling import NOTHING_FOUND, Facts
+from mainstay.watch.telling import NOTHING_FOUND
 
 pytestmark = pytest.mark.usefixtures("store")
 
 NOBODY = Actor("token", "nobody", frozenset({"monitors:read"}))
-
-
-def moves(name: str, *letters: str) -> list[Moved]:
-    """What a board decides for one declared monitor that is fed these verdicts."""
-    uid = queries.monitor(name).uid
-    board = Board()
-    board.declare([Watched(Facts(uid, name, address="http://127.0.0.1:1/"))], stored_states())
-    for number, verdict in enumerate(letters):
-        at = 1_800_000_000.0 + number
-        board.take(CheckResult(uid=uid, at=at, verdict=verdict, code="" if verdict == "up" else "x.y"), at, at)  # type: ignore[arg-type]
-        board.uplink.lost.clear()
-    for waiting in [uid for uid, entry in board.entries.items() if entry.parked is not None]:
-        assert waiting == uid
-        board.looked([], at + 1, at)
-    return board.drain().moved
 
 
 def test_every_verb_wants_its_scope() -> None:

@@ -19,6 +19,10 @@ from mainstay.store.journal import Entry, Filter, entries
 from mainstay.store.resources.apply import declare
 from mainstay.store.telemetry.port import Sample
 from mainstay.store.writer import Writer
+from mainstay.watch import queries
+from mainstay.watch.board import Board, Moved, Watched
+from mainstay.watch.directory import stored_states
+from mainstay.watch.telling import Facts
 from mainstay.watch.uplink import Evidence, Routes
 
 ACTOR = command("tests")
@@ -166,3 +170,18 @@ async def in_thread(job: Callable[[], Any]) -> Any:
             connections.close_all()
 
     return await asyncio.to_thread(run)
+
+
+def moves(name: str, *letters: str) -> list[Moved]:
+    """What a board decides for one declared monitor that is fed these verdicts."""
+    uid = queries.monitor(name).uid
+    board = Board()
+    board.declare([Watched(Facts(uid, name, address="http://127.0.0.1:1/"))], stored_states())
+    for number, verdict in enumerate(letters):
+        at = 1_800_000_000.0 + number
+        board.take(CheckResult(uid=uid, at=at, verdict=verdict, code="" if verdict == "up" else "x.y"), at, at)  # type: ignore[arg-type]
+        board.uplink.lost.clear()
+    for waiting in [uid for uid, entry in board.entries.items() if entry.parked is not None]:
+        assert waiting == uid
+        board.looked([], at + 1, at)
+    return board.drain().moved

@@ -162,6 +162,8 @@ _TITLES = {
     "heartbeat.went_up": ("up", "Reported in again"),
     "heartbeat.went_paused": ("paused", "Paused"),
     "heartbeat.went_unknown": ("unknown", "Became unknown"),
+    "mainstay.reaction_failed": ("down", "A part of Mainstay failed"),
+    "mainstay.reaction_works": ("up", "It works again"),
     "alert.fired": ("alerts", "Alert opened"),
     "alert.resolved": ("up", "Alert closed"),
     "alert.acknowledged": ("check", "Taken"),

@@ -120,6 +120,20 @@ def on_node_back(work: Work, event: Event) -> None:
         resolve(work, alert, "it was forgotten" if event.kind == "node.forgotten" else "it is heard again")
 
 
+@react("mainstay.reaction_failed")
+def on_own_fault(work: Work, event: Event) -> None:
+    """A part of this program is at fault, so somebody may not have been told of something else."""
+    if open_alert(event.subject) is None:
+        fire(work, _new_alert(work, event, "down"))
+
+
+@react("mainstay.reaction_works")
+def on_own_fault_over(work: Work, event: Event) -> None:
+    alert = open_alert(event.subject)
+    if alert is not None:
+        resolve(work, alert, "it works again")
+
+
 @react("resources.applied")
 def on_applied(work: Work, _event: Event) -> None:
     """Whatever was deleted takes its open alert and its undelivered messages with it."""

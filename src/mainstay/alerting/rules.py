@@ -162,6 +162,8 @@ def title_of(name: str, level: str, kind: str) -> str:
         return f"{whose} cannot look names up" if part == "resolver" else f"{whose} has no network"
     if kind == "node":
         return f"nothing is heard of the server {name}"
+    if kind == "mainstay":
+        return f"a part of Mainstay itself fails: {name}"
     if kind == "heartbeat":
         return f"{name} did not report in"
     if kind == "location":

@@ -9,6 +9,9 @@ from typing import Any
 EVENTS: dict[str, str] = {
     "mainstay.started": "the server started; data: version",
     "mainstay.stopped": "the server stopped; data: reason",
+    "mainstay.reaction_failed": "a part of this program failed at what follows from an event, which stands all the "
+    "same; told once; data: reaction, event, about, reason, message",
+    "mainstay.reaction_works": "that part works again; data: reaction",
     "resources.applied": "a plan was applied; data: revision, manager, source, counts, and the first 100 names by kind "
     "of created, changed, deleted",
     "resources.rolled_back": "an earlier revision was restored; data: to, revision",

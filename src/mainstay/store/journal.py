@@ -105,6 +105,16 @@ class Appender:
         head.seq, head.hash, self._written = seq, hashed, True
         return seq
 
+    def mark(self) -> Head:
+        """Where the chain ends now, for `back_to` once a savepoint is undone."""
+        head = self.take_turn()
+        return Head(head.seq, head.hash)
+
+    def back_to(self, mark: Head) -> None:
+        """The entries after `mark` were undone with their savepoint."""
+        head = self.take_turn()
+        head.seq, head.hash = mark.seq, mark.hash
+
     def finish(self) -> None:
         if self._head is not None and self._written:
             self._head.save()

@@ -13,14 +13,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
+import structlog
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock, SystemClock
-from mainstay.kernel.errors import Broken, StoreBusy
+from mainstay.kernel.errors import Broken, StoreBusy, UserError
 from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
 from mainstay.store.journal import Appender
+from mainstay.store.reaction_faults import Faults, name_of
+
+log = structlog.get_logger("store")
 
 T = TypeVar("T")
 Reaction = Callable[["Work", Event], None]
@@ -44,6 +48,7 @@ class Work:
         self._journal = Appender()
         self._events: list[tuple[int, Event]] = []
         self._afterwards: list[Callable[[], None]] = []
+        self._faults = Faults()
 
     def record(self, event: Event) -> int:
         """Append to the journal and let other capabilities react, in this same transaction."""
@@ -52,8 +57,29 @@ class Work:
         seq = self._journal.append(event, str(self.actor), self.now)
         self._events.append((seq, event))
         for reaction in _reactions[event.kind]:
-            reaction(self, event)
+            self._let_react(reaction, event)
         return seq
+
+    def _let_react(self, reaction: Reaction, event: Event) -> None:
+        name, head = name_of(reaction), self._journal.mark()
+        events, callbacks = len(self._events), len(self._afterwards)
+        try:
+            with transaction.atomic():
+                reaction(self, event)
+        except (UserError, StoreBusy, OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            if _was_cut_off(error):
+                raise
+            self._journal.back_to(head)
+            del self._events[events:], self._afterwards[callbacks:]
+            self._faults = Faults()  # what it kept may be undone too
+            log.exception("a reaction failed, what it reacts to stands", reaction=name, event_kind=event.kind)
+            told = self._faults.failed(name, event, error, self.now)
+        else:
+            told = self._faults.worked(name, event, self.now)
+        if told is not None:
+            self.record(told)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Run once the transaction is durable; never if it is rolled back."""
@@ -120,7 +146,7 @@ def unit_of_work(
     except InterfaceError as error:
         raise _busy(error) from error
     except InternalError as error:
-        if getattr(error.__cause__, "sqlstate", None) in _CUT_OFF:
+        if _was_cut_off(error):
             raise _busy(error) from error
         raise
     finally:
@@ -145,6 +171,10 @@ def _open_shared(work: Work, *, long: bool) -> None:
         with connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL idle_in_transaction_session_timeout = '{_LONG}s'")
     work._begin()
+
+
+def _was_cut_off(error: Exception) -> bool:
+    return isinstance(error, InternalError) and getattr(error.__cause__, "sqlstate", None) in _CUT_OFF
 
 
 def _busy(error: Exception) -> StoreBusy:

@@ -1,0 +1,76 @@
+"""Which reactions fail, and at what: one event when a reaction begins to fail, one when it works again.
+
+It works again once it has worked for everything that it failed at, or the last failure at it is an hour past. The
+list is a fact in the database, so that it outlives restarts and is the same for all servers.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from mainstay.kernel.event import Event
+from mainstay.store.models import FactRow
+
+_OWN_KINDS = frozenset({"mainstay.reaction_failed", "mainstay.reaction_works"})
+_FORGOTTEN = 3600.0  # seconds after a failure in which nothing more was heard of its subject
+_KEPT = 100  # subjects of one reaction
+_PREFIX = "reaction."
+
+
+def name_of(reaction: Any) -> str:
+    """`alerting.reactions.on_failing`: module and function, for a person who reports the mistake."""
+    return f"{reaction.__module__.removeprefix('mainstay.')}.{reaction.__name__}"[: 60 - len(_PREFIX)]
+
+
+class Faults:
+    """What failed, within one unit of work: read from the database once, when the first reaction has run."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, float]] | None = None
+
+    def failed(self, reaction: str, event: Event, error: Exception, now: float) -> Event | None:
+        """The event that tells of it; None if that was told already, or if telling itself is what fails."""
+        if event.kind in _OWN_KINDS:
+            return None
+        about = self._subjects().get(reaction)
+        self._keep(reaction, {**dict(list((about or {}).items())[1 - _KEPT :]), event.subject: now})
+        if about is not None:
+            return None
+        what = f"{event.kind} of {event.subject}"
+        data = {
+            "reaction": reaction,
+            "event": event.kind,
+            "about": event.subject,
+            "severity": "P1",
+            "labels": {"mainstay": reaction, "severity": "P1"},
+            "since": now,
+            "reason": f"it failed at {what}"[:300],
+            "message": f"{type(error).__name__} at {what}: perhaps nobody was told of that; the log has more"[:1000],
+        }
+        return Event("mainstay.reaction_failed", f"mainstay/{reaction}", data)
+
+    def worked(self, reaction: str, event: Event, now: float) -> Event | None:
+        """The event that tells that it works again, if it failed before and nothing is left that it fails at."""
+        about = self._subjects().get(reaction)
+        if about is None or event.kind in _OWN_KINDS:
+            return None
+        left = {one: at for one, at in about.items() if one != event.subject and now - at < _FORGOTTEN}
+        if left != about:
+            self._keep(reaction, left)
+        return None if left else Event("mainstay.reaction_works", f"mainstay/{reaction}", {"reaction": reaction})
+
+    def _subjects(self) -> dict[str, dict[str, float]]:
+        if self._known is None:
+            rows = FactRow.objects.filter(key__startswith=_PREFIX).values_list("key", "value")
+            self._known = {key.removeprefix(_PREFIX): json.loads(value) for key, value in rows}
+        return self._known
+
+    def _keep(self, reaction: str, about: dict[str, float]) -> None:
+        known = self._subjects()
+        if about:
+            known[reaction] = about
+            FactRow.objects.update_or_create(key=_PREFIX + reaction, defaults={"value": json.dumps(about)})
+        else:
+            known.pop(reaction, None)
+            FactRow.objects.filter(key=_PREFIX + reaction).delete()
