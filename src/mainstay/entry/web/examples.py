@@ -11,6 +11,11 @@ EXAMPLES: dict[str, str] = {
     severity: P1
     labels: {service: website}
 """,
+    "location": """locations:
+  frankfurt:
+    description: A rented machine in Frankfurt, outside of our network
+    silent_after: 30s
+""",
     "heartbeat": """heartbeats:
   nightly-backup:
     cron: "0 2 * * *"
