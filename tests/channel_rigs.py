@@ -145,28 +145,33 @@ class Mailbox:
         return self.data_reply
 
 
-def _protocol(mailbox: Mailbox, login: tuple[str, str] | None, starttls: Any) -> SMTP:
+def _protocol(mailbox: Mailbox, login: tuple[str, str] | None, starttls: Any, **more: Any) -> SMTP:
     def check(_server: SMTP, _session: Session, _envelope: Envelope, _mechanism: str, data: Any) -> AuthResult:
         assert isinstance(data, LoginPassword)
         good = (data.login.decode(), data.password.decode()) == login
         return AuthResult(success=good, handled=False)
 
-    asked = {"authenticator": check, "auth_required": bool(starttls)} if login else {}
-    tls = {"tls_context": starttls, "require_starttls": True} if starttls else {}
-    return SMTP(mailbox, hostname="mail.test", auth_require_tls=bool(starttls), **asked, **tls)
+    asked: dict[str, Any] = {"authenticator": check, "auth_required": bool(starttls)} if login else {}
+    tls: dict[str, Any] = {"tls_context": starttls, "require_starttls": True} if starttls else {}
+    return SMTP(mailbox, hostname="mail.test", auth_require_tls=bool(starttls), **asked, **tls, **more)
 
 
 @contextmanager
 def mail_server(
-    mailbox: Mailbox, *, login: tuple[str, str] | None = None, starttls: Any = None, tls: Any = None
+    mailbox: Mailbox,
+    *,
+    login: tuple[str, str] | None = None,
+    starttls: Any = None,
+    tls: Any = None,
+    **more: Any,
 ) -> Iterator[int]:
-    """The port of a running aiosmtpd; with `login` it asks for that user and password."""
+    """The port of a running aiosmtpd; with `login` it asks for that user and password. `more`: of its `SMTP`."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
     async def start() -> asyncio.Server:
-        return await loop.create_server(lambda: _protocol(mailbox, login, starttls), "127.0.0.1", 0, ssl=tls)
+        return await loop.create_server(lambda: _protocol(mailbox, login, starttls, **more), "127.0.0.1", 0, ssl=tls)
 
     async def stop(server: asyncio.Server) -> None:
         server.close()

@@ -127,6 +127,63 @@ def test_without_trusted_encryption_nothing_is_sent(tls: ssl.SSLContext) -> None
     assert box.mails == []
 
 
+def test_opportunistic_encrypts_where_the_server_can_and_delivers_where_it_cannot() -> None:
+    box = Mailbox()
+    foreign = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("mail.test").configure_cert(foreign)
+    with mail_server(box, login=("mainstay", SECRET), starttls=foreign) as port:  # takes nothing before TLS
+        smtp = {"security": "opportunistic", "user": "mainstay", "password": SECRET}
+        deliver(_target(port, "tls@example.com", **smtp), notification(), _context())
+    with mail_server(box, login=("mainstay", SECRET)) as port:
+        deliver(_target(port, "plain@example.com", **smtp), notification(), _context())
+    assert [recipients for _, recipients, _ in box.mails] == [["tls@example.com"], ["plain@example.com"]]
+
+
+def test_a_domain_outside_ascii_goes_in_punycode_to_every_server() -> None:
+    box = Mailbox()
+    with mail_server(box) as port:
+        target = _target(port, "ops@bücher.example") | {"from": "Wächter <alarm@straße.example>"}
+        deliver(target, notification(), _context())
+    sender, recipients, mail = box.mails[0]
+    assert (sender, recipients) == ("alarm@xn--strae-oqa.example", ["ops@xn--bcher-kva.example"])
+    assert mail["From"].addresses[0].display_name == "Wächter"
+
+
+def test_a_local_part_outside_ascii_needs_a_server_that_takes_it() -> None:
+    box = Mailbox()
+    both = ("jörg@bücher.example", "ops@example.com")
+    with mail_server(box, enable_SMTPUTF8=True) as port:
+        assert deliver(_target(port, *both), notification(), _context()).detail == "accepted for 2 of 2"
+    with mail_server(box) as port:
+        receipt = deliver(_target(port, *both), notification(), _context())
+        with pytest.raises(Refused, match="no addresses outside ASCII"):
+            deliver(_target(port, both[0]), notification(), _context())
+        with pytest.raises(Refused, match="no addresses outside ASCII"):
+            deliver(_target(port) | {"from": "jörg@example.com"}, notification(), _context())
+    assert receipt.detail == "accepted for 1 of 2, not for jörg@xn--bcher-kva.example"
+    assert [recipients for _, recipients, _ in box.mails] == [
+        ["jörg@xn--bcher-kva.example", "ops@example.com"],
+        ["ops@example.com"],
+    ]
+
+
+@pytest.mark.parametrize("mechanism", ["PLAIN", "LOGIN"])
+def test_a_sign_in_outside_ascii_goes_in_utf8(mechanism: str) -> None:
+    box, others = Mailbox(), {"PLAIN", "LOGIN"} - {mechanism}
+    with mail_server(box, login=("jörg", "pässwörd"), auth_exclude_mechanism=others) as port:
+        deliver(_target(port, user="jörg", password="pässwörd"), notification(), _context())
+    assert len(box.mails) == 1
+
+
+def test_a_sender_may_have_a_name() -> None:
+    box = Mailbox()
+    with mail_server(box) as port:
+        target = _target(port) | {"from": None}
+        deliver(target, notification(), _context(mail_from='"Ops, night" <ops@example.org>'))
+    sender, _, mail = box.mails[0]
+    assert (sender, mail["From"].addresses[0].display_name) == ("ops@example.org", "Ops, night")
+
+
 def test_some_recipients_refused_is_delivered_and_names_them() -> None:
     box = Mailbox(refused=frozenset({"b@example.com"}))
     with mail_server(box) as port:
@@ -159,6 +216,10 @@ def test_a_repeat_after_a_temporary_refusal_has_the_same_message_id() -> None:
         ({"to": ["not an address"]}, "is not an e-mail address"),
         ({"to": ["a@example.com\nBcc: b@example.com"]}, "is not an e-mail address"),
         ({"to": ["Ops <a@example.com>"]}, "is not an e-mail address"),
+        ({"to": ["a@\u2028example.com"]}, "is not an e-mail address"),
+        ({"to": ["a@" + "ü" * 80 + ".example"]}, "is not an e-mail address"),
+        ({"to": ["a@example.com"], "from": "Ops <nobody>"}, "is not a sender"),
+        ({"to": ["a@example.com"], "smtp": {"host": "ü" * 80}}, "can be no name"),
         ({"to": ["a@example.com"], "smtp": {"host": "m", "user": "u"}}, "come together"),
         ({"to": ["a@example.com"], "smtp": {"host": "m", "user": "u", "password": "clear"}}, "must be a reference"),
     ],

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from base64 import b64decode
 from collections.abc import Iterator
 from typing import Any
 
@@ -46,6 +47,17 @@ def test_the_body_is_exactly_what_is_published(hook: Receiver) -> None:
     expected = hmac.new(b"k3y", request.body, hashlib.sha256).hexdigest()
     assert request.headers["x-mainstay-signature"] == f"v1={expected}"
     assert request.headers["user-agent"].startswith("Mainstay/")
+
+
+def test_what_lies_outside_ascii_is_delivered(hook: Receiver) -> None:
+    port = hook.url.rpartition(":")[2]
+    # The long s is mapped to a plain one by UTS 46, so this host is on this machine.
+    url = f"http://jörg:pässwörd@localho\u017ft:{port}/größe?q=é"
+    deliver({"url": url, "headers": {"X-Team": "Küche"}}, notification(), _context())
+    request = hook.requests[0]
+    assert request.path == "/gr%C3%B6%C3%9Fe?q=%C3%A9"
+    assert request.headers["x-team"].encode("latin-1").decode() == "Küche"
+    assert b64decode(request.headers["authorization"].removeprefix("Basic ")).decode() == "jörg:pässwörd"
 
 
 def test_without_a_secret_there_is_no_signature(hook: Receiver) -> None:
@@ -123,6 +135,7 @@ def test_the_excerpt_is_one_printable_line(hook: Receiver) -> None:
         ({"url": "https://h.example/", "headers": {"X-A": "a\nb"}}, "one line"),
         ({"url": "gopher://h.example/"}, "pattern"),
         ({"url": "${end:X}"}, "not a reference"),
+        ({"url": "https://" + "ü" * 80 + ".example/"}, "is not a URL"),
     ],
 )
 def test_mistakes_in_a_declaration_are_named(document: dict[str, Any], problem: str) -> None:

@@ -5,6 +5,7 @@ Checks have an HTTP client of their own in the probers; this one runs on a threa
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import os
 import socket
@@ -19,6 +20,7 @@ import pycurl
 
 from mainstay import __version__
 from mainstay.integrations.addresses import Guard
+from mainstay.integrations.idn import ascii_url
 from mainstay.kernel.errors import Refused, Unavailable
 from mainstay.kernel.ports import DeliveryContext
 
@@ -57,7 +59,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], context: DeliveryCon
 
     Refused: the URL cannot be used or leads to a guarded address. Unavailable: no answer within the time.
     """
-    _check_url(url)
+    url = _usable(url)
     transfer = _Transfer(Guard.from_settings(context.settings.probe_allow))
     handle = pycurl.Curl()
     try:
@@ -89,15 +91,17 @@ def accepted(answer: Answer, now: float) -> Answer:
     raise Refused(message)
 
 
-def _check_url(url: str) -> None:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname)
+def _usable(url: str) -> str:
+    clean = ""
+    with contextlib.suppress(ValueError):
+        clean = ascii_url(url)
+        parts = urlsplit(clean)
         _ = parts.port
-    except ValueError:
-        usable = False
-    if not usable or any(ord(char) <= 32 for char in url):
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            clean = ""
+    if not clean or any(ord(char) <= 32 for char in url):
         raise Refused("the address to deliver to is not an http or https URL", hint="look at the channel's URL")
+    return clean
 
 
 class _Transfer:
@@ -167,7 +171,9 @@ def _request(handle: pycurl.Curl, url: str, body: bytes, headers: Mapping[str, s
     handle.setopt(pycurl.URL, url.encode())
     handle.setopt(pycurl.POST, 1)
     handle.setopt(pycurl.POSTFIELDS, body)
-    handle.setopt(pycurl.HTTPHEADER, [f"{name}: {value}" if value else f"{name}:" for name, value in lines.items()])
+    # Octets beyond ASCII are allowed in values (RFC 9110, 5.5); they are UTF-8.
+    written = [f"{name}: {value}" if value else f"{name}:" for name, value in lines.items()]
+    handle.setopt(pycurl.HTTPHEADER, [line.encode() for line in written])
 
 
 def _bound(handle: pycurl.Curl, transfer: _Transfer, timeout: float) -> None:

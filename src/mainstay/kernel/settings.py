@@ -101,7 +101,7 @@ class Settings:
     smtp: str = setting(
         "smtp://127.0.0.1:25", "mail server: smtp://, smtp+starttls:// or smtps://user:password@host:port"
     )
-    mail_from: str = setting("mainstay@localhost", "sender address of mail")
+    mail_from: str = setting("mainstay@localhost", "sender of mail: ops@example.org or Mainstay <ops@example.org>")
     secret_dirs: str = setting(
         "/run/secrets", "folders, comma-separated, that ${file:} may read besides `secrets` in the data folder"
     )

@@ -15,15 +15,16 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from mainstay.integrations.addresses import Guard
-from mainstay.integrations.channels.email.message import compose
+from mainstay.integrations.channels.email.address import is_address, is_sender, parted, wire_address
+from mainstay.integrations.channels.email.message import Envelope, compose
 from mainstay.integrations.channels.email.session import Session
-from mainstay.integrations.channels.email.spec import is_address
 from mainstay.kernel.errors import Refused, RemoteError, Unavailable
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
 from mainstay.kernel.wording import one_line
 
-_PORTS = {"none": 25, "starttls": 587, "tls": 465}
+_PORTS = {"none": 25, "opportunistic": 25, "starttls": 587, "tls": 465}
 _SCHEMES = {"smtp": "none", "smtp+starttls": "starttls", "smtps": "tls"}
+_NO_UTF8 = (553, b"5.6.7 its server takes no addresses outside ASCII")  # RFC 6531, 3.7.4.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +39,10 @@ class Server:
 def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryContext) -> Receipt:
     server = _server(target.get("smtp"), context.settings.smtp)
     sender = target.get("from") or context.settings.mail_from
-    for address in (sender, *target["to"]):
-        if not is_address(address):
-            raise Refused("a sender or recipient is not an e-mail address", hint="look at `to` and `from`")
-    mail = compose(message, sender, target["to"], context.now)
+    if not is_sender(sender) or not all(map(is_address, target["to"])):
+        raise Refused("a sender or recipient is not an e-mail address", hint="look at `to` and `from`")
     try:
-        refused = _send(server, sender, list(target["to"]), mail, context)
+        refused = _send(server, sender, target["to"], message, context)
     except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: a host that no name can be
         raise _meaning(error, server, context.timeout) from None
     taken = len(target["to"]) - len(refused)
@@ -67,13 +66,28 @@ def _server(declared: Mapping[str, Any] | None, setting: str) -> Server:
 
 
 def _send(
-    server: Server, sender: str, recipients: list[str], mail: bytes, context: DeliveryContext
+    server: Server, sender: str, recipients: list[str], message: Notification, context: DeliveryContext
 ) -> dict[str, tuple[int, bytes]]:
+    """The recipients that were refused; SMTPRecipientsRefused if all were."""
     guard = Guard.from_settings(context.settings.probe_allow)
     with Session(server.host, server.port, server.security, guard, context.timeout) as session:
         if server.user:
             session.login(server.user, server.password)
-        return session.sendmail(sender, recipients, mail)
+        session.ehlo_or_helo_if_needed()
+        utf8 = session.has_extn("smtputf8")
+        name, address = parted(sender)
+        envelope = Envelope(name, wire_address(address), [wire_address(one) for one in recipients])
+        beyond = [] if utf8 else [one for one in envelope.recipients if not one.isascii()]
+        reachable = [one for one in envelope.recipients if one not in beyond]
+        if not utf8 and not envelope.sender.isascii():
+            raise smtplib.SMTPSenderRefused(*_NO_UTF8, envelope.sender)
+        refused = dict.fromkeys(beyond, _NO_UTF8)
+        if not reachable:
+            raise smtplib.SMTPRecipientsRefused(refused)
+        envelope.recipients = reachable
+        options = ["SMTPUTF8"] if not envelope.is_ascii else []
+        mail = compose(message, envelope, context.now)
+        return refused | session.sendmail(envelope.sender, reachable, mail, options)
 
 
 def _meaning(error: OSError | smtplib.SMTPException | ValueError, server: Server, timeout: float) -> RemoteError:

@@ -6,7 +6,9 @@ the same alert refer to the first one, so that mail readers show them as one thr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime, formataddr
@@ -19,6 +21,7 @@ from mainstay.kernel.clock import to_datetime
 from mainstay.kernel.ports import Notification
 from mainstay.kernel.wording import facts, heading, one_line, plain_text
 
+_WORD = 42  # bytes of text in an encoded word, which then has 68 characters of the 75 that it may have
 _COLOURS = {"firing": "#b3261e", "resolved": "#2e7d32", "test": "#1565c0", "report": "#546e7a"}
 _BUTTONS = {"acknowledge": "Acknowledge", "monitor": "Open", "alert": "Alert"}
 _FONT = "-apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
@@ -42,13 +45,23 @@ def _page() -> Template:
     return Template((resources.files(__package__) / "message.html").read_text("utf-8"))
 
 
-def compose(message: Notification, sender: str, recipients: Sequence[str], now: float) -> bytes:
+@dataclass(slots=True)
+class Envelope:
+    """From whom and to whom, the addresses as mail servers know them; `name` is the sender's, for people."""
+
+    name: str
+    sender: str
+    recipients: list[str]
+
+    @property
+    def is_ascii(self) -> bool:
+        return all(address.isascii() for address in (self.sender, *self.recipients))
+
+
+def compose(message: Notification, envelope: Envelope, now: float) -> bytes:
     """The whole mail as it goes over the wire (CRLF, folded headers)."""
     mail = EmailMessage(policy=SMTP)
-    domain = sender.rpartition("@")[2]
-    mail["From"] = formataddr(("Mainstay", sender))
-    mail["To"] = ", ".join(recipients)
-    mail["Subject"] = one_line(heading(message), 180)
+    domain = envelope.sender.rpartition("@")[2]
     mail["Date"] = format_datetime(to_datetime(now))
     mail["Message-ID"] = f"<{message.id}@{domain}>"
     if message.thread and message.thread != message.id:
@@ -58,7 +71,37 @@ def compose(message: Notification, sender: str, recipients: Sequence[str], now: 
         mail["Importance"] = "high"
     mail.set_content(plain_text(message, now) + "\n", cte="quoted-printable")
     mail.add_alternative(html_of(message, now), subtype="html", cte="quoted-printable")
-    return mail.as_bytes()
+    return _head(envelope, one_line(heading(message), 180)).encode() + mail.as_bytes()
+
+
+def _head(envelope: Envelope, subject: str) -> str:
+    """The headers with text of people, written here: the library loses and doubles blanks where it folds them."""
+    name = envelope.name or "Mainstay"
+    shown = formataddr((name, "")).removesuffix(" <>") if _is_plain(name) else encoded(name)
+    recipients = ",\r\n ".join(envelope.recipients)
+    return f"From: {shown}\r\n <{envelope.sender}>\r\nTo: {recipients}\r\nSubject: {encoded(subject)}\r\n"
+
+
+def encoded(text: str) -> str:
+    """A text of one line as a header holds it: as it is, or in encoded words (RFC 2047), each of whole characters.
+
+    Blanks between encoded words are no part of the text, so nothing is lost or added where a line is folded.
+    """
+    if _is_plain(text):
+        return text
+    words, part = [], b""
+    for char in text:
+        if len(part) + len(char.encode()) > _WORD:
+            words.append(part)
+            part = b""
+        part += char.encode()
+    words.append(part)
+    return "\r\n ".join(f"=?utf-8?b?{base64.b64encode(word).decode()}?=" for word in words)
+
+
+def _is_plain(text: str) -> bool:
+    """Whether it needs no encoding: short enough for a line, ASCII, and not what looks encoded."""
+    return text.isascii() and text.isprintable() and "=?" not in text and text == text.strip() and len(text) < 900
 
 
 def html_of(message: Notification, now: float) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import hmac
 import smtplib
 import socket
 import ssl
@@ -11,9 +13,11 @@ from types import TracebackType
 from typing import Any
 
 from mainstay.integrations.http_client import trusted_certificates
+from mainstay.integrations.idn import ascii_host
 from mainstay.kernel.ports import AddressGuard
 
 _REPLIES_LIMIT = 256 * 1024  # bytes of all replies in a session
+_CHALLENGES = 5  # of one sign-in
 
 
 class Session(smtplib.SMTP):
@@ -28,9 +32,13 @@ class Session(smtplib.SMTP):
         self._watchdog.daemon = True
         self._watchdog.start()
         try:
-            super().__init__(host, port, local_hostname=_own_name(), timeout=timeout)
+            super().__init__(ascii_host(host), port, local_hostname=_own_name(), timeout=timeout)
             if security == "starttls":
                 self.starttls(context=_tls())
+            elif security == "opportunistic":
+                self.ehlo_or_helo_if_needed()
+                if self.has_extn("starttls"):
+                    self.starttls(context=_any_tls())
         except (OSError, smtplib.SMTPException, ValueError) as error:
             self.close()
             self._stop_watchdog(error)
@@ -81,6 +89,28 @@ class Session(smtplib.SMTP):
                 return self._raw
         raise last
 
+    def auth(self, mechanism: str, authobject: Any, *, initial_response_ok: bool = True) -> tuple[int, bytes]:
+        """As smtplib does it, but in UTF-8 (RFC 4616, 2), where that knows ASCII only."""
+        first = authobject() if initial_response_ok else None
+        said = None if first is None else base64.b64encode(first.encode()).decode()
+        code, answer = self.docmd("AUTH", mechanism if said is None else f"{mechanism} {said}")
+        for _ in range(_CHALLENGES):
+            if code != 334:
+                break
+            response = authobject(base64.decodebytes(answer))
+            code, answer = self.docmd(base64.b64encode(response.encode()).decode())
+        if code in (235, 503):
+            return code, answer
+        raise smtplib.SMTPAuthenticationError(code, answer)
+
+    def auth_login(self, challenge: Any = None) -> str:
+        return self.user if challenge is None else self.password
+
+    def auth_cram_md5(self, challenge: Any = None) -> Any:
+        if challenge is None:
+            return None
+        return f"{self.user} {hmac.new(self.password.encode(), challenge, 'md5').hexdigest()}"
+
     def getreply(self) -> tuple[int, bytes]:
         if self.file is None and self.sock is not None:
             self.file = _Bounded(self.sock.makefile("rb"))
@@ -107,6 +137,14 @@ class _Bounded:
 
 def _tls() -> ssl.SSLContext:
     return ssl.create_default_context(cafile=trusted_certificates())
+
+
+def _any_tls() -> ssl.SSLContext:
+    """Encryption with whoever is there. Where plain text is good enough, a proof of identity protects from nobody:
+    who stands between could as well take the offer of encryption away (RFC 7435)."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _own_name() -> str:

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field, field_validator
 
+from mainstay.integrations.idn import ascii_url
 from mainstay.kernel.ports import ChannelKind, Deliver
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import REFERENCE, Secret, Text
@@ -20,7 +21,7 @@ _CREDENTIALS = frozenset({"authorization", "proxy-authorization", "cookie", "x-a
 def without_password(url: str) -> str:
     """ValueError if an address holds a password in clear."""
     try:
-        password = urlsplit(REFERENCE.sub("reference", url)).password
+        password = urlsplit(ascii_url(REFERENCE.sub("reference", url))).password
     except ValueError as error:
         raise ValueError(f"this is not a URL: {error}") from None
     if password is not None and not REFERENCE.search(url.partition("@")[0]):
