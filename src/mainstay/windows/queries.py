@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 from zoneinfo import ZoneInfo
 
+from mainstay.kernel.clock import to_iso
 from mainstay.kernel.matchers import all_match
 from mainstay.kernel.windows import Rule, next_period, parse_rule, period_at
 from mainstay.store.resources.queries import resources
@@ -48,6 +50,16 @@ class Occurrence:
     end: float
     description: str = ""
     covers: tuple[str, ...] = ()
+
+    def as_dict(self, now: float) -> dict[str, Any]:
+        return {
+            "window": self.window,
+            "start": to_iso(self.start),
+            "end": to_iso(self.end),
+            "active": self.start <= now < self.end,
+            "description": self.description,
+            "covers": list(self.covers),
+        }
 
 
 def declared() -> list[Window]:

@@ -39,6 +39,7 @@ _ROUTERS = (
     ("/monitors", "mainstay.watch.api", "Monitors"),
     ("/locations", "mainstay.watch.locations_api", "Locations"),
     ("/heartbeats", "mainstay.heartbeats.api", "Heartbeats"),
+    ("/windows", "mainstay.windows.api", "Maintenance windows"),
     ("/alerts", "mainstay.alerting.api", "Alerts"),
     ("/channels", "mainstay.alerting.channels_api", "Channels"),
     ("/notifications", "mainstay.alerting.notifications_api", "Notifications"),

@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "exec": ("exec_command", "exec_command", "Run a job and report how it went"),
     "heartbeats": ("heartbeats", "heartbeats", "List heartbeats with their deadlines"),
     "alerts": ("alerts", "alerts", "List, acknowledge and mute alerts"),
+    "windows": ("windows", "windows", "List, begin and end maintenance"),
     "plan": ("resources", "plan", "Show what a file would change"),
     "apply": ("resources", "apply", "Change what is declared to what a file says"),
     "import": ("imports", "imports", "Make a file of what another tool watches"),
