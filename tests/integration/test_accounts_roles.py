@@ -21,8 +21,10 @@ from mainstay.accounts.spec import ROLE_SCOPES
 from mainstay.alerting.models import AlertRow
 from mainstay.entry.addresses import client_address
 from mainstay.heartbeats.verbs import pause_heartbeat
+from mainstay.integrations import checks
 from mainstay.kernel.actor import LIMITABLE, Actor
 from mainstay.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound
+from mainstay.runtime.kinds import check_kinds
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import apply, declare, remove, rollback
 from mainstay.store.resources.planning import Terms, plan_resource
@@ -323,6 +325,37 @@ def test_who_may_not_keep_people_changes_nothing_about_access(kind: str, documen
     with pytest.raises(Forbidden, match="users:write"):
         rollback(_operator(), before + 1) if before else remove(_operator(), kind, "own", manager="api", takeover=True)
     assert latest_revision() == before + 1
+
+
+_PROGRAMS = [("plugin", "check_disk -w 10%"), ("browser", "https://example.com/"), ("docker", "web")]
+
+
+@pytest.mark.parametrize(("check", "target"), _PROGRAMS)
+def test_what_runs_programs_is_declared_with_a_grant_of_its_own(check: str, target: str) -> None:
+    keeper, document = _operator(), {check: target}
+    with pytest.raises(Forbidden, match=r"monitor `disk`.*programs:write"):
+        declare(keeper, "monitor", "disk", document, manager="api")
+    declare(keeper, "monitor", "disk", {"http": "https://example.com/"}, manager="api")
+    with pytest.raises(Forbidden, match="programs:write"):
+        declare(keeper, "monitor", "disk", document, manager="api")
+    declare(TEST, "monitor", "disk", document, manager="api")
+    declared = latest_revision()
+    with pytest.raises(Forbidden, match="programs:write"):
+        declare(keeper, "monitor", "disk", {**document, "every": "9m"}, manager="api")
+    remove(keeper, "monitor", "disk", manager="api")
+    with pytest.raises(Forbidden, match="programs:write"):
+        rollback(keeper, declared, manager="api")
+    declare(replace(keeper, scopes=keeper.scopes | {"programs:write"}), "monitor", "disk", document, manager="api")
+
+
+def test_every_check_that_starts_a_process_asks_for_the_grant() -> None:
+    folders = {path.parent.name for path in Path(checks.__file__).parent.glob("*/*.py") if _starts(path.read_text())}
+    assert {"plugin", "browser", "docker"} <= folders
+    assert {name for name, kind in check_kinds().items() if kind.scope == "programs:write"} == folders
+
+
+def _starts(code: str) -> bool:
+    return any(word in code for word in ("subprocess", "os.exec", "os.posix_spawn", "AF_UNIX", "UNIX_SOCKET_PATH"))
 
 
 def test_nobody_hands_out_more_than_they_hold() -> None:

@@ -19,6 +19,7 @@ from mainstay.integrations.checks.plugin.output import parse
 from mainstay.integrations.checks.plugin.spec import KIND
 from mainstay.kernel.probing import CheckResult, Configure
 from mainstay.kernel.secret import resolve
+from mainstay.kernel.settings import Settings
 from mainstay.runtime.prober.context import Context
 from mainstay.runtime.prober.dispatch import prepare
 
@@ -170,10 +171,13 @@ def test_programs_that_misbehave(tmp_path: Path, body: str, verdict: str, code: 
         ("plain", "check.plugin_refused", "is no program that may be executed"),
         ("folder", "check.plugin_refused", "is no program that may be executed"),
         ("torn", "check.plugin_refused", "cannot be executed"),
+        ("alias", "check.plugin_refused", "takes another program to run"),
     ],
 )
 def test_only_programs_of_the_allowed_folders_run(tmp_path: Path, command: str, code: str, says: str) -> None:
     (tmp_path / "link").symlink_to("/bin/true")
+    script(tmp_path, "exec /bin/true", "negate")
+    (tmp_path / "alias").symlink_to("negate")
     (tmp_path / "plain").write_text("text")
     (tmp_path / "folder").mkdir()
     (tmp_path / "torn").write_bytes(b"#!/nowhere/at/all\n")
@@ -192,8 +196,8 @@ def test_a_link_within_the_folders_and_a_whole_path_are_allowed(tmp_path: Path) 
     assert run(f"{linked}/check_mine", dirs=f"/nowhere, {tmp_path}").verdict == "up"
 
 
-def test_no_folder_at_all_closes_them() -> None:
-    result = run("check_dummy 0", dirs="")
+def test_no_folder_is_open_unless_a_setting_names_it() -> None:
+    result = run("check_dummy 0", dirs=Settings().plugin_dirs)
     assert (result.verdict, result.code) == ("unknown", "check.plugin_refused")
 
 
@@ -207,6 +211,10 @@ def test_no_folder_at_all_closes_them() -> None:
         ({"command": "check_x", "env": {"LD_PRELOAD": "x"}}, "may not be set"),
         ({"command": "check_x", "env": {"a-b": "x"}}, "is not the name"),
         ({"command": "check_x ${HOME}"}, "is not a reference"),
+        ("negate /bin/sh -c id", "takes another program to run"),
+        ("urlize http://example.com /bin/id", "takes another program to run"),
+        ("/usr/lib/nagios/plugins/check_by_ssh -H x -o ProxyCommand=id", "takes another program to run"),
+        ("Python3.11 -c 1", "takes another program to run"),
     ],
 )
 def test_wrong_commands_are_refused(command: Any, says: str) -> None:

@@ -74,9 +74,9 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)
 
 
-# What hands out access to others, or takes the place of it elsewhere. A stolen password alone must not be enough to
-# make it permanent.
-GRANTING = frozenset({"users:write", "tokens:write", "secrets:write"})
+# What hands out access to others, or takes the place of it elsewhere, or is as good as an account on the machine. A
+# stolen password alone must not be enough to make it permanent.
+GRANTING = frozenset({"users:write", "tokens:write", "secrets:write", "programs:write"})
 
 DAY = 86_400.0
 TOKEN_DAYS = 90

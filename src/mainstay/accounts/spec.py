@@ -23,7 +23,7 @@ _DEVELOPER = frozenset({"monitors:read", "resources:read"})
 _SUPPORT = _DEVELOPER | {"alerts:read", "journal:read", "metrics:read", "settings:read"}
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     "admin": ALL_SCOPES,
-    "operations": ALL_SCOPES - {"users:write"},
+    "operations": ALL_SCOPES - {"users:write", "programs:write"},
     "support": _SUPPORT,
     "developer": _DEVELOPER,
 }

@@ -17,6 +17,8 @@ ActorKind = Literal["user", "token", "system", "command", "file", "link", "publi
 SCOPES: dict[str, str] = {
     "resources:read": "see declared resources, their revisions and differences",
     "resources:write": "plan, apply, edit, delete and roll back resources",
+    "programs:write": "declare what runs a program here or speaks to what could: checks of the kinds plugin, browser "
+    "and docker",
     "monitors:read": "see states, results and history of monitors and heartbeats",
     "monitors:check": "run a check now, pause and resume, probe a target",
     "probes:join": "check from another place: be sent orders with their secrets, and send results; needs a limit "

@@ -47,6 +47,7 @@ class CheckKind:
     address: target -> what a person reads ("https://api.example.com/health"), without secrets.
     requires: (module, extra) pairs beyond a plain install, told at plan time when missing.
     quorum: for a target that is judged from the states of other monitors. No prober runs such a check.
+    scope: what its author must hold besides `resources:write`, for a check that is as good as running a program.
     """
 
     name: str
@@ -61,6 +62,7 @@ class CheckKind:
     requires: tuple[tuple[str, str], ...] = ()
     local: bool = False  # looks at this machine only: the state of the network says nothing about it
     quorum: Callable[[Any], Quorum] | None = None
+    scope: str = ""
 
 
 @dataclass(frozen=True, slots=True)

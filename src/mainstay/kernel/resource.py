@@ -51,6 +51,10 @@ def _no_requirements(_spec: Any) -> Iterable[tuple[str, str]]:
     return ()
 
 
+def _no_scopes(_spec: Any) -> frozenset[str]:
+    return frozenset()
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """What is wrong with a declaration as a whole, where its spec alone cannot tell: its name, for example."""
@@ -77,6 +81,7 @@ class Kind:
     check: mistakes of a spec under its name.
     grants: the scopes that a spec hands out to people or programs. Such a kind is changed by those only who keep
     the people and hold what they hand out; a page asks them first to show once more who they are.
+    needs: the scopes that declaring a spec takes besides `resources:write`; a page asks likewise.
     """
 
     name: str  # `monitor`
@@ -89,6 +94,7 @@ class Kind:
     requires: Callable[[Any], Iterable[tuple[str, str]]] = _no_requirements
     check: Callable[[str, Any], Iterable[Complaint]] = _no_complaints
     grants: Callable[[Any], frozenset[str]] | None = None
+    needs: Callable[[Any], frozenset[str]] = _no_scopes
 
 
 @dataclass(slots=True)

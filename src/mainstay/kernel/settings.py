@@ -34,9 +34,9 @@ class Settings:
         "own addresses), `link-local`, `metadata`; empty closes all of them, as a shared install should",
     )
     plugin_dirs: str = setting(
-        "/usr/lib/nagios/plugins",
-        "folders, comma-separated, whose programs checks of the kind `plugin` may run; empty closes them, as a shared "
-        "install should: what a program connects to is not held to `probe_allow`",
+        "",
+        "folders, comma-separated, whose programs checks of the kind `plugin` may run, such as "
+        "/usr/lib/nagios/plugins; empty: none. What a program connects to is not held to `probe_allow`",
     )
     chromium: str = setting("", "program that checks of the kind `browser` drive; empty: `chromium` on the PATH")
     blackbox_modules: str = setting(

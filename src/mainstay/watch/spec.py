@@ -184,6 +184,7 @@ def monitor_kind(checks: Mapping[str, CheckKind], here: str = "main") -> Kind:
         schema,
         references,
         requires=lambda spec: spec.check.requires,
+        needs=lambda spec: frozenset({spec.check.scope} if spec.check.scope else ()),
     )
 
 

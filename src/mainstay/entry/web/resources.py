@@ -175,7 +175,7 @@ def resource_apply(request: PageRequest) -> HttpResponse:
             raise StalePlan("something else was applied in the meantime", hint="look at the plan again")
         if changes_access(plan) and not is_fresh(request):
             raise Conflict(
-                "this changes who may do what, so show first that it is still you",
+                "this changes who may do what, or what runs here, so show first that it is still you",
                 hint=f"open {reverse('confirm')} in another tab, then apply again",
             )
         revision = apply(request.actor, plan)

@@ -146,13 +146,15 @@ def apply_rollback(actor: Actor, number: int, plan: Plan, message: str = "") -> 
 
 
 def changes_access(plan: Plan) -> bool:
-    """Whether a plan touches what says who may do what."""
-    return any(_grants(change) is not None for change in plan.differences)
+    """Whether a plan touches what says who may do what, or what is as good as an account on this machine."""
+    return any(_grants(change) is not None or _needs(change) for change in plan.differences)
 
 
 def _require_grants(actor: Actor, plan: Plan) -> None:
-    """Forbidden if the plan hands out, or takes back, what the actor has no say in."""
+    """Forbidden if the plan hands out, takes back or declares what the actor has no say in."""
     for change in plan.differences:
+        for scope in sorted(_needs(change)):
+            _require_named(actor, scope, change)
         granted = _grants(change)
         if granted is None:
             continue
@@ -174,6 +176,22 @@ def _grants(change: Change) -> frozenset[str] | None:
     for state in (change.before, change.after):
         scopes |= kind.grants(kind.validate(state.document)) if state is not None else frozenset()
     return scopes
+
+
+def _needs(change: Change) -> frozenset[str]:
+    """The scopes that a change takes by what it declares; who takes a resource away needs none of them."""
+    kind = KINDS.by_name.get(change.kind)
+    if kind is None or change.after is None:
+        return frozenset()
+    return kind.needs(kind.validate(change.after.document))
+
+
+def _require_named(actor: Actor, scope: str, change: Change) -> None:
+    if not actor.may(scope):
+        raise Forbidden(
+            f"{actor} may not declare the {change.kind} `{change.name}`: the scope {scope} is missing",
+            hint="an administrator may, or a file or command on the machine itself; leave it out to apply the rest",
+        )
 
 
 def _replanned(actor: Actor, make: Callable[[], Plan]) -> tuple[int, Plan]:

@@ -125,4 +125,5 @@ KIND = CheckKind(
     interval=600.0,
     timeout=30.0,
     requires=(("playwright", "browser"),),
+    scope="programs:write",
 )

@@ -64,4 +64,5 @@ KIND = CheckKind(
     lambda target: f"container {target.container}",
     interval=30.0,
     local=True,
+    scope="programs:write",
 )

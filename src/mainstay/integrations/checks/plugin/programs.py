@@ -26,6 +26,17 @@ _ENVIRONMENT = {
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
 }
+# What runs whatever its arguments say, and so would make a folder of plugins the whole machine. Wrappers among the
+# plugins come first; the rest is for a folder that holds more than plugins.
+_LAUNCHERS = """
+    negate urlize check_by_ssh check_multi check_generic check_email_delivery check_v46 check_ssl_cert
+    sh ash bash dash fish ksh csh tcsh zsh busybox toybox env xargs find parallel watch script expect make flock
+    sudo su doas runuser setpriv pkexec chroot unshare nsenter systemd-run start-stop-daemon run-parts at batch
+    nice ionice nohup setsid stdbuf timeout time strace ltrace gdb perf taskset chrt prlimit ld-linux-x86-64.so
+    ssh scp sftp rsync git tar zip curl wget socat nc ncat netcat openssl docker podman awk gawk mawk nawk sed
+    vi vim ed less more man tclsh lua luajit php ruby irb node nodejs deno bun java perl python pypy
+"""
+_REFUSED = frozenset(_LAUNCHERS.split())
 
 
 class Ended(NamedTuple):
@@ -39,7 +50,7 @@ def find_program(name: str, folders: str) -> str:
     """Path of an allowed program, symbolic links resolved. CheckFault, always unknown, if it is none."""
     allowed = [Path(folder.strip()).resolve() for folder in folders.split(",") if folder.strip()]
     if not allowed:
-        raise _refused("check.plugin_refused", "no folder of plugins is allowed here: MAINSTAY_PLUGIN_DIRS is empty")
+        raise _refused("check.plugin_refused", "no folder of plugins is allowed here: set MAINSTAY_PLUGIN_DIRS")
     candidates = [Path(name)] if name.startswith("/") else [folder / name for folder in allowed]
     present = [path for path in candidates if path.exists()]
     if not present:
@@ -50,9 +61,16 @@ def find_program(name: str, folders: str) -> str:
         listed = ", ".join(str(folder) for folder in allowed)
         reason = f"{present[0]} leads to {path}, which is outside of MAINSTAY_PLUGIN_DIRS ({listed})"
         raise _refused("check.plugin_refused", reason)
+    if launches(name) or launches(str(path)):
+        raise _refused("check.plugin_refused", f"{path} takes another program to run, so it may not be run itself")
     if not stat.S_ISREG(path.stat().st_mode) or not os.access(path, os.X_OK):
         raise _refused("check.plugin_refused", f"{path} is no program that may be executed")
     return str(path)
+
+
+def launches(name: str) -> bool:
+    """Whether a program of this name takes another one, or code, as an argument."""
+    return name.rpartition("/")[2].lower().rstrip("0123456789.") in _REFUSED  # python3.11 is python
 
 
 def _refused(code: str, reason: str) -> CheckFault:

@@ -12,6 +12,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
+from mainstay.integrations.checks.plugin.programs import launches
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
@@ -51,6 +52,8 @@ class PluginTarget(Spec):
         name = value[0]
         if not name or name in (".", "..") or ("/" in name and not name.startswith("/")) or "${" in name:
             raise ValueError(f"`{name[:60]}` names no program; write its name, such as check_http, or its whole path")
+        if launches(name):
+            raise ValueError(f"`{name[:60]}` takes another program to run: name that one, or put a script in its place")
         for word in value:
             if "\0" in word or len(word) > 4000:
                 raise ValueError("a word of a command has at most 4000 characters and no zero bytes")
@@ -87,4 +90,5 @@ KIND = CheckKind(
     lambda target: shlex.join(target.command)[:300],
     timeout=20.0,  # the plugins' own limit is 10 s as a rule: let them tell in their words what took so long
     bare=str | list[str],
+    scope="programs:write",
 )
