@@ -54,7 +54,8 @@ def check_filled(
     """Run a check whose references are replaced as the main process does it; `{port}` stands for the port."""
     order = order_for("http", _with_port(target, port), expect)
     filled = resolve(order.options, lambda source, name: values[f"${{{source}:{name}}}"])
-    return asyncio.run(_run(prepare(replace(order, options=filled)), context or context_with(), 1))[0]
+    filled_order = replace(order, options=filled, secrets=tuple(values.values()))
+    return asyncio.run(_run(prepare(filled_order), context or context_with(), 1))[0]
 
 
 def _with_port(value: Any, port: int) -> Any:

@@ -227,7 +227,6 @@ COMPARED = [
     ("small", "web", 0),
     ("large", "web", 1),
     ("packed", "web/packed", 1),
-    ("not_packed", "web/packed", 1),
     ("basic", "web/private/basic", 1),
     ("bearer", "web/private/bearer", 1),
     ("token", "web/private/token", 1),
@@ -292,6 +291,17 @@ def test_beside_the_exporter(
     assert compared(ours.body) == compared(theirs)
     assert shape(ours.body) == shape(theirs)
     assert (ours.status, ours.content_type) == (status, content_type)
+
+
+def test_a_packed_body_that_nobody_asked_for_is_unpacked_unlike_the_exporters(
+    exporter: str, modules: dict[str, Module], targets: dict[str, str]
+) -> None:
+    query = {"module": "not_packed", "target": targets["web"] + "/packed"}
+    lengths = [
+        values(parse(text), "probe_http_uncompressed_body_length")[""]
+        for text in (ask(modules, query).body, scrape(exporter, query)[2])
+    ]
+    assert lengths == [1200.0, 36.0]
 
 
 MISTAKES = r"""modules:

@@ -97,7 +97,7 @@ class Rdap:
 
 def _decoded(answer: Answer, what: str) -> dict[str, Any]:
     try:
-        found = msgspec.json.decode(answer.kept)
+        found = msgspec.json.decode(answer.json_bytes)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         found = None
     if answer.status != 200 or answer.cut or not isinstance(found, dict):

@@ -55,7 +55,7 @@ def of_failure(answer: Answer, secrets: tuple[str, ...]) -> dict[str, Any]:
 def _is_text(answer: Answer) -> bool:
     kind = answer.headers.get("content-type", "text/").lower()
     readable = kind.startswith("text/") or any(word in kind for word in ("json", "xml", "javascript", "form"))
-    return readable and b"\0" not in answer.kept[:_MASKED_LENGTH]
+    return readable and "\0" not in answer.text[:_MASKED_LENGTH]
 
 
 def certificate(chain: Any, now: float | None = None) -> dict[str, Any] | None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import codecs
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from mainstay.integrations.checks.http import jsonpath
+from mainstay.integrations.checks.http import charsets, jsonpath
 from mainstay.integrations.checks.http.patterns import TooSlow, compile_pattern, search
 from mainstay.integrations.checks.http.statuses import describe, parse_statuses
 from mainstay.integrations.checks.progress import describe_seconds
@@ -21,9 +19,8 @@ if TYPE_CHECKING:
     from mainstay.kernel.probing import Verdict
 
 KEPT = 1024 * 1024  # bytes of a body that are kept for looking into it
-# Codecs of Python that are not for pages: they raise whatever is asked of them, or take quadratic time.
-_NOT_OF_PAGES = frozenset({"idna", "punycode", "undefined", "unicode-escape", "raw-unicode-escape"})
-_CHARSET = re.compile(r"charset\s*=\s*\"?([\w.:-]{1,40})", re.IGNORECASE)
+# The worst first: what cannot be told hides more than what is merely late.
+_WORST = {"down": 0, "unknown": 1, "degraded": 2}
 
 
 @dataclass(slots=True)
@@ -39,6 +36,7 @@ class Answer:
     seconds: float
     certificate: dict[str, Any] | None = None
     secure: bool = False  # it came over TLS
+    packed: str = ""  # Content-Encoding of a body that libcurl cannot unpack; nothing of it is kept then
     _headers: dict[str, str] | None = field(default=None, repr=False)
     _text: str | None = field(default=None, repr=False)
 
@@ -56,18 +54,22 @@ class Answer:
     @property
     def text(self) -> str:
         if self._text is None:
-            found = _CHARSET.search(self.headers.get("content-type", ""))
-            self._text = decode(self.kept, found[1] if found else "utf-8")
+            self._text = charsets.decode(self.kept, self.headers.get("content-type", ""))
         return self._text
 
+    @property
+    def json_bytes(self) -> bytes:
+        """The body in UTF-8 without a mark, as readers of JSON want it."""
+        known = charsets.charset_of(self.kept, self.headers.get("content-type", ""))
+        is_plain = known == "utf-8" and not self.kept.startswith(b"\xef")
+        return self.kept if is_plain else self.text.encode()
 
-def decode(body: bytes, charset: str) -> str:
-    """What cannot be read becomes U+FFFD; a charset that Python does not know, or no page has, counts as UTF-8."""
-    try:
-        known = codecs.lookup(charset).name
-        return body.decode("utf-8" if known in _NOT_OF_PAGES else known, "replace")
-    except LookupError:
-        return body.decode("utf-8", "replace")
+    @property
+    def part(self) -> str:
+        """What of the body was looked into, where that is not all of it: `first MiB`."""
+        if self.size <= len(self.kept) and not self.cut:
+            return ""
+        return "first MiB" if len(self.kept) == KEPT else f"first {len(self.kept)} bytes"
 
 
 def parse_headers(lines: list[bytes]) -> dict[str, str]:
@@ -117,30 +119,27 @@ class Expectations:
             failure = test(answer)
             if failure is not None:
                 failures.append(failure)
-        failures.sort(key=lambda failure: failure.verdict != "down")
-        return failures
+        return sorted(dict.fromkeys(failures), key=lambda failure: _WORST[failure.verdict])
 
     def _add_plain(self, expect: dict[str, Any]) -> None:
         for name, value in (expect.get("headers") or {}).items():
             self._tests.append(_header_test(name, value))
         for pattern in expect.get("header_patterns") or ():
             self._tests.append(_header_pattern_test(**pattern))
-        if (minimum := expect.get("min_bytes")) is not None:
-            self._tests.append(lambda answer: _at_least(answer, minimum))
-        if (maximum := expect.get("max_bytes")) is not None:
-            self._tests.append(lambda answer: _at_most(answer, maximum))
 
     def _add_content(self, expect: dict[str, Any]) -> None:
-        for text in _texts(expect.get("contains")):
-            self._tests.append(_presence_test(text, wanted=True))
-        for text in _texts(expect.get("not_contains")):
-            self._tests.append(_presence_test(text, wanted=False))
-        for regex in _texts(expect.get("regex")):
-            self._tests.append(_pattern_test(regex, wanted=True))
-        for regex in _texts(expect.get("not_regex")):
-            self._tests.append(_pattern_test(regex, wanted=False))
+        tests: list[Callable[[Answer], Failure | None]] = []
+        if (minimum := expect.get("min_bytes")) is not None:
+            tests.append(lambda answer: _at_least(answer, minimum))
+        if (maximum := expect.get("max_bytes")) is not None:
+            tests.append(lambda answer: _at_most(answer, maximum))
+        for name, wanted in (("contains", True), ("not_contains", False)):
+            tests += [_presence_test(text, wanted=wanted) for text in _texts(expect.get(name))]
+        for name, wanted in (("regex", True), ("not_regex", False)):
+            tests += [_pattern_test(regex, wanted=wanted) for regex in _texts(expect.get(name))]
         if paths := expect.get("json"):
-            self._tests.append(_json_test(paths))
+            tests.append(_json_test(paths))
+        self._tests += [_unpacked(test) for test in tests]
 
     def _add_transport(self, expect: dict[str, Any]) -> None:
         if protocols := _texts(expect.get("protocol")):
@@ -231,16 +230,34 @@ def _against(regex: str, *, wanted: bool) -> str:
     return f"{'which does not match' if wanted else 'which matches'} `{regex[:100]}`"
 
 
+def _unpacked(test: Callable[[Answer], Failure | None]) -> Callable[[Answer], Failure | None]:
+    """A test of the body, which says nothing about a body that cannot be read."""
+
+    def judged(answer: Answer) -> Failure | None:
+        if not answer.packed:
+            return test(answer)
+        reason = f"the body is packed as `{answer.packed[:40]}`, which is not known here, so it was not looked into"
+        return Failure("expect.encoding", reason, "unknown")
+
+    return judged
+
+
 def _presence_test(text: str, *, wanted: bool) -> Callable[[Answer], Failure | None]:
     code = "expect.contains" if wanted else "expect.not_contains"
 
     def test(answer: Answer) -> Failure | None:
-        if (text in answer.text) == wanted:
-            return None
-        where = " in its first MiB" if answer.size > len(answer.kept) else ""
-        return Failure(code, f"the body {'lacks' if wanted else 'holds'} `{text[:100]}`{where}")
+        found = text in answer.text
+        where = f" in its {answer.part}" if answer.part else ""
+        if found != wanted:
+            return Failure(code, f"the body {'lacks' if wanted else 'holds'} `{text[:100]}`{where}")
+        return _unsearched(code, f"`{text[:100]}`", answer) if where and not wanted else None
 
     return test
+
+
+def _unsearched(code: str, what: str, answer: Answer) -> Failure:
+    reason = f"{what} is not in the {answer.part} of the body, but it may be in the rest, which is not looked into"
+    return Failure(code, reason, "unknown")
 
 
 def _pattern_test(regex: str, *, wanted: bool) -> Callable[[Answer], Failure | None]:
@@ -251,10 +268,11 @@ def _pattern_test(regex: str, *, wanted: bool) -> Callable[[Answer], Failure | N
             found = search(pattern, answer.text) is not None
         except TooSlow:
             return _too_slow(regex)
-        if found == wanted:
-            return None
-        what = "something" if found else "nothing"
-        return Failure("expect.regex", f"{what} in the body matches `{regex[:100]}`")
+        where = answer.part
+        if found != wanted:
+            place = f"the body's {where}" if where else "the body"
+            return Failure("expect.regex", f"{'something' if found else 'nothing'} in {place} matches `{regex[:100]}`")
+        return _unsearched("expect.regex", f"what matches `{regex[:100]}`", answer) if where and not wanted else None
 
     return test
 
@@ -267,10 +285,12 @@ def _json_test(paths: dict[str, Any]) -> Callable[[Answer], Failure | None]:
     compiled = [(path, jsonpath.parse_path(path), jsonpath.parse_comparison(paths[path])) for path in paths]
 
     def test(answer: Answer) -> Failure | None:
-        if answer.size > len(answer.kept):
-            return Failure("expect.json", f"the body has over {len(answer.kept)} bytes, too many to read as JSON")
+        if answer.part:
+            return Failure(
+                "expect.json", f"only the {answer.part} of the body was kept, which is not enough to read it as JSON"
+            )
         try:
-            value = msgspec.json.decode(answer.kept)
+            value = msgspec.json.decode(answer.json_bytes)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Failure("expect.json", f"the body is not JSON: {str(error)[:100]}")
         problems = [problem for entry in compiled if (problem := _json_problem(value, *entry))]

@@ -12,7 +12,14 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import pycurl
 
 from mainstay import __version__
-from mainstay.integrations.checks.http.credentials import is_secret_name, maskable, origin, secret_query, userinfo
+from mainstay.integrations.checks.http.credentials import (
+    is_secret_name,
+    maskable,
+    origin,
+    secret_query,
+    shown_url,
+    userinfo,
+)
 from mainstay.integrations.checks.http.expectations import Expectations
 from mainstay.integrations.checks.http.transfers import Setup
 from mainstay.integrations.checks.progress import document
@@ -43,13 +50,13 @@ Option = tuple[int, Any]
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What is sent, wherever it goes."""
+    """What is sent. `bound` and `bound_headers`, and the body, go to the origin that they were written for only."""
 
     method: str
     body: bytes | None
     headers: tuple[str, ...]
-    secret_headers: tuple[str, ...]
-    credentials: tuple[Option, ...]
+    bound_headers: tuple[str, ...]
+    bound: tuple[Option, ...]  # name and password, cookies, certificate of the client
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +77,7 @@ class Request:
 class Requests:
     """Makes the requests of one check: the first, and those that redirects lead to."""
 
-    def __init__(self, target: dict[str, Any]) -> None:
+    def __init__(self, target: dict[str, Any], secrets: tuple[str, ...]) -> None:
         tls = target.get("tls") or {}
         self.family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(target.get("ip_version") or 0, 0)
         self._options = (*_shared_options(target), *_tls_options(tls))
@@ -79,35 +86,44 @@ class Requests:
         self._proxy: str = target.get("proxy") or ""
         url = str(target["url"])
         self._origin = origin(clean_url(url))
-        self.first = self._make(url if is_plain_address(url) else clean_url(url), _content(target))
+        self.first = self._make(url if is_plain_address(url) else clean_url(url), _content(target, secrets))
 
     def redirected(self, request: Request, status: int, target: str) -> Request:
-        """What follows a redirect (RFC 9110, 15.4). CheckFault `check.bad_url` if it leads to no HTTP URL."""
-        url, content = clean_url(target), request.content
+        """What follows a redirect (RFC 9110, 15.4). CheckFault `expect.redirects` where nothing can follow it."""
+        try:
+            url = clean_url(target)
+        except CheckFault:
+            reason = f"it redirects to `{shown_url(target[:200])}`, which is not an HTTP URL"
+            raise CheckFault("expect.redirects", reason) from None
+        content = request.content
         if status == 303 or (status in (301, 302) and content.method == "POST"):
             kept = tuple(line for line in content.headers if not line.lower().startswith("content-type:"))
             method = "HEAD" if content.method == "HEAD" else "GET"
             content = replace(content, method=method, body=None, headers=kept)
         if origin(url) != origin(request.url):
-            content = replace(content, secret_headers=(), credentials=())
+            if content.body:
+                scheme, host, port = origin(url)
+                reason = f"{status} redirects the body to {scheme}://{host}:{port}, but it is for its own origin only"
+                raise CheckFault("expect.redirects", f"{reason}; if that is meant, check that URL itself")
+            content = replace(content, bound_headers=(), bound=())
         return self._make(url, content)
 
     def _make(self, url: str, content: Content) -> Request:
         renamed = bool(self._server_name) and not self._proxy and origin(url) == self._origin
         plain = "" if self._proxy or renamed or self.family else is_plain_address(url)
         parts, via = urlsplit(url), urlsplit(self._proxy or url)
-        host, sent, lines = via.hostname or "", url, [*content.headers, *content.secret_headers]
+        host, sent, lines = via.hostname or "", url, [*content.headers, *content.bound_headers]
         name = self._server_name if renamed else host
         if renamed:
             sent = url.replace(f"//{parts.netloc}", f"//{name}:{via.port}" if via.port else f"//{name}", 1)
             if not any(line.lower().startswith("host:") for line in lines):
                 lines.append(f"Host: {parts.netloc}")
         port = via.port or _DEFAULT_PORTS.get(via.scheme if not self._proxy else "proxy", 80)
-        options = (*self._options, *content.credentials, *_method_options(content.method, content.body, lines))
+        options = (*self._options, *content.bound, *_method_options(content.method, content.body, lines))
         return Request(
             url=url,
             content=content,
-            setup=Setup(options, guarded=not plain, trusting=self._trusting, once=bool(content.credentials)),
+            setup=Setup(options, guarded=not plain, trusting=self._trusting, once=_signs_in(content.bound)),
             secure=parts.scheme == "https",
             plain=plain,
             sent_url=sent,
@@ -144,11 +160,12 @@ def plan_request(order: CheckOrder) -> Plan:
     target = document(order, "target")
     redirects = target.get("redirects") or {}
     follow = redirects.get("follow", True)
+    secrets = (*_secrets(target), *order.secrets)
     return Plan(
         timeout=order.timeout,
-        requests=Requests(target),
+        requests=Requests(target, secrets),
         expectations=Expectations(document(order, "expect"), follows=follow),
-        secrets=maskable([*_secrets(target), *order.secrets]),
+        secrets=maskable(list(secrets)),
         follow=follow,
         redirect_limit=redirects.get("limit", 10),
         max_read=target.get("max_read", 10 * 1024 * 1024),
@@ -179,7 +196,7 @@ def clean_url(url: str) -> str:
     return _UNSAFE.sub(lambda found: quote(found[0]), cleaned)
 
 
-def _content(target: dict[str, Any]) -> Content:
+def _content(target: dict[str, Any], secrets: tuple[str, ...]) -> Content:
     body, content_type = _body(target)
     headers = [(str(name), str(value)) for name, value in (target.get("headers") or {}).items()]
     if bearer := (target.get("auth") or {}).get("bearer"):
@@ -192,13 +209,29 @@ def _content(target: dict[str, Any]) -> Content:
     for name, value in headers:
         if re.search(r"[\r\n\0]", name + value):
             raise CheckFault("check.bad_header", f"the header {name[:40]} holds a line break", verdict="unknown")
+    bound = [header for header in headers if _is_bound(*header, secrets)]
+    cookies = [header for header in bound if header[0].lower() == "cookie" and header[1]]
+    unasked = () if target.get("compressed") or "accept-encoding" in given else ("Accept-Encoding:",)
     return Content(
         method=target.get("method", "GET"),
         body=body,
-        headers=tuple(_line(*header) for header in headers if not is_secret_name(header[0])),
-        secret_headers=tuple(_line(*header) for header in headers if is_secret_name(header[0])),
-        credentials=tuple(_credentials(target.get("auth") or {}, userinfo(str(target["url"])))),
+        headers=(*(_line(*header) for header in headers if header not in bound), *unasked),
+        bound_headers=tuple(_line(*header) for header in bound if header not in cookies),
+        bound=(
+            *_credentials(target.get("auth") or {}, userinfo(str(target["url"]))),
+            *((pycurl.COOKIE, value) for _name, value in cookies),  # libcurl joins it with those that servers set
+            *_client_certificate(target.get("tls") or {}),
+        ),
     )
+
+
+def _is_bound(name: str, value: str, secrets: tuple[str, ...]) -> bool:
+    """Whether a header stays with its origin: a credential by its name, a reference's value, a name of a host."""
+    return is_secret_name(name) or name.lower() == "host" or any(secret and secret in value for secret in secrets)
+
+
+def _signs_in(options: tuple[Option, ...]) -> bool:
+    return any(option == pycurl.HTTPAUTH for option, _value in options)
 
 
 def _method_options(method: str, body: bytes | None, lines: list[str]) -> list[Option]:
@@ -249,7 +282,7 @@ def _credentials(auth: dict[str, Any], user: str) -> list[Option]:
 
 
 def _shared_options(target: dict[str, Any]) -> list[Option]:
-    version = target.get("http_version", "1.1")
+    version, compressed = target.get("http_version", "1.1"), target.get("compressed")
     options: list[Option] = [
         (pycurl.NOSIGNAL, 1),
         (pycurl.FRESH_CONNECT, 1),
@@ -258,12 +291,13 @@ def _shared_options(target: dict[str, Any]) -> list[Option]:
         (pycurl.HTTP_VERSION, _VERSIONS[version]),
         # An empty text also keeps the environment's http_proxy away: a check says itself how it travels.
         (pycurl.PROXY, target.get("proxy") or ""),
+        # Unpack what comes packed, whether or not it was asked for. Empty: all kinds that libcurl can.
+        (pycurl.ACCEPT_ENCODING, compressed if isinstance(compressed, str) else ""),
     ]
+    if (target.get("redirects") or {}).get("follow", True):
+        options.append((pycurl.COOKIEFILE, ""))  # no file, but remember what the answers of one run set
     if version != "2":
         options.append((pycurl.SSL_ENABLE_ALPN, 0))
-    if compressed := target.get("compressed"):
-        # Empty: all that libcurl can unpack.
-        options.append((pycurl.ACCEPT_ENCODING, compressed if isinstance(compressed, str) else ""))
     if target.get("ip_version"):
         options.append((pycurl.IPRESOLVE, pycurl.IPRESOLVE_V4 if target["ip_version"] == 4 else pycurl.IPRESOLVE_V6))
     return options
@@ -282,6 +316,11 @@ def _tls_options(tls: dict[str, Any]) -> list[Option]:
         options += [(pycurl.SSL_VERIFYPEER, 0), (pycurl.SSL_VERIFYHOST, 0)]
     if tls.get("ca"):
         options.append((pycurl.CAINFO_BLOB, str(tls["ca"]).encode()))
+    return options
+
+
+def _client_certificate(tls: dict[str, Any]) -> list[Option]:
+    options: list[Option] = []
     if tls.get("certificate"):
         options.append((pycurl.SSLCERT_BLOB, str(tls["certificate"]).encode()))
         options.append((pycurl.SSLKEY_BLOB, str(tls["key"]).encode()))

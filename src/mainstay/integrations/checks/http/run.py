@@ -15,7 +15,7 @@ import pycurl
 
 from mainstay.integrations.checks.http import evidence
 from mainstay.integrations.checks.http.credentials import mask, shown_url
-from mainstay.integrations.checks.http.expectations import KEPT, Answer
+from mainstay.integrations.checks.http.expectations import KEPT, Answer, parse_headers
 from mainstay.integrations.checks.http.faults import explain
 from mainstay.integrations.checks.http.request import Plan, Request, plan_request
 from mainstay.integrations.checks.http.transfers import Handle, Journey, Transfers
@@ -67,14 +67,22 @@ async def fetch(plan: Plan, context: CheckContext, transfers: Transfers | Journe
     return Fetched(answer, None, check.phases, check.evidence)
 
 
+def _unknown_packing(code: int, text: str, lines: list[bytes]) -> str:
+    """The Content-Encoding where libcurl gave up because it has no such; no error but of one who reads the body."""
+    if code != pycurl.E_BAD_CONTENT_ENCODING or "Unrecognized" not in text:
+        return ""
+    return parse_headers(lines).get("content-encoding", "?")
+
+
 class _Run:
-    __slots__ = ("_context", "_ends", "_plan", "_transfers", "evidence", "phases")
+    __slots__ = ("_context", "_cookies", "_ends", "_plan", "_transfers", "evidence", "phases")
 
     def __init__(self, plan: Plan, context: CheckContext, transfers: Transfers | Journey) -> None:
         self._plan = plan
         self._context = context
         self._transfers = transfers
         self._ends = time.monotonic() + plan.timeout
+        self._cookies: list[bytes] = []  # that answers of this run set, for the handle of the next request
         self.phases: dict[str, float] = {}
         self.evidence: dict[str, Any] = {}
 
@@ -83,20 +91,13 @@ class _Run:
         plan, request = self._plan, self._plan.requests.first
         for hop in range(plan.redirect_limit + 1):
             answer, target = await self._exchange(request)
-            if not target or not plan.follow:
+            if not target:
                 return answer
-            request = self._redirected(request, answer.status, target)
+            request = plan.requests.redirected(request, answer.status, target)
             self.evidence["redirects"] = hop + 1
             self.evidence["url"] = mask(shown_url(request.url), plan.secrets)[:500]
         message = f"more than {plan.redirect_limit} redirects, the last one to {self.evidence['url'][:200]}"
         raise CheckFault("expect.redirects", message)
-
-    def _redirected(self, request: Request, status: int, target: str) -> Request:
-        try:
-            return self._plan.requests.redirected(request, status, target)
-        except CheckFault:
-            shown = mask(shown_url(target[:200]), self._plan.secrets)
-            raise CheckFault("expect.redirects", f"it redirects to `{shown}`, which is not an HTTP URL") from None
 
     async def _exchange(self, request: Request) -> tuple[Answer, str]:
         """One request on a connection of its own: the answer, and where it redirects to."""
@@ -107,6 +108,7 @@ class _Run:
             raise CheckFault("check.address_refused", reason, verdict="unknown")
         handle = self._transfers.take(request.setup)
         try:
+            handle.add_cookies(self._cookies)
             reads_certificate = self._direct(handle, request, addresses)
             code, text = await self._transfers.perform(handle.curl)
             if code and not handle.refused:  # libcurl does not tell to whom it could not connect
@@ -150,7 +152,8 @@ class _Run:
         seconds = self._note_times(curl, secure=request.secure)
         if handle.refused:
             raise CheckFault("check.address_refused", handle.refused, verdict="unknown")
-        if code and not body.cut:
+        packed = _unknown_packing(code, text, handle.lines)
+        if code and not body.cut and not packed:
             raise explain(curl, code, text, secure=request.secure, limit=self._plan.timeout)
         lines = handle.lines.copy()
         if b"\r\n" not in lines and b"\n" not in lines:  # libcurl takes what there was for an answer
@@ -169,8 +172,12 @@ class _Run:
             seconds=seconds,
             certificate=state.certificate if request.secure else None,
             secure=request.secure,
+            packed=packed,
         )
-        return answer, (curl.getinfo(pycurl.REDIRECT_URL) or "") if status in _REDIRECTS else ""
+        if status not in _REDIRECTS or not self._plan.follow:
+            return answer, ""
+        self._cookies = handle.cookies()
+        return answer, (curl.getinfo_raw(pycurl.REDIRECT_URL) or b"").decode("utf-8", "replace")
 
     def _note_times(self, curl: Any, *, secure: bool) -> float:
         """Add the phases of one transfer; the seconds of all of them so far."""

@@ -49,7 +49,11 @@ class Auth(Spec):
 
 
 class Redirects(Spec):
-    follow: bool = Field(True, description="follow redirects; credentials go to the first origin only")
+    follow: bool = Field(
+        True,
+        description="follow redirects; credentials, values of references, the header Host, the body and the "
+        "certificate of the client go to their own origin only",
+    )
     limit: int = Field(10, ge=1, le=50, description="redirects that are followed at most")
 
 
@@ -87,12 +91,16 @@ class HttpTarget(Spec):
         "1.1", description="2: HTTP/2 where the server offers it; 2-prior-knowledge: without asking, also without TLS"
     )
     compressed: bool | Literal["gzip", "br", "deflate", "identity"] = Field(
-        False, description="ask for a compressed answer, of any kind or of this one, and unpack it"
+        False,
+        description="ask for a compressed answer, of any kind or of this one; what comes packed is unpacked anyway",
     )
     proxy: Text | None = Field(None, max_length=2000, description="http://, https:// or socks5h:// proxy to go through")
     ip_version: Literal[4, 6] | None = Field(None, description="use addresses of this version only")
     max_read: int = Field(
-        10 * 1024 * 1024, ge=1024, le=1024**3, description="bytes of a body that are read; the rest is cut off"
+        10 * 1024 * 1024,
+        ge=1024,
+        le=1024**3,
+        description="bytes of a body, unpacked, that are read; the rest is cut off, and only the first MiB looked into",
     )
 
     @field_validator("url")
@@ -200,9 +208,13 @@ class HttpExpect(Spec):
         [], max_length=50, description="headers in whose values a pattern must be found, or must not"
     )
     contains: str | list[str] | None = Field(None, description="text that the body must hold")
-    not_contains: str | list[str] | None = Field(None, description="text that the body must not hold")
+    not_contains: str | list[str] | None = Field(
+        None, description="text that the body must not hold; unknown where the body is over 1 MiB"
+    )
     regex: Pattern | list[Pattern] | None = Field(None, description="patterns to be found in the body")
-    not_regex: Pattern | list[Pattern] | None = Field(None, description="patterns not to be found in the body")
+    not_regex: Pattern | list[Pattern] | None = Field(
+        None, description="patterns not to be found in the body; unknown where it is over 1 MiB"
+    )
     json_: dict[str, JsonValue] = Field(
         {}, alias="json", max_length=50, description="JSON path -> value, or an operator such as `>= 3`"
     )

@@ -122,13 +122,22 @@ class Handle:
             curl.reset()
         self.setup = setup
         for option, value in setup.options:
-            curl.setopt(option, value)
+            curl.setopt(option, _as_bytes(value))
         curl.setopt(pycurl.WRITEFUNCTION, self.body.write)
         curl.setopt(pycurl.HEADERFUNCTION, self.lines.append)
         if setup.trusting and self._ca_file:
             curl.setopt(pycurl.CAINFO, self._ca_file)
         if setup.guarded:
             curl.setopt(pycurl.OPENSOCKETFUNCTION, self._open_socket)
+
+    def cookies(self) -> list[bytes]:
+        """What servers set and libcurl kept, one line of Netscape's seven columns each."""
+        found: list[bytes] = self.curl.getinfo_raw(pycurl.INFO_COOKIELIST)
+        return found
+
+    def add_cookies(self, lines: list[bytes]) -> None:
+        for line in lines:
+            self.curl.setopt(pycurl.COOKIELIST, line)
 
     def _open_socket(self, _purpose: int, target: Any) -> Any:
         """The socket of a connection, or none where the guard refuses the address that curl is about to connect."""
@@ -137,6 +146,13 @@ class Handle:
         if self.refused:
             return pycurl.SOCKET_BAD
         return _Lent(socket.socket(target.family, target.socktype, target.protocol))
+
+
+def _as_bytes(value: Any) -> Any:
+    """pycurl takes texts of ASCII only; names, passwords and headers go out in UTF-8 (RFC 7617)."""
+    if isinstance(value, tuple):
+        return [_as_bytes(inner) for inner in value]
+    return value.encode() if isinstance(value, str) else value
 
 
 class Transfers:
@@ -179,6 +195,7 @@ class Transfers:
             return
         handle.lines.clear()
         handle.refused = ""
+        handle.curl.setopt(pycurl.COOKIELIST, "ALL")  # forget them
         self._idle.setdefault(setup, []).append(handle)
         self._idle_count += 1
         if self._idle_count > _IDLE_HANDLES:
@@ -298,7 +315,7 @@ class Journey:
 
     def take(self, setup: Setup) -> Handle:
         self._handle.configure(setup)  # what libcurl forgets then, cookies are not part of
-        self._handle.curl.setopt(pycurl.COOKIEFILE, "")  # no file, but remember
+        self._handle.curl.setopt(pycurl.COOKIEFILE, "")  # also where no redirects are followed
         return self._handle
 
     def give(self, handle: Handle) -> None:
@@ -310,8 +327,8 @@ class Journey:
 
     def cookies(self) -> dict[str, str]:
         """Name -> value of every cookie that is kept now."""
-        lines = (line.split("\t") for line in self._handle.curl.getinfo(pycurl.INFO_COOKIELIST))
-        return {fields[5]: fields[6] for fields in lines if len(fields) >= 7}  # Netscape's seven columns
+        lines = (line.decode("utf-8", "replace").split("\t") for line in self._handle.cookies())
+        return {fields[5]: fields[6] for fields in lines if len(fields) >= 7}
 
     def close(self) -> None:
         self._handle.curl.close()

@@ -108,10 +108,10 @@ def _unasked(fault: CheckFault | None) -> CheckFault:
 
 def read_answer(answer: Answer) -> tuple[list[Series], list[str]]:
     """(series with a number, warnings). CheckFault, always unknown, if it holds none that can be read."""
-    if answer.cut or answer.size > len(answer.kept):
+    if answer.part:
         raise _fault("expect.too_many", f"the answer has over {_READ // 1024} KiB; narrow or aggregate the query")
     try:
-        found = _DECODER.decode(answer.kept)
+        found = _DECODER.decode(answer.json_bytes)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise _not_an_answer(answer) from None
     if found.status != "success" or found.data is None:

@@ -165,7 +165,8 @@ class _Walk:
             filled.setdefault("method", "POST")
         target = {**self.plan.shared, **filled, "url": fill_url(step.url, self.variables)}
         try:
-            request = plan_request(with_options(self.plan.order, timeout=left, options={"target": target}))
+            order = with_options(self.plan.order, timeout=left, options={"target": target}, secrets=tuple(self.secrets))
+            request = plan_request(order)
         except (CheckFault, ValueError) as fault:  # a variable made of it what cannot be requested
             raise CheckFault("check.bad_url", f"{where}: {fault}", verdict="unknown") from None
         self.secrets += request.secrets

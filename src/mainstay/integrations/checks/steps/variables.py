@@ -96,10 +96,12 @@ def compile_source(document: Mapping[str, Any]) -> Callable[[Answer], Value]:
 
 
 def _from_json(answer: Answer, path: str, steps: jsonpath.Steps) -> Value:
-    if answer.size > len(answer.kept):
-        raise CheckFault("expect.save", f"the body has over {len(answer.kept)} bytes, too many to read as JSON")
+    if answer.part:
+        raise CheckFault(
+            "expect.save", f"only the {answer.part} of the body was kept, which is not enough to read it as JSON"
+        )
     try:
-        value = jsonpath.find(msgspec.json.decode(answer.kept), steps)
+        value = jsonpath.find(msgspec.json.decode(answer.json_bytes), steps)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise CheckFault("expect.save", f"the body is not JSON, so there is no {path}") from None
     except jsonpath.NoSuchValue as missing:
