@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from mainstay.alerting import delivery, queries
+from mainstay.alerting import delivery, queries, verbs
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.rules import Failure
 from mainstay.kernel.actor import system
@@ -189,20 +189,30 @@ def test_staying_down_without_an_alert_opens_one() -> None:
     assert _deliver_all() == ["hook firing"]
 
 
-@pytest.mark.parametrize(
-    ("event", "data", "reason"),
-    [
-        ("went_paused", {}, "the monitor was paused"),
-        ("went_maintenance", {"window": "monthly"}, "a maintenance window covers it (monthly)"),
-    ],
-)
-def test_what_is_set_aside_ends_its_alert_with_that_reason(event: str, data: dict[str, str], reason: str) -> None:
+def test_a_pause_ends_the_alert_and_says_so() -> None:
     _monitor()
     _channel()
     happen("monitor.went_down", "monitor/api")
-    happen(f"monitor.{event}", "monitor/api", **data)
-    assert queries.alerts()[0].resolved_reason == reason
+    happen("monitor.went_paused", "monitor/api")
+    assert queries.alerts()[0].resolved_reason == "the monitor was paused"
     assert _deliver_all() == ["hook firing", "hook resolved"]
+
+
+@pytest.mark.parametrize(("end", "told"), [("went_up", ["hook resolved"]), ("went_down", [])])
+def test_a_window_over_an_open_alert_is_silent_and_its_end_begins_nothing_new(end: str, told: list[str]) -> None:
+    _monitor()
+    _channel()
+    happen("monitor.went_down", "monitor/api")
+    assert _deliver_all() == ["hook firing"]
+    alert = queries.alerts()[0]
+    verbs.acknowledge_alert(LANE, alert.id)
+    happen("monitor.went_maintenance", "monitor/api", window="monthly")
+    assert _deliver_all() == []
+    assert queries.alert(alert.id).state(0) == "acknowledged"
+    happen(f"monitor.{end}", "monitor/api", previous="maintenance")
+    assert _deliver_all() == told
+    (after,) = queries.alerts()
+    assert (after.id, after.opened_at, after.acknowledged_by) == (alert.id, alert.opened_at, str(LANE))
 
 
 def test_deleting_a_monitor_ends_its_alert() -> None:

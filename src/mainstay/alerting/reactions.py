@@ -16,11 +16,6 @@ from mainstay.kernel.ids import new_id
 from mainstay.store.erasure import on_erasure
 from mainstay.store.work import Work, react
 
-_ENDINGS = {
-    "went_paused": "the monitor was paused",
-    "went_maintenance": "a maintenance window covers it",
-}
-
 
 @on_erasure
 def forget_person(before: str, after: str) -> None:
@@ -69,13 +64,12 @@ def on_up(work: Work, event: Event) -> None:
         resolve(work, alert, "it works again")
 
 
-@react("monitor.went_paused", "monitor.went_maintenance", "heartbeat.went_paused")
+@react("monitor.went_paused", "heartbeat.went_paused")
 def on_set_aside(work: Work, event: Event) -> None:
+    """A window that begins is no end: what fails may go on failing when it is over, and nobody is told twice."""
     alert = open_alert(event.subject)
     if alert is not None:
-        reason = _ENDINGS[event.kind.partition(".")[2]].replace("monitor", event.subject.partition("/")[0])
-        window = event.data.get("window")
-        resolve(work, alert, f"{reason} ({window})" if window else reason)
+        resolve(work, alert, f"the {event.subject.partition('/')[0]} was paused")
 
 
 @react("uplink.lost")

@@ -8,7 +8,8 @@ An alert has a level, the worst of what is known: unknown < degraded < down.
 | degraded, not alerted on  | nothing                         | resolves: it works again                              |
 | unknown                   | opens if alerted on             | stays as it is: nobody can say that it works          |
 | up                        | nothing                         | resolves (watch holds recoveries back while it flaps) |
-| paused, maintenance, gone | nothing                         | resolves with that reason                             |
+| paused, gone              | nothing                         | resolves with that reason                             |
+| maintenance               | nothing                         | stays as it is, and is judged when the window ends    |
 
 Routes are asked in order; each that fits adds its channels, `stop` ends the asking. Without any declared
 route every channel is told. With routes of which none fits, nobody is, and the alert says so.

@@ -121,6 +121,8 @@ def _day(text: str) -> float | None:
 _LOOKS = {
     "went_down": "down",
     "stayed_down": "down",
+    "reaction_failed": "down",
+    "reaction_works": "up",
     "fired": "alerts",
     "went_degraded": "degraded",
     "went_up": "up",
