@@ -156,7 +156,7 @@ def test_a_monitor_shows_phases_results_and_who_was_told(company: Client) -> Non
     page = text_of(company, "/monitors/checkout/")
     assert "Down for" in page
     assert "route urgent" in page
-    points = json.loads(re.search(r'id="points">(.*?)</script>', page)[1])  # type: ignore[index]
+    points = json.loads(re.search(r'id="points">(.*?)</script>', page)[1])["points"]  # type: ignore[index]
     assert {"lookup", "connect", "tls", "wait", "transfer"} <= set(points[0]["phases"])
     assert any(point["failures"] for point in points)
     assert text_of(company, "/monitors/checkout/?range=90d").count('"at":') >= 1

@@ -13,3 +13,11 @@ def new_id(now: float | None = None) -> str:
     milliseconds = int((time.time() if now is None else now) * 1000)
     number = (milliseconds << 80) | int.from_bytes(os.urandom(10), "big")
     return "".join(_ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5))
+
+
+def made_at(identifier: str) -> float:
+    """When an id of `new_id` was made, in epoch seconds."""
+    milliseconds = 0
+    for sign in identifier[:10]:
+        milliseconds = milliseconds << 5 | _ALPHABET.index(sign)
+    return milliseconds / 1000

@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.alerting.queries import alerts_of, notifications_of
+from mainstay.entry.web.charts import FIGURES, RANGES, UNTIMED, USUAL, figures_chart, response_chart, window_of
 from mainstay.entry.web.places import places_of
 from mainstay.entry.web.traces import TRACE
 from mainstay.kernel.clock import to_iso
@@ -29,13 +30,10 @@ from mainstay.watch.erasing import erase_history
 
 if TYPE_CHECKING:
     from mainstay.store.requests import PageRequest
-    from mainstay.store.telemetry.port import Point, Sample
+    from mainstay.store.telemetry.port import Sample
     from mainstay.watch.queries import Happening
 
 DAYS = 90
-_HOUR = 3600.0
-RANGES = {"24h": 24 * _HOUR, "7d": 168 * _HOUR, "30d": 720 * _HOUR, "90d": 2160 * _HOUR}
-_BUCKETS = 180
 _RESULTS = 25
 _PICTURE = "data:image/jpeg;base64,"
 
@@ -57,9 +55,10 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
     request.actor.require_some("monitors:read")
     view = queries.monitor(name, request.actor.limits)
     now = time.time()
-    chosen = request.GET.get("range", "24h")
-    chosen = chosen if chosen in RANGES else "24h"
+    chosen = request.GET.get("range", USUAL)
+    chosen = chosen if chosen in RANGES else USUAL
     telemetry = current()
+    window = window_of(view.uid, view.interval, chosen, now)
     subject = f"monitor/{view.name}"
     latest = telemetry.latest(view.uid, _RESULTS)
     may_see_alerts = request.actor.may_some("alerts:read")
@@ -71,7 +70,9 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "url": f"/monitors/{quote(view.name)}/",
         "ranges": list(RANGES),
         "range": chosen,
-        "points": points_json(telemetry.series(view.uid, now - RANGES[chosen], now, _BUCKETS)),
+        "chart": None if view.kind in UNTIMED else response_chart(telemetry, view.uid, window),
+        "figures": figures_chart(telemetry, view.kind, view.uid, window),
+        "has_figures": view.kind in FIGURES,
         "uptimes": periods(view.uid, now),
         "line": HISTORY.lines([view.uid], DAYS, now)[view.uid],
         "days": DAYS,
@@ -81,7 +82,7 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "happenings": [happened(one) for one in queries.transitions(name, limit=15)],
         "alerts": alerts_of(subject, limit=5) if may_see_alerts else [],
         "told": notifications_of(subject, limit=10) if may_see_alerts else [],
-        "places": places_of(view, resource.spec, now - RANGES[chosen], now),
+        "places": places_of(view, resource.spec, window),
         "resource": resource,
         "text": export_yaml([resource]),
         "revisions": history("monitor", name, limit=5),
@@ -90,26 +91,6 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "may_alert": request.actor.may_some("alerts:write"),
     }
     return render(request, "watch/one.html", context)
-
-
-def points_json(points: list[Point]) -> str:
-    """Chart points as JSON for the page's script: seconds, rounded to a tenth of a millisecond."""
-
-    def rounded(value: float | None) -> float | None:
-        return None if value is None else round(value, 4)
-
-    rows = [
-        {
-            "at": int(point.at),
-            "mean": rounded(point.mean),
-            "p95": rounded(point.p95),
-            "failures": point.failures,
-            "phases": {name: rounded(value) for name, value in point.phases.items()},
-        }
-        for point in points
-    ]
-    # Within a script element, `</` must not end it.
-    return json.dumps(rows, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def found(sample: Sample) -> Found:

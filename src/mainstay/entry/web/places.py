@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mainstay.entry.web.charts import COLOURS, location_lines
 from mainstay.store.telemetry import current
 from mainstay.watch.location_queries import locations
 
 if TYPE_CHECKING:
-    from mainstay.store.telemetry.port import Point, Sample
+    from mainstay.entry.web.charts import Window
+    from mainstay.store.telemetry.port import Sample
     from mainstay.watch.queries import MonitorView
     from mainstay.watch.spec import MonitorSpec
 
-COLOURS = 6
-_BUCKETS = 120
 _LOOKED = 400  # newest results that disagreements are looked for in
 _SHOWN = 8
 
@@ -48,27 +47,20 @@ class Places:
     disagreements: list[Disagreement]
 
 
-def places_of(view: MonitorView, spec: MonitorSpec, since: float, until: float) -> Places | None:
+def places_of(view: MonitorView, spec: MonitorSpec, window: Window) -> Places | None:
     """None for a monitor that this server alone checks."""
     if len(spec.locations) < 1:
         return None
     telemetry = current()
     states = {one.name: one.state for one in locations()}
-    rows, lines = [], []
+    rows = []
     for number, name in enumerate(spec.locations):
         colour = number % COLOURS
         newest = telemetry.latest(view.uid, 1, location=name)
         rows.append(PlaceRow(name, colour, newest[0] if newest else None, states.get(name, "here")))
-        points = telemetry.series(view.uid, since, until, _BUCKETS, location=name)
-        lines.append({"name": name, "colour": colour, "points": [_point(point) for point in points]})
-    text = json.dumps(lines, separators=(",", ":"), ensure_ascii=False).replace("<", "\\u003c")
+    text = location_lines(telemetry, view.uid, spec.locations, window)
     found = _disagreements(telemetry.latest(view.uid, _LOOKED))
     return Places(rows, f"{spec.agreeing} of {len(spec.locations)}", spec.confirm.elsewhere, text, found)
-
-
-def _point(point: Point) -> list[float | int | None]:
-    mean = None if point.mean is None else round(point.mean, 4)
-    return [int(point.at), mean, point.failures]
 
 
 def _disagreements(samples: list[Sample]) -> list[Disagreement]:

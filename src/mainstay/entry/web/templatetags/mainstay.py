@@ -29,7 +29,7 @@ PHASE_NAMES = {
     "wait": "First byte",
     "transfer": "Transfer",
 }
-
+_FIRST_BYTE = frozenset({"http", "steps", "browser", "promql", "docker"})
 
 # States that borrow another one's icon and colour, and states with words of their own.
 LOOKS = {
@@ -187,8 +187,9 @@ def history(line: Line | None, size: str = "") -> SafeString:
 
 
 @register.filter
-def phase_name(name: str) -> str:
-    return PHASE_NAMES.get(name, name)
+def phase_name(name: str, kind: str = "http") -> str:
+    """Only what speaks HTTP has a first byte to wait for; others wait for their answer."""
+    return "Answer" if name == "wait" and kind not in _FIRST_BYTE else PHASE_NAMES.get(name, name)
 
 
 @register.simple_tag

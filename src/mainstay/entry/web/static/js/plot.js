@@ -11,29 +11,40 @@ export function colour(host, name) {
 
 export const milliseconds = (value) => (value == null ? "–" : value === 0 ? "0" : value >= 1000 ? `${(value / 1000).toFixed(2)} s` : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`);
 
-// Options of uPlot for response times from `first` to `last`, in seconds of the epoch.
-export function frame(host, first, last) {
+const plain = (value) => (value == null ? "–" : String(Math.round(value * 100) / 100));
+const UNITS = { s: (value) => milliseconds(value == null ? null : value * 1000), "%": (value) => `${plain(value)} %` };
+
+// How figures of a unit are written: seconds as times, others with their unit behind them.
+export const written = (unit) => UNITS[unit] ?? ((value) => `${plain(value)}${unit ? ` ${unit}` : ""}`);
+
+// Options of uPlot for figures of `unit` over the time from `from` to `to`, in seconds of the epoch.
+export function frame(host, { from, to }, unit) {
   const ink = colour(host, "--muted");
   const grid = { stroke: colour(host, "--line"), width: 1 };
-  const tick = new Intl.DateTimeFormat(undefined, last - first > 3 * 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
+  const tick = new Intl.DateTimeFormat(undefined, to - from > 3 * 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
+  const write = written(unit);
+  const least = unit === "s" ? 0.001 : 1;
   return {
     width: host.clientWidth,
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     legend: { show: false },
-    scales: { x: { time: true, range: () => (last > first ? [first, last] : [first - 1800, last + 1800]) }, y: { range: (_, low, high) => [0, Math.max(1, high * 1.08)] } },
+    scales: { x: { time: true, range: () => [from, to] }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(least, (high ?? 0) * 1.08)] } },
     axes: [
       { stroke: ink, grid: { show: false }, ticks: grid, font: "11px system-ui", space: 70, values: (_, values) => values.map((at) => tick.format(at * 1000)) },
-      { stroke: ink, grid, ticks: { show: false }, font: "11px system-ui", size: 58, values: (_, values) => values.map(milliseconds) },
+      { stroke: ink, grid, ticks: { show: false }, font: "11px system-ui", size: 58, values: (_, values) => values.map(write) },
     ],
   };
 }
 
-// A mark along the top of the plot for one of so many points: row 0 is the uppermost.
-export function mark(plot, at, points, row, height) {
+// Stretches of time along the top of the plot, in which checks failed: row 0 is the uppermost.
+export function bands(plot, spans, row, height) {
   const { ctx, bbox } = plot;
-  const x = plot.valToPos(at, "x", true) - 1;
-  const width = Math.min(Math.max(2, bbox.width / points - 1), bbox.left + bbox.width - x);
-  ctx.fillRect(x, bbox.top + row * (height + 1) * devicePixelRatio, width, height * devicePixelRatio);
+  const right = bbox.left + bbox.width;
+  for (const [begin, end] of spans) {
+    const x = Math.max(bbox.left, plot.valToPos(begin, "x", true));
+    const width = Math.max(2 * devicePixelRatio, Math.min(right, plot.valToPos(end, "x", true)) - x);
+    ctx.fillRect(Math.min(x, right - width), bbox.top + row * (height + 1) * devicePixelRatio, width, height * devicePixelRatio);
+  }
 }
 
 const moment = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short", hour: "2-digit", minute: "2-digit" });
