@@ -8,6 +8,7 @@ from django.contrib.sessions.models import Session
 from mainstay.accounts import queries
 from mainstay.accounts.last_admin import keep_an_admin
 from mainstay.accounts.models import Token, User
+from mainstay.accounts.others import require_over
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import NotFound
 from mainstay.store.erasure import Erased, erase
@@ -26,6 +27,7 @@ def erase_person(actor: Actor, email: str) -> Erased:
     with unit_of_work(actor, long=True) as work:
         user = User.objects.select_for_update().filter(email=address).first()
         if user is not None:
+            require_over(actor, user)
             if user.role == "admin":
                 keep_an_admin(user)
             _end_sessions(user)

@@ -11,6 +11,7 @@ from django.db import connection
 
 from mainstay.accounts import policies, queries, rules
 from mainstay.accounts.models import Token
+from mainstay.accounts.others import require_over
 from mainstay.kernel.actor import LIMITABLE, Actor, system
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.diagnostics import did_you_mean
@@ -83,7 +84,7 @@ def rotate_token(actor: Actor, token_id: str, overlap: float = rules.DAY) -> str
 
 
 def revoke_token(actor: Actor, token_id: str) -> None:
-    """End a token at once. Others' tokens need the right to keep people. A repeat changes nothing."""
+    """End a token at once. Others' tokens need the right to keep people, and all that their owners may do."""
     actor.require("tokens:write")
     with unit_of_work(actor) as work:
         row = _mine(actor, token_id)
@@ -125,6 +126,10 @@ def _mine(actor: Actor, token_id: str) -> Token:
     mine = row is not None and row.owner_id is not None and row.owner == queries.owner_of(actor)
     if row is None or not (mine or actor.may("users:write")):
         raise NotFound(f"there is no token {token_id[:20]}")
+    if not mine and row.owner is not None:
+        require_over(actor, row.owner)
+    elif not mine:
+        _check_handing_out(actor, frozenset(row.scopes.split()))
     return row
 
 

@@ -14,6 +14,7 @@ from django.core.validators import validate_email
 from mainstay.accounts import announcements, policies, queries, rules, token_verbs
 from mainstay.accounts.last_admin import keep_an_admin
 from mainstay.accounts.models import Invitation, User
+from mainstay.accounts.others import person
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
@@ -121,7 +122,7 @@ def make_link(actor: Actor, email: str) -> str:
     """A new one-time link with which this person sets a new password; an earlier link stops working."""
     actor.require("users:write")
     with unit_of_work(actor) as work:
-        user = _user(email)
+        user = person(actor, email)
         if not user.is_active:
             raise Conflict(f"the account {user.email} is switched off", hint="switch it on first")
         work.record(Event("user.link_made", f"user/{user.email}", {"user": user.email}))
@@ -151,7 +152,7 @@ def make_recovery_link(actor: Actor, email: str) -> Recovery:
     if actor.kind != "command":
         raise Forbidden("this is done on the machine itself", hint=f"run there: mainstay access recover {email[:80]}")
     with unit_of_work(actor) as work:
-        user = _user(email)
+        user = person(actor, email)
         if not user.is_active:
             raise Conflict(f"the account {user.email} is switched off", hint=f"first: mainstay users on {user.email}")
         secret = _new_link(work, user, "recover", RECOVERY_SECONDS)
@@ -181,7 +182,7 @@ def change_role(actor: Actor, email: str, role: str) -> None:
     actor.require("users:write")
     _check_handing_out(actor, role)
     with unit_of_work(actor) as work:
-        user = _user(email)
+        user = person(actor, email)
         before = user.role
         if before == role:
             return
@@ -213,7 +214,7 @@ def change_address(actor: Actor, email: str, address: str) -> None:
     actor.require("users:write")
     new = check_email(address)
     with unit_of_work(actor) as work:
-        user = _user(email)
+        user = person(actor, email)
         old = user.email
         if old == new:
             return
@@ -231,7 +232,7 @@ def deactivate(actor: Actor, email: str) -> None:
     """Switch an account off: sessions and tokens stop at once. The last administrator stays."""
     actor.require("users:write")
     with unit_of_work(actor) as work:
-        user = _user(email)
+        user = person(actor, email)
         if not user.is_active:
             return
         if user.role == "admin":
@@ -247,7 +248,7 @@ def reactivate(actor: Actor, email: str) -> None:
     """Switch an account on again, with the role that it had."""
     actor.require("users:write")
     with unit_of_work(actor) as work:
-        user = _user(email)
+        user = person(actor, email)
         if user.is_active:
             return
         user.is_active = True
@@ -260,7 +261,7 @@ def reset_second_factor(actor: Actor, email: str) -> None:
     """Take away a lost second factor and its recovery codes; the grace to make a new one begins now."""
     actor.require("users:write")
     with unit_of_work(actor) as work:
-        user = _user(email)
+        user = person(actor, email)
         removed, _ = apps.get_model("mfa", "Authenticator").objects.filter(user_id=user.pk).delete()
         if not removed:
             raise Conflict(f"{user.email} has no second factor")
@@ -302,14 +303,6 @@ def forget_expired_sessions() -> None:
     with unit_of_work(system("accounts"), quiet=True) as work:
         Session.objects.filter(expire_date__lt=_moment(work)).delete()
         Invitation.objects.filter(expires_us__lt=int(work.now * 1e6)).delete()
-
-
-def _user(email: str) -> User:
-    """The account, locked until the end of the unit of work."""
-    found = User.objects.select_for_update().filter(email=email.strip().lower()).first()
-    if found is None:
-        raise NotFound(f"there is no account for {email[:80]}")
-    return found
 
 
 def _new_link(work: Work, user: User, purpose: str = "join", seconds: float = INVITATION_SECONDS) -> str:
@@ -364,8 +357,9 @@ def welcome(provider: str, email: str, role: str) -> User:
 
 def follow_provider(provider: str, email: str, role: str) -> None:
     """Give a person the role that their groups have by now. The last administrator stays one."""
-    with unit_of_work(system(f"sign-in {provider}")) as work:
-        user = _user(email)
+    actor = system(f"sign-in {provider}")
+    with unit_of_work(actor) as work:
+        user = person(actor, email)
         if user.role == role:
             return
         if user.role == "admin":
