@@ -44,6 +44,11 @@ def test_every_verb_asks_for_its_scope(alert_id: str, clock: Any) -> None:
         lambda: verbs.acknowledge_alert(READER, alert_id, clock),
         lambda: verbs.mute_alert(READER, alert_id, clock.now() + 60, clock),
         lambda: verbs.unmute_alert(READER, alert_id, clock),
+        lambda: verbs.end_mutes(READER, clock),
+        lambda: verbs.unacknowledge_alert(READER, alert_id, clock),
+        lambda: verbs.note_alert(READER, alert_id, "mine", clock),
+        lambda: verbs.resolve_alert(READER, alert_id, "planned", clock),
+        lambda: verbs.send_alert(READER, alert_id, clock),
         lambda: verbs.test_channel(READER, "hook"),
         lambda: delivery.claim_due(READER, current_settings(), room, 60, clock),
         lambda: delivery.hasten(READER, "hook", clock),
@@ -89,8 +94,9 @@ def test_no_new_messages_while_muted_and_again_after_unmuting(clock: Any) -> Non
     verbs.unmute_alert(ONCALL, alert.id, clock)
     verbs.unmute_alert(ONCALL, alert.id, clock)
     assert _count("alert.unmuted") == 1
-    happen("monitor.went_down", "monitor/api", clock, severity="P0")
     assert OutboxRow.objects.filter(state="pending").count() == 1
+    happen("monitor.went_down", "monitor/api", clock, severity="P0")
+    assert OutboxRow.objects.filter(state="pending").count() == 2
 
 
 @pytest.mark.parametrize("offset", [-1, 0, 31 * 86_400])

@@ -17,6 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 from mainstay.alerting import queries, verbs
 from mainstay.kernel.duration import parse_duration
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.event_words import SHOWN
 from mainstay.kernel.wording import lasting, votes_in_words
 
 if TYPE_CHECKING:
@@ -148,46 +149,19 @@ class Step:
     actor: str
 
 
-_TITLES = {
-    "monitor.went_down": ("down", "Went down"),
-    "monitor.went_degraded": ("degraded", "Became degraded"),
-    "monitor.went_up": ("up", "Recovered"),
-    "monitor.went_unknown": ("unknown", "Became unknown"),
-    "monitor.went_paused": ("paused", "Paused"),
-    "monitor.went_maintenance": ("maintenance", "Maintenance began"),
-    "monitor.stayed_down": ("down", "Still down after its parent came back"),
-    "monitor.flapping_started": ("degraded", "Changes state too often"),
-    "monitor.flapping_stopped": ("up", "Calm again"),
-    "heartbeat.went_down": ("down", "Went down"),
-    "heartbeat.went_up": ("up", "Reported in again"),
-    "heartbeat.went_paused": ("paused", "Paused"),
-    "heartbeat.went_unknown": ("unknown", "Became unknown"),
-    "mainstay.reaction_failed": ("down", "A part of Mainstay failed"),
-    "mainstay.reaction_works": ("up", "It works again"),
-    "alert.fired": ("alerts", "Alert opened"),
-    "alert.resolved": ("up", "Alert closed"),
-    "alert.acknowledged": ("check", "Taken"),
-    "alert.muted": ("mute", "Muted"),
-    "alert.unmuted": ("alerts", "Unmuted"),
-    "notification.delivered": ("channels", "Told"),
-    "notification.refused": ("down", "Refused by"),
-    "notification.expired": ("down", "Never reached"),
-    "notification.suppressed": ("mute", "Held back from"),
-}
-
-
 def step_of(entry: Entry) -> Step:
     """A journal entry as a line of a timeline."""
-    look, title = _TITLES.get(entry.kind, ("clock", entry.kind))
+    look, title = SHOWN.get(entry.kind, ("clock", entry.kind))
     data = entry.data
+    lasted = data.get("seconds_open", data.get("seconds"))  # older entries call it so
     if entry.kind.startswith("notification."):
-        title = f"{title} {data.get('channel', '')}".strip()
+        title = f"{title}: {data.get('channel', '')}"
         text = str(data.get("error") or data.get("reason") or "")
-    elif entry.kind == "alert.resolved" and isinstance(data.get("seconds_open"), int | float):
-        text = f"open for {lasting(data['seconds_open'])}"
+    elif entry.kind == "alert.resolved" and isinstance(lasted, int | float):
+        text = f"{data.get('reason', '')}, after {lasting(lasted)}".removeprefix(", ")
     else:
-        text = str(data.get("message") or data.get("until") or data.get("reason") or "").replace("_", " ")
-    return Step(entry.at, look, title, text[:300], entry.actor)
+        text = str(data.get("message") or data.get("note") or data.get("until") or data.get("reason") or "")
+    return Step(entry.at, look, title, text.replace("_", " ")[:300], entry.actor)
 
 
 @require_POST

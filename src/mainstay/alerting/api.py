@@ -40,6 +40,9 @@ class AlertOut(Schema):
     acknowledged_at: str | None
     acknowledged_by: str
     muted_until: str | None
+    note: str = Field(description="the newest note of a person")
+    noted_by: str
+    noted_at: str | None
     suppressed_by: str = Field(description="the failing parent that explains it")
     untold: str = Field(description="why no channel was chosen, if none was")
 

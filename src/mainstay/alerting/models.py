@@ -30,6 +30,10 @@ class AlertRow(models.Model):
     acknowledged_at = models.FloatField(null=True)
     acknowledged_by = models.CharField(max_length=300, default="")
     muted_until = models.FloatField(null=True)
+    next_at = models.FloatField(null=True)  # when its mute ends, which the delivery lane then tells
+    note = models.CharField(max_length=1000, default="", db_default="")  # the newest one of a person
+    noted_by = models.CharField(max_length=300, default="", db_default="")
+    noted_at = models.FloatField(null=True)
     suppressed_by = models.CharField(max_length=100, default="")  # a failing parent, or uplink/network
     untold = models.CharField(max_length=300, default="")  # why no channel was chosen, if none was
 
@@ -38,7 +42,14 @@ class AlertRow(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("subject",), condition=Q(status="firing"), name="alert_one_open"),
         )
-        indexes = (models.Index(fields=("status", "-opened_at"), name="alert_newest"),)
+        indexes = (
+            models.Index(fields=("status", "-opened_at"), name="alert_newest"),
+            models.Index(fields=("next_at",), condition=Q(status="firing"), name="alert_due"),
+        )
+
+    @property
+    def is_open(self) -> bool:
+        return self.status == "firing"
 
 
 class OutboxRow(models.Model):

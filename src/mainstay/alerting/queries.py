@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 AlertState = Literal["firing", "acknowledged", "muted", "suppressed", "resolved"]
 _LIMIT = 500
-_TIMES = ("opened_at", "since", "resolved_at", "acknowledged_at", "muted_until")
+_TIMES = ("opened_at", "since", "resolved_at", "acknowledged_at", "muted_until", "noted_at")
 _NOTIFICATION_TIMES = ("next_at", "created_at", "delivered_at", "failed_at", "expires_at")
 
 
@@ -50,6 +50,9 @@ class Alert:
     acknowledged_at: float | None
     acknowledged_by: str
     muted_until: float | None
+    note: str
+    noted_by: str
+    noted_at: float | None
     suppressed_by: str
     untold: str
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-
 from mainstay.alerting import declared
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close, put_firing, put_resolved
 from mainstay.alerting.rules import Decision, held_back, on_trouble, title_of
+from mainstay.alerting.telling import changes_of, keep, send, tell_unheard
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.store.erasure import on_erasure
@@ -19,8 +18,9 @@ from mainstay.store.work import Work, react
 
 @on_erasure
 def forget_person(before: str, after: str) -> None:
-    """Who took an alert."""
+    """Who took an alert, and who wrote on it."""
     AlertRow.objects.filter(acknowledged_by=before).update(acknowledged_by=after)
+    AlertRow.objects.filter(noted_by=before).update(noted_by=after)
 
 
 @react("monitor.went_down", "monitor.went_degraded", "monitor.went_unknown", "heartbeat.went_down")
@@ -53,7 +53,7 @@ def on_stayed_down(work: Work, event: Event) -> None:
     _take_over(alert, event, alert.level)
     data = {"alert": alert.id, "monitor": alert.name, "suppressed_by": parent}
     work.record(Event("alert.unsuppressed", alert.subject, data))
-    _send(work, alert)
+    send(work, alert)
 
 
 @react("monitor.went_up", "heartbeat.went_up")
@@ -130,7 +130,8 @@ def on_own_fault_over(work: Work, event: Event) -> None:
 
 @react("resources.applied")
 def on_applied(work: Work, _event: Event) -> None:
-    """Whatever was deleted takes its open alert and its undelivered messages with it."""
+    """Whatever was deleted takes its open alert and its undelivered messages with it; a first channel or route is told
+    of what is open already."""
     declared.forget(work)
     for alert in AlertRow.objects.filter(status="firing").exclude(uid="").order_by("id"):
         if not declared.exists(alert.uid):
@@ -142,6 +143,8 @@ def on_applied(work: Work, _event: Event) -> None:
             row.refresh_from_db()  # closing an earlier one may have closed this one
             if row.state == "pending":
                 close(work, row, "cancelled", "the channel was deleted")
+    for alert in AlertRow.objects.filter(status="firing").exclude(untold="").order_by("id"):
+        tell_unheard(work, alert, "a channel or route for it was declared")
 
 
 def open_alert(subject: str) -> AlertRow | None:
@@ -167,21 +170,22 @@ def fire(work: Work, alert: AlertRow) -> None:
     if alert.untold:
         data["untold"] = alert.untold
     work.record(Event("alert.fired", alert.subject, data))
-    put_firing(work, alert, routing, _changes(work, alert), keep=_keep(), new=True)
+    put_firing(work, alert, routing, changes_of(work, alert), keep=keep(), new=True)
 
 
 def resolve(work: Work, alert: AlertRow, reason: str) -> None:
     """End an alert; channels that were told are told that it is over."""
     alert.status, alert.resolved_at, alert.resolved_reason = "resolved", work.now, reason[:300]
+    alert.next_at = None
     alert.save()
     data = {
         "alert": alert.id,
         "monitor": alert.name,
         "reason": alert.resolved_reason,
-        "seconds": round(max(0.0, work.now - alert.opened_at), 3),
+        "seconds_open": round(max(0.0, work.now - alert.opened_at), 3),
     }
     work.record(Event("alert.resolved", alert.subject, data))
-    put_resolved(work, alert, declared.known(work).channels, _keep())
+    put_resolved(work, alert, declared.known(work).channels, keep())
 
 
 def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Decision) -> None:
@@ -199,14 +203,7 @@ def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Dec
         data = {"alert": alert.id, "monitor": alert.name, "suppressed_by": parent}
         work.record(Event("alert.unsuppressed", alert.subject, data))
     if worse or (parent and not explained_by):
-        _send(work, alert)
-
-
-def _send(work: Work, alert: AlertRow) -> None:
-    routing = declared.known(work).routing(alert.labels)
-    alert.untold = routing.untold
-    alert.save()
-    put_firing(work, alert, routing, _changes(work, alert), keep=_keep())
+        send(work, alert)
 
 
 def _new_alert(work: Work, event: Event, level: str) -> AlertRow:
@@ -249,12 +246,3 @@ def _describe(alert: AlertRow, event: Event, level: str) -> None:
 
 def _severity(event: Event) -> str:
     return str(event.data.get("severity") or "P2")[:2]
-
-
-def _changes(work: Work, alert: AlertRow) -> list[str]:
-    kind, _, name = alert.subject.partition("/")
-    return declared.known(work).recent_changes(kind, name, work.now) if name else []
-
-
-def _keep() -> float:
-    return float(settings.MAINSTAY.notification_expiry)

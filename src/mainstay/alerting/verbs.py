@@ -11,16 +11,20 @@ from mainstay.alerting.handover import hand_over
 from mainstay.alerting.links import test_links
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close, receipt_document
+from mainstay.alerting.reactions import resolve
 from mainstay.alerting.rules import held_back
+from mainstay.alerting.telling import tell_unheard
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock, SystemClock, to_iso
 from mainstay.kernel.errors import Conflict, MainstayError, NotFound, UserError
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.ports import Notification, Receipt
-from mainstay.store.work import unit_of_work
+from mainstay.store.work import Work, quietly, unit_of_work
 
 LONGEST_MUTE = 30 * 86_400.0
+LONGEST_NOTE = 1000  # characters
+_AT_ONCE = 200  # alerts of one transaction
 
 
 def acknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> AlertRow:
@@ -33,12 +37,42 @@ def acknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -
         _must_be_open(alert, "acknowledged")
         alert.acknowledged_at, alert.acknowledged_by = work.now, str(actor)[:300]
         alert.save()
-        work.record(Event("alert.acknowledged", alert.subject, {"alert": alert.id, "monitor": alert.name}))
+        work.record(Event("alert.acknowledged", alert.subject, _named(alert)))
+        return alert
+
+
+def unacknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> AlertRow:
+    """Nobody has it any more. A repeat changes nothing; Conflict if it is over already."""
+    actor.require_some("alerts:write")
+    with unit_of_work(actor, clock) as work:
+        alert = _locked(actor, alert_id)
+        _must_be_open(alert, "given back")
+        if alert.acknowledged_at is not None:
+            data = {**_named(alert), "acknowledged_by": alert.acknowledged_by}
+            alert.acknowledged_at, alert.acknowledged_by = None, ""
+            alert.save()
+            work.record(Event("alert.unacknowledged", alert.subject, data))
+        return alert
+
+
+def note_alert(actor: Actor, alert_id: str, text: str, clock: Clock | None = None) -> AlertRow:
+    """Write what others should know; it stands in place of an earlier note, an empty one takes that away."""
+    actor.require_some("alerts:write")
+    note = text.strip()
+    if len(note) > LONGEST_NOTE:
+        raise UserError(f"a note has at most {LONGEST_NOTE} characters", hint="put the rest where it can be linked to")
+    with unit_of_work(actor, clock) as work:
+        alert = _locked(actor, alert_id)
+        if alert.note != note:
+            alert.note, alert.noted_by, alert.noted_at = note, str(actor)[:300], work.now
+            alert.save()
+            work.record(Event("alert.noted", alert.subject, {**_named(alert), "note": note}))
         return alert
 
 
 def mute_alert(actor: Actor, alert_id: str, until: float, clock: Clock | None = None) -> AlertRow:
-    """No more firing messages until then (epoch seconds); those not yet handed over are held back for good."""
+    """No firing messages until then (epoch seconds). Those not yet handed over are held back; whoever misses one is
+    told when the mute ends, if the trouble goes on."""
     actor.require_some("alerts:write")
     with unit_of_work(actor, clock) as work:
         alert = _locked(actor, alert_id)
@@ -47,24 +81,78 @@ def mute_alert(actor: Actor, alert_id: str, until: float, clock: Clock | None = 
             raise UserError("an alert is muted until a time in the next 30 days", hint="such as --for 2h")
         if alert.muted_until == until:
             return alert
-        alert.muted_until = until
+        alert.muted_until = alert.next_at = until
         alert.save()
-        data = {"alert": alert.id, "monitor": alert.name, "until": to_iso(until)}
-        work.record(Event("alert.muted", alert.subject, data))
+        work.record(Event("alert.muted", alert.subject, {**_named(alert), "until": to_iso(until)}))
         for row in list(alert.notifications.filter(kind="firing", state="pending").order_by("id")):
             close(work, row, "suppressed", held_back("", until, work.now))
         return alert
 
 
 def unmute_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> AlertRow:
+    """Firing messages again, at once to whoever missed one. A repeat changes nothing."""
     actor.require_some("alerts:write")
     with unit_of_work(actor, clock) as work:
         alert = _locked(actor, alert_id)
-        if alert.muted_until is not None and alert.muted_until > work.now:
-            work.record(Event("alert.unmuted", alert.subject, {"alert": alert.id, "monitor": alert.name}))
-        if alert.muted_until is not None:
-            alert.muted_until = None
-            alert.save()
+        if alert.muted_until is not None and alert.is_open:
+            _end_mute(work, alert, "a person unmuted it")
+        return alert
+
+
+def end_mutes(actor: Actor, clock: Clock | None = None) -> int:
+    """End every mute whose time is over, and tell whoever was spared by it; how many."""
+    actor.require("alerts:write")
+
+    def end(work: Work) -> int:
+        over = AlertRow.objects.filter(status="firing", next_at__lte=work.now).order_by("id")
+        if not over.exists():
+            return 0
+        alerts = list(over.select_for_update()[:_AT_ONCE])
+        for alert in alerts:
+            _end_mute(work, alert, "its time is over")
+        return len(alerts)
+
+    return quietly(actor, clock, end)
+
+
+def _end_mute(work: Work, alert: AlertRow, why: str) -> None:
+    alert.muted_until = alert.next_at = None
+    alert.save()
+    work.record(Event("alert.unmuted", alert.subject, {**_named(alert), "reason": why}))
+    tell_unheard(work, alert, f"the mute ended: {why}")
+
+
+def send_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> list[str]:
+    """Tell channels that have not heard of an open alert, such as new ones; their names. A repeat tells nobody twice.
+
+    Conflict if it is over, muted or explained by another, or if there is no channel for it.
+    """
+    actor.require_some("alerts:write")
+    with unit_of_work(actor, clock) as work:
+        alert = _locked(actor, alert_id)
+        _must_be_open(alert, "sent")
+        if reason := held_back(alert.suppressed_by, alert.muted_until, work.now):
+            raise Conflict(f"nobody is told now: {reason}", hint="unmute it first" if alert.muted_until else "")
+        told = tell_unheard(work, alert, "a person asked for it")
+        if alert.untold:
+            raise Conflict(
+                f"nobody can be told: {alert.untold}", hint="declare a channel, and a route if there are any"
+            )
+        return told
+
+
+def resolve_alert(actor: Actor, alert_id: str, reason: str, clock: Clock | None = None) -> AlertRow:
+    """Close an alert by hand; channels that were told hear of it. A repeat changes nothing.
+
+    What it is about may still fail: it opens another alert when it fails anew or gets worse.
+    """
+    actor.require_some("alerts:write")
+    if not reason.strip():
+        raise UserError("an alert is closed with a reason", hint="say why it is over, others read it")
+    with unit_of_work(actor, clock) as work:
+        alert = _locked(actor, alert_id)
+        if alert.is_open:
+            resolve(work, alert, f"closed by hand: {reason.strip()}")
         return alert
 
 
@@ -142,6 +230,10 @@ def _locked(actor: Actor, alert_id: str) -> AlertRow:
     return alert
 
 
+def _named(alert: AlertRow) -> dict[str, Any]:
+    return {"alert": alert.id, "monitor": alert.name}
+
+
 def _must_be_open(alert: AlertRow, what: str) -> None:
-    if alert.status != "firing":
+    if not alert.is_open:
         raise Conflict(f"the alert is over and cannot be {what}", hint=alert.resolved_reason)

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.event import EVENTS
+from mainstay.kernel.event_words import SHOWN
 from mainstay.store.disclosures import note_export
 from mainstay.store.journal import Entry, Filter, entries, verify
 
@@ -33,6 +34,7 @@ class Line:
     entry: Entry
     url: str
     look: str
+    title: str
     brief: str
     data: str
 
@@ -118,29 +120,6 @@ def _day(text: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-_LOOKS = {
-    "went_down": "down",
-    "stayed_down": "down",
-    "reaction_failed": "down",
-    "reaction_works": "up",
-    "fired": "alerts",
-    "went_degraded": "degraded",
-    "went_up": "up",
-    "resolved": "up",
-    "delivered": "channels",
-    "refused": "down",
-    "expired": "down",
-    "went_unknown": "unknown",
-    "lost": "unknown",
-    "went_paused": "paused",
-    "went_maintenance": "maintenance",
-    "acknowledged": "check",
-    "muted": "mute",
-    "applied": "resources",
-    "rejected": "degraded",
-    "rolled_back": "history",
-    "sign_in_failed": "degraded",
-}
 _PLACES = {"monitor": "/monitors/{}/", "heartbeat": "/heartbeats/{}/", "channel": "/channels/", "user": "", "token": ""}
 _TOLD = ("message", "reason", "error", "channel", "summary", "revision", "role", "outcome", "version")
 
@@ -148,9 +127,9 @@ _TOLD = ("message", "reason", "error", "channel", "summary", "revision", "role",
 def _line(entry: Entry) -> Line:
     kind, _, name = entry.subject.partition("/")
     pattern = _PLACES.get(kind, "")
-    look = _LOOKS.get(entry.kind.partition(".")[2], entry.kind.partition(".")[0])
+    look, title = SHOWN.get(entry.kind, ("clock", entry.kind))
     data = json.dumps(entry.data, ensure_ascii=False, indent=2)
-    return Line(entry, pattern.format(name) if name else "", look, brief(entry.data), data)
+    return Line(entry, pattern.format(name) if name else "", look, title, brief(entry.data), data)
 
 
 def brief(data: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from mainstay.entry.web.places import places_of
 from mainstay.entry.web.traces import TRACE
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.event_words import SHOWN
 from mainstay.kernel.wording import votes_in_words
 from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.queries import history
@@ -128,17 +129,8 @@ class Happened:
     downtime: float | None
 
 
-_HAPPENED = {
-    "stayed_down": ("down", "Still down after its parent came back"),
-    "flapping_started": ("degraded", "Changes state too often"),
-    "flapping_stopped": ("up", "Calm again"),
-    "resumed": ("play", "Resumed"),
-    "history_erased": ("trash", "History erased"),
-}
-
-
 def happened(one: Happening) -> Happened:
-    look, words = _HAPPENED.get(one.kind, (one.state or "clock", (one.state or one.kind).capitalize()))
+    look, words = SHOWN.get(f"monitor.{one.kind}", ("clock", one.kind))
     return Happened(one.at, look, words, one.message or one.reason.replace("_", " "), one.downtime)
 
 

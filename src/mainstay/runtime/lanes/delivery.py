@@ -21,6 +21,7 @@ import structlog
 from mainstay.alerting.delivery import Claim, Room, claim_due, hasten, mark_delivered, mark_failed, reclaim
 from mainstay.alerting.handover import hand_over
 from mainstay.alerting.rules import LONGEST_RETRY_AFTER, after_failure, backoff
+from mainstay.alerting.verbs import end_mutes
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import RemoteError, StoreBusy, Unavailable
@@ -126,6 +127,7 @@ class DeliveryLane:
         now = self.clock.monotonic()
         if self._was_set_back(now):
             await self.writer.run(partial(hasten, _LANE, clock=self.clock))
+        await self.writer.run(partial(end_mutes, _LANE, self.clock))
         total = THREADS - len(self._running)
         if total <= 0:
             return 0
