@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import time
@@ -320,3 +321,21 @@ def test_a_trace_is_handed_out_to_whoever_sees_the_monitor(company: Client, tele
         assert company.get(wrong).status_code == 404
     (folder / name).unlink()
     assert company.get(address).status_code == 404
+
+
+def test_a_picture_is_a_file_that_whoever_sees_the_monitor_sees(company: Client) -> None:
+    uid, content = resource("monitor", "checkout").uid, b"\xff\xd8 a page"
+    inline = "data:image/jpeg;base64," + base64.b64encode(content).decode()
+    opened = DuckTelemetry(current_settings().data / "pictured.duckdb")
+    set_current(opened)
+    opened.append([Sample(uid=uid, at=time.time(), verdict="down", duration=1.0, charge="down", charged=1.0,
+                          evidence={"screenshot": inline})])  # fmt: skip
+    opened.flush()
+    name = opened.latest(uid, 1)[0].evidence["screenshot"]
+    assert f'src="pictures/{name}"' in company.get("/monitors/checkout/").content.decode()
+    answer = company.get(f"/monitors/checkout/pictures/{name}")
+    assert (answer["Content-Type"], b"".join(answer.streaming_content)) == ("image/jpeg", content)
+    assert company.get(f"/monitors/api/pictures/{name}").status_code == 404
+    opened.forget([uid])
+    opened.close()
+    assert company.get(f"/monitors/checkout/pictures/{name}").status_code == 404

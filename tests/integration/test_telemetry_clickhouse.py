@@ -202,7 +202,7 @@ def test_a_node_that_dies_between_its_results_and_telling_of_them_is_found_out(s
     one.append(_samples("a", hour - 7200, 60, 120.0))
     one.flush()
     one.maintain(now)
-    batch = Batch([row_of(sample) for sample in _samples("b", hour - 5400, 30, 60.0)], hour - 5400)
+    batch = Batch([row_of(sample, "") for sample in _samples("b", hour - 5400, 30, 60.0)], hour - 5400)
     link, insert = _link(one), _link(one).insert
 
     def dying(table: str, columns: Sequence[str], rows: Sequence[Any], token: str = "") -> None:

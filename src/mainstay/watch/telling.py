@@ -14,7 +14,7 @@ from mainstay.watch.uplink import Change
 
 _EVIDENCE_KEYS = 40
 _TEXT_LIMIT = 1000
-_PICTURE_LIMIT = 1_000_000
+_PICTURE_LIMIT = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from mainstay.alerting.queries import alerts_of, notifications_of
 from mainstay.entry.web.charts import FIGURES, RANGES, UNTIMED, USUAL, figures_chart, response_chart, window_of
 from mainstay.entry.web.places import places_of
-from mainstay.entry.web.traces import TRACE
+from mainstay.entry.web.traces import TRACE, picture_address
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.event_words import SHOWN
@@ -26,6 +26,7 @@ from mainstay.store.resources.queries import history
 from mainstay.store.resources.queries import resource as find_resource
 from mainstay.store.telemetry import current
 from mainstay.store.telemetry.history import HISTORY, periods
+from mainstay.store.telemetry.pictures import INLINE, NAME
 from mainstay.watch import queries, verbs
 from mainstay.watch.erasing import erase_history
 
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
 
 DAYS = 90
 _RESULTS = 25
-_PICTURE = "data:image/jpeg;base64,"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Found:
     sample: Sample
     facts: list[tuple[str, str]]
     excerpt: str
-    picture: str = ""  # a page as the check saw it: a `data:` address
+    picture: str = ""  # a page as the check saw it: an address, relative to the monitor's page
     trace: str = ""  # name of the file that holds what the browser did
 
 
@@ -101,8 +101,8 @@ def found(sample: Sample) -> Found:
     for key, value in sample.evidence.items():
         if key == "phases":
             continue
-        if isinstance(value, str) and value.startswith(_PICTURE):
-            picture = value
+        if isinstance(value, str) and (value.startswith(INLINE) or NAME.fullmatch(value)):
+            picture = picture_address(value)
             continue
         if key == "trace" and isinstance(value, str) and TRACE.fullmatch(value):
             trace = value

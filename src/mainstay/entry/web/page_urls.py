@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern] = [
     path("monitors/orders", orders(monitors.monitor_orders), name="monitor_orders"),
     path("monitors/<str:name>/", sees(monitor.monitor_page), name="monitor"),
     path("monitors/<str:name>/traces/<str:trace>", sees(traces.monitor_trace), name="monitor_trace"),
+    path("monitors/<str:name>/pictures/<str:picture>", sees(traces.monitor_picture), name="monitor_picture"),
     path("monitors/<str:name>/<slug:order>", orders(monitor.monitor_order), name="monitor_order"),
     path("locations/", page("monitors:read")(location_list), name="locations"),
     path("heartbeats/", sees(heartbeats.heartbeat_list), name="heartbeats"),

@@ -7,7 +7,6 @@ tell by its token that it is there already.
 
 from __future__ import annotations
 
-import itertools
 import threading
 import uuid
 from collections import deque
@@ -16,6 +15,7 @@ from dataclasses import dataclass, field
 
 import structlog
 
+from mainstay.store.telemetry.bounds import Allowance
 from mainstay.store.telemetry.port import Sample
 from mainstay.store.telemetry.rows import Row, row_of
 
@@ -24,6 +24,7 @@ log = structlog.get_logger("telemetry")
 LIMIT = 300_000  # samples; about half an hour of 10,000 monitors a minute
 _ENOUGH = 2_000  # samples that are written at once instead of within a second
 _MOST = 20_000  # samples of one batch
+_HEAVY = 8_000_000  # characters of evidence after which a batch ends
 _PERIOD = 1.0
 _LONGEST_PAUSE = 10.0  # seconds between attempts; on a full disk each may read the whole log again
 
@@ -52,6 +53,7 @@ class Buffer:
         self._write, self._limit = write, limit
         self._waiting: deque[Sample] = deque()
         self._batch: Batch | None = None
+        self._allowance = Allowance()
         self._change = threading.Condition()
         self._closing = False
         self.written = self.lost = self.failures = 0
@@ -111,12 +113,19 @@ class Buffer:
             if self._batch is None:
                 if len(self._waiting) < _ENOUGH and not self._closing:
                     self._change.wait(timeout=_PERIOD)
-                samples = list(itertools.islice(self._waiting, _MOST))
-                if samples:
-                    self._batch = Batch([row_of(one) for one in samples], min(one.at for one in samples))
-                    for _ in samples:
-                        self._waiting.popleft()
+                if self._waiting:
+                    self._batch = self._gathered()
             return self._batch
+
+    def _gathered(self) -> Batch:
+        rows: list[Row] = []
+        oldest, weight = float("inf"), 0
+        while self._waiting and len(rows) < _MOST and weight < _HEAVY:
+            one = self._waiting.popleft()
+            evidence = self._allowance.evidence(one.uid, one.at, one.evidence)
+            rows.append(row_of(one, evidence))
+            oldest, weight = min(oldest, one.at), weight + len(evidence)
+        return Batch(rows, oldest)
 
     def _tried(self, batch: Batch) -> bool:
         """Hand it on; whether this batch is done with."""

@@ -196,7 +196,7 @@ class DuckEngine:
 
     def vitals(self) -> EngineVitals:
         size = sum(path.stat().st_size for path in self._path.parent.glob(f"{self._path.name}*") if path.is_file())
-        return EngineVitals(size, len(self._file.notices), tuple(self._file.notices))
+        return EngineVitals(size, self._file.set_aside, tuple(self._file.notices))
 
     def close(self) -> None:
         self._file.close()

@@ -5,6 +5,7 @@ the file is closed and it is opened anew; what was committed is in the file and 
 
 Damage is mended without deleting anything: a log that is torn is cut where it is torn, a file that cannot be opened
 is set aside whole, and of a file whose blocks are damaged everything that can be read is carried over to a new one.
+A file that asks for more memory than the limit is opened with more, once, and then works within the limit.
 """
 
 from __future__ import annotations
@@ -24,12 +25,20 @@ import structlog
 
 from mainstay.kernel.errors import StoreBusy, UserError
 from mainstay.store.telemetry.duckdb_salvage import carry_over
+from mainstay.store.telemetry.duckdb_upgrade import take_out_pictures
+from mainstay.store.telemetry.pictures import FOLDER
 from mainstay.store.telemetry.sql import SCHEMA
 
 log = structlog.get_logger("telemetry")
 
-# Reasons for which a sound file cannot be opened at this moment; DuckDB has no classes for them.
-_NOT_ITS_FAULT = ("lock", "no space left", "permission denied", "too many open files", "read-only file system")
+# Reasons for which a sound file cannot be opened at this moment; DuckDB has no classes for them. Whatever else is said
+# is the file's own fault: words like `lock` are in many a message (`could not read block`), and in paths.
+_NOT_ITS_FAULT = re.compile(
+    r"Could not set lock on file"
+    r'|": (No space left on device|Permission denied|Too many open files|Read-only file system)',
+    re.IGNORECASE,
+)
+_WIDER = ("512MB", "2GB")  # limits of memory that are tried where the usual one is too little to open the file
 _TORN_LOG = re.compile(r"Corrupt WAL file: entry at byte position (\d+)")
 _LAST_MOMENT = 2.0  # seconds in which interrupted queries of other threads must have ended
 
@@ -64,7 +73,7 @@ def is_damage(error: Exception) -> bool:
 
 
 class DuckFile:
-    """Thread-safe. `notices` tell of files that were set aside."""
+    """Thread-safe. `notices` tell what was mended."""
 
     def __init__(self, path: Path, memory: str) -> None:
         self._path, self._memory = path, memory
@@ -73,6 +82,7 @@ class DuckFile:
         self._cursors: list[duckdb.DuckDBPyConnection] = []
         self._openings = 0
         self.notices: list[str] = []
+        self.set_aside = 0  # files
         self.damaged = False  # a block was found that is not what was written; `mend` when there is time
         self._connection = self._open()
 
@@ -123,26 +133,26 @@ class DuckFile:
         )
 
     def _open(self) -> duckdb.DuckDBPyConnection:
+        """UserError if nothing can be opened here now."""
         try:
-            return self._connect()
-        except duckdb.Error as error:
-            self._only_if_its_fault(error)
-            torn = _TORN_LOG.search(str(error))
-            if torn is None:
+            try:
+                return self._connect()
+            except duckdb.Error as error:
+                torn = _TORN_LOG.search(str(error))
+                if torn is None:
+                    return self._begin_anew(error)
+                self._cut_log(int(torn[1]))
+            try:
+                return self._connect()
+            except duckdb.Error as error:
                 return self._begin_anew(error)
-            self._cut_log(int(torn[1]))
-        try:
-            return self._connect()
-        except duckdb.Error as error:
-            self._only_if_its_fault(error)
-            return self._begin_anew(error)
-
-    def _only_if_its_fault(self, error: duckdb.Error) -> None:
-        text = str(error).lower()
-        if any(reason in text for reason in _NOT_ITS_FAULT):
+        except (duckdb.Error, OSError) as error:
             raise UserError(f"the telemetry file cannot be opened: {str(error)[:300]}") from error
 
     def _begin_anew(self, error: duckdb.Error) -> duckdb.DuckDBPyConnection:
+        """Unless the file is sound, and cannot be opened for a reason outside of it."""
+        if _NOT_ITS_FAULT.search(str(error)):
+            raise error
         aside = self._set_aside()
         self._tell(f"the telemetry file could not be opened and was set aside as {aside.name}: {str(error)[:150]}")
         return self._connect()
@@ -168,6 +178,7 @@ class DuckFile:
         return self._path.with_name(f"{self._path.name}.wal")
 
     def _aside(self, path: Path) -> Path:
+        self.set_aside += 1
         moment = int(time.time())
         while (aside := path.with_name(f"{path.name}.broken-{moment}")).exists():
             moment += 1
@@ -178,9 +189,29 @@ class DuckFile:
         log.error("telemetry file mended", what=words)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
-        connection = duckdb.connect(str(self._path), config={"memory_limit": self._memory, "threads": "2"})
-        for statement in SCHEMA:
-            connection.execute(statement)
+        try:
+            return self._connected(self._memory)
+        except duckdb.OutOfMemoryException as error:
+            refused = error
+        for memory in _WIDER:
+            with contextlib.suppress(duckdb.OutOfMemoryException):
+                connection = self._connected(memory)
+                self._tell(f"the telemetry file asked for more memory than {self._memory}; it was opened with {memory}")
+                return connection
+        raise refused
+
+    def _connected(self, memory: str) -> duckdb.DuckDBPyConnection:
+        connection = duckdb.connect(str(self._path), config={"memory_limit": memory, "threads": "2"})
+        try:
+            for statement in SCHEMA:
+                connection.execute(statement)
+            take_out_pictures(connection, self._path.with_name(FOLDER), wide=_WIDER[-1])
+            if memory != self._memory:
+                connection.execute("CHECKPOINT")  # what asked for so much is in the file's log, mostly
+            connection.execute(f"SET memory_limit = '{self._memory}'")
+        except BaseException:
+            connection.close()  # or this process would hold a file that is set aside
+            raise
         return connection
 
 

@@ -9,6 +9,7 @@ import duckdb
 
 from mainstay.store.telemetry.archive import Archive
 from mainstay.store.telemetry.duckdb_engine import DuckEngine
+from mainstay.store.telemetry.pictures import FOLDER
 from mainstay.store.telemetry.stored import StoredTelemetry
 
 FILE = "telemetry.duckdb"
@@ -25,7 +26,7 @@ class DuckTelemetry(StoredTelemetry):
     ) -> None:
         """A damaged file is set aside and told. UserError if a sound one cannot be opened now."""
         self._duck = DuckEngine(path, memory)
-        super().__init__(self._duck, days, archive)
+        super().__init__(self._duck, days, archive, path.with_name(FOLDER))
 
     def reading(self) -> duckdb.DuckDBPyConnection:
         """This thread's connection, on which everything that was appended until now can be read. Not to be closed."""

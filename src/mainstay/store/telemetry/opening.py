@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mainstay.kernel.settings import Settings
 from mainstay.store.telemetry.archive import Archive
+from mainstay.store.telemetry.pictures import FOLDER
 from mainstay.store.telemetry.stored import StoredTelemetry
 
 
@@ -15,7 +16,7 @@ def opened(settings: Settings) -> StoredTelemetry:
         from mainstay.store.telemetry.clickhouse_engine import ClickHouseEngine
         from mainstay.store.telemetry.clickhouse_link import Link
 
-        return StoredTelemetry(ClickHouseEngine(Link.of(settings)), days, archive)
+        return StoredTelemetry(ClickHouseEngine(Link.of(settings)), days, archive, settings.data / FOLDER)
     from mainstay.store.telemetry.duckdb_store import FILE, DuckTelemetry
 
     return DuckTelemetry(settings.data / FILE, memory=settings.telemetry_memory, days=days, archive=archive)

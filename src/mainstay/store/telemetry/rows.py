@@ -16,6 +16,7 @@ CHARGES = ("up", "degraded", "down", "unknown", "paused", "maintenance")
 GRAINS = {"minute": 60, "hour": 3600, "day": 86_400}
 TABLES = ("sample", *(f"by_{grain}" for grain in GRAINS))
 DAY = 86_400
+_MESSAGE = 4000  # characters
 
 # A row's location is empty for results that count for the monitor (port.py), which is why most reads ask for that.
 COLUMNS = ("uid", "at_us", "verdict", "duration", "charge", "charged", "lag", *PHASES, "code", "message", "evidence")
@@ -39,10 +40,10 @@ def micro(seconds: float) -> int:
     return int(seconds * 1_000_000)
 
 
-def row_of(sample: Sample) -> Row:
-    """In the order of SAMPLE_COLUMNS; text that is no UTF-8 is mended, because one such row would stop all others."""
+def row_of(sample: Sample, evidence: str) -> Row:
+    """In the order of SAMPLE_COLUMNS, with the evidence as JSON; text that is no UTF-8 is mended, because one such row
+    would stop all others."""
     phase = sample.phases.get
-    evidence = json.dumps(sample.evidence, ensure_ascii=False) if sample.evidence else ""
     return (
         sample.uid,
         int(sample.at * 1_000_000),
@@ -53,7 +54,7 @@ def row_of(sample: Sample) -> Row:
         float(sample.lag),
         *(float(phase(name, 0.0)) for name in PHASES),
         _sound(sample.code),
-        _sound(sample.message),
+        _sound(sample.message[:_MESSAGE]),
         _sound(evidence),
         _sound(sample.location),
     )

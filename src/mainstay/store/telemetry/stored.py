@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -17,6 +18,7 @@ from mainstay.kernel.errors import MainstayError, StoreBusy
 from mainstay.store.telemetry.archive import Archive
 from mainstay.store.telemetry.buffer import Batch, Buffer
 from mainstay.store.telemetry.engine import Engine, Part, Span
+from mainstay.store.telemetry.pictures import Pictures
 from mainstay.store.telemetry.port import Bar, Point, Sample, TelemetryVitals, Uptime
 from mainstay.store.telemetry.rows import DAY, GRAINS, Row, micro, point_of, sample_of, uptime_of
 from mainstay.store.telemetry.spans import chart_grain, kept_from, uptime_spans
@@ -38,8 +40,15 @@ _FAR = 1 << 62
 class StoredTelemetry:
     """See store/telemetry/port.py for what the methods promise."""
 
-    def __init__(self, engine: Engine, days: Mapping[str, int] | None = None, archive: Archive | None = None) -> None:
-        self._engine, self._archive = engine, archive
+    def __init__(
+        self,
+        engine: Engine,
+        days: Mapping[str, int] | None = None,
+        archive: Archive | None = None,
+        pictures: Path | None = None,
+    ) -> None:
+        """pictures: the folder where pictures of results are kept; None: they are dropped."""
+        self._engine, self._archive, self._pictures = engine, archive, Pictures(pictures)
         self._days = dict(days or DAYS)
         self._rolled_to = 0  # minutes are rolled up until here, as far as this process knows
         self._expired: dict[str, int] = {}
@@ -52,12 +61,13 @@ class StoredTelemetry:
     # writing
 
     def append(self, samples: Sequence[Sample]) -> None:
-        self._buffer.append(samples)
+        self._buffer.append(self._pictures.take(samples))
 
     def flush(self) -> None:
         self._buffer.flush()
 
     def _write(self, batch: Batch) -> None:
+        self._pictures.write()
         self._engine.write(batch, self._rolled_to)
 
     def import_days(self, rows: Sequence[Sequence[Any]]) -> None:
@@ -158,6 +168,7 @@ class StoredTelemetry:
             if self._archive is not None:
                 self._archive.forget(uids)
             self._engine.forget(uids)
+            self._pictures.forget(uids)
             if wished_at:
                 self._engine.advance(_FORGOTTEN, round(wished_at * 1e6))  # exactly, or it would be carried out again
 
