@@ -59,11 +59,12 @@ def commands() -> Iterator[str]:
     from mainstay.entry.cli.app import cli
 
     yield "# Commands\n"
-    yield "`mainstay --data DIR COMMAND`; every command has `--help`.\n"
+    yield "`mainstay --data DIR COMMAND`; every command has `--help`. Exit codes, where nothing else is said: 0 done,"
+    yield "1 failed, 2 wrong usage or wrong input.\n"
     context = click.Context(cli, info_name="mainstay", terminal_width=100)
     for name, (_, _, summary) in COMMANDS.items():
-        yield f"## {name}\n\n{summary}.\n"
         found: Any = cli.get_command(context, name)
+        yield f"## {name}\n\n{found.inner.help or f'{summary}.'}\n"
         yield from _usage(found.inner, f"mainstay {name}")
 
 

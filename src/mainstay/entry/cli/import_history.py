@@ -21,14 +21,12 @@ _BATCH = 10_000
 
 def load(days: Iterable[Day]) -> None:
     """Add days that are over and that this install has not measured itself; says what was added and what was not."""
-    from mainstay.runtime.boot import load_settings, start_django
-    from mainstay.store.resources import queries
+    from mainstay.entry.cli.opening import open_data
+
+    settings = open_data()
+    from mainstay.store.resources import queries  # its tables can be named once Django is set up
     from mainstay.store.telemetry.opening import opened
 
-    settings = load_settings()
-    if not settings.database and not (settings.data / "state.sqlite3").exists():
-        raise UserError("nothing is declared here yet", hint="apply the imported file first")
-    start_django(settings, light=True)
     uids = {resource.name: resource.uid for resource in queries.resources("monitor")}
     try:
         store = opened(settings)
