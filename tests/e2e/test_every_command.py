@@ -56,6 +56,8 @@ STEPS = """
 0: alerts ack {alert}
 0: alerts mute {alert} --for 2h
 0: alerts unmute {alert}
+0: windows begin shop --for 1h
+0: windows end shop
 0: plan {folder}/mainstay.yaml
 0: apply --yes {folder}/mainstay.yaml
 0: import gatus {imports}/gatus.yaml -o {folder}/gatus.out
