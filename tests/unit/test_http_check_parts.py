@@ -10,7 +10,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstay.integrations.checks.http.credentials import is_secret_name, shown_url, userinfo, without_userinfo
-from mainstay.integrations.checks.http.evidence import certificate
 from mainstay.integrations.checks.http.expectations import parse_headers
 from mainstay.integrations.checks.http.jsonpath import NoSuchValue, find, parse_comparison, parse_path
 from mainstay.integrations.checks.http.request import clean_url, is_plain_address
@@ -157,15 +156,3 @@ def test_headers_of_the_last_answer_count() -> None:
         b"X-B: \xff\r\n",
     ]
     assert parse_headers(lines) == {"x-b": "2, ÿ"}
-
-
-def test_certificates_as_libcurl_tells_them() -> None:
-    chain = [[("Subject", "CN = a"), ("Issuer", "CN = b"), ("Expire date", "Jan  1 00:00:00 2030 GMT")]]
-    assert certificate(chain, now=1893456000.0 - 86_400) == {
-        "subject": "CN = a",
-        "issuer": "CN = b",
-        "not_after": 1893456000.0,
-        "days_left": 1.0,
-    }
-    assert certificate([]) is None
-    assert certificate([[("Expire date", "some day")]]) is None

@@ -198,8 +198,9 @@ def _grpc_certificates(evidence: Mapping[str, Any]) -> Iterator[Row]:
 
 
 def _certificates(evidence: Mapping[str, Any]) -> Iterator[Row]:
-    one = evidence.get("certificate")
-    chain = [fact for fact in evidence.get("certificates") or ([one] if one else []) if "not_after" in fact]
+    one = evidence.get("certificate") or {}
+    short = [one, one.get("first_to_end") or {}]
+    chain = [fact for fact in evidence.get("certificates") or short if "not_after" in fact]
     if not chain:
         return
     tls = evidence.get("tls")

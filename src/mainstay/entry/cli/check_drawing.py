@@ -92,13 +92,20 @@ def evidence_rows(evidence: dict[str, Any]) -> Iterator[tuple[str, str]]:
     if tls := evidence.get("tls"):
         known = [tls.get("version", ""), tls.get("cipher", ""), "verified" if tls.get("verified") else "NOT verified"]
         yield "tls", ", ".join(part for part in known if part)
-    one = evidence.get("certificate")
-    for number, fact in enumerate(evidence.get("certificates") or ([one] if one else [])):
-        yield ("certificate" if number == 0 else "signed by"), certificate_line(fact)
+    one = evidence.get("certificate") or {}
+    short = [fact for fact in (one, one.get("first_to_end")) if fact]
+    for number, fact in enumerate(evidence.get("certificates") or short):
+        yield _role(number, fact), certificate_line(fact)
     for name, value in (evidence.get("headers") or {}).items():
         yield name, _plain(value)
     if excerpt := evidence.get("excerpt"):
         yield "excerpt", _plain(excerpt)
+
+
+def _role(number: int, fact: dict[str, Any]) -> str:
+    if fact.get("surplus"):
+        return "not needed"
+    return "certificate" if number == 0 else "signed by"
 
 
 def certificate_line(fact: dict[str, Any]) -> str:

@@ -9,14 +9,18 @@ import importlib
 import ssl
 import tempfile
 import time
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mainstay.integrations.checks.certificate_paths import path_of
 from mainstay.integrations.checks.endpoints import ip_address
 from mainstay.integrations.checks.streams import connection_failure
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from cryptography import x509
 
     from mainstay.integrations.checks.progress import Steps
@@ -32,11 +36,20 @@ _NAME_MISMATCH = {62, 64}
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 
 
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """What a handshake goes by: `ca` (PEM text), or else `ca_file`, holds what is trusted."""
+
+    context: ssl.SSLContext
+    ca: str
+    ca_file: str
+
+
 @lru_cache(maxsize=64)
 def trust(
     ca: str, ca_file: str, verify: bool, versions: tuple[str, str] = ("", ""), client: tuple[str, str] = ("", "")
-) -> ssl.SSLContext:
-    """A client's context, kept because reading the system's certificates takes tens of milliseconds.
+) -> Trust:
+    """Of a client, kept because reading the system's certificates takes tens of milliseconds.
 
     `ca`: PEM text of certificates to trust instead of the system's. CheckFault if it is none.
     `versions`: oldest and newest version of TLS, "1.2" or "1.3", empty where it does not matter.
@@ -49,6 +62,10 @@ def trust(
     except OSError as error:
         reason = f"the certificates to trust cannot be read from {ca_file}: {error.strerror}"
         raise CheckFault("check.bad_ca", reason, verdict="unknown") from error
+    # As libcurl has it in the checks over HTTP: whatever is trusted ends a path, and no more is asked of it.
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    context.hostname_checks_common_name = False  # RFC 9525, 2: names are those of subjectAltName
     oldest, newest = versions
     if oldest:
         context.minimum_version = _VERSIONS[oldest]
@@ -59,7 +76,7 @@ def trust(
     if not verify:
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-    return context
+    return Trust(context, ca, ca_file)
 
 
 def _show(context: ssl.SSLContext, certificate: str, key: str) -> None:
@@ -79,28 +96,32 @@ def load_reader() -> None:
     importlib.import_module("cryptography.x509")
 
 
-async def shake_hands(steps: Steps, stream: Stream, context: ssl.SSLContext, server_name: str) -> None:
-    """Phase `tls`. The chain goes into evidence whether or not it is accepted; CheckFault `tls.*`."""
+async def shake_hands(steps: Steps, stream: Stream, trusted: Trust, server_name: str) -> None:
+    """Phase `tls`. What was sent goes into evidence whether or not it is accepted; CheckFault `tls.*`."""
     fault: CheckFault | None = None
     with steps.phase("tls"):
         try:
-            await stream.start_tls(context, server_name)
+            await stream.start_tls(trusted.context, server_name)
         except (ssl.SSLError, OSError, ValueError) as error:
             fault = _failure(error, server_name)
     if stream.tls is None:
         raise fault or CheckFault("tls.failed", "there was no handshake")
     chain = sent_chain(stream.tls)
     now = time.time()
-    facts = describe_chain(chain, now) if chain else []
-    if facts:
-        steps.evidence["certificates"] = facts
+    path = path_of(chain, trusted.ca, trusted.ca_file, now)
+    steps.path = describe_chain(path, now)
+    if chain:
+        steps.evidence["certificates"] = [
+            facts if der in path else facts | {"surplus": True}
+            for der, facts in zip(chain, describe_chain(chain, now), strict=True)
+        ]
     steps.evidence["tls"] = {
         "version": stream.tls.version() or "",
         "cipher": (stream.tls.cipher() or ("",))[0],
-        "verified": fault is None and context.verify_mode == ssl.CERT_REQUIRED,
+        "verified": fault is None and trusted.context.verify_mode == ssl.CERT_REQUIRED,
     }
     if fault is not None:
-        raise explain(fault, facts, server_name, now)
+        raise explain(fault, steps.path, server_name, now)
 
 
 def sent_chain(connection: ssl.SSLObject) -> list[bytes]:
@@ -119,7 +140,7 @@ def sent_chain(connection: ssl.SSLObject) -> list[bytes]:
 _DER = 2  # _ssl.ENCODING_DER
 
 
-def describe_chain(chain: list[bytes], now: float) -> list[dict[str, Any]]:
+def describe_chain(chain: Sequence[bytes], now: float) -> list[dict[str, Any]]:
     """One mapping for each certificate; times are epoch seconds."""
     found = []
     for der in chain:
@@ -249,7 +270,7 @@ def explain(fault: CheckFault, facts: list[dict[str, Any]], server_name: str, no
         early = next((fact for fact in readable if fact["not_before"] > now), leaf)
         message = f"the certificate {early['subject']} becomes valid in {_days(early['not_before'] - now)} only"
     elif code == "tls.name_mismatch":
-        named = ", ".join(leaf["names"][:5]) or "no name at all"
+        named = ", ".join(leaf["names"][:5]) or "no name at all, since a common name is none (RFC 9525)"
         message = f"the certificate is for {named}, not for {server_name}"
     elif code == "tls.self_signed":
         message = f"the certificate {leaf['subject']} is signed by itself, so nothing vouches for it"
@@ -263,15 +284,21 @@ def explain(fault: CheckFault, facts: list[dict[str, Any]], server_name: str, no
     return CheckFault(code, message, verdict=fault.verdict)
 
 
-def enough_days(chain: list[dict[str, Any]], days: float | None) -> None:
-    """A third of the lifetime is when renewal by ACME is overdue; certificates above the leaf get the same margin."""
-    leaf = chain[0]
+def enough_days(path: list[dict[str, Any]], days: float | None) -> None:
+    """CheckFault `expect.days` (degraded) where a certificate of the path ends too soon, the first to end told.
+
+    Without `days`, a third of the lifetime of the server's own counts, which is when renewal by ACME is overdue.
+    """
+    readable = [fact for fact in path if "not_after" in fact]
+    if not readable:
+        raise CheckFault("tls.handshake", "the server showed no certificate that can be read")
+    leaf = readable[0]
     wanted = days if days is not None else (leaf["not_after"] - leaf["not_before"]) / DAY / 3
-    for fact in chain:
-        is_root = fact is not leaf and fact["subject"] == fact["issuer"]  # clients use their own copy of it
-        if fact["days_left"] < wanted and not is_root:
-            sentence = f"the certificate {fact['subject']} ends in {fact['days_left']:.1f} days, under {wanted:.0f}"
-            raise CheckFault("expect.days", sentence, verdict="degraded")
+    first = min(readable, key=lambda fact: float(fact["not_after"]))
+    if first["days_left"] < wanted:
+        whose = "certificate" if first is leaf else "certificate above it"
+        sentence = f"the {whose}, {first['subject']}, ends in {first['days_left']:.1f} days, under {wanted:.0f}"
+        raise CheckFault("expect.days", sentence, verdict="degraded")
 
 
 def _days(seconds: float) -> str:

@@ -92,7 +92,7 @@ async def run_session(plan: Plan, context: CheckContext, speak: Callable[[Talk, 
             stream.close()
         steps.current = "expect"
         if plan.security != "none":
-            enough_days(steps.evidence.get("certificates", []), plan.days)
+            enough_days(steps.path, plan.days)
         plan.limits.judge(steps.taken)
 
     return await carry_out(plan.timeout, walk)

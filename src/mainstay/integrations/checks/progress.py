@@ -38,6 +38,7 @@ class Steps:
         self.timeout = timeout
         self.phases: dict[str, float] = {}
         self.evidence: dict[str, Any] = {}
+        self.path: list[dict[str, Any]] = []  # the server's certificate and those that vouch for it, once TLS is spoken
         self.current = "check"
         self.if_late: CheckFault | None = None  # what to say when the time is up, if more than "too late"
         self._began = time.perf_counter()

@@ -12,6 +12,7 @@ from urllib.parse import unquote
 from msgspec.structs import replace
 
 from mainstay.integrations.checks.endpoints import format_endpoint, split_endpoint
+from mainstay.integrations.checks.http.evidence import certificate
 from mainstay.integrations.checks.http.request import plan_request
 from mainstay.integrations.checks.http.run import fetch
 from mainstay.integrations.checks.progress import LatencyLimits, document, excerpt
@@ -42,7 +43,6 @@ class Plan:
     http: HttpPlan
     service: str
     wanted: str
-    days: float | None
     limits: LatencyLimits
 
 
@@ -73,7 +73,6 @@ def prepare(order: CheckOrder) -> Plan:
         http=plan_request(replace(order, options={"target": request, "expect": reading})),
         service=service,
         wanted=expect.get("status", "SERVING"),
-        days=days,
         limits=LatencyLimits(expect),
     )
 
@@ -103,18 +102,17 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
 
 
 def _judge(plan: Plan, answer: Answer, evidence: dict[str, Any]) -> None:
-    if answer.certificate is not None:
-        evidence["certificate"] = answer.certificate
+    if answer.path:
+        evidence["certificate"] = certificate(answer.path)
     _is_grpc(answer, evidence)
     said = _status(answer, evidence)
     evidence["serving_status"] = said
     if said != plan.wanted:
         what = f"the service {plan.service}" if plan.service else "the server"
         raise CheckFault("expect.serving", f"{what} says {said}, not {plan.wanted}")
-    if plan.days is not None and answer.certificate is not None and answer.certificate["days_left"] < plan.days:
-        left = answer.certificate["days_left"]
-        sentence = f"the certificate has {left:.0f} days left, fewer than {plan.days:g}"
-        raise CheckFault("expect.certificate_days", sentence, verdict="degraded")
+    failures = plan.http.expectations.judge(answer)  # of the days that certificates have left, if any are asked for
+    if failures:
+        raise CheckFault(failures[0].code, failures[0].message, verdict=failures[0].verdict)
 
 
 def _is_grpc(answer: Answer, evidence: dict[str, Any]) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import time
-from datetime import UTC, datetime
+import ssl
 from typing import TYPE_CHECKING, Any
 
+from mainstay.integrations.checks.certificate_paths import path_of
+from mainstay.integrations.checks.certificates import CHAIN_LIMIT, describe_chain
 from mainstay.integrations.checks.http.credentials import mask, shown_url
 from mainstay.integrations.checks.progress import excerpt
 
@@ -31,7 +32,6 @@ _SHOWN_HEADERS = (
 )
 _HEADER_LIMIT = 200  # characters of one header
 _MASKED_LENGTH = 4000  # characters that are looked through for secrets before the excerpt is cut
-_DAY = 86_400.0
 
 
 def of_headers(answer: Answer, secrets: tuple[str, ...]) -> dict[str, Any]:
@@ -58,27 +58,24 @@ def _is_text(answer: Answer) -> bool:
     return readable and "\0" not in answer.text[:_MASKED_LENGTH]
 
 
-def certificate(chain: Any, now: float | None = None) -> dict[str, Any] | None:
-    """Subject, issuer and days left of the server's own certificate, from libcurl's CERTINFO; None if unreadable."""
-    if not chain:
-        return None
-    fields = dict(chain[0])
-    ends = _instant(str(fields.get("Expire date", "")))
-    if ends is None:
-        return None
-    left = (ends - (time.time() if now is None else now)) / _DAY
+def path(told: Any, ca: str, ca_file: str, now: float) -> list[dict[str, Any]]:
+    """The certificates that count, the server's own first, from libcurl's CERTINFO; see `certificate_paths`."""
+    pems = (str(dict(fields).get("Cert", "")) for fields in (told or ())[:CHAIN_LIMIT])
+    sent = [ssl.PEM_cert_to_DER_cert(pem) for pem in pems if pem]
+    return [fact for fact in describe_chain(path_of(sent, ca, ca_file, now), now) if "not_after" in fact]
+
+
+def certificate(of: list[dict[str, Any]]) -> dict[str, Any]:
+    """The server's own certificate in short, and the one above it that ends first where that ends before it."""
+    first = min(of, key=lambda fact: float(fact["not_after"]))
+    found = _short(of[0])
+    return found if first is of[0] else found | {"first_to_end": _short(first)}
+
+
+def _short(fact: dict[str, Any]) -> dict[str, Any]:
     return {
-        "subject": str(fields.get("Subject", ""))[:300],
-        "issuer": str(fields.get("Issuer", ""))[:300],
-        "not_after": ends,
-        "days_left": round(left, 2),
+        "subject": fact["subject"][:300],
+        "issuer": fact["issuer"][:300],
+        "not_after": fact["not_after"],
+        "days_left": fact["days_left"],
     }
-
-
-def _instant(text: str) -> float | None:
-    """Epoch seconds of OpenSSL's `Jun  1 12:00:00 2030 GMT`."""
-    try:
-        moment = datetime.strptime(" ".join(text.split()), "%b %d %H:%M:%S %Y GMT").replace(tzinfo=UTC)
-    except ValueError:
-        return None
-    return moment.timestamp()

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from mainstay.integrations.checks.certificates import enough_days
 from mainstay.integrations.checks.http import charsets, jsonpath
 from mainstay.integrations.checks.http.patterns import TooSlow, compile_pattern, search
 from mainstay.integrations.checks.http.statuses import describe, parse_statuses
 from mainstay.integrations.checks.progress import describe_seconds
+from mainstay.kernel.probing import CheckFault
 from mainstay.kernel.timespan import parse_duration
 
 if TYPE_CHECKING:
@@ -34,7 +36,7 @@ class Answer:
     size: int  # bytes of the whole body that were read
     cut: bool  # the rest was not read
     seconds: float
-    certificate: dict[str, Any] | None = None
+    path: list[dict[str, Any]] = field(default_factory=list)  # certificates that count, the server's own first
     secure: bool = False  # it came over TLS
     packed: str = ""  # Content-Encoding of a body that libcurl cannot unpack; nothing of it is kept then
     _headers: dict[str, str] | None = field(default=None, repr=False)
@@ -315,13 +317,13 @@ def _json_problem(document: Any, path: str, steps: jsonpath.Steps, comparison: j
 
 def _certificate_test(days: float) -> Callable[[Answer], Failure | None]:
     def test(answer: Answer) -> Failure | None:
-        if answer.certificate is None:
+        if not answer.path:
             return Failure("expect.certificate", "there is no certificate to look at", "degraded")
-        left = answer.certificate["days_left"]
-        if left >= days:
-            return None
-        message = f"the certificate has {left:.0f} days left, fewer than {days:g}"
-        return Failure("expect.certificate_days", message, "degraded")
+        try:
+            enough_days(answer.path, days)
+        except CheckFault as fault:
+            return Failure("expect.certificate_days", fault.message, fault.verdict)
+        return None
 
     return test
 

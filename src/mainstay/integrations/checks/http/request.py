@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import socket
+import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -12,6 +13,7 @@ from urllib.parse import quote, unquote, urlsplit, urlunsplit
 import pycurl
 
 from mainstay import __version__
+from mainstay.integrations.checks.certificates import load_reader
 from mainstay.integrations.checks.http.credentials import (
     is_secret_name,
     maskable,
@@ -45,7 +47,10 @@ _NEWEST_TLS = {"": 0, "1.2": pycurl.SSLVERSION_MAX_TLSv1_2, "1.3": pycurl.SSLVER
 _PLAIN = re.compile(r"https?://(\d{1,3}\.\d{1,3}\.\d{1,3}\.\d{1,3})(?::\d{1,5})?(?:[/?][^\s\\]*)?")
 _DEFAULT_PORTS = {"http": 80, "https": 443, "proxy": 1080}
 _UNSAFE = re.compile(r"[^\x21-\x7e]")
+_CERTIFICATE_FRESH = 3600.0  # seconds; reading it costs a tenth of a handshake
+_ORIGINS = 20  # whose certificates are kept
 Option = tuple[int, Any]
+Origin = tuple[str, str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,7 @@ class Request:
     # Worked out from these:
     setup: Setup
     secure: bool
+    origin: Origin
     plain: str  # the address, where the URL holds one in its usual form and nothing stands in between
     sent_url: str  # with the name to be asked for as its host
     via: str  # host that is looked up and connected to: the URL's or the proxy's
@@ -81,7 +87,9 @@ class Requests:
         tls = target.get("tls") or {}
         self.family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(target.get("ip_version") or 0, 0)
         self._options = (*_shared_options(target), *_tls_options(tls))
-        self._trusting = not tls.get("ca")
+        self.verify: bool = tls.get("verify", True)
+        self.ca = str(tls.get("ca") or "")
+        self._trusting = not self.ca
         self._server_name: str = tls.get("server_name") or ""
         self._proxy: str = target.get("proxy") or ""
         url = str(target["url"])
@@ -125,6 +133,7 @@ class Requests:
             content=content,
             setup=Setup(options, guarded=not plain, trusting=self._trusting, once=_signs_in(content.bound)),
             secure=parts.scheme == "https",
+            origin=origin(url),
             plain=plain,
             sent_url=sent,
             via=host,
@@ -133,13 +142,26 @@ class Requests:
 
 
 class State:
-    """What one run leaves for the next."""
+    """What one run leaves for the next: the certificates of each origin, and the monotonic time to read them again."""
 
-    __slots__ = ("certificate", "certificate_due")
+    __slots__ = ("_paths",)
 
     def __init__(self) -> None:
-        self.certificate: dict[str, Any] | None = None
-        self.certificate_due = 0.0  # monotonic time at which it is read again
+        self._paths: dict[Origin, tuple[float, list[dict[str, Any]]]] = {}
+
+    def is_due(self, at: Origin) -> bool:
+        return at not in self._paths or time.monotonic() >= self._paths[at][0]
+
+    def path(self, at: Origin) -> list[dict[str, Any]]:
+        return self._paths[at][1] if at in self._paths else []
+
+    def keep(self, at: Origin, path: list[dict[str, Any]]) -> None:
+        if len(self._paths) >= _ORIGINS:
+            self._paths.clear()
+        self._paths[at] = (time.monotonic() + _CERTIFICATE_FRESH, path)
+
+    def forget(self) -> None:
+        self._paths.clear()
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +180,8 @@ class Plan:
 def plan_request(order: CheckOrder) -> Plan:
     """CheckFault or ValueError if the order cannot be carried out."""
     target = document(order, "target")
+    if str(target["url"])[:5].lower() == "https":
+        load_reader()
     redirects = target.get("redirects") or {}
     follow = redirects.get("follow", True)
     secrets = (*_secrets(target), *order.secrets)

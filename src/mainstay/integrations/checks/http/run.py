@@ -10,9 +10,11 @@ import asyncio
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pycurl
 
+from mainstay.integrations.checks.certificates import explain as describe_fault
 from mainstay.integrations.checks.http import evidence
 from mainstay.integrations.checks.http.credentials import mask, shown_url
 from mainstay.integrations.checks.http.expectations import KEPT, Answer, parse_headers
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 _REDIRECTS = {301, 302, 303, 307, 308}
 _PROTOCOLS = {1: "1.0", 2: "1.1", 3: "2", 30: "3"}
-_CERTIFICATE_FRESH = 3600.0  # seconds; reading it costs a tenth of a handshake
 _TOTAL, _CONNECTED = pycurl.TOTAL_TIME_T, pycurl.CONNECT_TIME_T
 _SECURED, _ANSWERED = pycurl.APPCONNECT_TIME_T, pycurl.STARTTRANSFER_TIME_T
 
@@ -141,7 +142,7 @@ class _Run:
             curl.setopt(pycurl.RESOLVE, [*forget, f"{request.entry}:{listed}"])
         if not request.secure:
             return False
-        wanted = plan.expectations.certificate_days is not None or time.monotonic() >= plan.state.certificate_due
+        wanted = plan.expectations.certificate_days is not None or plan.state.is_due(request.origin)
         curl.setopt(pycurl.OPT_CERTINFO, 1 if wanted else 0)
         return wanted
 
@@ -159,8 +160,7 @@ class _Run:
         if b"\r\n" not in lines and b"\n" not in lines:  # libcurl takes what there was for an answer
             raise CheckFault("wait.closed", "the connection was closed in the middle of the headers")
         if reads_certificate:
-            state.certificate = evidence.certificate(curl.getinfo(pycurl.INFO_CERTINFO))
-            state.certificate_due = time.monotonic() + _CERTIFICATE_FRESH
+            state.keep(request.origin, self._named(curl, request))
         status = curl.getinfo(pycurl.RESPONSE_CODE)
         answer = Answer(
             status=status,
@@ -170,7 +170,7 @@ class _Run:
             size=body.size,
             cut=body.cut,
             seconds=seconds,
-            certificate=state.certificate if request.secure else None,
+            path=state.path(request.origin),
             secure=request.secure,
             packed=packed,
         )
@@ -178,6 +178,15 @@ class _Run:
             return answer, ""
         self._cookies = handle.cookies()
         return answer, (curl.getinfo_raw(pycurl.REDIRECT_URL) or b"").decode("utf-8", "replace")
+
+    def _named(self, curl: Any, request: Request) -> list[dict[str, Any]]:
+        """The certificates that count. libcurl also takes the common name for a host's, which RFC 9525 ended."""
+        requests, now = self._plan.requests, time.time()
+        path = evidence.path(curl.getinfo(pycurl.INFO_CERTINFO), requests.ca, self._context.ca_file, now)
+        if requests.verify and path and not path[0]["names"]:
+            host = urlsplit(request.sent_url).hostname or ""
+            raise describe_fault(CheckFault("tls.name_mismatch", ""), path, host, now)
+        return path
 
     def _note_times(self, curl: Any, *, secure: bool) -> float:
         """Add the phases of one transfer; the seconds of all of them so far."""
@@ -214,20 +223,20 @@ class _Run:
         shown["bytes"] = answer.size
         if answer.cut:
             shown["cut"] = True
-        if answer.certificate is not None:
-            shown["certificate"] = answer.certificate
+        if answer.path:
+            shown["certificate"] = evidence.certificate(answer.path)
         if plan.detail:
             shown.update(evidence.of_headers(answer, plan.secrets))
         if not failures:
             return self._finding("up", "", "")
-        plan.state.certificate_due = 0.0
+        plan.state.forget()
         shown.update(evidence.of_failure(answer, plan.secrets))
         if len(failures) > 1:
             shown["also"] = [mask(failure.message, plan.secrets) for failure in failures[1:10]]
         return self._finding(failures[0].verdict, failures[0].code, failures[0].message)
 
     def failed(self, fault: CheckFault) -> CheckResult:
-        self._plan.state.certificate_due = 0.0
+        self._plan.state.forget()
         self.evidence.update(fault.evidence)
         return self._finding(fault.verdict, fault.code, fault.message)
 

@@ -220,7 +220,9 @@ class HttpExpect(Spec):
     )
     min_bytes: int | None = Field(None, ge=0, description="smallest size of the body")
     max_bytes: int | None = Field(None, ge=0, description="largest size of the body")
-    certificate_days: float | None = Field(None, ge=0, le=3650, description="degraded with fewer days left than this")
+    certificate_days: float | None = Field(
+        None, ge=0, le=3650, description="degraded with fewer days left than this on any certificate that counts"
+    )
     protocol: HttpVersion | list[HttpVersion] | None = Field(
         None, description="version of HTTP that must be spoken, or one of these"
     )

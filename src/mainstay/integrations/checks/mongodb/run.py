@@ -63,7 +63,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
         steps.current = "expect"
         _judge(plan, steps, answer)
         if plan.endpoint.tls:
-            enough_days(steps.evidence.get("certificates", []), plan.days)
+            enough_days(steps.path, plan.days)
         plan.limits.judge(steps.taken)
 
     return await carry_out(plan.timeout, walk)

@@ -68,7 +68,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
         finally:
             stream.close()
         if plan.endpoint.tls:
-            enough_days(steps.evidence.get("certificates", []), plan.days)
+            enough_days(steps.path, plan.days)
         plan.limits.judge(steps.taken)
 
     return await carry_out(plan.timeout, walk)

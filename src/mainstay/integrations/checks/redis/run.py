@@ -99,5 +99,5 @@ def _judge(plan: Plan, steps: Steps, answer: Any) -> None:
     # A key that is not there has no value, and an expectation of one is not met.
     plan.values.judge(value, 1)
     if plan.endpoint.tls:
-        enough_days(steps.evidence.get("certificates", []), plan.days)
+        enough_days(steps.path, plan.days)
     plan.limits.judge(steps.taken)

@@ -15,6 +15,7 @@ from mainstay.integrations.checks.words import Words
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
+    from mainstay.integrations.checks.certificates import Trust
     from mainstay.integrations.checks.progress import Steps
     from mainstay.integrations.checks.streams import Stream
     from mainstay.kernel.ports import CheckContext
@@ -79,7 +80,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _converse(plan: Plan, trusted: ssl.SSLContext | None, steps: Steps, stream: Stream) -> None:
+async def _converse(plan: Plan, trusted: Trust | None, steps: Steps, stream: Stream) -> None:
     async def start_tls() -> None:
         if trusted is not None:
             await shake_hands(steps, stream, trusted, plan.server_name)

@@ -64,15 +64,15 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
         finally:
             stream.close()
         steps.current = "expect"
-        judge(plan, steps.evidence, time.time())
+        judge(plan, steps, time.time())
         plan.limits.judge(steps.taken)
 
     return await carry_out(plan.timeout, walk)
 
 
-def judge(plan: Plan, evidence: dict[str, Any], now: float) -> None:
+def judge(plan: Plan, steps: Steps, now: float) -> None:
     """What is expected of certificates that were accepted. Raises CheckFault, the worst first."""
-    chain = [fact for fact in evidence.get("certificates", []) if "subject" in fact]
+    chain = [fact for fact in steps.path if "subject" in fact]
     if not chain:
         raise CheckFault("tls.handshake", "the server showed no certificate that can be read")
     leaf = chain[0]
@@ -83,7 +83,7 @@ def judge(plan: Plan, evidence: dict[str, Any], now: float) -> None:
         raise CheckFault("expect.names", f"the certificate is not for {', '.join(missing[:5])}, only for {named}")
     if plan.issuer and plan.issuer.lower() not in leaf["issuer"].lower():
         raise CheckFault("expect.issuer", f"`{plan.issuer}` is not in the issuer's name {leaf['issuer']}")
-    version = evidence["tls"]["version"]
+    version = steps.evidence["tls"]["version"]
     if _VERSIONS.get(version, 0.0) < plan.min_version:
         raise CheckFault("expect.version", f"the server negotiated {version}, older than TLS {plan.min_version}")
     enough_days(chain, plan.days)
