@@ -210,7 +210,8 @@ class World:
             {"a": online, "b": online},
             resolver=online and not inside(self.deaf, self.t),
         )
-        self.board.looked(self.board.uplink.take(evidence), began, self.t + self.offset + WALL)
+        now, changes = self.t + self.offset + WALL, self.board.uplink.take(evidence)
+        self.board.looked(changes, began, now, resolver=evidence.resolver)
         self._ship(generation)
         if self.board.uplink.lost:
             self._plan_look(2.0)

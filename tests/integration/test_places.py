@@ -565,3 +565,29 @@ def test_the_place_of_this_server_may_be_called_otherwise() -> None:
         assert list(location_kind("hq").check("hq", None))
         assert not list(location_kind("hq").check("main", None))
     assert "location" in KINDS
+
+
+@pytest.fixture
+def two_names() -> None:
+    for name in ("fra", "nyc"):
+        location(name)
+    for name, host in (("api", "a.example.com"), ("web", "b.example.net")):
+        monitor(name, f"https://{host}/", locations=["fra", "nyc"], every="10s")
+
+
+@pytest.mark.usefixtures("two_names")
+@in_loop
+async def test_a_name_that_places_cannot_look_up_is_down_where_they_find_others() -> None:
+    async with watching() as scene:
+        verdicts: tuple[Verdict, ...] = ("up", "unknown", "unknown", "unknown")
+        for verdict in verdicts:
+            for place in ("fra", "nyc"):
+                scene.lane.take_from(place, [CheckResult(uid=scene.uid("web"), at=scene.clock.now(), verdict="up")])
+                code = "lookup.failed" if verdict == "unknown" else ""
+                found = CheckResult(uid=scene.uid("api"), at=scene.clock.now(), verdict=verdict, code=code)
+                scene.lane.take_from(place, [found])
+        assert (scene.state("api"), scene.state("web")) == ("down", "up")
+        entry = scene.lane.board.named("api")
+        assert entry is not None
+        assert entry.last is not None
+        assert entry.last.code == "lookup.failed"

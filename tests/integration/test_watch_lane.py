@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from watching import ACTOR, OFFLINE, ONLINE, in_thread, journal, monitor, watching
 
-from mainstay.kernel.errors import Conflict
+from mainstay.kernel.errors import Conflict, UserError
 from mainstay.kernel.event import Event
 from mainstay.runtime.boot import current_settings
 from mainstay.store import work
@@ -396,7 +396,7 @@ def test_a_change_that_cannot_be_written_holds_up_no_other(monkeypatch: pytest.M
 
     def poisoned(_work: Work, event: Event) -> None:
         if event.subject == "monitor/bad" and poison:
-            raise RuntimeError("a reaction that fails")
+            raise UserError("a change that is refused")
 
     poison = [True]
     monkeypatch.setitem(work._reactions, "monitor.went_up", [poisoned])

@@ -55,8 +55,8 @@ def test_where_targets_lie(address: str, scope: str, named: bool) -> None:
 def test_a_names_scope_is_learned_from_its_first_address() -> None:
     name = locate("nas.lan:80")
     assert name.assumed
-    assert learned(name, "192.168.1.5") == Location("private", named=True)
-    assert learned(name, "9.9.9.9") == Location("public", named=True)
+    assert learned(name, "192.168.1.5") == Location("private", named=True, zone="nas.lan")
+    assert learned(name, "9.9.9.9") == Location("public", named=True, zone="nas.lan")
     assert learned(name, "127.0.0.1") == Location("loopback", named=True)
     assert learned(name, "10.0.0.1:443").scope == "private"
     assert learned(name, "[::1]:443").scope == "loopback"

@@ -9,7 +9,7 @@ import pytest
 
 from mainstay.kernel.probing import CheckResult
 from mainstay.watch.board import Board, Watched
-from mainstay.watch.location import Location
+from mainstay.watch.location import Location, locate
 from mainstay.watch.state import Excused, MonitorState, Paused, Policy, Reason, WindowBegan
 from mainstay.watch.telling import Facts, finding_of
 from mainstay.watch.uplink import Evidence, Routes
@@ -43,9 +43,9 @@ class Scene:
         self.rechecks += list(out.rechecks.items())
         self.look = self.look or out.look
 
-    def guard_looks(self, *, online: bool) -> None:
-        evidence = Evidence(self.now, Routes(default=True, interface=True), {"a": online})
-        self.board.looked(self.board.uplink.take(evidence), self.mono, self.now)
+    def guard_looks(self, *, online: bool, resolver: bool | None = None) -> None:
+        evidence = Evidence(self.now, Routes(default=True, interface=True), {"a": online}, resolver)
+        self.board.looked(self.board.uplink.take(evidence), self.mono, self.now, resolver=resolver)
         self.drain()
 
     @property
@@ -128,6 +128,65 @@ class TestCharging:
         scene.board.signal("m", WindowBegan("works"), scene.now)
         scene.result("m", "down")
         assert scene.charges[1:] == [("unknown", 60.0), ("maintenance", 60.0)]
+
+
+class TestNames:
+    """A name that cannot be looked up is down, unless that lies at the resolver."""
+
+    @staticmethod
+    def silent(scene: Scene, uid: str = "a", after: float = 5.0, *, resolver: bool = True) -> str:
+        scene.result(uid, "unknown", after, code="lookup.failed", message="no answer for a.example.com")
+        scene.guard_looks(online=True, resolver=resolver)
+        return scene.board.entries[uid].state.state
+
+    @staticmethod
+    def scene(*others: str) -> Scene:
+        scene = Scene(*(watched(host[0], locate(host)) for host in ("a.example.com", *others)))
+        for uid in scene.board.entries:
+            scene.result(uid, "up", 1, evidence={"address": "198.51.100.7"})
+        scene.rechecks.clear()
+        return scene
+
+    def test_alone_it_goes_down_because_the_resolver_answers(self) -> None:
+        scene = self.scene()
+        assert [self.silent(scene, after=60), self.silent(scene)] == ["up", "down"]
+        assert (scene.samples[-1].verdict, scene.samples[-1].code) == ("down", "lookup.failed")
+        assert scene.samples[-1].message == "no answer for a.example.com, while other names can be looked up"
+        assert self.silent(scene, after=60) == "down"
+        scene.result("a", "up", 60)
+        scene.result("a", "up", 5)
+        assert scene.kinds == ["went_up", "went_down", "went_up"]
+
+    def test_it_is_checked_again_together_with_another_name_that_can_tell(self) -> None:
+        scene = self.scene("b.example.net", "c.example.com")
+        assert self.silent(scene, after=60) == "up"
+        assert scene.rechecks == [("b", 0.0), ("a", 5.0)]
+        for state in ("up", "down"):
+            scene.result("b", "up", 1)
+            assert self.silent(scene) == state
+        assert [self.silent(scene, after=60), self.silent(scene, after=60)] == ["down", "down"]
+
+    def test_it_stays_unknown_while_no_other_name_can_be_found_though_the_resolver_answers(self) -> None:
+        scene = self.scene("b.example.net")
+        states = [(self.silent(scene), self.silent(scene, "b")) for _ in range(4)]
+        assert states[-1] == ("unknown", "unknown")
+
+    def test_a_dead_resolver_excuses_it(self) -> None:
+        scene = self.scene("b.example.net")
+        for _ in range(3):
+            self.silent(scene, resolver=False)
+        assert scene.board.entries["a"].state.reason is Reason.RESOLVER_DEAD
+
+    def test_names_of_a_network_without_a_root_are_judged_by_each_other(self) -> None:
+        scene = self.scene("b.example.net")
+        self.silent(scene, resolver=False)
+        scene.result("b", "up", 1)
+        assert scene.board.uplink.lost == {}
+        for _ in range(3):
+            self.silent(scene, resolver=False)
+            scene.result("b", "up", 1)
+        assert scene.board.entries["a"].state.state == "down"
+        assert scene.board.uplink.lost == {}
 
 
 class TestGuard:

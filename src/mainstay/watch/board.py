@@ -29,7 +29,7 @@ from mainstay.watch.state import (
     WindowEnded,
 )
 from mainstay.watch.telling import NOTHING_FOUND, Facts, Finding, events_of, finding_of
-from mainstay.watch.uplink import Change, Uplink, is_lookup
+from mainstay.watch.uplink import Change, Uplink, blamed, is_lookup
 
 _RECHECK_ONCE = 1.0  # seconds within which a parent of many failing children is asked but once
 _LOOK_AGAIN = 30.0  # seconds after which the failures of what is down already ask for a new look
@@ -97,6 +97,8 @@ class Board:
         self._by_name: dict[str, str] = {}
         self._children: dict[str, list[str]] = {}
         self._parked: set[str] = set()
+        # zone -> start and monitor of the newest check that found its name
+        self._resolved: dict[str, tuple[float, str]] = {}
         self._look_due = float("-inf")  # monotonic; failures after this ask the guard to look
 
     # -- what is declared --
@@ -120,6 +122,7 @@ class Board:
         for uid, entry in self.entries.items():
             for parent in entry.watched.parents:
                 self._children.setdefault(parent, []).append(uid)
+        self._resolved = {zone: seen for zone, seen in self._resolved.items() if seen[1] in self.entries}
         self.dirty &= self.entries.keys()
         self._parked &= self.entries.keys()
 
@@ -168,8 +171,11 @@ class Board:
         else:
             self._weigh(entry, result, now, mono)
 
-    def looked(self, changes: Iterable[Change], began: float, now: float) -> None:
-        """The guard has looked, beginning at monotonic `began`: tell everybody, then judge what waited for it."""
+    def looked(self, changes: Iterable[Change], began: float, now: float, *, resolver: bool | None = None) -> None:
+        """The guard has looked, beginning at monotonic `began`: tell everybody, then judge what waited for it.
+
+        resolver: whether it answered, if it was asked.
+        """
         self._look_due = began + _LOOK_AGAIN
         for change in changes:
             self._uplink_changed(change, now)
@@ -179,11 +185,29 @@ class Board:
                 continue
             waiting, entry.parked = entry.parked, None
             self._parked.discard(uid)
-            self._weigh(entry, waiting[0][0], now, waiting[0][1], sure=True)
+            result = waiting[0][0]
+            if is_lookup(result.code) and self._is_to_blame(entry, result, resolver):
+                result = blamed(result)
+            self._weigh(entry, result, now, waiting[0][1], sure=True)
             for result, arrived in waiting[1:]:
                 self.take(result, now, arrived)
         if self._parked:
-            self._out.look = True
+            self._out.look = self._out.look_up = True
+
+    def _is_to_blame(self, entry: Entry, result: CheckResult, resolver: bool | None) -> bool:
+        """Whether a name that cannot be looked up is at fault itself: the resolver answers, and since the look-up
+        before, which failed too, some other name was found. Asks for the checks that can tell."""
+        if not any(other.location.zone not in ("", entry.location.zone) for other in self.entries.values()):
+            return resolver is True
+        others = [seen for zone, seen in self._resolved.items() if zone != entry.location.zone]
+        at, peer = max(others, default=(0.0, ""))
+        if peer in self.entries and self.entries[peer].checked:
+            self._out.rechecks[peer] = 0.0
+        before = entry.last
+        if before is None or not is_lookup(before.code):
+            self._out.rechecks[result.uid] = entry.watched.policy.recheck
+            return False
+        return at >= before.at and (resolver is True or not self.uplink.resolver_counts)
 
     def _weigh(self, entry: Entry, result: CheckResult, now: float, mono: float, *, sure: bool = False) -> None:
         """A result that the uplink may have something to do with. `sure`: the guard has looked since it came."""
@@ -196,9 +220,12 @@ class Board:
             self._settle(entry, decision, excused, mono)
             return
         outside = entry.location.scope != "loopback"
-        decision = decide(entry.state, self._signal(entry, result), now, entry.watched.policy)
-        if outside and result.verdict == "unknown" and is_lookup(result.code):
+        if outside and not sure and result.verdict == "unknown" and is_lookup(result.code):
+            entry.parked = [(result, mono)]
+            self._parked.add(result.uid)
             self._out.look = self._out.look_up = True
+            return
+        decision = decide(entry.state, self._signal(entry, result), now, entry.watched.policy)
         if outside and not sure and decision.transition is not None and decision.transition.to == "down":
             entry.parked = [(result, mono)]
             self._parked.add(result.uid)
@@ -252,6 +279,8 @@ class Board:
     def _uplink_changed(self, change: Change, now: float) -> None:
         """Everybody that the loss touches is unknown at once; when it is over they are checked again."""
         self._out.uplink.append(change)
+        if not change.lost and change.part == "resolver":
+            self._out.look = self._out.look_up = True  # if it answers by itself, its silence means something again
         reason = Reason.UPLINK_LOST if change.part == "network" else Reason.RESOLVER_DEAD
         for uid, entry in self.entries.items():
             code = entry.last.code if entry.last is not None else ""
@@ -278,6 +307,8 @@ class Board:
                 # The clock jumped or nobody was awake; what the steady clock says is the better guess.
                 charged = min(max(mono - entry.arrived, 0.0), gap)
         entry.last, entry.arrived = result, mono
+        if entry.location.zone and result.verdict != "unknown" and not is_lookup(result.code):
+            self._resolved[entry.location.zone] = (result.at, result.uid)
         self._out.samples.append(_sample(result, charge, charged))
         self.dirty.add(result.uid)
         if decision.reason is Reason.STEADY and decision.flapping is None:

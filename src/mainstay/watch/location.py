@@ -15,12 +15,14 @@ Scope = Literal["loopback", "private", "public"]
 class Location:
     """`named`: reached by a name, so the resolver matters too.
 
-    `assumed`: a name that no check has found the address of yet, so its scope is the safe guess.
+    `assumed`: a name that no check has found the address of yet, so its scope is the safe guess. `zone`: the last two
+    labels of the name; names of one zone are mostly answered by the same servers, so they fail together.
     """
 
     scope: Scope = "public"
     named: bool = False
     assumed: bool = False
+    zone: str = ""
 
 
 def locate(address: str) -> Location:
@@ -32,7 +34,9 @@ def locate(address: str) -> Location:
     if host == "localhost" or host.endswith(".localhost"):
         return Location("loopback")
     scope = scope_of(host)
-    return Location("public", named=True, assumed=True) if scope is None else Location(scope)
+    if scope is not None:
+        return Location(scope)
+    return Location("public", named=True, assumed=True, zone=".".join(host.rstrip(".").split(".")[-2:]))
 
 
 def scope_of(ip: str) -> Scope | None:
@@ -51,7 +55,9 @@ def scope_of(ip: str) -> Scope | None:
 def learned(location: Location, address: object) -> Location:
     """The location of a name after a check was answered from `address`, with or without a port."""
     scope = scope_of(_host_of(address)) if location.assumed and isinstance(address, str) else None
-    return location if scope is None else Location(scope, named=True)
+    if scope is None:
+        return location
+    return Location(scope, named=True, zone="" if scope == "loopback" else location.zone)
 
 
 def _host_of(address: str) -> str:

@@ -5,7 +5,8 @@ Network, any of
 - every counted uplink target refuses a TCP connection. A target counts once it was reached, by this process or
   in the days before it, so that a machine that may not reach them is not thought to be offline for ever, and
   one that is started in the middle of a cut knows what it misses.
-Resolver: a question about the root of the name space gets no answer.
+Resolver: a question about the root of the name space gets no answer. Where it does get one, a name that cannot be
+looked up is at fault itself, unless the other names that are watched cannot be either.
 
 A good check that began after the evidence was seen proves the opposite: the evidence is then worthless
 (filtered targets, a proxy, another routing table) and counts again only after it was good in between.
@@ -22,6 +23,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec.structs import replace
+
+from mainstay.kernel.probing import CheckResult
 from mainstay.watch.location import Location, Scope
 from mainstay.watch.state import Reason
 
@@ -71,6 +75,7 @@ class Uplink:
 
     counted: set[str] = field(default_factory=set)
     routes_count: bool = True
+    resolver_counts: bool = True
     lost: dict[Part, Change] = field(default_factory=dict)
     private_lost: bool = False
 
@@ -84,7 +89,9 @@ class Uplink:
         self.private_lost = bool(why) and self._private_fault(evidence)
         changes += self._set("network", why, evidence.at)
         # Without a network no name server can answer; that is one trouble, to be told once.
-        if evidence.resolver or (evidence.resolver is False and "network" not in self.lost):
+        if evidence.resolver:
+            self.resolver_counts = True
+        if evidence.resolver or (evidence.resolver is False and self.resolver_counts and "network" not in self.lost):
             changes += self._set("resolver", "" if evidence.resolver else _NO_RESOLVER, evidence.at)
         return changes
 
@@ -101,6 +108,7 @@ class Uplink:
                 self.routes_count = False
                 changes += self._set("network", "", at)
         if resolver is not None and looked_up and location.named and at > resolver.since:
+            self.resolver_counts = False
             changes += self._set("resolver", "", at)
         return changes
 
@@ -154,7 +162,13 @@ _NO_RESOLVER = "the name resolver does not answer"
 
 def is_lookup(code: str) -> bool:
     """Whether a result's code says that a name could not be looked up; `not_found` is an answer."""
-    return code.startswith("lookup.") and code != "lookup.not_found"
+    return code in ("lookup.failed", "lookup.timeout")
+
+
+def blamed(result: CheckResult) -> CheckResult:
+    """A failed look-up as it counts where other names are found: the target's own name servers are at fault."""
+    message = f"{result.message or result.code}, while other names can be looked up"
+    return replace(result, verdict="down", message=message)
 
 
 def routes_from(ipv4: str, ipv6: str) -> Routes:

@@ -68,7 +68,7 @@ class Guard:
         try:
             evidence = await self._look(resolver=resolver)
         finally:
-            self._board.looked(uplink.take(evidence), began, self._clock.now())
+            self._board.looked(uplink.take(evidence), began, self._clock.now(), resolver=evidence.resolver)
 
     def learn(self) -> None:
         """Look at once if it is worth knowing which targets can be reached: monitors were declared."""

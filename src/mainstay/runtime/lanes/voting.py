@@ -16,7 +16,8 @@ from mainstay.watch.board import Board
 from mainstay.watch.location import Location, locate
 from mainstay.watch.state import Excused, Reason
 from mainstay.watch.telling import Finding
-from mainstay.watch.votes import Ballot, Terms
+from mainstay.watch.uplink import blamed, is_lookup
+from mainstay.watch.votes import Ballot, Terms, Vote
 
 
 class Places(Protocol):
@@ -82,6 +83,8 @@ class Voting:
         if location == self.here and result.verdict == "down":
             result = self._excused(result)
         before = ballot.votes.get(location)
+        if result.verdict == "unknown" and is_lookup(result.code) and self._is_to_blame(location, result, before):
+            result = blamed(result)
         if location in self._away or not ballot.take(location, result, now):
             return None
         if result.verdict == "down" and ballot.terms.elsewhere and (before is None or before.verdict != "down"):
@@ -92,6 +95,18 @@ class Voting:
         if made is None:
             self._wait(location, result, ballot, now)
         return made
+
+    def _is_to_blame(self, location: str, result: CheckResult, before: Vote | None) -> bool:
+        """Whether a name that the place could not look up twice is at fault itself: it found another one since."""
+        if before is None or not is_lookup(before.result.code):
+            return False
+        zone = self._targets.get(result.uid, Location()).zone
+        return any(
+            vote.at >= before.at and vote.verdict != "unknown" and not is_lookup(vote.result.code)
+            for uid, ballot in self.ballots.items()
+            if (target := self._targets.get(uid)) is not None and target.zone not in ("", zone)
+            if (vote := ballot.votes.get(location)) is not None
+        )
 
     def _wait(self, location: str, result: CheckResult, ballot: Ballot, now: float) -> None:
         """This vote made no verdict. If there was a failing one before, it is over, or this place is asked again."""
