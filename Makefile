@@ -31,7 +31,7 @@ $(VENV)/.dev: requirements/dev.lock pyproject.toml
 setup: $(VENV)/.run ## make .venv from the hashed locks; the command is .venv/bin/mainstay
 
 .PHONY: run
-run: setup ## start Mainstay: make run TARGETS="https://a.example" CONFIG=file.yaml
+run: setup ## start it: make run TARGETS="https://a.example" CONFIG=file.yaml LISTEN=127.0.0.1:8800 DATA=folder
 	@exec $(BIN)/mainstay up $(TARGETS) $(if $(CONFIG),--config $(CONFIG)) $(if $(DATA),--data $(DATA)) $(if $(LISTEN),--listen $(LISTEN))
 
 .PHONY: check

@@ -8,6 +8,9 @@ if ! "$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
     echo "Install one and say which: make PYTHON=python3.12 ..." >&2
     exit 1
 fi
+[ -x "$venv/bin/python" ] || say="Making $venv"
+packages=$(grep -c '^[A-Za-z0-9]' "$lock")
+echo "${say:-Updating $venv}: $packages packages of $lock are fetched and checked. Without uv this takes a minute or two." >&2
 if command -v uv >/dev/null; then
     [ -x "$venv/bin/python" ] || uv venv -q --python "$python" "$venv"
     uv pip install -q --python "$venv/bin/python" --require-hashes -r "$lock"
@@ -17,6 +20,6 @@ else
         echo "Could not make $venv. On Debian and Ubuntu: apt-get install python3-venv" >&2
         exit 1
     fi
-    "$venv/bin/python" -m pip install -q --require-hashes -r "$lock"
+    "$venv/bin/python" -m pip install -q --progress-bar on --require-hashes -r "$lock"
     "$venv/bin/python" -m pip install -q --no-build-isolation --no-deps -e .
 fi

@@ -288,6 +288,14 @@ def _probe(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
 
 
+def test_a_token_that_is_refused_and_cannot_change_ends_the_prober(scene: Scene) -> None:
+    refused = _probe("--join", scene.server.url, "--location", "fra", "--token", "mst_nobody_knows")
+    assert refused.returncode == 1
+    assert "the server answered 401" in refused.stderr
+    assert "mainstay locations token" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_mistakes_are_told_before_anything_is_joined(tmp_path: Path) -> None:
     plain = _probe("--join", "http://status.example.com", "--location", "fra", "--token", "x")
     assert plain.returncode == 1

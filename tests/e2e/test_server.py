@@ -59,6 +59,8 @@ channels:
   hook: {{webhook: {{url: {hook.url}/x, secret: "${{env:HOOK_SECRET}}"}}}}
 routes:
   - {{match: ['severity=~"P0|P1"'], to: [hook]}}
+heartbeats:
+  job: {{every: 1h}}
 status_pages:
   public: {{title: Example, components: [{{name: API, monitors: [api]}}]}}
 """
@@ -74,6 +76,14 @@ def token(server: RunningServer) -> str:
 def test_the_first_result_comes_within_ten_seconds_of_the_start(server: RunningServer, token: str) -> None:
     wait_for(lambda: _get(f"{server.url}/api/status", token)["monitors"].get("up") == 2, 10, "both monitors are up")
     assert time.monotonic() - server.started < 10 or os.environ.get("CI")  # a shared machine may be slow
+
+
+def test_commands_know_where_the_running_server_listens(server: RunningServer) -> None:
+    job = json.loads(server.command("heartbeats", "job", "--json"))
+    assert job["ping_url"].startswith(f"{server.url}/ping/")
+    server.command("exec", "--heartbeat", job["ping_url"].rpartition("/")[2], "--", "true")
+    assert json.loads(server.command("heartbeats", "job", "--json"))["last_pings"][0]["kind"] == "success"
+    assert server.command("access", "setup").startswith(f"{server.url}/setup/")
 
 
 def test_health_has_exactly_the_promised_shape(server: RunningServer) -> None:

@@ -189,7 +189,7 @@ def test_every_command_can_be_loaded_and_asks_the_folder_first() -> None:
     from mainstay.entry.cli.app import COMMANDS, cli
 
     for name in COMMANDS:
-        done = CliRunner().invoke(cli, [name, "--help"])
+        done = CliRunner().invoke(cli, [name, "-h"])
         assert done.exit_code == 0, (name, done.output)
 
 

@@ -26,8 +26,15 @@ def default_data_folder() -> Path:
     return Path(base) / "mainstay"
 
 
-def load_settings(**overrides: Any) -> Settings:
-    """Settings from MAINSTAY_* and then from `overrides` (None: not given). UserError names a bad one."""
+SERVER_URL = "server.url"  # file of the data folder: where people reach the server that runs there, or ran last
+
+
+def load_settings(*, serving: bool = False, **overrides: Any) -> Settings:
+    """Settings from MAINSTAY_* and then from `overrides` (None: not given). UserError names a bad one.
+
+    Where neither says how the server is reached, a command goes by what the server on this data folder said when it
+    started, so that addresses which it prints work; `serving` is for the server, which goes by what it is told alone.
+    """
     values: dict[str, Any] = {"data": default_data_folder()}
     for field in dataclasses.fields(Settings):
         raw: Any = os.environ.get(f"MAINSTAY_{field.name.upper()}")
@@ -36,7 +43,16 @@ def load_settings(**overrides: Any) -> Settings:
         if raw is not None:
             values[field.name] = _convert(field.name, str(field.type), raw)
     values["data"] = Path(values["data"]).expanduser().absolute()
+    if not serving and not values.get("url") and not values.get("listen"):
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            values["url"] = (values["data"] / SERVER_URL).read_text(encoding="utf-8").strip()
     return Settings(**values)
+
+
+def remember_address(settings: Settings) -> None:
+    """For commands on this data folder. A folder that cannot be written is told of elsewhere."""
+    with contextlib.suppress(OSError):
+        (settings.data / SERVER_URL).write_text(f"{settings.base_url}\n", encoding="utf-8")
 
 
 def _convert(name: str, wanted: str, raw: Any) -> Any:

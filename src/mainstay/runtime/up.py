@@ -8,6 +8,7 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import structlog
@@ -17,7 +18,7 @@ from mainstay.kernel.actor import command, system
 from mainstay.kernel.errors import Conflict, UserError
 from mainstay.kernel.resource import KINDS
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.boot import prepare_data_folder, start_django
+from mainstay.runtime.boot import prepare_data_folder, remember_address, start_django
 from mainstay.runtime.logs import set_up_logs
 
 log = structlog.get_logger("mainstay")
@@ -33,12 +34,14 @@ def start(settings: Settings, targets: list[str], config: str | None) -> None:
     if file is not None and not file.is_file():
         raise UserError(f"there is no file {config}", hint="give the path of a Mainstay file with --config")
     with listen(settings.listen) as listener:
+        settings = replace(settings, listen=_with_port(settings.listen, listener))
         prepare_data_folder(settings)
         check_room(settings.data)
         start_django(settings)
         from mainstay.runtime.upgrade import open_data
 
         with only_server(settings):
+            remember_address(settings)
             open_data(settings)
             declare_targets(settings, targets)
             link = setup_link(settings)
@@ -59,11 +62,16 @@ def listen(address: str) -> socket.socket:
         reason = getattr(error, "strerror", None) or str(error)
         raise UserError(
             f"cannot listen on {address}: {reason}",
-            hint="is Mainstay running already? Choose another address with --listen HOST:PORT",
+            hint="is Mainstay running already? Choose another address with --listen HOST:PORT (make run LISTEN=...)",
         ) from None
     listener.listen(2048)
     listener.setblocking(False)
     return listener
+
+
+def _with_port(address: str, listener: socket.socket) -> str:
+    """The address with the port that the system chose where it says 0."""
+    return f"{address.rpartition(':')[0]}:{listener.getsockname()[1]}"
 
 
 def check_room(folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""From an address as people type it to a monitor: `https://example.com/health`, `db.internal:5432`, `example.com`."""
+"""From an address as people type it to a monitor: `https://example.com/health`, `tcp://db:5432`, `example.com`."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ _HOST = re.compile(r"[\w-]+(\.[\w-]+)+|localhost")
 def monitor_from_address(text: str) -> tuple[str, dict[str, Any]]:
     """(name, document) of a monitor with the defaults that fit; UserError says what an address looks like."""
     address = text.strip()
-    if re.match(r"https?://", address, re.IGNORECASE):
-        parts = urlsplit(address)
-        if parts.hostname:
+    scheme, mark, rest = address.partition("://")
+    if not mark:
+        scheme, rest = "", address
+    found = _HOST_PORT.fullmatch(rest)
+    if scheme.lower() in ("http", "https"):
+        if urlsplit(address).hostname:
             return _name(address), {"http": address}
-    elif "://" not in address:
-        found = _HOST_PORT.fullmatch(address)
-        if found and 0 < int(found["port"]) < 65_536:
-            return _name(address), {"tcp": address}
-        if _HOST.fullmatch(address.split("/", 1)[0]):
-            return _name(address), {"http": f"https://{address}"}
+    elif (not mark or scheme.lower() == "tcp") and found and 0 < int(found["port"]) < 65_536:
+        return _name(rest), {"tcp": rest}
+    elif not mark and _HOST.fullmatch(address.split("/", 1)[0]):
+        return _name(address), {"http": f"https://{address}"}
     raise UserError(
         f"`{text[:80]}` is not an address to watch",
         hint="write a URL such as https://example.com/health, or a host and port such as db.internal:5432",

@@ -9,6 +9,7 @@ import typer
 
 from mainstay.entry.cli.opening import acting
 from mainstay.entry.cli.tokens import Email
+from mainstay.kernel.errors import UserError
 
 access = typer.Typer(
     add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Get back in when the way in is lost."
@@ -18,6 +19,22 @@ access = typer.Typer(
 @access.callback()
 def _access() -> None:
     """Get back in when the way in is lost."""
+
+
+@access.command("setup")
+def setup() -> None:
+    """Print a new one-time link to create the first administrator; links printed before stop working."""
+    actor = acting(light=False)
+    from mainstay.accounts.verbs import make_setup_link
+    from mainstay.runtime.boot import current_settings
+
+    secret = make_setup_link(actor)
+    if not secret:
+        raise UserError(
+            "there is an administrator already",
+            hint="who has lost the way in gets a link from `mainstay access recover EMAIL`",
+        )
+    typer.echo(f"{current_settings().base_url}/setup/{secret}")
 
 
 @access.command("erase")

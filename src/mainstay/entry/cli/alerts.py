@@ -155,4 +155,4 @@ def _draw(found: list[Alert]) -> None:
         because = f" (under {alert.suppressed_by})" if alert.suppressed_by else ""
         word = Text(state + because, style=_STYLES[state])
         rows.append([alert.id, alert.severity, word, alert.title, ago(alert.since, now), alert.message or alert.reason])
-    print_table(["id", "severity", "state", "what", "since", "why"], rows, whole=["id"])
+    print_table(["id", "severity", "state", "what", "since", "why"], rows)

@@ -28,6 +28,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "locations": ("locations", "locations", "List the places that checks are made from"),
     "probe": ("probe", "probe", "Check from here for a Mainstay elsewhere"),
     "exec": ("exec_command", "exec_command", "Run a job and report how it went"),
+    "pause": ("pausing", "pause", "Stop checking monitors, or judging heartbeats"),
+    "resume": ("pausing", "resume", "Check or judge them again"),
     "heartbeats": ("heartbeats", "heartbeats", "List heartbeats with their deadlines"),
     "alerts": ("alerts", "alerts", "List, acknowledge and mute alerts"),
     "windows": ("windows", "windows", "List, begin and end maintenance"),
@@ -88,6 +90,7 @@ def _as_click(name: str, found: Any) -> click.Command:
         app.command(name)(found)
         command = typer.main.get_command(app)
     command.name = name
+    command.context_settings.setdefault("help_option_names", ["-h", "--help"])  # commands within it take after it
     return _Whole(name, command)
 
 

@@ -132,11 +132,16 @@ def _kind_and_address(first: str, second: str | None) -> tuple[str, str]:
         if not isinstance(default, str):
             raise UserError(f"{first} needs a target", hint=f"its `{_field(first)}`, in quotes where it has spaces")
         return first, default
-    if "://" in first:
-        if not first.lower().startswith(("http://", "https://")):
-            raise UserError(f"`{first[:80]}` is not a URL with http:// or https://", hint=_kinds_hint())
-        return "http", first
-    return _bare(first)
+    return _by_scheme(first) if "://" in first else _bare(first)
+
+
+def _by_scheme(url: str) -> tuple[str, str]:
+    scheme, _, rest = url.partition("://")
+    if scheme.lower() == "tcp":
+        return "tcp", rest
+    if scheme.lower() not in ("http", "https"):
+        raise UserError(f"`{url[:80]}` is not a URL with http://, https:// or tcp://", hint=_kinds_hint())
+    return "http", url
 
 
 def _more_kinds() -> list[str]:

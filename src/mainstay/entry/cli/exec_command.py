@@ -18,7 +18,9 @@ def execute(
     heartbeat: Annotated[
         str, typer.Option(help="Name, uuid or ping URL of the heartbeat (default: MAINSTAY_PING_URL).")
     ] = "",
-    server: Annotated[str, typer.Option(help="URL of Mainstay (default: MAINSTAY_URL, else 127.0.0.1:8800).")] = "",
+    server: Annotated[
+        str, typer.Option(help="URL of Mainstay (default: MAINSTAY_URL, else the server on this data folder).")
+    ] = "",
     create: Annotated[bool, typer.Option("--create", help="Make the heartbeat if none has this name.")] = False,
     tail: Annotated[
         int, typer.Option(help=f"Bytes of output to report, at most {LONGEST_TAIL}; 0: none.")

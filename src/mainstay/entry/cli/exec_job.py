@@ -134,7 +134,7 @@ def find_address(options: Options) -> Address:
         if not given.lower().startswith(("http://", "https://")):
             raise Misnamed("the address of the heartbeat must begin with http:// or https://")
         return Address(given.partition("?")[0].rstrip("/"), "")
-    server = (options.server or os.environ.get("MAINSTAY_URL", "") or DEFAULT_SERVER).rstrip("/")
+    server = (options.server or os.environ.get("MAINSTAY_URL", "") or _server_here() or DEFAULT_SERVER).rstrip("/")
     if "://" not in server:
         server = f"http://{server}"
     if _UUID.fullmatch(given):
@@ -152,6 +152,19 @@ def slug_of(name: str) -> str:
 
         name = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
     return re.sub(r"[^a-z0-9_-]+", "-", name.lower()).strip("-")
+
+
+def _server_here() -> str:
+    """URL of the server on this user's data folder, as it said when it started; empty if none ever did.
+
+    The same folder and file as in `runtime.boot`, which cannot be imported here without libraries.
+    """
+    base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+    try:
+        with open(f"{os.environ.get('MAINSTAY_DATA') or f'{base}/mainstay'}/server.url", encoding="utf-8") as file:
+            return file.read(500).strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
 
 
 def _ping_key() -> str:

@@ -8,6 +8,7 @@ import typer
 
 from mainstay.entry.cli.opening import open_data
 from mainstay.entry.cli.output import print_json, print_table, when
+from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
     from mainstay.heartbeats.queries import HeartbeatView
@@ -22,6 +23,8 @@ def heartbeats(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """List heartbeats with their deadlines, what needs attention first."""
+    if state and state not in _STYLES:
+        raise UserError(f"there is no state `{state[:40]}`", hint=f"states are {', '.join(_STYLES)}")
     base_url = open_data().base_url
     from mainstay.heartbeats import queries
 
@@ -47,7 +50,7 @@ def heartbeats(
 
 def _draw(found: list[HeartbeatView]) -> None:
     if not found:
-        typer.echo("no heartbeats")
+        typer.echo("no heartbeat is declared, or none fits")
         return
     columns = ["heartbeat", "state", "since", "last ping", "due", "took", "schedule"]
     print_table(columns, [_row(view) for view in found])

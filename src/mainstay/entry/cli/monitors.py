@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -87,26 +89,19 @@ def _summarise(counts: dict[str, int], wrong: list[Seen]) -> None:
 
 
 def _draw(found: Iterable[Seen]) -> None:
-    from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    now, console = time.time(), Console(highlight=False)
-    wide = console.width >= _WIDE
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    for title in ("state", "name", "since", "latency", *(["address"] if wide else [])):
-        table.add_column(title, no_wrap=True, overflow="ellipsis")
-    table.add_column("why", overflow="fold", min_width=24)
+    from mainstay.entry.cli.output import print_table
+
+    now = time.time()
+    wide = not sys.stdout.isatty() or shutil.get_terminal_size().columns >= _WIDE
+    rows: list[list[str | Text]] = []
     for one in found:
         latency = f"{one.last_duration * 1000:.0f} ms" if one.last_at and one.state in ("up", "degraded") else ""
-        cells = [
-            Text(one.state, _COLOURS.get(one.state, "dim")),
-            Text(one.name),
-            Text(_ago(now - one.since)),
-            Text(latency),
-        ]
-        table.add_row(*cells, *([Text(one.address)] if wide else []), Text(_why(one)))
-    console.print(table)
+        state = Text(one.state, _COLOURS.get(one.state, "dim"))
+        address = [one.address] if wide else []
+        rows.append([state, one.name, _ago(now - one.since), latency, *address, _why(one)])
+    print_table(["state", "name", "since", "latency", *(["address"] if wide else []), "why"], rows)
 
 
 def _why(one: Seen) -> str:

@@ -20,23 +20,38 @@ class _View(Protocol):
 View = TypeVar("View", bound=_View)
 Columns = Sequence[tuple[str, Callable[[View], str]]]
 
+_LAST = 24  # characters that the last column gets at least; where others are wide, the terminal wraps lines itself
+
 
 def print_json(value: Any) -> None:
     typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]], *, whole: Sequence[str] = ()) -> None:
-    """Long cells are folded, except in the columns that are to stay `whole`."""
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
+    """A narrow terminal folds the last column and no other, so that names and ids can be taken from there whole.
+
+    In a pipe or a file nothing is folded or cut.
+    """
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold", no_wrap=column in whole)
-    for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in row))
-    Console(highlight=False).print(table)
+    cells = [[Text(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+    widths = [max(map(cell_len, (title, *(row[at].plain for row in cells)))) for at, title in enumerate(columns)]
+    others = sum(widths[:-1]) + 2 * len(widths[:-1])
+    console = Console(highlight=False)
+    if console.is_terminal:
+        widths[-1] = min(widths[-1], max(_LAST, console.width - others))
+    console.width = others + widths[-1]
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title, width in zip(columns, widths, strict=True):
+        table.add_column(title, width=width, overflow="fold")
+    for row in cells:
+        table.add_row(*row)
+    with console.capture() as drawn:
+        console.print(table)
+    typer.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def print_views(
@@ -59,8 +74,7 @@ def print_views(
         cells = [Text(cell(view)) for _, cell in columns]
         cells[1].stylize(styles.get(cells[1].plain, ""))
         rows.append(cells)
-    titles = [title for title, _ in columns]
-    print_table(titles, rows, whole=titles)
+    print_table([title for title, _ in columns], rows)
 
 
 def when(at: float | None, otherwise: str = "never") -> str:

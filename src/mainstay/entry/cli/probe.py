@@ -31,7 +31,9 @@ def probe(
     ] = False,
     keep: Annotated[int, typer.Option(help="Results that wait while the server is away.")] = 50_000,
 ) -> None:
-    """Join a Mainstay elsewhere and run its checks from here, until SIGTERM."""
+    """Join a Mainstay elsewhere and run its checks from here, until SIGTERM. Ends when the token is refused, unless it
+    comes from a file, which may be replaced.
+    """
     from mainstay.integrations.addresses import parse_allow
     from mainstay.kernel.probing import Configure
     from mainstay.runtime.boot import load_settings
@@ -46,7 +48,7 @@ def probe(
     given = token or os.environ.get("MAINSTAY_PROBE_TOKEN", "")
     _token(path, given)
     allowed = Configure(settings.probe_allow, plugin_dirs=settings.plugin_dirs, chromium=settings.chromium)
-    run(Options(servers, location, lambda: _token(path, given), allowed, keep))
+    run(Options(servers, location, lambda: _token(path, given), allowed, keep, fixed=path is None))
 
 
 def _token(path: Path | None, given: str) -> str:

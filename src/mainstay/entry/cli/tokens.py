@@ -15,15 +15,8 @@ from mainstay.entry.cli.opening import acting
 from mainstay.entry.cli.output import print_json, print_table, when
 from mainstay.kernel.errors import UserError
 
-token = typer.Typer(
-    add_completion=False,
-    rich_markup_mode=None,
-    no_args_is_help=True,
-    help="Create and revoke API tokens and the ping key.",
-)
-users = typer.Typer(
-    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="List people, add them, change their roles."
-)
+token = typer.Typer(add_completion=False, rich_markup_mode=None, help="Create and revoke API tokens and the ping key.")
+users = typer.Typer(add_completion=False, rich_markup_mode=None, help="List people, add them, change their roles.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The account's e-mail address.")]
@@ -38,6 +31,20 @@ def _show_secret(what: str, secret: str, as_json: bool) -> None:
     typer.echo(secret)
     if sys.stderr.isatty():
         typer.echo("Keep it: it is not stored and cannot be shown again.", err=True)
+
+
+@token.callback(invoke_without_command=True)
+def tokens_listed(context: typer.Context) -> None:
+    """List API tokens, or make and revoke them and the ping key by the commands below."""
+    if context.invoked_subcommand is None:
+        list_tokens()
+
+
+@users.callback(invoke_without_command=True)
+def users_listed(context: typer.Context) -> None:
+    """List people, or add them and change their roles by the commands below."""
+    if context.invoked_subcommand is None:
+        list_users()
 
 
 @token.command("create")
@@ -121,6 +128,9 @@ def list_tokens(as_json: AsJson = False) -> None:
             ]
         )
         return
+    if not found:
+        typer.echo("there is no token; make one with `mainstay token create NAME --role ROLE`")
+        return
     columns = ["id", "name", "state", "expires", "last used", "owner", "scopes"]
     print_table(
         columns,
@@ -180,6 +190,9 @@ def list_users(as_json: AsJson = False) -> None:
                 for person in found
             ]
         )
+        return
+    if not found:
+        typer.echo("nobody has an account yet; `mainstay access setup` prints the link for the first administrator")
         return
     print_table(
         ["e-mail", "role", "state", "second factor", "last sign-in"],

@@ -17,4 +17,4 @@ def up(
     from mainstay.runtime.boot import load_settings
     from mainstay.runtime.up import start
 
-    start(load_settings(data=data, listen=listen), targets or [], config)
+    start(load_settings(serving=True, data=data, listen=listen), targets or [], config)

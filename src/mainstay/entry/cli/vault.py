@@ -9,12 +9,18 @@ from typing import Annotated
 import typer
 
 from mainstay.entry.cli.opening import acting
+from mainstay.entry.cli.output import print_table
 from mainstay.kernel.errors import UserError
 
-vault = typer.Typer(
-    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Keep secrets encrypted, for ${vault:NAME}."
-)
+vault = typer.Typer(add_completion=False, rich_markup_mode=None, help="Keep secrets encrypted, for ${vault:NAME}.")
 Name = Annotated[str, typer.Argument(metavar="NAME", help="As in ${vault:NAME}.")]
+
+
+@vault.callback(invoke_without_command=True)
+def listed(context: typer.Context) -> None:
+    """List stored secrets by name, or change them by the commands below."""
+    if context.invoked_subcommand is None:
+        list_secrets()
 
 
 @vault.command("set")
@@ -47,8 +53,11 @@ def list_secrets() -> None:
     from mainstay.store.vault import secrets
 
     now = time.time()
-    for found in secrets(actor):
-        typer.echo(f"{found.name:<40} {ago(found.changed_at, now):<16} {found.changed_by}")
+    rows = [[found.name, ago(found.changed_at, now), found.changed_by] for found in secrets(actor)]
+    if rows:
+        print_table(["name", "changed", "by"], rows)
+    else:
+        typer.echo("no secret is stored; store one with `mainstay vault set NAME`")
 
 
 @vault.command("remove")

@@ -25,6 +25,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from mainstay import __version__
+from mainstay.kernel.errors import UserError
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.probing import (
     Assign,
@@ -76,13 +77,14 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`token` is asked before each attempt, so that a file may be replaced."""
+    """`token` is asked before each attempt, so that a file may be replaced; `fixed`: it stays what it is."""
 
     servers: Sequence[Server]
     location: str
     token: Callable[[], str]
     configure: Configure
     kept: int
+    fixed: bool = False
 
 
 class _Dial(connect):
@@ -204,6 +206,11 @@ class Home:
         except InvalidStatus as refusal:
             status, words = refusal.response.status_code, refusal.response.body or b""
             why = f"the server answered {status}: {words[:200].decode('utf-8', 'replace')}"
+            if status in (401, 403) and self._options.fixed:
+                raise UserError(
+                    f"{address}: {why}",
+                    hint="make a token with `mainstay locations token NAME`, or give --token-file, which is read again",
+                ) from None
             if status in (401, 403, 404):
                 pause = _REFUSED_PAUSE
                 self._forget()

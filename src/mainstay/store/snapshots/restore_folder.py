@@ -22,7 +22,8 @@ STAGING = ".restore"
 PARTS = "parts"
 _COMPLETE = "complete"
 # What may lie in a folder that counts as empty: secrets that people keep themselves, and snapshots.
-_ALLOWED = {STAGING, *KEY_FILES, SECRETS_FOLDER, "server.lock", "snapshots", "lost+found", ".snapshot.lock"}
+_OF_SERVER = ("server.lock", "server.url")
+_ALLOWED = {STAGING, *KEY_FILES, SECRETS_FOLDER, *_OF_SERVER, "snapshots", "lost+found", ".snapshot.lock"}
 
 
 def check_finished(data: Path) -> None:
@@ -108,7 +109,7 @@ def move_up(staging: Path) -> None:
     for path in sorted(staging.iterdir(), key=lambda path: path.name == STATE_FILE):
         if path.name == SECRETS_FOLDER and secrets.exists():
             shutil.rmtree(path)  # empty: take_secrets allows secrets in one of the two only
-        elif path.name not in (_COMPLETE, PARTS, "server.lock"):
+        elif path.name not in (_COMPLETE, PARTS, *_OF_SERVER):
             path.rename(data / path.name)
     sync_folder(data)
     shutil.rmtree(staging)
