@@ -18,6 +18,7 @@ from mainstay.accounts import verbs
 from mainstay.accounts.models import User
 from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import Filter, entries, verify
+from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import latest_revision, resource, resources
 from mainstay.store.telemetry import set_current
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
@@ -104,9 +105,40 @@ def test_nobody_sees_a_page_without_signing_in(company: Client) -> None:
 def test_the_overview_tells_what_is_wrong_first(company: Client) -> None:
     page = text_of(company, "/")
     wrong, everything = page.index("What is wrong now"), page.index('id="everything"')
+    assert page.index('aria-label="Address to watch"') < wrong
     assert wrong < page.index("the status is 503, expected 200-299") < everything
-    assert "1 down, 1 late, 1 degraded, 1 unknown" in page
+    assert "4 things are wrong" in page
+    assert page.count("the status is 503") == 1, "each trouble is said once"
     assert page.index(">checkout<") < page.index(">api-search<")
+
+
+def test_the_overview_folds_groups_and_puts_what_has_none_last(company: Client) -> None:
+    for number in range(4):
+        declare(seeding.SEED, "monitor", f"lone-{number}", {"tcp": f"lone{number}.acme.example:22"}, manager="page")
+    now = time.time()
+    seeding.set_state(resource("monitor", "lone-1").uid, "down", now - 60, now, message="nobody listens there")
+    page = text_of(company, "/")
+    names = re.findall(r'<details class="block group" id="group-([^"]+)"( open)?>', page)
+    assert [name for name, _ in names][-1] == "Others"
+    assert {opened for _, opened in names} == {""}, "more than a dozen are folded"
+
+
+def test_a_few_monitors_are_shown_unfolded(store: None, telemetry: DuckTelemetry) -> None:
+    declare(seeding.SEED, "monitor", "alone", {"http": "https://alone.example"}, manager="page")
+    assert 'id="group-Monitors" open>' in text_of(visitor(), "/")
+
+
+def test_an_address_that_is_watched_already_is_added_only_when_asked_again(company: Client) -> None:
+    address = "https://shop.acme.example/"
+    asked = company.post("/add", {"address": address})
+    page = asked.content.decode()
+    assert asked.status_code == 409
+    assert "This address is watched already" in page
+    assert 'href="/monitors/shop/">shop</a>' in page
+    assert "shop.acme.example" not in {one.name for one in resources("monitor")}
+    again = company.post("/add", {"address": address, "again": "1"})
+    assert again["Location"] == "/monitors/shop.acme.example/"
+    assert company.post("/add", {"address": "http://a b/"}).status_code == 422
 
 
 def test_an_empty_install_says_what_to_do(store: None, telemetry: DuckTelemetry) -> None:
@@ -261,7 +293,7 @@ def test_who_may_only_look_gets_no_way_to_change(company: Client) -> None:
     assert intruder.post("/add", {"address": "https://x.example"}).status_code == 403
     assert intruder.post("/resources/route/rest/delete").status_code == 403
     assert intruder.get("/resources/monitor/api/edit").status_code == 403
-    assert "Watch something else" not in text_of(intruder, "/")
+    assert "Address to watch" not in text_of(intruder, "/")
 
 
 def test_names_of_any_script_have_their_pages(company: Client) -> None:

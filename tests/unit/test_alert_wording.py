@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mainstay.kernel.ports import Notification
-from mainstay.kernel.wording import ago, facts, heading, instant, lasting, one_line, plain_text
+from mainstay.kernel.wording import ago, facts, heading, instant, lasting, one_line, plain_text, who
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,21 @@ def test_ago_and_instants() -> None:
     assert ago(100, 100.5) == "just now"
     assert instant("1970-01-01T00:01:40.000Z") == 100
     assert instant(None) is None
+
+
+@pytest.mark.parametrize(
+    ("actor", "words"),
+    [
+        ("user:ops@example.com", "ops@example.com"),
+        ("token:deploy", "the token deploy"),
+        ("command:root", "root at the command line"),
+        ("system:watch", "Mainstay (watch)"),
+        ("erased person", "erased person"),
+        ("", ""),
+    ],
+)
+def test_who_did_it_is_a_name_and_not_a_code(actor: str, words: str) -> None:
+    assert who(actor) == words
 
 
 def test_one_line_takes_no_line_breaks_and_cuts() -> None:

@@ -31,6 +31,23 @@ def lasting(seconds: float) -> str:
     return " ".join(parts)
 
 
+_WHO = {
+    "user": "{}",
+    "token": "the token {}",
+    "command": "{} at the command line",
+    "file": "the file {}",
+    "link": "a link ({})",
+    "public": "a visitor ({})",
+    "system": "Mainstay ({})",
+}
+
+
+def who(actor: str) -> str:
+    """Who did something, for people to read. actor: as the journal has it, such as `user:ops@example.com`."""
+    kind, _, name = actor.partition(":")
+    return _WHO[kind].format(name) if kind in _WHO and name else actor
+
+
 def schedule_words(text: str) -> str:
     """A schedule as it is written: `every 3600s` as `every 1 h`; expressions as they are."""
     found = re.fullmatch(r"every (\d+(?:\.\d+)?)s", text)

@@ -5,18 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
+from pydantic import ValidationError
 
 from mainstay.alerting.queries import Alert, channel_health, open_alerts_by_subject
 from mainstay.entry.web.rows import Problem, Row, counts, groups, heartbeat_row, lines_for, monitor_row, problems
 from mainstay.heartbeats.queries import heartbeats
 from mainstay.kernel.errors import InvalidInput, UserError
+from mainstay.kernel.resource import KINDS
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import resources, revisions
@@ -27,7 +29,8 @@ if TYPE_CHECKING:
     from mainstay.store.requests import PageRequest
 
 DAYS = 60
-_PROBLEMS = 25
+_PROBLEMS = 10  # told in full; the others are one click away
+_UNFOLDED = 12  # monitors and heartbeats in all, up to which groups are open
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,14 +43,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The first line of the page; `since` is when the worst problem began."""
+    """The first line of the page. What each trouble is stands in the list below it, once."""
 
     total: int
     down: int
     look: str
     sentence: str
-    detail: str
-    since: float | None = None
+    detail: str = ""
 
 
 @require_GET
@@ -56,7 +58,16 @@ def overview(request: PageRequest) -> HttpResponse:
     return _page(request)
 
 
-def _page(request: PageRequest, *, address: str = "", problem: str = "", status: int = 200) -> HttpResponse:
+@dataclass(frozen=True, slots=True)
+class Adding:
+    """What came of the form that adds an address, where it must be shown again."""
+
+    address: str = ""
+    problem: str = ""
+    known: Sequence[str] = ()  # monitors that watch this address already
+
+
+def _page(request: PageRequest, adding: Adding = Adding(), *, status: int = 200) -> HttpResponse:
     now = time.time()
     limits = request.actor.limits
     rows = [
@@ -71,35 +82,30 @@ def _page(request: PageRequest, *, address: str = "", problem: str = "", status:
         "counts": counts(rows),
         "notices": _notices(alerts) if rows and not limits else [],
         "problems": wrong[:_PROBLEMS],
-        "problems_total": len(wrong),
         "problems_more": max(0, len(wrong) - _PROBLEMS),
         "groups": shown,
+        "unfolded": len(rows) <= _UNFOLDED,
         "lines": lines_for(shown, DAYS, now),
         "days": DAYS,
         "may_write": request.actor.may("resources:write"),
         "may_alert": request.actor.may_some("alerts:write"),
-        "address": address,
-        "problem": problem,
+        "adding": adding,
     }
     return render(request, "web/overview.html", context, status=status)
 
 
 def summarize(rows: Sequence[Row], wrong: Sequence[Problem]) -> Summary:
-    down = [item for item in wrong if item.row.state == "down"]
+    states = [item.row.state for item in wrong]
     total = len(rows)
-    if not wrong:
-        waiting = sum(1 for row in rows if row.waiting or row.state == "new")
-        detail = f"{waiting} still waiting for a first result." if waiting else "Nothing needs you."
-        quiet = all(row.state == "paused" for row in rows)
-        if quiet:
-            return Summary(total, 0, "paused", "Everything is paused", "Nothing is checked.")
-        return Summary(total, 0, "up", "Everything that is watched is well", detail)
-    tally = counts([item.row for item in wrong])
-    sentence = ", ".join(f"{count.number} {count.words}" for count in tally)
-    look = "down" if down else "degraded" if any(count.state in ("degraded", "late") for count in tally) else "unknown"
-    worst = wrong[0].row
-    detail = f"{worst.name} is {worst.state}"
-    return Summary(total, len(down), look, sentence, detail, worst.since)
+    if wrong:
+        look = "down" if "down" in states else "degraded" if {"degraded", "late"} & set(states) else "unknown"
+        sentence = "1 thing is wrong" if len(wrong) == 1 else f"{len(wrong)} things are wrong"
+        return Summary(total, states.count("down"), look, sentence)
+    if all(row.state == "paused" for row in rows):
+        return Summary(total, 0, "paused", "Everything is paused", "Nothing is checked.")
+    waiting = sum(1 for row in rows if row.waiting or row.state == "new")
+    detail = f"{waiting} still waiting for a first result." if waiting else "Nothing needs you."
+    return Summary(total, 0, "up", "Everything that is watched is well", detail)
 
 
 def _notices(alerts: Mapping[str, Alert]) -> list[Notice]:
@@ -133,17 +139,31 @@ def _applied_since(at: float) -> bool:
 
 @require_POST
 def add(request: PageRequest) -> HttpResponse:
-    """Watch one more address, as typed into the form."""
+    """Watch one more address, as typed into the form; one that is watched already only if `again` says so."""
     request.actor.require("resources:write")
     address = request.POST.get("address", "").strip()[:2000]
     try:
         name, document = monitor_from_address(address)
+        known = _watchers(document)
+        if known and request.POST.get("again") != "1":
+            return _page(request, Adding(address, known=known), status=409)
         name = free_name(name, {resource.name for resource in resources("monitor")})
         declare(request.actor, "monitor", name, document, manager="page", source=request.actor.name)
     except InvalidInput as error:
         first = next(iter(error.diagnostics), None)
-        return _page(request, address=address, problem=first.message if first else error.message, status=422)
+        return _page(request, Adding(address, first.message if first else error.message), status=422)
     except UserError as error:
-        return _page(request, address=address, problem=f"{error.message}: {error.hint}", status=422)
+        return _page(request, Adding(address, f"{error.message}: {error.hint}"), status=422)
     messages.success(request, f"Watching {address} as {name}.")
     return HttpResponseRedirect(f"/monitors/{quote(name)}/")
+
+
+def _watchers(document: dict[str, Any]) -> list[str]:
+    """Monitors that check the same address in the same way; none if it is a mistake, of which `declare` tells."""
+    kind = next(iter(document))
+    try:
+        spec: Any = KINDS["monitor"].validate(document)
+    except ValidationError:
+        return []
+    found = monitors(MonitorFilter(text=spec.address, kind=kind))
+    return [view.name for view in found if view.address == spec.address]

@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from mainstay.entry.web.templatetags.mainstay import latency
 from mainstay.kernel.wording import lasting, schedule_words
-from mainstay.store.telemetry.history import HISTORY, Line
+from mainstay.store.telemetry.history import HISTORY, Line, worst_of
 
 if TYPE_CHECKING:
     from mainstay.alerting.queries import Alert
@@ -21,6 +21,7 @@ ORDER = ("down", "late", "degraded", "unknown", "maintenance", "new", "up", "pau
 _WRONG = frozenset({"down", "late", "degraded", "unknown"})
 _ROWS = 120  # that the overview shows below the problems; the rest is one click away
 _FEWEST = 3  # of each group
+OTHERS = "Others"
 _GROUP_LABELS = ("group", "service", "team", "app")
 
 
@@ -150,10 +151,11 @@ class Group:
     rows: list[Row] = field(default_factory=list)
     counts: list[Count] = field(default_factory=list)
     more: int = 0
+    line: Line | None = None
 
 
 def groups(rows: Sequence[Row]) -> list[Group]:
-    """Everything under its group, worst groups first; long groups are cut and say so."""
+    """Everything under its group, worst groups first and what has no group last; long groups are cut and say so."""
     named: dict[str, list[Row]] = {}
     for row in rows:
         named.setdefault(row.group, []).append(row)
@@ -166,7 +168,12 @@ def groups(rows: Sequence[Row]) -> list[Group]:
     found = [
         _group(name, sorted(inside, key=lambda row: row.rank), limit, len(named)) for name, inside in named.items()
     ]
-    return sorted(found, key=lambda group: (ORDER.index(group.rows[0].state), group.name == "Heartbeats", group.name))
+    return sorted(found, key=_place_of)
+
+
+def _place_of(group: Group) -> tuple[bool, int, bool, str]:
+    worst = ORDER.index(group.rows[0].state)
+    return group.name == OTHERS, worst, group.name == "Heartbeats", group.name
 
 
 def _group(name: str, inside: list[Row], limit: int, groups_total: int) -> Group:
@@ -175,10 +182,14 @@ def _group(name: str, inside: list[Row], limit: int, groups_total: int) -> Group
     elif name:
         title, url = name, f"/monitors/?{urlencode({'q': name})}"
     else:
-        title, url = ("Monitors" if groups_total <= 2 else "Others"), "/monitors/"
+        title, url = ("Monitors" if groups_total <= 2 else OTHERS), "/monitors/"
     return Group(title, url, inside[:limit], counts(inside), max(0, len(inside) - limit))
 
 
 def lines_for(shown: Sequence[Group], days: int, now: float) -> dict[str, Line]:
-    """History of everything that is shown."""
-    return HISTORY.lines([row.uid for group in shown for row in group.rows if row.kind == "monitor"], days, now)
+    """History of everything that is shown, by uid; each group gets the line of its worst days."""
+    lines = HISTORY.lines([row.uid for group in shown for row in group.rows if row.kind == "monitor"], days, now)
+    for group in shown:
+        own = [lines[row.uid] for row in group.rows if row.kind == "monitor"]
+        group.line = worst_of(own) if own else None
+    return lines

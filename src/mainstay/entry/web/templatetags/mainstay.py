@@ -14,12 +14,13 @@ from mainstay.entry.web.assets import asset_url
 from mainstay.entry.web.history import bars_svg, percent
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.duration import format_duration
-from mainstay.kernel.wording import lasting, schedule_words
+from mainstay.kernel.wording import lasting, schedule_words, who
 from mainstay.nodes.queries import keeps_apart
 from mainstay.store.telemetry.history import Line
 
 register = template.Library()
 register.filter(schedule_words)
+register.filter(who)
 
 _PHASES = ("lookup", "connect", "tls", "wait", "transfer")
 PHASE_NAMES = {

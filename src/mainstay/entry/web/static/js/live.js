@@ -11,11 +11,11 @@ let fetching = false;
 let again = false;
 
 function rememberState(region) {
-  const open = [...region.querySelectorAll("details[open][id]")].map((node) => node.id);
+  const folds = [...region.querySelectorAll("details[id]")].map((node) => [node.id, node.open]);
   const ticked = [...region.querySelectorAll('input[type="checkbox"]:checked')].map((node) => node.value);
   const focus = region.contains(document.activeElement) ? (document.activeElement.id || document.activeElement.getAttribute("href")) : null;
   return () => {
-    for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+    for (const [id, open] of folds) document.getElementById(id)?.toggleAttribute("open", open);
     for (const box of region.querySelectorAll('input[type="checkbox"]')) if (ticked.includes(box.value)) box.checked = true;
     if (focus) (document.getElementById(focus) ?? region.querySelector(`[href="${CSS.escape(focus)}"]`))?.focus({ preventScroll: true });
   };
