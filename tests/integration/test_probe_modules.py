@@ -337,7 +337,8 @@ SAID = {
     "from_here": "7:34: error: `source_ip_address` is not supported: probes leave from the address that the system "
     "chooses",
     "old": "8:52: error: `min_version` is not supported with TLS10: TLS before 1.2 is not spoken",
-    "pattern": "9:58: error: `(?=x)` holds (?=, which Go does not know",
+    "pattern": "9:58: error: `(?=x)` is not a regular expression: invalid perl operator: (?=; look-around and "
+    "references to groups are not taken, as matching them can take for ever",
     "labels": "10:62: error: `labels` is not supported: texts of the target do not become labels",
     "nameless": "11:32: error: `query_name` is missing",
     "type": "12:44: error: `AAAAA` is nothing that DNS knows",

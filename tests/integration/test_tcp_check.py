@@ -15,6 +15,7 @@ from check_servers import context_with, free_port, run_check, tcp_server, until_
 from pydantic import ValidationError
 
 from mainstay.integrations.checks.tcp.spec import KIND
+from mainstay.kernel.patterns import stored
 
 
 def banner(connection: socket.socket) -> None:
@@ -230,14 +231,21 @@ def test_wrong_targets_are_refused_with_a_reason(target: str, says: str) -> None
         KIND.target.model_validate({"address": target})
 
 
-def test_a_pattern_that_explodes_is_given_up() -> None:
+def test_a_pattern_that_explodes_elsewhere_is_matched_at_once() -> None:
     def bait(connection: socket.socket) -> None:
         connection.sendall(b"a" * 60)
         until_closed(connection)
 
     with tcp_server(bait) as port:
         result = run_check("tcp", f"127.0.0.1:{port}", {"regex": "(a+)+$b"})
-    assert (result.verdict, result.code) == ("unknown", "expect.regex_slow")
+    assert (result.verdict, result.code) == ("down", "expect.regex")
+
+
+def test_a_pattern_that_an_older_version_took_is_told() -> None:
+    with stored():
+        result = run_check("tcp", "127.0.0.1:9", {"regex": "(?=a)b"})
+    assert (result.verdict, result.code) == ("unknown", "check.bad_pattern")
+    assert "`(?=a)b` is not a regular expression" in result.message
 
 
 def test_a_wrong_pattern_is_refused() -> None:

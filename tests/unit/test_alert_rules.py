@@ -15,6 +15,7 @@ from mainstay.alerting.rules import (
 )
 from mainstay.alerting.spec import RouteSpec
 from mainstay.kernel.errors import Refused, Unavailable
+from mainstay.kernel.patterns import stored
 
 DOWN, ALL = {"down"}, {"down", "degraded", "unknown"}
 
@@ -64,6 +65,13 @@ def test_every_fitting_route_adds_its_channels_once_and_stop_ends_it() -> None:
     chosen = choose_channels(routes, ["hook", "mail", "chat", "pager"], {"severity": "P1"})
     assert dict(chosen.channels) == {"hook": "route first", "mail": "route first", "chat": "route second"}
     assert chosen.untold == ""
+
+
+def test_a_route_with_a_pattern_that_is_refused_by_now_tells_rather_than_keeps_still() -> None:
+    with stored():
+        routes = [("old", _route("a", match=('team!~"(?=x)"',), stop=True)), ("new", _route("b"))]
+    chosen = choose_channels(routes, ["a", "b"], {"team": "web"})
+    assert chosen.channels == {"a": "route old, whose matchers cannot be read", "b": "route new"}
 
 
 def test_without_routes_everybody_is_told_and_without_a_fitting_one_nobody_with_a_reason() -> None:

@@ -1,16 +1,14 @@
-"""Frames, the outbox that waits for a reader, and patterns that would take for ever."""
+"""Frames, and the outbox that waits for a reader."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.integrations.checks.http.patterns import TooSlow, compile_pattern, search
 from mainstay.kernel.errors import Broken
 from mainstay.kernel.probing import Assign, CheckOrder, CheckResult, Results, Stop, ToProber, Withdraw
 from mainstay.runtime.prober.outbox import Outbox
@@ -104,11 +102,3 @@ def test_a_full_pipe_drops_the_oldest_good_news_first() -> None:
         assert reader.uids == ["down1", "down2", "down3", "down4", "down5"]
 
     in_loop(work)
-
-
-def test_a_pattern_that_never_ends_is_given_up() -> None:
-    began = time.monotonic()
-    with pytest.raises(TooSlow):
-        search(compile_pattern("(a+)+$"), "a" * 40 + "!")
-    assert time.monotonic() - began < 5
-    assert search(compile_pattern("b+"), "abbb") is not None

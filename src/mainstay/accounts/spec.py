@@ -12,7 +12,7 @@ from pydantic import Field, field_validator, model_validator
 
 from mainstay.kernel.actor import ALL_SCOPES, LIMITABLE, SCOPES
 from mainstay.kernel.diagnostics import did_you_mean
-from mainstay.kernel.matchers import parse_matcher
+from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.resource import Complaint, Kind, Reference, Spec
 from mainstay.kernel.secret import Secret
 
@@ -65,7 +65,7 @@ class Reach(Spec):
     @field_validator("limit")
     @classmethod
     def _matchers_parse(cls, value: list[str]) -> list[str]:
-        return [str(parse_matcher(text)) for text in value]
+        return [check_matcher(text) for text in value]
 
     @field_validator("origin")
     @classmethod

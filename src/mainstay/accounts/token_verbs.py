@@ -17,7 +17,7 @@ from mainstay.kernel.clock import to_iso
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, StoreBusy, UserError
 from mainstay.kernel.event import Event
-from mainstay.kernel.matchers import parse_matcher
+from mainstay.kernel.matchers import check_matcher
 from mainstay.store.work import Work, unit_of_work
 
 LONGEST_OVERLAP = 30 * rules.DAY
@@ -157,7 +157,7 @@ def _check_service(actor: Actor, service: str, scopes: Sequence[str]) -> frozens
 
 def _check_limits(limits: Iterable[str], scopes: frozenset[str]) -> list[str]:
     try:
-        parsed = [str(parse_matcher(text)) for text in limits]
+        parsed = [check_matcher(text) for text in limits]
     except ValueError as error:
         raise UserError(str(error)) from None
     beyond = sorted(scopes - LIMITABLE) if parsed else []

@@ -24,7 +24,7 @@ from typing import Literal
 from mainstay.alerting.spec import RouteSpec
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import MainstayError, Unavailable
-from mainstay.kernel.matchers import all_match
+from mainstay.kernel.matchers import all_match, is_broken
 
 Action = Literal["open", "escalate", "ease", "update", "resolve", "ignore"]
 LEVELS = {"unknown": 0, "degraded": 1, "down": 2}
@@ -85,11 +85,12 @@ def choose_channels(
         return Routing(dict.fromkeys(channels, "no route is declared, so every channel is told"))
     chosen: dict[str, str] = {}
     for name, route in routes:
-        if all_match(route.match, labels):
+        broken = is_broken(route.match)
+        if broken or all_match(route.match, labels):  # rather one message too many than nobody who hears of it
             for channel in route.to:
                 if channel in channels:
-                    chosen.setdefault(channel, f"route {name}")
-            if route.stop:
+                    chosen.setdefault(channel, f"route {name}{', whose matchers cannot be read' if broken else ''}")
+            if route.stop and not broken:
                 break
     return Routing(chosen) if chosen else Routing(untold="no route fits its labels")
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, create_model, field_validator
 
-from mainstay.kernel.matchers import parse_matcher
+from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.ports import ChannelKind
 from mainstay.kernel.resource import Kind, Reference, Spec
 from mainstay.kernel.variants import validate_variant
@@ -40,7 +40,7 @@ class RouteSpec(Spec):
     @classmethod
     def _matchers_parse(cls, value: list[str]) -> list[str]:
         for text in value:
-            parse_matcher(text)
+            check_matcher(text)
         return value
 
 

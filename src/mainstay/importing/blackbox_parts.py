@@ -8,28 +8,20 @@ from typing import Any
 from mainstay.importing.draft import Draft
 from mainstay.importing.requests import KEPT_OUTSIDE
 from mainstay.importing.source import Node, leave
-from mainstay.kernel.go_patterns import python_pattern
+from mainstay.kernel.patterns import BadPattern, check_pattern
 
 IN_A_FOLDER = "the file must stand in a folder for secrets, MAINSTAY_SECRET_DIRS"
 NO_SOURCE = "the address to send from is chosen by the system"
-PATTERN_LIMIT = 1000  # characters, as all checks have it
-_ONLY_ASCII = re.compile(r"\\[dDwWsSbB]|\(\?|\[\[")  # what means less in Go than in Python
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTPE]?)i?B?", re.IGNORECASE)
 _VERSIONS = {"TLS12": "1.2", "TLS13": "1.3"}
 
 
 def pattern_of(node: Node, to: str) -> str | None:
-    """A regular expression of Go as one of Python; None, and told, if Python cannot say it."""
-    written = node.as_text()
+    """A regular expression of Go, which means the same here; None, and told, if it is none or too large."""
     try:
-        found = python_pattern(written)
-    except ValueError as error:
-        node.left(f"the pattern cannot be written for Python: {error}")
-        return None
-    if found == f"(?a){written}" and not _ONLY_ASCII.search(written):
-        found = written
-    if len(found) > PATTERN_LIMIT:
-        node.left(f"a pattern has at most {PATTERN_LIMIT} characters")
+        found = check_pattern(node.as_text())
+    except BadPattern as error:
+        node.left(str(error))
         return None
     node.carried(to)
     return found

@@ -13,7 +13,6 @@ from typing import Any
 from mainstay.importing.source import Node
 from mainstay.importing.values import (
     EVERY_STATUS,
-    all_of,
     expected,
     from_glob,
     go_duration,
@@ -43,6 +42,7 @@ class Conditions:
     contains: list[str] = field(default_factory=list)
     not_contains: list[str] = field(default_factory=list)
     patterns: list[str] = field(default_factory=list)
+    not_patterns: list[str] = field(default_factory=list)
     slowest: float | None = None
     certificate: float | None = None
     domain: tuple[float, Node] | None = None
@@ -166,7 +166,7 @@ class Conditions:
 
     def _glob(self, node: Node, operator: str, pattern: str) -> None:
         inner = re.fullmatch(r"\*([^*]+)\*", pattern, re.DOTALL)
-        if inner is not None and (operator == "==" or self.kind == "http"):
+        if inner is not None and (self.kind == "http" or (operator == "==" and not self.contains)):
             name = "contains" if operator == "==" else "not_contains"
             (self.contains if operator == "==" else self.not_contains).append(inner[1])
             node.carried(f"{self.to}.{name}")
@@ -174,8 +174,11 @@ class Conditions:
             self._pattern(node, operator, from_glob(pattern))
 
     def _pattern(self, node: Node, operator: str, whole: str) -> None:
-        self.patterns.append(rf"\A{whole}\Z" if operator == "==" else rf"\A(?!{whole}\Z)")
-        node.carried(f"{self.to}.regex")
+        if self.kind != "http" and (operator != "==" or self.patterns):
+            node.left(f"a {self.kind} check looks for one text and one pattern that must be there")
+            return
+        (self.patterns if operator == "==" else self.not_patterns).append(rf"\A{whole}\z")
+        node.carried(f"{self.to}.{'regex' if operator == '==' else 'not_regex'}")
 
     def _record(self, node: Node, operator: str, right: str) -> None:
         function = _FUNCTION.fullmatch(right)
@@ -187,7 +190,7 @@ class Conditions:
         if is_pattern or operator == "!=":
             wanted = [from_glob(function[2])] if function and is_pattern else [re.escape(option) for option in options]
             where = "some" if operator == "==" else "none"
-            self.records.setdefault(where, []).append(rf"\t(?:{'|'.join(wanted)})\.?\Z")
+            self.records.setdefault(where, []).append(rf"\t(?:{'|'.join(wanted)})\.?\z")
             node.approximated(f"{self.to}.answer.{where}", "any record of the answer is looked at, and not the last")
             return
         if operator != "==" or (function is not None and function[1] != "any"):
@@ -259,11 +262,9 @@ class Conditions:
             texts = getattr(self, name)
             if texts:
                 found[name] = _short(texts) if self.kind == "http" else texts[0]
-        patterns = list(self.patterns)
-        if self.kind != "http":  # these kinds look for one text only
-            patterns += [rf"\A[\s\S]*{re.escape(text)}" for text in self.contains[1:]]
-        if patterns:
-            found["regex"] = all_of(patterns)
+        for name, patterns in (("regex", self.patterns), ("not_regex", self.not_patterns)):
+            if patterns:
+                found[name] = _short(patterns)
         return found
 
 

@@ -228,7 +228,8 @@ class _Monitor:
             field = "not_contains" if absent else "contains"
             if insensitive:
                 pattern = f"(?i:{re.escape(keyword.as_text())})"
-                field, expect["regex"] = "regex", rf"\A(?![\s\S]*{pattern})" if absent else pattern
+                field = "not_regex" if absent else "regex"
+                expect[field] = pattern
             else:
                 expect[field] = keyword.as_text()
             for node in (keyword, case, self.get("keyword_type")):

@@ -111,10 +111,3 @@ def negated(text: str) -> tuple[str, str]:
 def from_glob(pattern: str) -> str:
     """A pattern with `*` for anything as a regular expression, not anchored."""
     return "[\\s\\S]*".join(re.escape(part) for part in pattern.split("*"))
-
-
-def all_of(patterns: list[str]) -> str:
-    """One regular expression for a text that fits all of these, each of which is anchored at the text's start."""
-    if len(patterns) == 1:
-        return patterns[0]
-    return "".join(f"(?={pattern})" for pattern in patterns)

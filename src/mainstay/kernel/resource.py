@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mainstay.kernel.patterns import stored
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
@@ -138,7 +140,8 @@ class Resource:
     @property
     def spec(self) -> Any:
         """The typed spec (validated anew on each call; keep it if you need it often)."""
-        return KINDS[self.kind].validate(self.document)
+        with stored():
+            return KINDS[self.kind].validate(self.document)
 
     @property
     def subject(self) -> str:

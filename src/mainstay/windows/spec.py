@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
-from mainstay.kernel.matchers import parse_matcher
+from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.resource import Kind, Spec
 from mainstay.kernel.windows import parse_rule
 from mainstay.kernel.zones import check_zone
@@ -36,7 +36,7 @@ class WindowSpec(Spec):
     @classmethod
     def _matchers_parse(cls, value: list[str]) -> list[str]:
         for text in value:
-            parse_matcher(text)
+            check_matcher(text)
         return value
 
     @field_validator("rule")

@@ -8,14 +8,13 @@ from pathlib import Path as FilePath
 from typing import Any, Literal, TypeVar
 
 from mainstay.kernel.diagnostics import Diagnostics, Place, did_you_mean
-from mainstay.kernel.go_patterns import python_pattern
+from mainstay.kernel.patterns import BadPattern, check_pattern
 from mainstay.store.resources.documents import Document, Path
 from mainstay.store.resources.scalars import noun
 
 T = TypeVar("T")
 
 _FILE_LIMIT = 1024 * 1024  # bytes of a certificate, a key, a password, a body
-_PATTERN_LIMIT = 1000  # characters, as the checks have it
 _DURATION = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|\u00b5s|ms|[smhdwy])")
 _SECONDS = {
     "ns": 1e-9,
@@ -93,7 +92,7 @@ class Fields:
         return [str(value) for value in found if isinstance(value, str | int | float)]
 
     def pattern(self, name: str) -> str:
-        """A regular expression in Python's words, empty if it is not set."""
+        """A regular expression, empty if it is not set."""
         written = self.text(name)
         return self._pattern(written, (*self._path, name)) if written else ""
 
@@ -103,14 +102,10 @@ class Fields:
 
     def _pattern(self, written: str, path: Path) -> str:
         try:
-            pattern = python_pattern(written)
-        except ValueError as error:
+            return check_pattern(written)
+        except BadPattern as error:
             self._note(str(error), path)
             return ""
-        if len(pattern) > _PATTERN_LIMIT:
-            self._note(f"a pattern has at most {_PATTERN_LIMIT} characters", path)
-            return ""
-        return pattern
 
     def seconds(self, name: str) -> float:
         """Of `5s`, `1m30s`; 0 if it is not set."""

@@ -7,9 +7,9 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from mainstay.integrations.checks.endpoints import check_host, format_endpoint, split_endpoint
-from mainstay.integrations.checks.http.jsonpath import parse_comparison
-from mainstay.integrations.checks.http.patterns import compile_pattern
+from mainstay.integrations.checks.http.jsonpath import check_comparison, parse_comparison
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import Secret, Text
 
@@ -59,15 +59,13 @@ class TimedExpect(Spec):
 class WordsExpect(TimedExpect):
     contains: str | None = Field(None, min_length=1, max_length=1000, description="text that must be in the answer")
     regex: str | None = Field(
-        None, min_length=1, max_length=1000, description="Python regular expression found in the answer"
+        None, min_length=1, max_length=1000, description="regular expression (RE2) found in the answer"
     )
 
     @field_validator("regex")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        if value is not None:
-            compile_pattern(value)
-        return value
+        return value if value is None else check_pattern(value)
 
 
 class CertificateExpect(TimedExpect):
@@ -90,7 +88,7 @@ class ValueExpect(TimedExpect):
     @field_validator("value")
     @classmethod
     def _comparison(cls, value: Any) -> Any:
-        parse_comparison(value)
+        check_comparison(value)
         return value
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.http.jsonpath import Comparison, parse_comparison
-from mainstay.integrations.checks.http.patterns import TooSlow, compile_pattern, search
 from mainstay.integrations.checks.progress import excerpt
+from mainstay.kernel.patterns import compile_pattern, search
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
@@ -28,18 +28,15 @@ class Words:
         return self.contains is not None or self.regex is not None
 
     def missing(self, received: bytes) -> CheckFault | None:
-        """What is not in there yet. Raises CheckFault `expect.regex_slow` (unknown)."""
+        """What is not in there yet. Raises CheckFault as `search` does."""
         if self.contains is not None and self.contains not in received:
             wanted = excerpt(self.contains)
             return CheckFault("expect.contains", f"`{wanted}` is not in the {len(received)} bytes that came")
         if self.regex is None:
             return None
         pattern = self.regex.pattern
-        try:
-            if search(self.regex, received.decode("utf-8", "replace")):
-                return None
-        except TooSlow:
-            raise _too_slow(pattern) from None
+        if search(self.regex, received.decode("utf-8", "replace")):
+            return None
         return CheckFault("expect.regex", f"`{pattern[:100]}` does not match the {len(received)} bytes that came")
 
 
@@ -60,11 +57,8 @@ class Values:
             return
         if not rows:
             raise CheckFault("expect.value", f"the query gave no row, expected {self.value}")
-        try:
-            if self.value.holds(_alike(value, self.value.operand)):
-                return
-        except TooSlow:
-            raise _too_slow(self.value.operand) from None
+        if self.value.holds(_alike(value, self.value.operand)):
+            return
         raise CheckFault("expect.value", f"the value is `{shown(value)}`, expected {self.value}")
 
 
@@ -92,8 +86,3 @@ def _alike(value: Any, operand: Any) -> Any:
         except ValueError:
             return value
     return value
-
-
-def _too_slow(pattern: str) -> CheckFault:
-    reason = f"the pattern `{pattern[:100]}` took too long and was given up"
-    return CheckFault("expect.regex_slow", reason, verdict="unknown")

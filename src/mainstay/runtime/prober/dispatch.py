@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.http.credentials import mask, maskable
+from mainstay.kernel.patterns import BadPattern
 from mainstay.kernel.probing import CheckFault, CheckOrder, CheckResult, finding
 from mainstay.runtime.prober.context import Preferring
 
@@ -63,6 +64,8 @@ def prepare(order: CheckOrder) -> PreparedCheck:
         return PreparedCheck(order, runner.run, runner.prepare(order))
     except CheckFault as fault:
         return PreparedCheck(order, _refuse, (fault.code, fault.message))
+    except BadPattern as fault:
+        return PreparedCheck(order, _refuse, ("check.bad_pattern", str(fault)))
     except _MISTAKES as mistake:
         # An order is a validated document; this is a difference between spec.py and run.py, shown, not hidden.
         # Only the name of a missing field is repeated: other texts may quote a secret.

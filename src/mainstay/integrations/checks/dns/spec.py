@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from mainstay.integrations.checks.endpoints import ip_address, split_endpoint
-from mainstay.integrations.checks.http.patterns import compile_pattern
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import Text
@@ -102,7 +102,7 @@ class Section(Spec):
     @classmethod
     def _compile(cls, value: list[str]) -> list[str]:
         for pattern in value:
-            compile_pattern(pattern)
+            check_pattern(pattern)
         return value
 
 

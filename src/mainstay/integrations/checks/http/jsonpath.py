@@ -18,7 +18,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mainstay.integrations.checks.http.patterns import compile_pattern, search
+from mainstay.kernel.patterns import BadPattern, Pattern, compile_pattern, is_tolerant, search
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ class Comparison:
 
     operator: str
     operand: Any
-    pattern: re.Pattern[str] | None = None
+    pattern: Pattern | None = None
 
     def holds(self, value: Any) -> bool:
         if self.pattern is not None:
@@ -131,6 +131,15 @@ def parse_comparison(expected: Any) -> Comparison:
     if not _is_number(number):
         raise ValueError(f"`{expected[:40]}` compares with `{sign}` and needs a number after it")
     return Comparison(sign, number)
+
+
+def check_comparison(expected: Any) -> None:
+    """ValueError as `parse_comparison` has it, for validators of what is declared."""
+    try:
+        parse_comparison(expected)
+    except BadPattern:
+        if not is_tolerant():
+            raise
 
 
 def _json_or_text(text: str) -> Any:

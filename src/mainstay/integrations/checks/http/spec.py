@@ -13,10 +13,10 @@ from urllib.parse import urlsplit
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from mainstay.integrations.checks.http.credentials import is_secret_name, secret_query, userinfo, without_userinfo
-from mainstay.integrations.checks.http.jsonpath import parse_comparison, parse_path
-from mainstay.integrations.checks.http.patterns import compile_pattern
+from mainstay.integrations.checks.http.jsonpath import check_comparison, parse_path
 from mainstay.integrations.checks.http.statuses import parse_statuses
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import REFERENCE, Secret, Text
@@ -193,8 +193,7 @@ class HeaderPattern(Spec):
     @field_validator("regex")
     @classmethod
     def _known_pattern(cls, value: str) -> str:
-        compile_pattern(value)
-        return value
+        return check_pattern(value)
 
 
 class HttpExpect(Spec):
@@ -244,7 +243,7 @@ class HttpExpect(Spec):
             if not _HEADER_NAME.fullmatch(name):
                 raise ValueError(f"`{name[:40]}` is not the name of a header")
             if len(value) > 2 and value.startswith("/") and value.endswith("/"):
-                compile_pattern(value[1:-1])
+                check_pattern(value[1:-1])
         return headers
 
     @field_validator("contains", "not_contains")
@@ -259,7 +258,7 @@ class HttpExpect(Spec):
     @classmethod
     def _known_patterns(cls, value: str | list[str] | None) -> str | list[str] | None:
         for pattern in [value] if isinstance(value, str) else value or []:
-            compile_pattern(pattern)
+            check_pattern(pattern)
         return value
 
     @field_validator("json_")
@@ -267,7 +266,7 @@ class HttpExpect(Spec):
     def _known_paths(cls, value: dict[str, JsonValue]) -> dict[str, JsonValue]:
         for path, expected in value.items():
             parse_path(path)
-            parse_comparison(expected)
+            check_comparison(expected)
         return value
 
     @model_validator(mode="after")

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, JsonValue, field_validator
 
 from mainstay.integrations.checks.endpoint_spec import CertificateExpect, ClientTarget, endpoint_of
-from mainstay.integrations.checks.http.jsonpath import parse_comparison, parse_path
+from mainstay.integrations.checks.http.jsonpath import check_comparison, parse_path
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.secret import Text
 
@@ -81,7 +81,7 @@ class MongodbExpect(CertificateExpect):
     def _known_paths(cls, value: dict[str, Any]) -> dict[str, Any]:
         for path, expected in value.items():
             parse_path(path)
-            parse_comparison(expected)
+            check_comparison(expected)
         return value
 
 

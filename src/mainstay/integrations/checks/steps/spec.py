@@ -12,11 +12,11 @@ from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_v
 
 from mainstay.integrations.checks.http.credentials import without_userinfo
 from mainstay.integrations.checks.http.jsonpath import parse_path
-from mainstay.integrations.checks.http.patterns import compile_pattern
 from mainstay.integrations.checks.http.spec import HttpExpect, HttpTarget, Method, Redirects, Tls
 from mainstay.integrations.checks.steps.variables import NAME, PLACE, check_places, fill_url, names_in
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import Text
@@ -57,7 +57,7 @@ class Save(Spec):
         if self.json_ is not None:
             parse_path(self.json_)
         if self.regex is not None:
-            compile_pattern(self.regex)
+            check_pattern(self.regex)
         return self
 
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from mainstay.integrations.checks.http import jsonpath
-from mainstay.integrations.checks.http.patterns import TooSlow, compile_pattern, search
+from mainstay.kernel.patterns import Pattern, compile_pattern, search
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
@@ -118,12 +118,8 @@ def _from_header(answer: Answer, name: str) -> Value:
     return _bounded(value, f"the header {name}")
 
 
-def _from_text(answer: Answer, pattern: re.Pattern[str]) -> Value:
-    try:
-        found = search(pattern, answer.text)
-    except TooSlow:
-        reason = f"the pattern `{pattern.pattern[:100]}` took too long and was given up"
-        raise CheckFault("expect.regex_slow", reason, verdict="unknown") from None
+def _from_text(answer: Answer, pattern: Pattern) -> Value:
+    found = search(pattern, answer.text)
     if found is None:
         raise CheckFault("expect.save", f"nothing in the body matches `{pattern.pattern[:100]}`")
     return _bounded(found[1] if pattern.groups else found[0], f"what matches `{pattern.pattern[:60]}`")

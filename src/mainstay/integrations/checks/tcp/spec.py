@@ -8,8 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, Field, field_validator
 
 from mainstay.integrations.checks.endpoints import check_host, split_endpoint
-from mainstay.integrations.checks.http.patterns import compile_pattern
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import Text, check_references
@@ -30,7 +30,7 @@ class Turn(Spec):
     """One turn of a talk, in this order: wait for a line, send one, begin TLS."""
 
     expect: str | None = Field(
-        None, min_length=1, max_length=1000, description="Python regular expression; lines are read until one matches"
+        None, min_length=1, max_length=1000, description="regular expression (RE2); lines are read until one matches"
     )
     send: Line | None = Field(
         None, max_length=10_000, description="line to send; ${1} stands for the first group of `expect`"
@@ -40,9 +40,7 @@ class Turn(Spec):
     @field_validator("expect")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        if value is not None:
-            compile_pattern(value)
-        return value
+        return value if value is None else check_pattern(value)
 
 
 class TcpTarget(Spec):
@@ -75,7 +73,7 @@ class TcpTarget(Spec):
 class TcpExpect(Spec):
     contains: str | None = Field(None, min_length=1, max_length=1000, description="text that the target must send")
     regex: str | None = Field(
-        None, min_length=1, max_length=1000, description="Python regular expression found in what it sends"
+        None, min_length=1, max_length=1000, description="regular expression (RE2) found in what it sends"
     )
     degraded_after: Duration | None = Field(None, description="slower than this, all phases together, is degraded")
     down_after: Duration | None = Field(None, description="slower than this is a failure")
@@ -83,9 +81,7 @@ class TcpExpect(Spec):
     @field_validator("regex")
     @classmethod
     def _compiles(cls, value: str | None) -> str | None:
-        if value is not None:
-            compile_pattern(value)
-        return value
+        return value if value is None else check_pattern(value)
 
 
 KIND = CheckKind("tcp", "TCP connection", TcpTarget, TcpExpect, "address", lambda target: str(target.address))
