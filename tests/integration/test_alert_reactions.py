@@ -305,3 +305,32 @@ def test_what_this_version_cannot_read_stops_nothing_else() -> None:
     assert _deliver_all() == ["hook firing"]
     assert _states() == [("hook", "firing", "delivered"), ("later", "firing", "pending")]
     assert "cannot read" in queries.channel_health()[1].problem
+
+
+def test_patterns_that_are_refused_by_now_stop_nothing_and_silence_nobody() -> None:
+    from mainstay.accounts import policies
+    from mainstay.store.models import ResourceRow
+    from mainstay.store.secrets import SecretSource
+    from mainstay.watch.directory import Directory
+    from mainstay.windows.queries import covering
+
+    _monitor(labels={"team": "web"})
+    _channel("hook")
+    _channel("mail")
+    declare("route", "old", {"match": ['team="x"'], "to": ["mail"], "stop": True})
+    declare("route", "new", {"to": ["hook"]})
+    declare("window", "w", {"rule": "daily 00:00-24:00", "covers": ['team="x"']})
+    declare("role", "web", {"scopes": ["monitors:read"], "limit": ['team="x"']})
+    for row in ResourceRow.objects.exclude(kind="channel"):
+        document = row.document.replace('team=\\"x\\"', 'team=~\\"(?!x).*\\"')
+        if row.kind == "monitor":
+            document = document.replace("{", '{"expect": {"regex": "(?=ok)"}, ', 1)
+        assert (document != row.document) == (row.name != "new")
+        ResourceRow.objects.filter(uid=row.uid).update(document=document)
+    assert policies.role("web").limits == ('team=~"(?!x).*"',)
+    assert covering({"team": "web"}, 1e9) is None
+    (monitor,) = Directory(SecretSource(current_settings())).refresh().monitors.values()
+    assert monitor.options["expect"] == {"regex": "(?=ok)"}
+    happen("monitor.went_down", "monitor/api", labels={"team": "web"})
+    assert sorted(_deliver_all()) == ["hook firing", "mail firing"]
+    assert "cannot be read" in OutboxRow.objects.get(channel="mail").reason

@@ -48,6 +48,7 @@ def test_patterns_mean_what_they_mean_in_go(pattern: str, text: str, matches: bo
         (r"(a)\1", "references to groups"),
         (r"end\Z", r"the end of the text is \\z"),
         (r"\y", "escape"),
+        (r"a\\\C", "a part of a character"),
         ("(a{1000}){2}", "repetition"),
         (r"\pL{100}", "too large|too often"),
         ("a" * 1001, "at most 1000"),

@@ -11,6 +11,7 @@ from django.conf import settings
 
 from mainstay.accounts import rules
 from mainstay.accounts.spec import BUILT_IN, RoleSpec, ServiceAccountSpec, SignInSpec
+from mainstay.kernel.patterns import stored
 from mainstay.store.resources.queries import find, resources
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 @lru_cache(maxsize=512)
 def _parsed(kind: type[Spec], document: str) -> Spec:
     # Every request asks for its person's role; reading the text anew each time would cost more than the query.
-    return kind.model_validate(json.loads(document))
+    with stored():
+        return kind.model_validate(json.loads(document))
 
 
 def _spec(kind: type[Spec], resource: Resource) -> Spec:

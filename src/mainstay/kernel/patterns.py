@@ -48,6 +48,8 @@ def compile_pattern(text: str) -> Pattern:
     """BadPattern with the reason."""
     if len(text) > PATTERN_LIMIT:
         raise BadPattern(f"a pattern has at most {PATTERN_LIMIT} characters, this one has {len(text)}")
+    if r"\C" in text.replace(r"\\", ""):
+        raise BadPattern(f"`{text[:60]}` holds \\C, a part of a character, which Go does not know either")
     import re2  # 10 ms and 5 MB, for those who match something
 
     try:

@@ -11,6 +11,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Forbidden, StalePlan
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
+from mainstay.kernel.patterns import stored
 from mainstay.kernel.resource import KINDS, Manager, Resource
 from mainstay.store.journal import canonical
 from mainstay.store.models import ChangeRow, ResourceRow, RevisionRow
@@ -173,8 +174,9 @@ def _grants(change: Change) -> frozenset[str] | None:
     if kind is None or kind.grants is None:
         return None
     scopes: frozenset[str] = frozenset()
-    for state in (change.before, change.after):
-        scopes |= kind.grants(kind.validate(state.document)) if state is not None else frozenset()
+    with stored():
+        for state in (change.before, change.after):
+            scopes |= kind.grants(kind.validate(state.document)) if state is not None else frozenset()
     return scopes
 
 
