@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import F, QuerySet
 
 from mainstay.alerting import declared
+from mainstay.alerting.background import told_besides
 from mainstay.alerting.links import links_of, test_links
 from mainstay.alerting.models import OutboxRow
 from mainstay.alerting.outbox import close, receipt_document, subject_of
@@ -92,7 +93,7 @@ def message_of(row: OutboxRow, settings: Settings) -> Notification:
         id=row.id,
         status=row.kind,
         alert=payload["alert"],
-        evidence=payload["evidence"],
+        evidence=payload["evidence"] | (told_besides(row.alert, row.kind) if row.alert else {}),
         links=links,
         changes=tuple(payload["changes"]),
         thread=payload["thread"],

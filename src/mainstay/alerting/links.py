@@ -16,6 +16,7 @@ from urllib.parse import quote
 from django.conf import settings
 
 from mainstay.kernel.errors import NotFound
+from mainstay.kernel.wording import label_links
 
 if TYPE_CHECKING:
     from mainstay.alerting.models import AlertRow
@@ -48,12 +49,12 @@ def alert_of(token: str, now: float) -> str:
 
 
 def links_of(base_url: str, alert: AlertRow, issued: float) -> dict[str, str]:
-    """Absolute URLs: what is wrong, the alert, and taking it."""
+    """Absolute URLs: what is wrong, the alert, taking it, and those in its labels, such as `runbook`."""
     kind, _, name = alert.subject.partition("/")
     links = {"monitor": f"{base_url}/{kind}s/{quote(name)}/"} if kind in ("monitor", "heartbeat") else {}
     links["alert"] = f"{base_url}/alerts/{alert.id}/"
     links["acknowledge"] = f"{base_url}/a/{acknowledge_token(alert.id, issued)}"
-    return links
+    return links | label_links(alert.labels)
 
 
 def test_links(base_url: str) -> dict[str, str]:

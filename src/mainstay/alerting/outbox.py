@@ -64,6 +64,8 @@ def put_firing(
 
     keep: seconds until it expires. new: nobody was told of the alert yet.
     """
+    if not routing.channels:
+        return
     held = held_back(alert.suppressed_by, alert.muted_until, work.now)
     payload = payload_of(alert, "firing", changes)
     told = {} if new else _told(alert)

@@ -236,9 +236,9 @@ def _describe(alert: AlertRow, event: Event, level: str) -> None:
     data = event.data
     alert.level, alert.severity = level, _severity(event)
     alert.labels = {str(key): str(value) for key, value in dict(data.get("labels") or {}).items()}
-    alert.title = title_of(alert.name, level, alert.subject.partition("/")[0])[:300]
-    alert.address = str(data.get("address", ""))[:2000]
     alert.reason, alert.code = str(data.get("reason", ""))[:300], str(data.get("code", ""))[:60]
+    alert.title = title_of(alert.name, level, alert.subject.partition("/")[0], alert.code)[:300]
+    alert.address = str(data.get("address", ""))[:2000]
     alert.message = str(data.get("message", ""))[:1000]
     evidence = data.get("evidence")
     alert.evidence = evidence if isinstance(evidence, dict) else {"text": str(evidence)} if evidence else {}

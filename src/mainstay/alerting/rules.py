@@ -156,8 +156,8 @@ def backoff(attempts: int, chance: float) -> float:
     return pause * (0.75 + chance / 2)
 
 
-def title_of(name: str, level: str, kind: str) -> str:
-    """What is wrong, in a heading."""
+def title_of(name: str, level: str, kind: str, code: str = "") -> str:
+    """What is wrong, in a heading. `code`: of a heartbeat, which tells whether its job reported a failure itself."""
     if kind == "uplink":
         part, _, node = name.partition("/")
         whose = f"the server {node}" if node else "this machine"
@@ -167,8 +167,14 @@ def title_of(name: str, level: str, kind: str) -> str:
     if kind == "mainstay":
         return f"a part of Mainstay itself fails: {name}"
     if kind == "heartbeat":
-        return f"{name} did not report in"
+        return f"{name} {_of_job(code)}"
     if kind == "location":
         return f"nothing is heard of the location {name}"
     words = {"down": "is down", "degraded": "is degraded", "unknown": "cannot be checked"}
     return f"{name} {words.get(level, level)}"
+
+
+def _of_job(code: str) -> str:
+    if code.startswith("exit_"):
+        return f"exited with {code.removeprefix('exit_')}"
+    return {"fail": "reported a failure", "overran": "did not end in time"}.get(code, "did not report in")

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     from mainstay.kernel.ports import Notification
 
+_PAGE = re.compile(r"https?://[!-~]{1,190}")
+_LINKS = {"acknowledge": "Acknowledge", "monitor": "Open", "alert": "Alert"}
+_LONG = frozenset({"Description", "Output", "Changed lately"})  # of several lines
 _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"))
 
 
@@ -74,6 +77,22 @@ def one_line(text: object, limit: int = 200) -> str:
     return flat if len(flat) <= limit else flat[: limit - 1] + "\u2026"
 
 
+def several_lines(text: object, limit: int = 4000) -> str:
+    """Printable text on as many lines as it had, without blanks and empty lines at its ends."""
+    kept = str(text).strip()[:limit].splitlines()
+    return "\n".join("".join(char if char.isprintable() else " " for char in line).rstrip() for line in kept)
+
+
+def label_links(labels: Mapping[str, str]) -> dict[str, str]:
+    """Labels that are addresses of pages, such as `runbook`, by their names."""
+    return {name: text for name, text in labels.items() if name not in _LINKS and _PAGE.fullmatch(str(text))}
+
+
+def link_name(name: str) -> str:
+    """What a link is called: `runbook_url` is Runbook."""
+    return _LINKS.get(name) or re.sub(r"_(url|link)$", "", name).replace("_", " ").strip().capitalize() or "Link"
+
+
 def heading(message: Notification) -> str:
     """`[P1] api is down`, `Resolved: api is down`, `Test: ...`."""
     title = one_line(message.alert.get("title") or message.alert.get("monitor") or "Mainstay")
@@ -89,35 +108,42 @@ def facts(message: Notification, now: float) -> list[tuple[str, str]]:
     started = "" if since is None else f"{utc(alert['since'])} ({ago(since, now)})"
     ended = "" if until is None else f"{utc(alert['until'])} ({ago(until, now)})"
     lasted = "" if since is None or until is None else lasting(until - since)
+    job = alert.get("kind") == "heartbeat"
     error = "" if evidence.get("error") == alert.get("summary") else evidence.get("error", "")
     answers = [
         ("What", alert.get("summary", "")),
+        ("Exit status", str(evidence.get("exit_status", ""))),
+        ("Description", evidence.get("description", "")),
         ("Since", started),
         ("Until", ended),
         ("Lasted", lasted),
         ("Ended because", evidence.get("ended", "")),
-        ("Target", evidence.get("address", "")),
-        ("Phase", evidence.get("phase", "")),
-        ("Code", evidence.get("code", "")),
+        ("Schedule", schedule_words(str(evidence.get("address", ""))) if job else ""),
+        ("Target", "" if job else evidence.get("address", "")),
+        ("Phase", "" if job else evidence.get("phase", "")),
+        ("Code", "" if job else evidence.get("code", "")),
         ("Error", error),
+        ("Output", evidence.get("output", "")),
         ("Severity", alert.get("severity", "")),
         ("Labels", _labels(alert.get("labels", {}))),
         ("Changed lately", "\n".join(message.changes)),
     ]
-    changed = "Changed lately"  # one sentence a line, all of them ours
-    return [(name, str(text) if name == changed else one_line(text, 1000)) for name, text in answers if text]
+    return [(name, several_lines(text) if name in _LONG else one_line(text, 1000)) for name, text in answers if text]
 
 
 def _labels(labels: Any) -> str:
-    own = {key: value for key, value in labels.items() if key not in ("monitor", "heartbeat", "severity")}
+    apart = {"monitor", "heartbeat", "severity", *label_links(labels)}
+    own = {key: value for key, value in labels.items() if key not in apart}
     return ", ".join(f"{key}={value}" for key, value in sorted(own.items()))
 
 
 def plain_text(message: Notification, now: float) -> str:
     """The whole message for channels that know text only."""
-    lines = [f"{question}: {answer}" for question, answer in facts(message, now)]
-    names = {"acknowledge": "Acknowledge", "monitor": "Open", "alert": "Alert"}
-    lines += [f"{names.get(name, name)}: {url}" for name, url in message.links.items()]
+    answers = [
+        (question, f"\n{answer}" if "\n" in answer else f" {answer}") for question, answer in facts(message, now)
+    ]
+    lines = [f"{question}:{answer}" for question, answer in answers]
+    lines += [f"{link_name(name)}: {url}" for name, url in message.links.items()]
     return "\n".join(lines)
 
 

@@ -7,6 +7,7 @@ the same alert refer to the first one, so that mail readers show them as one thr
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -19,11 +20,12 @@ from string import Template
 
 from mainstay.kernel.clock import to_datetime
 from mainstay.kernel.ports import Notification
-from mainstay.kernel.wording import facts, heading, one_line, plain_text
+from mainstay.kernel.wording import facts, heading, link_name, one_line, plain_text
 
+_ADDRESS = re.compile(r"https?://(?:&amp;|[^\s<>&\"'()])+(?<![.,;:!?])")  # in text that is escaped already
 _WORD = 42  # bytes of text in an encoded word, which then has 68 characters of the 75 that it may have
 _COLOURS = {"firing": "#b3261e", "resolved": "#2e7d32", "test": "#1565c0", "report": "#546e7a"}
-_BUTTONS = {"acknowledge": "Acknowledge", "monitor": "Open", "alert": "Alert"}
+_FIRST_LINKS = ("acknowledge", "monitor", "alert")
 _FONT = "-apple-system, 'Segoe UI', Roboto, Helvetica, Arial, sans-serif"
 
 _FACT = (
@@ -115,22 +117,27 @@ def html_of(message: Notification, now: float) -> str:
         label=escape(label[message.status].strip()),
         colour=colour,
         font=escape(_FONT),
-        facts="".join(_FACT.format(question=escape(name), answer=_lines(text)) for name, text in found),
+        facts="".join(_FACT.format(question=escape(name), answer=_answer(name, text)) for name, text in found),
         buttons=_buttons(message.links, colour),
     )
 
 
-def _lines(text: str) -> str:
-    return "<br>".join(escape(line) for line in text.splitlines())
+def _answer(question: str, text: str) -> str:
+    """Addresses can be followed in what is declared only; the rest is written by others."""
+    if question == "Output":
+        return f'<span style="white-space:pre-wrap;font-family:monospace;font-size:13px;">{escape(text)}</span>'
+    shown = "<br>".join(escape(line) for line in text.splitlines())
+    return _ADDRESS.sub(r'<a href="\g<0>">\g<0></a>', shown) if question == "Description" else shown
 
 
 def _buttons(links: Mapping[str, str], colour: str) -> str:
     """The first one is what a woken person does first."""
-    order = [name for name in _BUTTONS if name in links]
+    order = [name for name in _FIRST_LINKS if name in links]
+    order += [name for name in links if name not in order]
     return "".join(
         _BUTTON.format(
             url=escape(links[name], quote=True),
-            name=_BUTTONS[name],
+            name=escape(link_name(name)),
             looks=_OTHER if index else _FIRST.format(colour=colour),
         )
         for index, name in enumerate(order)

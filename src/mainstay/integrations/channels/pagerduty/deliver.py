@@ -13,10 +13,9 @@ from typing import Any
 
 from mainstay.integrations.http_client import Answer, accepted, post
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
-from mainstay.kernel.wording import facts, heading, one_line
+from mainstay.kernel.wording import facts, heading, link_name, one_line
 
 _SEVERITIES = {"P0": "critical", "P1": "error", "P2": "warning", "P3": "info"}
-_LINKS = {"monitor": "Open in Mainstay", "alert": "Alert", "acknowledge": "Acknowledge in Mainstay"}
 
 
 def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryContext) -> Receipt:
@@ -36,16 +35,17 @@ def document_of(message: Notification, now: float) -> dict[str, Any]:
     if message.status == "resolved":
         return _end(message)
     alert = message.alert
+    place = "" if alert.get("kind") == "heartbeat" else message.evidence.get("address")  # of a job it is its schedule
     payload = {
         "summary": one_line(f"{heading(message)}: {alert.get('summary', '')}".rstrip(": "), 1024),
-        "source": one_line(message.evidence.get("address") or alert.get("monitor") or "mainstay", 255),
+        "source": one_line(place or alert.get("monitor") or "mainstay", 255),
         "severity": _SEVERITIES.get(str(alert.get("severity")), "error"),
         "timestamp": alert.get("since"),
         "component": alert.get("monitor") or "mainstay",
         "class": message.evidence.get("code") or alert.get("kind"),
         "custom_details": {**dict(facts(message, now)), "labels": dict(alert.get("labels", {}))},
     }
-    links = [{"href": url, "text": _LINKS.get(name, name)} for name, url in message.links.items()]
+    links = [{"href": url, "text": link_name(name)} for name, url in message.links.items()]
     return {
         "event_action": "trigger",
         "dedup_key": alert["id"],

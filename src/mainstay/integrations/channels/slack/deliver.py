@@ -13,12 +13,11 @@ from typing import Any
 
 from mainstay.integrations.http_client import accepted, post
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
-from mainstay.kernel.wording import facts, heading, one_line
+from mainstay.kernel.wording import facts, heading, link_name, one_line
 
 _COLOURS = {"firing": "#c62828", "resolved": "#2e7d32", "test": "#1565c0", "report": "#546e7a"}
 _MILDER = {"P2": "#e08600", "P3": "#5c6bc0"}
-_BUTTONS = {"monitor": "Open", "alert": "Alert", "acknowledge": "Acknowledge"}
-_SHORT = ("Since", "Until", "Lasted", "Severity", "Phase", "Code")
+_SHORT = ("Since", "Until", "Lasted", "Severity", "Exit status", "Phase", "Code")
 
 
 def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryContext) -> Receipt:
@@ -41,10 +40,12 @@ def _blocks(message: Notification, now: float) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = [
         {"type": "header", "text": {"type": "plain_text", "text": one_line(heading(message), 150)}}
     ]
-    long = {question: answer for question, answer in known.items() if question not in _SHORT}
+    long = {question: answer for question, answer in known.items() if question not in (*_SHORT, "Output")}
     text = "\n".join(f"*{question}:* {_escaped(answer)}" for question, answer in long.items())
     if text:
         blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": text[:3000]}})
+    if output := _escaped(known.get("Output", "")).replace("```", "'" * 3):  # which would end the block
+        blocks.append({"type": "section", "text": {"type": "mrkdwn", "text": f"*Output:*\n```{output[-2900:]}```"}})
     fields = [
         {"type": "mrkdwn", "text": f"*{question}*\n{_escaped(known[question])}"[:2000]}
         for question in _SHORT
@@ -55,12 +56,12 @@ def _blocks(message: Notification, now: float) -> list[dict[str, Any]]:
     buttons = [
         {
             "type": "button",
-            "text": {"type": "plain_text", "text": _BUTTONS.get(name, name)},
+            "text": {"type": "plain_text", "text": link_name(name)[:75]},
             "url": url,
             "action_id": f"mainstay_{name}",
             **({"style": "primary"} if name == "acknowledge" else {}),
         }
-        for name, url in message.links.items()
+        for name, url in list(message.links.items())[:25]
         if len(url) <= 3000
     ]
     if buttons:

@@ -3,7 +3,9 @@
     {"status": "firing" | "resolved" | "test" | "report",
      "alert": {"id", "monitor", "severity", "labels", "since", "until"},   times RFC 3339, until null while firing
      "evidence": {"title", "reason", "code", "message", ..., "changes": [...]},
-     "links": {"monitor", "alert", "acknowledge"}}
+     "links": {"monitor", "alert", "acknowledge", and labels that are addresses, such as "runbook"}}
+
+`evidence` also holds the declared `description`, and of a job that reported its failure `exit_status` and `output`.
 
 Headers: `Idempotency-Key` is the same on a repeat; `X-Mainstay-Signature: v1=<hex HMAC-SHA256 of the body>`
 when a secret is given. A test has the status `test`, an alert whose id begins with `test-`, and no monitor;
