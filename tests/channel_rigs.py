@@ -58,6 +58,7 @@ class Rig:
     environment: dict[str, str]
     moods: frozenset[str]
     mood: Mood = "accept"
+    said: str = SECRET  # what it echoes
 
     def seen(self) -> list[str]:
         raise NotImplementedError
@@ -80,7 +81,7 @@ class HttpRig(Rig):
         if self.mood == "endless":
             return Reply(200, stream=b"x" * 65536)
         if self.mood == "echo":
-            return Reply(400, body=json.dumps({"said": SECRET}).encode())
+            return Reply(400, body=json.dumps({"said": self.said}).encode())
         return Reply(202 if self.kind == "pagerduty" else 200, body=b"ok")
 
     def seen(self) -> list[str]:
@@ -205,7 +206,7 @@ class MailRig(Rig):
     def __setattr__(self, name: str, value: Any) -> None:
         super().__setattr__(name, value)
         if name == "mood" and "box" in self.__dict__:
-            replies = {"refuse": "554 no", "busy": "451 later", "echo": f"554 said {SECRET}"}
+            replies = {"refuse": "554 no", "busy": "451 later", "echo": f"554 said {self.said}"}
             self.box.data_reply = replies.get(value, "250 taken")
             self.box.hang = threading.Event() if value == "hang" else None
 

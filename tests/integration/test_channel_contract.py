@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 
@@ -110,11 +111,17 @@ def test_a_guarded_address_is_refused(rig: Rig) -> None:
     assert rig.seen() == []
 
 
-def test_the_secret_never_comes_back_not_even_echoed(rig: Rig, capfd: pytest.CaptureFixture[str]) -> None:
+_FORMS = [SECRET, b64encode(f"user:{SECRET}".encode()).decode(), "".join(f"%{sign:02x}" for sign in SECRET.encode())]
+
+
+@pytest.mark.parametrize("said", _FORMS)
+def test_the_secret_never_comes_back_not_even_echoed(rig: Rig, said: str, capfd: pytest.CaptureFixture[str]) -> None:
+    rig.said = said
     error = _fails(rig, "echo")
     captured = capfd.readouterr()
     for text in (str(error), repr(error), captured.out, captured.err):
         assert SECRET not in text
+        assert said not in text
     assert "***" in str(error)
 
 

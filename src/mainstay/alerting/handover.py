@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, unquote
+from typing import TYPE_CHECKING
 
 from mainstay.kernel.errors import MainstayError, Refused, RemoteError, Unavailable
+from mainstay.kernel.masking import Masker
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
-from mainstay.kernel.secret import SecretMissing, references
+from mainstay.kernel.secret import SecretMissing
 from mainstay.store.secrets import SecretSource
 
 if TYPE_CHECKING:
@@ -17,9 +16,6 @@ if TYPE_CHECKING:
     from mainstay.kernel.settings import Settings
 
 TIMEOUT = 10.0  # seconds for one delivery, all of it
-_SHORTEST_SECRET = 4  # shorter values would blot out ordinary words
-_SEPARATORS = re.compile(r"[/:@?&=+#]+")
-_TOKEN = re.compile(r"(?=.*[0-9]).{8,}|.{16,}")  # what looks like a key and not like a word
 
 
 @lru_cache(maxsize=4)
@@ -33,39 +29,18 @@ def hand_over(spec: ChannelSpec, message: Notification, settings: Settings, now:
     source = _source(settings)
     try:
         target = source.fill(document)
-        hidden = [source.lookup(*reference) for reference in references(document)]
+        masker = Masker(source.values(document))
     except SecretMissing as error:
         raise Unavailable(str(error), hint="give it to the server; messages wait until then") from None
     try:
         receipt = spec.channel.load()(target, message, DeliveryContext(settings, now, TIMEOUT))
     except RemoteError as error:
-        raise _without(error, hidden) from None
-    return Receipt(redact(receipt.detail, hidden), _clean(receipt.data, hidden))
+        raise _without(error, masker) from None
+    return Receipt(masker.text(receipt.detail), masker.value(receipt.data))
 
 
-def redact(text: str, hidden: list[str]) -> str:
-    """The text with every secret value, each line of one and each telling part of a URL replaced by `***`."""
-    for value in sorted(_pieces(hidden), key=len, reverse=True):
-        text = text.replace(value, "***")
-    return text
-
-
-def _pieces(hidden: list[str]) -> set[str]:
-    """Secrets as they may be echoed: whole, by line, percent-encoded or decoded, and the tokens inside a URL."""
-    pieces = set()
-    for value in hidden:
-        tokens = [part for part in _SEPARATORS.split(value) if _TOKEN.fullmatch(part)] if "://" in value else []
-        for part in (value, *value.splitlines(), *tokens):
-            pieces |= {part, quote(part, safe=""), quote(part), unquote(part)}
-    return {piece for piece in pieces if len(piece) >= _SHORTEST_SECRET}
-
-
-def _clean(data: dict[str, Any], hidden: list[str]) -> dict[str, Any]:
-    return {key: redact(value, hidden) if isinstance(value, str) else value for key, value in data.items()}
-
-
-def _without(error: RemoteError, hidden: list[str]) -> MainstayError:
-    message, hint = redact(error.message, hidden), redact(error.hint, hidden)
+def _without(error: RemoteError, masker: Masker) -> MainstayError:
+    message, hint = masker.text(error.message), masker.text(error.hint)
     if isinstance(error, Unavailable):
         return Unavailable(message, hint=hint, retry_after=error.retry_after)
     return Refused(message, hint=hint)

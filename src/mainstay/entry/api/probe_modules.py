@@ -18,8 +18,9 @@ import yaml
 
 from mainstay.entry.api.probe_fields import Fields, Reading
 from mainstay.entry.api.probe_kinds import PROBERS, addresses
-from mainstay.integrations.checks.http.credentials import MASK, is_secret_name, without_userinfo
+from mainstay.integrations.checks.http.credentials import is_secret_name, without_userinfo
 from mainstay.kernel.diagnostics import Diagnostics, did_you_mean
+from mainstay.kernel.masking import MASK
 from mainstay.store.resources.documents import LIMIT_BYTES, Document, decode, read_text
 from mainstay.store.resources.scalars import noun
 

@@ -273,8 +273,8 @@ def to_json(order: CheckOrder, result: CheckResult) -> str:
 
 def address_of(order: CheckOrder) -> str:
     """What the person asked for, without the values of references."""
+    from mainstay.kernel.masking import Masker
+
     asked = order.options["target"].get(_field(order.kind), order.kind)
     shown = " ".join(map(str, asked)) if isinstance(asked, list) else str(asked)
-    for secret in filter(None, order.secrets):
-        shown = shown.replace(secret, "***")
-    return shown
+    return Masker(order.secrets).text(shown)

@@ -6,7 +6,7 @@ import importlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from mainstay.integrations.checks.http.credentials import mask, maskable
+from mainstay.kernel.masking import Masker
 from mainstay.kernel.patterns import BadPattern
 from mainstay.kernel.probing import CheckFault, CheckOrder, CheckResult, finding
 from mainstay.runtime.prober.context import Preferring
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
 
 _KIND = re.compile(r"[a-z][a-z0-9_]{0,30}")
 _MISTAKES = (ArithmeticError, AttributeError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError)
-_UNFILLED = re.compile(r"\$\{(?:env|file):[^{}]*\}")
+_UNFILLED = re.compile(r"\$\{(?:env|file|vault):[^{}]*\}")
 
 
 class PreparedCheck:
     """One order with its plan; `run` never raises for what a target does."""
 
-    __slots__ = ("_plan", "_run", "_secrets", "order")
+    __slots__ = ("_masker", "_plan", "_run", "order")
 
     def __init__(self, order: CheckOrder, run: Any, plan: Any) -> None:
         self.order = order
         self._run = run
         self._plan = plan
-        self._secrets = maskable([*order.secrets])
+        self._masker = Masker(order.secrets) if order.secrets else None
 
     async def run(self, context: Context) -> CheckResult:
         try:
             found: CheckResult = await self._run(self._plan, _lent(context, self.order))
         except CheckFault as fault:
             found = finding(fault.verdict, fault.code, fault.message, evidence=dict(fault.evidence))
-        if self._secrets:
-            found.message = _masked(found.message, self._secrets)
-            found.evidence = _masked(found.evidence, self._secrets)
+        if self._masker is not None:  # a server may send back what it was sent
+            found.message = self._masker.text(found.message)
+            found.evidence = self._masker.value(found.evidence)
         return found
 
 
@@ -72,15 +72,6 @@ def prepare(order: CheckOrder) -> PreparedCheck:
         detail = f" {mistake}" if isinstance(mistake, KeyError) else ""
         reason = f"the order cannot be read: {type(mistake).__name__}{detail[:100]}"
         return PreparedCheck(order, _refuse, ("check.bad_order", reason))
-
-
-def _masked(value: Any, secrets: tuple[str, ...]) -> Any:
-    """The same nested value without secrets: a server may send back what it was sent."""
-    if isinstance(value, str):
-        return mask(value, secrets)
-    if isinstance(value, dict):
-        return {key: _masked(inner, secrets) for key, inner in value.items()}
-    return [_masked(inner, secrets) for inner in value] if isinstance(value, list) else value
 
 
 def _unfilled(value: Any) -> str:

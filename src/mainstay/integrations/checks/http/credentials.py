@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from urllib.parse import urlsplit
 
+from mainstay.kernel.masking import MASK
+
 # Names of headers and query parameters that hold a credential, as a whole word: X-Auth-Token, api_key, PRIVATE-TOKEN.
 _SECRET_WORD = re.compile(
     r"(?:^|[-_])(?:authorization|cookie|token|secret|password|passwd|apikey|api[-_]key|access[-_]key|auth|signature)"
@@ -14,8 +16,6 @@ _SECRET_WORD = re.compile(
 _QUERY = re.compile(r"[?&]([^=&#]+)=([^&#]+)")
 _SCHEME = re.compile(r"^[a-z0-9+.-]+://", re.IGNORECASE)
 _AFTER_AUTHORITY = re.compile(r"[/?#]")
-MASK = "***"
-_SHORTEST = 4  # shorter values are masked nowhere: they stand in ordinary words
 
 
 def is_secret_name(name: str) -> bool:
@@ -53,14 +53,3 @@ def origin(url: str) -> tuple[str, str, int]:
     parts = urlsplit(url)
     scheme = parts.scheme.lower()
     return scheme, (parts.hostname or "").lower(), parts.port or (443 if scheme == "https" else 80)
-
-
-def mask(text: str, secrets: tuple[str, ...]) -> str:
-    """The text with every secret value replaced; longest first, since one may hold another."""
-    for secret in secrets:
-        text = text.replace(secret, MASK)
-    return text
-
-
-def maskable(values: list[str]) -> tuple[str, ...]:
-    return tuple(sorted({value for value in values if len(value) >= _SHORTEST}, key=len, reverse=True))

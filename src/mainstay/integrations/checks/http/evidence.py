@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.certificate_paths import path_of
 from mainstay.integrations.checks.certificates import CHAIN_LIMIT, describe_chain
-from mainstay.integrations.checks.http.credentials import mask, shown_url
+from mainstay.integrations.checks.http.credentials import shown_url
 from mainstay.integrations.checks.progress import excerpt
 
 if TYPE_CHECKING:
     from mainstay.integrations.checks.http.expectations import Answer
+    from mainstay.kernel.masking import Masker
 
 # Headers that tell something about a failure and carry no session.
 _SHOWN_HEADERS = (
@@ -34,21 +35,21 @@ _HEADER_LIMIT = 200  # characters of one header
 _MASKED_LENGTH = 4000  # characters that are looked through for secrets before the excerpt is cut
 
 
-def of_headers(answer: Answer, secrets: tuple[str, ...]) -> dict[str, Any]:
+def of_headers(answer: Answer, masker: Masker) -> dict[str, Any]:
     """The headers that tell something, also of a good answer where somebody looks (`detail` in the order)."""
     headers = {
-        name: mask(answer.headers[name][:_HEADER_LIMIT], secrets) for name in _SHOWN_HEADERS if name in answer.headers
+        name: masker.text(answer.headers[name][:_HEADER_LIMIT]) for name in _SHOWN_HEADERS if name in answer.headers
     }
     if "location" in headers:
         headers["location"] = shown_url(headers["location"])
     return {"headers": headers} if headers else {}
 
 
-def of_failure(answer: Answer, secrets: tuple[str, ...]) -> dict[str, Any]:
+def of_failure(answer: Answer, masker: Masker) -> dict[str, Any]:
     """Header and body excerpts."""
-    found = of_headers(answer, secrets)
+    found = of_headers(answer, masker)
     if answer.kept and _is_text(answer):
-        found["excerpt"] = excerpt(mask(answer.text[:_MASKED_LENGTH], secrets))
+        found["excerpt"] = excerpt(masker.text(answer.text[:_MASKED_LENGTH]))
     return found
 
 

@@ -16,7 +16,6 @@ from mainstay import __version__
 from mainstay.integrations.checks.certificates import load_reader
 from mainstay.integrations.checks.http.credentials import (
     is_secret_name,
-    maskable,
     origin,
     secret_query,
     shown_url,
@@ -25,6 +24,7 @@ from mainstay.integrations.checks.http.credentials import (
 from mainstay.integrations.checks.http.expectations import Expectations
 from mainstay.integrations.checks.http.transfers import Setup
 from mainstay.integrations.checks.progress import document
+from mainstay.kernel.masking import Masker
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
@@ -169,7 +169,7 @@ class Plan:
     timeout: float
     requests: Requests
     expectations: Expectations
-    secrets: tuple[str, ...]  # values that are masked in what is shown
+    masker: Masker  # of its secrets, for what is shown
     follow: bool
     redirect_limit: int
     max_read: int
@@ -189,7 +189,7 @@ def plan_request(order: CheckOrder) -> Plan:
         timeout=order.timeout,
         requests=Requests(target, secrets),
         expectations=Expectations(document(order, "expect"), follows=follow),
-        secrets=maskable(list(secrets)),
+        masker=Masker(secrets),
         follow=follow,
         redirect_limit=redirects.get("limit", 10),
         max_read=target.get("max_read", 10 * 1024 * 1024),

@@ -16,7 +16,7 @@ import pycurl
 
 from mainstay.integrations.checks.certificates import explain as describe_fault
 from mainstay.integrations.checks.http import evidence
-from mainstay.integrations.checks.http.credentials import mask, shown_url
+from mainstay.integrations.checks.http.credentials import shown_url
 from mainstay.integrations.checks.http.expectations import KEPT, Answer, parse_headers
 from mainstay.integrations.checks.http.faults import explain
 from mainstay.integrations.checks.http.request import Plan, Request, plan_request
@@ -96,7 +96,7 @@ class _Run:
                 return answer
             request = plan.requests.redirected(request, answer.status, target)
             self.evidence["redirects"] = hop + 1
-            self.evidence["url"] = mask(shown_url(request.url), plan.secrets)[:500]
+            self.evidence["url"] = plan.masker.text(shown_url(request.url))[:500]
         message = f"more than {plan.redirect_limit} redirects, the last one to {self.evidence['url'][:200]}"
         raise CheckFault("expect.redirects", message)
 
@@ -226,13 +226,13 @@ class _Run:
         if answer.path:
             shown["certificate"] = evidence.certificate(answer.path)
         if plan.detail:
-            shown.update(evidence.of_headers(answer, plan.secrets))
+            shown.update(evidence.of_headers(answer, plan.masker))
         if not failures:
             return self._finding("up", "", "")
         plan.state.forget()
-        shown.update(evidence.of_failure(answer, plan.secrets))
+        shown.update(evidence.of_failure(answer, plan.masker))
         if len(failures) > 1:
-            shown["also"] = [mask(failure.message, plan.secrets) for failure in failures[1:10]]
+            shown["also"] = [plan.masker.text(failure.message) for failure in failures[1:10]]
         return self._finding(failures[0].verdict, failures[0].code, failures[0].message)
 
     def failed(self, fault: CheckFault) -> CheckResult:
@@ -241,7 +241,7 @@ class _Run:
         return self._finding(fault.verdict, fault.code, fault.message)
 
     def _finding(self, verdict: Any, code: str, message: str) -> CheckResult:
-        shown = mask(message, self._plan.secrets) if message else ""
+        shown = self._plan.masker.text(message) if message else ""
         result = finding(verdict, code, shown, phases=self.phases, evidence=self.evidence)
         result.duration = round(sum(self.phases.values()), 6)
         return result

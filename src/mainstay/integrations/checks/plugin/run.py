@@ -8,10 +8,10 @@ import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mainstay.integrations.checks.http.credentials import mask, maskable
 from mainstay.integrations.checks.plugin.output import parse
 from mainstay.integrations.checks.plugin.programs import OUTPUT_LIMIT, Ended, execute, find_program
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt
+from mainstay.kernel.masking import Masker
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class Plan:
     timeout: float
     command: tuple[str, ...]
     env: dict[str, str]
-    secrets: tuple[str, ...]
+    masker: Masker
     limits: LatencyLimits
 
 
@@ -42,7 +42,7 @@ def prepare(order: CheckOrder) -> Plan:
         timeout=order.timeout,
         command=tuple(str(word) for word in target["command"]),
         env={str(name): str(value) for name, value in (target.get("env") or {}).items()},
-        secrets=maskable(list(order.secrets)),
+        masker=Masker(order.secrets),
         limits=LatencyLimits(document(order, "expect")),
     )
 
@@ -51,7 +51,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     turns = context.shared("plugin.turns", lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def walk(steps: Steps) -> None:
-        steps.evidence["command"] = mask(shlex.join(plan.command), plan.secrets)[:500]
+        steps.evidence["command"] = plan.masker.text(shlex.join(plan.command))[:500]
         path = find_program(plan.command[0], context.configured.plugin_dirs)
         steps.if_late = CheckFault("check.busy", "too many plugins are running at once", verdict="unknown")
         async with turns:
@@ -64,7 +64,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
 
 
 def _judge(plan: Plan, steps: Steps, ended: Ended) -> None:
-    printed = mask(ended.output.decode("utf-8", "replace"), plan.secrets)
+    printed = plan.masker.text(ended.output.decode("utf-8", "replace"))
     found = parse(printed)
     steps.evidence |= _shown(plan, ended, found.more, found.performance)
     text = excerpt(found.text)
@@ -87,7 +87,7 @@ def _shown(plan: Plan, ended: Ended, more: str, performance: list[dict[str, Any]
     if performance:
         shown["performance"] = performance
     if ended.errors and ended.status:
-        shown["errors"] = excerpt(mask(ended.errors.decode("utf-8", "replace"), plan.secrets))
+        shown["errors"] = excerpt(plan.masker.text(ended.errors.decode("utf-8", "replace")))
     return shown
 
 

@@ -11,7 +11,6 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec.structs import replace
 
-from mainstay.integrations.checks.http.credentials import mask
 from mainstay.integrations.checks.http.request import Plan as HttpPlan
 from mainstay.integrations.checks.http.request import plan_request
 from mainstay.integrations.checks.http.run import fetch
@@ -94,7 +93,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
         result = _judged(plan, series, evidence)
     except CheckFault as fault:
         evidence.update(fault.evidence)
-        result = finding(fault.verdict, fault.code, mask(fault.message, plan.http.secrets), evidence=evidence)
+        result = finding(fault.verdict, fault.code, plan.http.masker.text(fault.message), evidence=evidence)
     result.phases = fetched.phases
     result.duration = round(sum(fetched.phases.values()), 6)
     return result

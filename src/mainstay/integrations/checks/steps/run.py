@@ -10,13 +10,14 @@ from urllib.parse import urlencode
 from msgspec.structs import replace as with_options
 
 from mainstay.integrations.checks.http import evidence
-from mainstay.integrations.checks.http.credentials import is_secret_name, mask, maskable, shown_url
+from mainstay.integrations.checks.http.credentials import is_secret_name, shown_url
 from mainstay.integrations.checks.http.expectations import Expectations
 from mainstay.integrations.checks.http.request import plan_request
 from mainstay.integrations.checks.http.run import fetch
 from mainstay.integrations.checks.http.transfers import Journey, Transfers
 from mainstay.integrations.checks.progress import LatencyLimits, describe_seconds, document
 from mainstay.integrations.checks.steps.variables import as_text, compile_source, fill, fill_url, names_in
+from mainstay.kernel.masking import Masker
 from mainstay.kernel.probing import CheckFault, CheckOrder, CheckResult, finding
 
 if TYPE_CHECKING:
@@ -169,7 +170,7 @@ class _Walk:
             request = plan_request(order)
         except (CheckFault, ValueError) as fault:  # a variable made of it what cannot be requested
             raise CheckFault("check.bad_url", f"{where}: {fault}", verdict="unknown") from None
-        self.secrets += request.secrets
+        self.secrets += request.masker.values
         return request
 
     def _note(self, step: Step, request: HttpPlan, fetched: Fetched) -> None:
@@ -196,7 +197,7 @@ class _Walk:
         if failures or unsaved:
             hidden = unsaved.keys() & self.plan.secret_names  # may stand anywhere in the body
             show = evidence.of_headers if hidden else evidence.of_failure
-            self.evidence.update(show(answer, maskable(self.secrets)))
+            self.evidence.update(show(answer, Masker(self.secrets)))
         if len(failures) > 1:
             self.evidence["also"] = [failure.message for failure in failures[1:10]]
         if failures:
@@ -233,19 +234,9 @@ class _Walk:
             shown["address"] = self.taken[-1]["address"]
         if fault is not None:
             shown.update(fault.evidence)
-        secrets = maskable(self.secrets)
+        masker = Masker(self.secrets)
         message = fault.message if fault is not None else ""
         verdict, code = (fault.verdict, fault.code) if fault is not None else ("up", "")
-        result = finding(verdict, code, mask(message, secrets), phases=self.phases, evidence=_masked(shown, secrets))
+        result = finding(verdict, code, masker.text(message), phases=self.phases, evidence=masker.value(shown))
         result.duration = round(self.seconds, 6)
         return result
-
-
-def _masked(value: Any, secrets: tuple[str, ...]) -> Any:
-    if isinstance(value, str):
-        return mask(value, secrets)
-    if isinstance(value, dict):
-        return {key: _masked(inner, secrets) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_masked(inner, secrets) for inner in value]
-    return value
