@@ -146,6 +146,13 @@ def test_a_common_name_alone_is_no_name(kind: str, look: Callable[..., CheckResu
     assert look(kind, [leaf], [root], verify=False).verdict == "up"
 
 
+@pytest.mark.parametrize("kind", ["tls", "pop3"])
+def test_a_name_outside_ascii_is_asked_for_as_browsers_do(kind: str, look: Callable[..., CheckResult]) -> None:
+    root = issue("root", None, days=900)
+    leaf = issue("leaf", root, days=200, ca=False, names=("xn--strae-oqa.test",))
+    assert look(kind, [leaf], [root], server_name="straße.test", days=30).verdict == "up"
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_intermediate_certificate_may_be_what_is_trusted(kind: str, look: Callable[..., CheckResult]) -> None:
     root = issue("root", None, days=3)

@@ -113,6 +113,30 @@ def test_pairs() -> None:
         parse_pairs(["a=1", "a.b=2"], "--set")
 
 
+@pytest.mark.parametrize(
+    ("options", "target", "expectations", "expect"),
+    [
+        (["http_version=2", "tls.min_version=1.3"], {"http_version": "2", "tls": {"min_version": "1.3"}}, [], {}),
+        (["headers.X-Tier=7", "body=12.50"], {"headers": {"X-Tier": "7"}, "body": "12.50"}, [], {}),
+        (["max_read=2048", "ip_version=4"], {"max_read": 2048, "ip_version": 4}, [], {}),
+        ([], {}, ["contains=404"], {"contains": "404"}),
+        ([], {}, ["contains=404", "contains=true"], {"contains": ["404", "true"]}),
+        ([], {}, ["protocol=2", "status=404", "json.$.n=3"], {"protocol": "2", "status": 404, "json": {"$.n": 3}}),
+    ],
+)
+def test_values_are_of_the_type_that_the_schema_says(
+    options: list[str], target: dict[str, Any], expectations: list[str], expect: dict[str, Any]
+) -> None:
+    order = make_order("https://a.test/", None, options, expectations, "1s")
+    assert order.options["target"] == {"url": "https://a.test/", **target}
+    assert order.options["expect"] == expect
+
+
+def test_mistakes_in_target_and_expectation_are_told_together() -> None:
+    with pytest.raises(UserError, match=r"--set max_read: .*; --expect min_bytes: "):
+        make_order("https://a.test/", None, ["max_read=much"], ["min_bytes=-1"], "1s")
+
+
 def test_a_check_in_this_process() -> None:
     with tcp_server(until_closed) as port:
         result = run(make_order(f"127.0.0.1:{port}", None, [], [], "5s"))

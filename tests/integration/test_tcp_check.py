@@ -7,6 +7,8 @@ import ssl
 import struct
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ import trustme
 from check_servers import context_with, free_port, run_check, tcp_server, until_closed
 from pydantic import ValidationError
 
+from mainstay.integrations.checks.streams import _alternating
 from mainstay.integrations.checks.tcp.spec import KIND
 from mainstay.kernel.patterns import stored
 
@@ -60,6 +63,44 @@ def test_a_port_that_accepts_is_up() -> None:
     assert set(result.phases) == {"lookup", "connect"}
     assert result.evidence == {"address": f"127.0.0.1:{port}"}
     assert result.duration >= result.phases["connect"] > 0
+
+
+@contextmanager
+def black_hole(host: str, port: int) -> Iterator[None]:
+    """An address whose listener takes up no connection: its queue is full."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener, ExitStack() as waiting:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(0)
+        for _ in range(4):
+            connection = waiting.enter_context(socket.socket(listener.family))
+            connection.setblocking(False)
+            connection.connect_ex((host, port))
+        yield
+
+
+def test_an_address_that_swallows_everything_costs_a_quarter_of_a_second() -> None:
+    names = {"app.test": ["::1", "127.0.0.1"]}
+    with tcp_server(until_closed) as port, black_hole("::1", port):
+        result = run_check("tcp", f"app.test:{port}", context=context_with(names), limit=8)
+    assert (result.verdict, result.evidence["address"]) == ("up", f"127.0.0.1:{port}"), result.message
+    assert 0.2 < result.phases["connect"] < 1.5
+
+
+def test_of_addresses_that_all_fail_the_last_is_told() -> None:
+    port = free_port()
+    result = run_check("tcp", f"app.test:{port}", context=context_with({"app.test": ["::1", "127.0.0.1"]}))
+    assert (result.verdict, result.code) == ("down", "connect.refused")
+    assert result.evidence["address"] == f"127.0.0.1:{port}"
+    with black_hole("127.0.0.1", port):
+        late = run_check("tcp", f"127.0.0.1:{port}", limit=0.3)
+    assert (late.verdict, late.code) == ("down", "connect.timeout")
+
+
+def test_versions_of_ip_take_turns() -> None:
+    assert _alternating(["a:1", "a:2", "a:3", "1.1", "1.2"]) == ["a:1", "1.1", "a:2", "1.2", "a:3"]
+    assert _alternating(["1.1", "a:1", "1.2"]) == ["1.1", "a:1", "1.2"]
+    assert _alternating([]) == []
 
 
 def test_ipv6() -> None:

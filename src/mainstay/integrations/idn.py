@@ -5,16 +5,29 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit, urlunsplit
 
+_NOT_OF_HOSTS = re.compile(r"[\x00-\x20/@:?#\[\]%\\<>^|\x7f]")  # URL standard, forbidden domain code points
+_LABEL = 63  # characters (RFC 1035, 2.3.4)
 _BEYOND = re.compile(r"[^\x21-\x7e]+")
 
 
 def ascii_host(host: str) -> str:
-    """The host with its labels in punycode (IDNA 2008 after UTS 46, non-transitional). ValueError if it is no name."""
+    """The host with its labels in punycode (UTS 46, non-transitional, as browsers). ValueError if it is no name."""
     if host.isascii():
         return host
     import idna  # its tables are for the few that need them
 
-    return idna.encode(host, uts46=True).decode()
+    found = ".".join(_ascii_label(label) for label in idna.uts46_remap(host, std3_rules=False).split("."))
+    if _NOT_OF_HOSTS.search(found):  # such as a wide slash, which becomes a slash
+        raise ValueError(f"`{host[:80]}` holds signs that no name has")
+    return found
+
+
+def _ascii_label(label: str) -> str:
+    """Not held against IDNA 2008, which knows neither underscores nor the signs that some names are made of."""
+    coded = label if label.isascii() else f"xn--{label[: _LABEL + 1].encode('punycode').decode()}"
+    if len(coded) > _LABEL:
+        raise ValueError(f"`{label[:40]}` is too long for a part of a name")
+    return coded
 
 
 def ascii_url(url: str) -> str:

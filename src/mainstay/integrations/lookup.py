@@ -13,6 +13,7 @@ import threading
 from ipaddress import ip_address
 from typing import TYPE_CHECKING
 
+from mainstay.integrations.idn import ascii_host
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
@@ -55,9 +56,13 @@ class Lookup:
             if family and (family == socket.AF_INET6) != (":" in address):
                 raise CheckFault("lookup.not_found", f"{address} is not an address of the wanted IP version")
             return [address]
+        try:
+            name = ascii_host(host)
+        except ValueError as error:
+            raise fault(host, UnicodeError(str(error))) from None
         loop = asyncio.get_running_loop()
         future: asyncio.Future[list[str]] = loop.create_future()
-        key = (host.rstrip(".").lower(), family)
+        key = (name.rstrip(".").lower(), family)
         waiting = self._waiting.setdefault(key, [])
         waiting.append(future)
         if len(waiting) == 1:

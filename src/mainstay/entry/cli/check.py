@@ -18,7 +18,7 @@ from mainstay.kernel.errors import UserError
 from mainstay.kernel.timespan import parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from mainstay.kernel.ports import CheckKind
     from mainstay.kernel.probing import CheckOrder, CheckResult
@@ -32,6 +32,7 @@ KINDS = {
     "icmp": ("host", "192.0.2.1"),
 }
 _EXIT_CODES = {"up": 0, "degraded": 0, "down": 1, "unknown": 2}
+_TEXT_WANTED = {"string_type", "literal_error"}  # what pydantic says of a number where text is wanted
 _TIMEOUT_LIMIT = 120.0  # seconds, as of a monitor
 
 
@@ -98,11 +99,15 @@ def make_order(
     from mainstay.kernel.probing import CheckOrder
 
     kind, address = _kind_and_address(first, second)
-    target = parse_pairs(options, "--set") | {_field(kind): address}
-    expected = parse_pairs(expect, "--expect")
+    target, expected = {_field(kind): address}, {}
     secrets: list[str] = []
     if options or expect or kind not in KINDS:
-        target, expected = _validate(kind, target, expected)
+        spec = _spec(kind)
+        mistakes: list[str] = []
+        target = _validated(spec.target, options, "--set", mistakes, target)
+        expected = _validated(spec.expect, expect, "--expect", mistakes, {})
+        if mistakes:
+            raise UserError("; ".join(mistakes))
         target, expected = _fill(target, secrets), _fill(expected, secrets)
     return CheckOrder(
         uid="check",
@@ -192,18 +197,21 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def parse_pairs(pairs: Sequence[str], what: str) -> dict[str, Any]:
-    """`KEY=VALUE` to a document: JSON where it is JSON, else text; `a.b=1` nests; a repeated key makes a list."""
+def parse_pairs(pairs: Sequence[str], what: str, texts: Collection[str] = ()) -> dict[str, Any]:
+    """`KEY=VALUE` to a document: JSON where it is JSON, else text; `a.b=1` nests; a repeated key makes a list.
+
+    `texts`: keys whose values are text whatever they look like.
+    """
     document: dict[str, Any] = {}
     for pair in pairs:
         key, equals, written = pair.partition("=")
         if not equals or not key:
             raise UserError(f"{what} {pair[:60]} is not KEY=VALUE")
         try:
-            value = json.loads(written)
+            value = written if key in texts else json.loads(written)
         except (ValueError, RecursionError):
             value = written
-        *path, last = key.split(".") if not key.startswith("json.") else ["json", key[5:]]
+        *path, last = _path(key)
         inner = document
         for name in path:
             inner = inner.setdefault(name, {})
@@ -216,20 +224,33 @@ def parse_pairs(pairs: Sequence[str], what: str) -> dict[str, Any]:
     return document
 
 
-def _validate(kind: str, target: dict[str, Any], expect: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The documents as the kind's spec gives them back; UserError with every mistake."""
+def _path(key: str) -> list[str]:
+    return ["json", key[5:]] if key.startswith("json.") else key.split(".")
+
+
+def _validated(
+    model: Any, pairs: Sequence[str], option: str, mistakes: list[str], more: dict[str, Any]
+) -> dict[str, Any]:
+    """The document as the kind's spec gives it back, empty after mistakes, which are added.
+
+    A value that looks like a number, where the spec says text, is text: `http_version=2`.
+    """
     from pydantic import ValidationError
 
-    spec = _spec(kind)
-    documents, mistakes = [], []
-    for name, model, document in (("--set", spec.target, target), ("--expect", spec.expect, expect)):
-        try:
-            documents.append(model.model_validate(document).to_document())
-        except ValidationError as error:
-            mistakes += [_mistake(name, one, model) for one in error.errors(include_url=False)]
-    if mistakes:
-        raise UserError("; ".join(mistakes))
-    return documents[0], documents[1]
+    try:
+        found: dict[str, Any] = model.model_validate(parse_pairs(pairs, option) | more).to_document()
+    except ValidationError as error:
+        wanted = [list(map(str, one["loc"])) for one in error.errors() if one["type"] in _TEXT_WANTED]
+    else:
+        return found
+    keys = [pair.partition("=")[0] for pair in pairs]
+    texts = {key for key in keys if any(_path(key) == where[: len(_path(key))] for where in wanted)}
+    try:
+        found = model.model_validate(parse_pairs(pairs, option, texts) | more).to_document()
+    except ValidationError as error:
+        mistakes += [_mistake(option, one, model) for one in error.errors(include_url=False)]
+        return {}
+    return found
 
 
 def _mistake(option: str, error: Any, model: Any) -> str:

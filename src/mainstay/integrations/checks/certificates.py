@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from mainstay.integrations.checks.certificate_paths import path_of
 from mainstay.integrations.checks.endpoints import ip_address
 from mainstay.integrations.checks.streams import connection_failure
+from mainstay.integrations.idn import ascii_host
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ async def shake_hands(steps: Steps, stream: Stream, trusted: Trust, server_name:
     fault: CheckFault | None = None
     with steps.phase("tls"):
         try:
-            await stream.start_tls(trusted.context, server_name)
+            await stream.start_tls(trusted.context, ascii_host(server_name))
         except (ssl.SSLError, OSError, ValueError) as error:
             fault = _failure(error, server_name)
     if stream.tls is None:
@@ -223,7 +224,7 @@ def covers(names: list[str], host: str) -> bool:
     wanted = ip_address(host)
     if wanted is not None:
         return any(ip_address(name) == wanted for name in names)
-    host = host.rstrip(".").lower()
+    host = ascii_host(host).rstrip(".").lower()
     _, _, parent = host.partition(".")
     return any(name.lower() == host or (parent and name.lower() == f"*.{parent}") for name in names)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from mainstay.integrations.idn import ascii_host
+
 _HOST = re.compile(r"(?=.{1,253}\.?$)[^\s/@:?#\[\]%\x00-\x1f\x7f]+")
 
 
@@ -41,6 +43,7 @@ def check_host(host: str) -> str:
         return host
     if ":" in host or not _HOST.fullmatch(host):
         raise ValueError(f"`{host[:80]}` is neither a host name nor an IP address")
+    ascii_host(host)
     return host
 
 

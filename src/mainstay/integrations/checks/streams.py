@@ -10,15 +10,20 @@ import asyncio
 import errno
 import socket
 import ssl
+from collections import deque
 from contextlib import ExitStack, suppress
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from mainstay.integrations.checks.endpoints import format_endpoint
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from mainstay.integrations.checks.progress import Steps
 
+_HEAD_START = 0.25  # seconds that an address has before the next one is tried as well (RFC 8305, 8)
 PIECE = 16_384  # bytes read at once
 
 # The checking machine is short of something: that says nothing about the target.
@@ -34,24 +39,60 @@ def socket_address(ip: str, port: int) -> tuple[socket.AddressFamily, tuple[Any,
 
 
 async def connect(steps: Steps, addresses: list[str], port: int) -> Stream:
-    """Connect to the first address that answers, each with its share of the time left; phase `connect`."""
-    failure = CheckFault("connect.failed", "there is no address to connect to")
+    """The first connection that is made, phase `connect`. CheckFault if none is; the check's own limit is the last."""
+
+    def tell(ip: str) -> None:
+        steps.evidence["address"] = format_endpoint(ip, port)
+
     with steps.phase("connect"):
-        for index, ip in enumerate(addresses):
-            last = index == len(addresses) - 1
-            share = steps.remaining / (len(addresses) - index)
-            steps.evidence["address"] = format_endpoint(ip, port)
-            try:
-                async with asyncio.timeout(None if last else share):  # the last one has the hard limit
-                    return await _connect_one(ip, port)
-            except TimeoutError:
-                failure = CheckFault("connect.timeout", f"no answer from {ip} port {port}")
-            except OSError as error:
-                failure = connection_failure(error, f"{ip} port {port}")
+        return Stream(await first_connection(addresses, port, tell))
+
+
+async def first_connection(addresses: list[str], port: int, tell: Callable[[str], None]) -> socket.socket:
+    """Race the addresses (RFC 8305): the next one is tried when one fails, or keeps waiting. Without a limit of time.
+
+    `tell` hears of each that is tried, and of the one that won. CheckFault `connect.*` tells of the last that failed.
+    """
+    attempts: dict[asyncio.Task[socket.socket], str] = {}
+    failure = CheckFault("connect.failed", "there is no address to connect to")
+    waiting = deque(_alternating(addresses))
+    try:
+        while waiting or attempts:
+            if waiting:
+                ip = waiting.popleft()
+                tell(ip)
+                attempts[asyncio.create_task(_connect_one(ip, port))] = ip
+            patience = _HEAD_START if waiting else None
+            done, _ = await asyncio.wait(attempts, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                ip = attempts.pop(task)
+                try:
+                    made = task.result()
+                except OSError as error:
+                    failure = connection_failure(error, f"{ip} port {port}")
+                else:
+                    tell(ip)
+                    return made
+    finally:
+        for task in attempts:
+            task.add_done_callback(_discard)
+            task.cancel()
     raise failure
 
 
-async def _connect_one(ip: str, port: int) -> Stream:
+def _discard(task: asyncio.Task[socket.socket]) -> None:
+    if not task.cancelled() and task.exception() is None:
+        task.result().close()
+
+
+def _alternating(addresses: list[str]) -> list[str]:
+    """In their order, but one of each version of IP in turn (RFC 8305, 4)."""
+    first = [ip for ip in addresses if (":" in ip) == (":" in addresses[0])]
+    second = [ip for ip in addresses if ip not in first]
+    return [ip for pair in zip_longest(first, second) for ip in pair if ip is not None]
+
+
+async def _connect_one(ip: str, port: int) -> socket.socket:
     family, address = socket_address(ip, port)
     connection = socket.socket(family, socket.SOCK_STREAM)
     with ExitStack() as unless_connected:
@@ -60,7 +101,7 @@ async def _connect_one(ip: str, port: int) -> Stream:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         await asyncio.get_running_loop().sock_connect(connection, address)
         unless_connected.pop_all()
-    return Stream(connection)
+    return connection
 
 
 def connection_failure(error: OSError, where: str, phase: str = "connect") -> CheckFault:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
 from mainstay.integrations.checks.endpoints import format_endpoint
-from mainstay.integrations.checks.streams import connection_failure
+from mainstay.integrations.checks.streams import first_connection
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
@@ -87,17 +87,13 @@ class Gate:
 
     async def _reach(self, host: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         """A connection to the first address that takes one. CheckFault says why there is none."""
-        fault = CheckFault("connect.failed", f"{host} has no address to connect to")
         try:
             async with asyncio.timeout(_PATIENCE):
-                for address in await self._context.addresses(host):
-                    try:
-                        return await asyncio.open_connection(address, port)
-                    except OSError as error:
-                        fault = connection_failure(error, f"{address} port {port}")
+                made = await first_connection(await self._context.addresses(host), port, lambda _ip: None)
+                return await asyncio.open_connection(sock=made)
         except TimeoutError:
-            fault = CheckFault("connect.timeout", f"no answer from {host} port {port} within {_PATIENCE:g} s")
-        raise fault
+            reason = f"no answer from {host} port {port} within {_PATIENCE:g} s"
+            raise CheckFault("connect.timeout", reason) from None
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while piece := await reader.read(_PIECE):

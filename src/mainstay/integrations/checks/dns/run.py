@@ -20,6 +20,7 @@ from mainstay.integrations.checks.dns.sections import SECTIONS, Section
 from mainstay.integrations.checks.endpoints import format_endpoint, ip_address, split_endpoint
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, find_addresses
 from mainstay.integrations.checks.streams import connect, connection_failure
+from mainstay.integrations.idn import ascii_host
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:
@@ -123,10 +124,10 @@ def _question(plan: Plan) -> dns.message.Message:
     import dns.reversename
 
     try:
-        name = dns.name.from_text(plan.name)
+        name = dns.name.from_text(ascii_host(plan.name))
         if plan.type == "PTR" and ip_address(plan.name) is not None:
             name = dns.reversename.from_address(plan.name)
-    except (dns.exception.DNSException, UnicodeError) as error:
+    except (dns.exception.DNSException, ValueError) as error:
         raise CheckFault(
             "check.bad_name", f"`{plan.name[:80]}` is no domain name: {error}", verdict="unknown"
         ) from None

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 
+from mainstay.integrations.idn import ascii_host
+
 _LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -11,8 +13,8 @@ def ascii_name(text: str) -> str:
     """Lower case, IDNA, without a dot at the end. ValueError if it is no name of at least two labels."""
     written = text.strip().rstrip(".").lower()
     try:
-        name = written if written.isascii() else written.encode("idna").decode()
-    except UnicodeError:
+        name = ascii_host(written)
+    except ValueError:
         name = ""
     labels = name.split(".")
     if len(labels) < 2 or len(name) > 253 or not all(_LABEL.fullmatch(label) for label in labels):

@@ -24,6 +24,7 @@ from mainstay.integrations.checks.http.credentials import (
 from mainstay.integrations.checks.http.expectations import Expectations
 from mainstay.integrations.checks.http.transfers import Setup
 from mainstay.integrations.checks.progress import document
+from mainstay.integrations.idn import ascii_host
 from mainstay.kernel.masking import Masker
 from mainstay.kernel.probing import CheckFault
 
@@ -207,9 +208,7 @@ def clean_url(url: str) -> str:
     """The URL in ASCII: host in its IDNA form, other characters percent-encoded. CheckFault if there is no host."""
     try:
         parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-        if not host.isascii():
-            host = host.encode("idna").decode()
+        host, port = ascii_host(parts.hostname or ""), parts.port
     except ValueError:  # its text may quote userinfo
         raise CheckFault("check.bad_url", "the host or the port of the URL cannot be used", verdict="unknown") from None
     if parts.scheme not in ("http", "https") or not host:
