@@ -3,6 +3,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
+from pathlib import Path
 
 import pytest
 import yaml
@@ -11,6 +12,7 @@ from mainstay.kernel.diagnostics import Diagnostics
 from mainstay.store.resources import documents
 from mainstay.store.resources.documents import LIMIT_BYTES, LIMIT_DEPTH, decode, read_text
 from mainstay.store.resources.files import read_body, read_paths
+from mainstay.store.resources.json_text import read_json
 
 
 def _read(text: str) -> tuple[list[object], list[str]]:
@@ -159,6 +161,33 @@ def test_what_aliases_expand_to_is_bounded(merge: bool) -> None:
     found = _read(_bomb(9, 12, merge))[1]
     assert len(found) == 1
     assert "more than 1,000,000 values" in found[0]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: &a {b: " + "x" * 10_000 + "}\nc: [" + "*a, " * 2_000 + "]",
+        "a: &a " + "x" * 10_000 + "\nc: [" + "{k: *a}, " * 2_000 + "]",
+        "a: &a {" + "k" * 1_000 + ": 1}\nc: [" + "{<<: *a}, " * 20_000 + "]",
+        "&a " + "x" * 1_000 + ": 1\nc: [" + "{*a : 1}, " * 20_000 + "]",
+    ],
+)
+def test_text_counts_as_often_as_it_is_used(text: str) -> None:
+    found = _read(text)[1]
+    assert len(found) == 1
+    assert "more than 16,777,216 characters" in found[0]
+
+
+def test_what_the_files_of_one_plan_hold_counts_together(tmp_path: Path) -> None:
+    for number in range(3):
+        path = tmp_path / f"{number}.yaml"
+        path.write_text("a: &a " + "x" * 10_000 + "\nc: [" + "*a, " * 700 + "]")
+    found = read_paths([str(tmp_path)]).diagnostics.errors
+    assert [str(item.place).partition(".yaml")[0][-1] for item in found] == ["2"]
+
+
+def test_json_with_too_many_values_is_not_built() -> None:
+    assert read_json("[" + "[]," * 600_000 + "[]]") is None
 
 
 def test_what_is_too_large_or_no_text_is_refused() -> None:

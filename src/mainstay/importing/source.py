@@ -14,9 +14,11 @@ from mainstay.kernel.diagnostics import Diagnostics, Place
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.timespan import format_duration
 from mainstay.store.resources.documents import Path, decode, read_text
+from mainstay.store.resources.json_text import holds_more
 from mainstay.store.resources.scalars import noun
 
 _LIMIT = 64 * 1024 * 1024
+_LIMIT_NODES = 5_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +172,8 @@ def read_json(tool: str, path: str) -> Node:
     """A JSON file, lists allowed. Raises InvalidInput with the line of a mistake."""
     diagnostics = Diagnostics()
     text = _as_text(read_bytes(path), path, diagnostics)
+    if holds_more(text, _LIMIT_NODES):
+        raise UserError(f"{path} is too large: at most {_LIMIT_NODES:,} values are read")
     try:
         data = json.loads(text, object_pairs_hook=_unique)
     except json.JSONDecodeError as error:

@@ -19,7 +19,8 @@ from mainstay.store.resources.scalars import CONTROL, noun, plain, trap
 
 LIMIT_BYTES = 8 * 1024 * 1024  # all files of one plan together
 LIMIT_DEPTH = 40
-LIMIT_NODES = 1_000_000  # keys and values, aliases counted as often as they are used
+LIMIT_NODES = 1_000_000  # keys and values, aliases counted as often as they are used; of all files of one plan
+LIMIT_TEXT = 2 * LIMIT_BYTES  # characters of all these
 LIMIT_MISTAKES = 100  # of one file; reading stops there
 
 Path = tuple[str | int, ...]
@@ -42,6 +43,14 @@ _HINTS = (
     ("did not find expected ',' or", "is a bracket or a comma missing? put quotes around text with brackets in it"),
     ("while scanning a quoted scalar", "a quotation mark is missing"),
 )
+
+
+@dataclass(slots=True)
+class Spent:
+    """What was read so far, with aliases counted as often as they are used: the files of one plan share it."""
+
+    nodes: int = 0
+    text: int = 0
 
 
 @dataclass(slots=True)
@@ -98,12 +107,12 @@ def source_lines(text: str) -> list[str]:
     return _BREAK.split(text)
 
 
-def read_text(text: str, file: str, diagnostics: Diagnostics) -> list[Document]:
+def read_text(text: str, file: str, diagnostics: Diagnostics, spent: Spent | None = None) -> list[Document]:
     """The YAML documents of a text (several are read as if they stood in several files).
 
     A text that is JSON and not YAML (escaped surrogate pairs, tabs) is read as JSON, without places.
     """
-    reader = _Reader(file, diagnostics)
+    reader = _Reader(file, diagnostics, spent or Spent())
     known = len(diagnostics)
     try:
         reader.read(text)
@@ -142,7 +151,7 @@ class _Frame:
     key: Any = None
     key_mark: _Mark = (0, 0)
     merged: list[tuple[dict[str, Any], _Mark]] = field(default_factory=list)
-    size: int = 1
+    before: tuple[int, int] = (0, 0)  # nodes and text that were spent before it
 
 
 _REMEMBERED = 30  # characters of a name or value that may come again
@@ -152,13 +161,12 @@ _MERGE: Any = object()
 
 
 class _Reader:
-    def __init__(self, file: str, diagnostics: Diagnostics) -> None:
-        self.file, self.diagnostics = file, diagnostics
+    def __init__(self, file: str, diagnostics: Diagnostics, spent: Spent) -> None:
+        self.file, self.diagnostics, self._spent = file, diagnostics, spent
         self.documents: list[Document] = []
         self._stack: list[_Frame] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._anchors: dict[str, tuple[Any, int, int]] = {}  # value, nodes, text
         self._open: set[str] = set()
-        self._nodes = 0
         self._mistakes = 0
         # Of ten thousand resources most names and values are the same: what passed once is not looked at again.
         self._good_names: set[str] = set()
@@ -189,10 +197,13 @@ class _Reader:
         self.diagnostics.add(message, Place(self.file, *mark), hint=hint)
         raise _Enough
 
-    def _count(self, size: int, mark: _Mark) -> None:
-        self._nodes += size
-        if self._nodes > LIMIT_NODES:
-            self._stop(f"more than {LIMIT_NODES:,} values", mark, "aliases count as often as they are used")
+    def _count(self, nodes: int, text: int, mark: _Mark) -> None:
+        spent = self._spent
+        spent.nodes += nodes
+        spent.text += text
+        if spent.nodes > LIMIT_NODES or spent.text > LIMIT_TEXT:
+            what = f"{LIMIT_NODES:,} values" if spent.nodes > LIMIT_NODES else f"{LIMIT_TEXT:,} characters"
+            self._stop(f"more than {what}", mark, "aliases and merged keys count as often as they are used")
 
     def _at_key(self) -> bool:
         frame = self._stack[-1] if self._stack else None
@@ -203,9 +214,7 @@ class _Reader:
     def _scalar(self, event: Any) -> None:
         start = event.start_mark
         mark = (start.line + 1, start.column + 1)
-        self._nodes += 1
-        if self._nodes > LIMIT_NODES:
-            self._count(0, mark)
+        self._count(1, len(event.value), mark)
         frame = self._stack[-1] if self._stack else None
         if frame is not None and frame.key is _NONE and isinstance(frame.value, dict):
             if event.anchor is None and event.value in self._good_names:
@@ -215,8 +224,8 @@ class _Reader:
             return
         value = self._value(event, mark)
         if event.anchor:
-            self._anchors[event.anchor] = (value, 1)
-        self._place(value, mark, 1)
+            self._anchors[event.anchor] = (value, 1, len(event.value))
+        self._place(value, mark)
 
     def _value(self, event: Any, mark: _Mark) -> Any:
         text, tag = event.value, event.tag
@@ -260,7 +269,7 @@ class _Reader:
             return
         frame.key = self._checked_key(text, mark, quoted)
         if event.anchor:
-            self._anchors[event.anchor] = (text, 1)
+            self._anchors[event.anchor] = (text, 1, len(text))
 
     def _checked_key(self, text: str, mark: _Mark, quoted: bool) -> Any:
         if not quoted and (what := trap(text)):
@@ -275,7 +284,8 @@ class _Reader:
 
     def _start(self, event: Any, value: Any) -> None:
         mark = (event.start_mark.line + 1, event.start_mark.column + 1)
-        self._count(1, mark)
+        before = (self._spent.nodes, self._spent.text)
+        self._count(1, 0, mark)
         if len(self._stack) >= LIMIT_DEPTH:
             self._stop(f"nested more than {LIMIT_DEPTH} levels deep", mark)
         if event.tag not in (None, "!", _STANDARD + ("map" if isinstance(value, dict) else "seq")):
@@ -283,8 +293,7 @@ class _Reader:
         as_key = self._at_key()
         if as_key:
             self._mistake(f"a name must be text, not {noun(value)}", mark, "put quotes around text with brackets in it")
-        frame = _Frame(value, {} if isinstance(value, dict) else [], mark, event.anchor, as_key)
-        frame.key = _NONE
+        frame = _Frame(value, {} if isinstance(value, dict) else [], mark, event.anchor, as_key, _NONE, before=before)
         if event.anchor:
             self._open.add(event.anchor)
         self._stack.append(frame)
@@ -296,37 +305,37 @@ class _Reader:
         self.documents[-1].marks[id(frame.value)] = frame.marks
         if frame.anchor:
             self._open.discard(frame.anchor)
-            self._anchors[frame.anchor] = (frame.value, frame.size)
+            nodes, text = frame.before
+            self._anchors[frame.anchor] = (frame.value, self._spent.nodes - nodes, self._spent.text - text)
         if frame.as_key:
             self._stack[-1].key = _BAD
         else:
-            self._place(frame.value, frame.start, frame.size)
+            self._place(frame.value, frame.start)
 
     def _alias(self, event: Any) -> None:
         mark = (event.start_mark.line + 1, event.start_mark.column + 1)
-        value, size = self._anchors.get(event.anchor, (_BAD, 1))
+        value, nodes, text = self._anchors.get(event.anchor, (_BAD, 1, 0))
         if event.anchor in self._open:
             self._mistake(f"the alias `*{event.anchor}` stands within what it refers to", mark)
             value = None
         elif value is _BAD:
             self._mistake(f"there is no anchor `&{event.anchor}` before this alias", mark)
             value = None
-        self._count(size, mark)
+        self._count(nodes, text, mark)
         if self._at_key():
             frame = self._stack[-1]
             frame.key_mark, frame.key = mark, value if isinstance(value, str) else _BAD
             if value is not None and not isinstance(value, str):
                 self._mistake(f"a name must be text, not {noun(value)}", mark)
             return
-        self._place(value, mark, size)
+        self._place(value, mark)
 
-    def _place(self, value: Any, mark: _Mark, size: int) -> None:
+    def _place(self, value: Any, mark: _Mark) -> None:
         """Put a finished value into the container that is open, or make it the document."""
         if not self._stack:
             self.documents[-1].data, self.documents[-1].root = value, mark
             return
         frame = self._stack[-1]
-        frame.size += size
         if isinstance(frame.value, list):
             frame.value.append(value)
             frame.marks.append(mark)
@@ -351,7 +360,7 @@ class _Reader:
 
     def _merge(self, frame: _Frame, source: dict[str, Any], mark: _Mark) -> None:
         """Keys of `source` that are not there yet; their places are those of the original."""
-        self._count(len(source), mark)
+        self._count(len(source), 0, mark)
         marks: Any = self.documents[-1].marks.get(id(source), {})
         for key, value in source.items():
             if key not in frame.value:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mainstay.kernel.diagnostics import Diagnostics, Place
-from mainstay.store.resources.documents import LIMIT_BYTES, Document, decode, read_text
+from mainstay.store.resources.documents import LIMIT_BYTES, Document, Spent, decode, read_text
 
 STDIN = "-"
 _SUFFIXES = (".yaml", ".yml", ".json")
@@ -33,7 +33,7 @@ class Reading:
 
 def read_paths(paths: Iterable[str]) -> Reading:
     """Read files, every *.yaml, *.yml and *.json of folders (in the order of their names), and `-`."""
-    reading, left = Reading(), LIMIT_BYTES
+    reading, left, spent = Reading(), LIMIT_BYTES, Spent()
     for path in _files(paths, reading.diagnostics):
         raw = _bytes(path, left, reading.diagnostics)
         if raw is None:
@@ -43,7 +43,7 @@ def read_paths(paths: Iterable[str]) -> Reading:
         if text is not None:
             reading.texts[path] = text
             reading.sources[path] = STDIN if path == STDIN else os.path.abspath(path)
-            found = read_text(text, path, reading.diagnostics)
+            found = read_text(text, path, reading.diagnostics, spent)
             reading.documents += found
             reading.empty += [] if found or reading.diagnostics.errors else [path]
     return reading

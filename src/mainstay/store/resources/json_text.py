@@ -9,15 +9,23 @@ from typing import Any
 from mainstay.store.resources.scalars import CONTROL
 
 _DEPTH = 40
+_NODES = 1_000_000
 
 
 def read_json(text: str) -> Any:
-    """The data, or None if the text is not JSON that can be taken exactly as it stands."""
+    """The data, or None if the text is not JSON that can be taken exactly as it stands, or has too many values."""
+    if holds_more(text, _NODES):
+        return None
     try:
         data = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse)
     except (ValueError, RecursionError):
         return None
     return data if is_plain(data) else None
+
+
+def holds_more(text: str, nodes: int) -> bool:
+    """Whether JSON may have more values than this: told by its marks, so before anything of it is built."""
+    return sum(map(text.count, "[{,:")) > nodes
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
