@@ -306,7 +306,7 @@ class Visitor:
     """A prober on the other side of the door, without a network."""
 
     def __init__(self, door: JoinDoor, location: str, token: str) -> None:
-        self.status, self.words, self.code = 0, b"", 0
+        self.status, self.words, self.code, self.reason = 0, b"", 0, ""
         self.frames: asyncio.Queue[ToRemote] = asyncio.Queue()
         self._inbox: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._inbox.put_nowait({"type": "websocket.connect"})
@@ -321,7 +321,7 @@ class Visitor:
         if kind == "websocket.send":
             self.frames.put_nowait(_DECODER.decode(message["bytes"]))
         elif kind == "websocket.close":
-            self.code = message["code"]
+            self.code, self.reason = message["code"], message["reason"]
         elif kind == "websocket.http.response.start":
             self.status = message["status"]
         elif kind == "websocket.http.response.body":
@@ -465,6 +465,36 @@ async def test_what_is_no_frame_ends_the_link(token: str, wrong: dict[str, Any])
         visitor.mumble(**wrong)
         assert await visitor.ended() == 4400
     assert scene.links.stations["fra"].link is None
+
+
+def _batches(count: int, size: int) -> list[Batch]:
+    now = time.time()
+    return [Batch(n, [CheckResult(uid="a", at=now, verdict="up") for _ in range(size)]) for n in range(1, count + 1)]
+
+
+@in_loop
+async def test_a_frame_of_too_many_results_ends_the_link_and_is_told(token: str) -> None:
+    scene = Scene()
+    scene.links.assign("fra", [order("a")])
+    async with _joined(scene, token) as (visitor, _):
+        visitor.say(_batches(1, 60_000)[0])
+        assert await visitor.ended() == 4400
+        assert "length <= 200" in visitor.reason
+    assert not scene.results
+
+
+@in_loop
+async def test_between_two_frames_everybody_else_has_a_turn(token: str) -> None:
+    scene = Scene()
+    scene.links.assign("fra", [order("a")])
+    async with _joined(scene, token) as (visitor, _):
+        for batch in _batches(20, 200):
+            visitor.say(batch)
+        seen = []
+        while len(scene.results) < 4_000:
+            seen.append(len(scene.results))
+            await asyncio.sleep(0)
+        assert len(set(seen)) >= 20, "the loop had a turn after each frame"
 
 
 @in_loop

@@ -7,7 +7,7 @@ Times are seconds: `at` since the Unix epoch, everything else a length.
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -135,8 +135,12 @@ class ClockTold(msgspec.Struct, frozen=True, tag="clock_told"):
 ToRemote = Welcome | Assign | Withdraw | Recheck | Received | ClockTold
 
 
+RESULTS_PER_FRAME = 200  # a receiver judges those of one frame without a pause
+_Some = Annotated[list[CheckResult], msgspec.Meta(max_length=RESULTS_PER_FRAME)]
+
+
 class Results(msgspec.Struct, frozen=True, tag="results"):
-    results: list[CheckResult]
+    results: _Some
 
 
 class OnceDone(msgspec.Struct, frozen=True, tag="done"):
@@ -180,7 +184,7 @@ class Batch(msgspec.Struct, frozen=True, tag="batch"):
     """Results with the times of the prober's own clock; `offset` is what to add to them."""
 
     number: int  # counts up from 1 in the life of a prober
-    results: list[CheckResult]
+    results: _Some
     offset: float = 0.0
 
 

@@ -6,7 +6,8 @@
 Who has no such token is answered before there is a WebSocket: 401, 403 or 404; a request that asks for no WebSocket
 gets 426. Afterwards the link ends with one of these codes (RFC 6455, 7.4.2: 4000 to 4999 are ours):
 
-    4400  a frame that cannot be read, or comes out of turn    4403  the token is revoked, over or limited otherwise
+    4400  a frame that cannot be read, holds too many results     4403  the token is revoked, over or limited otherwise
+          or comes out of turn; why is said in words
     4404  the location is not declared any more                4408  no Hello in time
     4409  another prober is at this location                   4429  frames pile up that the prober does not read
 """
@@ -22,6 +23,7 @@ from typing import Any, Protocol
 from urllib.parse import parse_qs
 
 import msgspec
+import structlog
 from django.conf import settings
 from django.db import close_old_connections, connections
 from uvicorn.protocols.utils import ClientDisconnected
@@ -30,7 +32,7 @@ from mainstay.accounts.doors import Door, session_actor, token_actor
 from mainstay.entry.addresses import client_address
 from mainstay.entry.ingest.limits import Rates
 from mainstay.kernel.errors import MainstayError
-from mainstay.kernel.probing import FromRemote, Hello
+from mainstay.kernel.probing import Batch, FromRemote, Hello
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -38,7 +40,8 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 FRAME_LIMIT = 4 * 1024 * 1024  # bytes of one message of a prober; the server's WebSocket layer keeps it
 HELLO_SECONDS = 10.0
-FRAMES_A_SECOND = 100.0  # of one link, ten times as many at once; who sends more is read more slowly
+RESULTS_A_SECOND = 5_000.0  # of one link, ten times as many at once; who sends more is read more slowly
+_LEAST = 50  # results that a frame counts for at least
 _QUEUED = 5_000  # frames that wait for a prober that does not read
 _UNREADABLE, _REFUSED, _NO_HELLO, _CROWDED = 4400, 4403, 4408, 4429
 
@@ -77,6 +80,7 @@ class Visitor:
 
 
 _SCOPE = "probes:join"
+_log = structlog.get_logger(__name__)
 
 
 class Link:
@@ -86,7 +90,7 @@ class Link:
         self.visitor = visitor
         self.location = visitor.location
         self.since = time.time()
-        self._queue: asyncio.Queue[bytes | int] = asyncio.Queue()
+        self._queue: asyncio.Queue[bytes | tuple[int, str]] = asyncio.Queue()
         self._ending = False
 
     def send(self, frame: Any) -> None:
@@ -95,20 +99,20 @@ class Link:
         elif not self._ending:
             self._queue.put_nowait(_ENCODER.encode(frame))
 
-    def cut(self, code: int) -> None:
-        """End the link with this code, without a word of what still waits to be sent."""
+    def cut(self, code: int, why: str = "") -> None:
+        """End the link with this code, without a word of what still waits to be sent. `why`: for the prober's log."""
         if not self._ending:
             self._ending = True
             while not self._queue.empty():
                 self._queue.get_nowait()
-            self._queue.put_nowait(code)
+            self._queue.put_nowait((code, why[:100]))
 
     async def write(self, send: Send) -> None:
         """Pass on what is sent until the link is cut."""
         while True:
             item = await self._queue.get()
-            if isinstance(item, int):
-                await send({"type": "websocket.close", "code": item})
+            if isinstance(item, tuple):
+                await send({"type": "websocket.close", "code": item[0], "reason": item[1]})
                 return
             await send({"type": "websocket.send", "bytes": item})
 
@@ -124,7 +128,7 @@ class JoinDoor:
 
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
-        self._rates = Rates(FRAMES_A_SECOND)
+        self._rates = Rates(RESULTS_A_SECOND)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))
@@ -155,8 +159,8 @@ class JoinDoor:
         reading = asyncio.create_task(self._read(link, receive), name=f"link from {link.location}")
         try:
             await asyncio.wait((writing, reading), return_when=asyncio.FIRST_COMPLETED)
-            if not writing.done() and (code := reading.result()):
-                link.cut(code)
+            if not writing.done() and (end := reading.result()):
+                link.cut(*end)
                 await asyncio.wait((writing,), timeout=5.0)
         finally:
             self._reception.left(link)
@@ -164,43 +168,52 @@ class JoinDoor:
                 task.cancel()
             await asyncio.gather(reading, writing, return_exceptions=True)
 
-    async def _read(self, link: Link, receive: Receive) -> int:
-        """Hear what comes until the prober leaves; the code to end the link with, 0 if it has ended."""
+    async def _read(self, link: Link, receive: Receive) -> tuple[int, str] | None:
+        """Hear what comes until the prober leaves; the code to end the link with and why, None if it has ended."""
         try:
             async with asyncio.timeout(HELLO_SECONDS):
                 first = await _frame(receive)
+            if first is None:
+                return None
+            if not isinstance(first, Hello) or first.location != link.location:
+                return _UNREADABLE, "the first frame is no hello of this location"
+            if refused := self._reception.joined(link, first):
+                return refused, ""
+            return await self._hear(link, receive)
         except TimeoutError:
-            return _NO_HELLO
-        if first is None:
-            return 0
-        if not isinstance(first, Hello) or first.location != link.location:
-            return _UNREADABLE
-        if refused := self._reception.joined(link, first):
-            return refused
+            return _NO_HELLO, ""
+        except _Unreadable as fault:
+            _log.warning("location.unreadable", location=link.location, reason=str(fault)[:200])
+            return _UNREADABLE, str(fault)
+
+    async def _hear(self, link: Link, receive: Receive) -> tuple[int, str] | None:
         key = str(id(link))
-        while True:
-            frame = await _frame(receive)
-            if frame is None:
-                return 0
-            if isinstance(frame, Hello | int):
-                return _UNREADABLE
+        while (frame := await _frame(receive)) is not None:
+            if isinstance(frame, Hello):
+                raise _Unreadable("a second hello")
             self._reception.heard(link, frame)
-            if wait := self._rates.take(key, time.monotonic()):
-                await asyncio.sleep(wait)  # whoever sends too much fills its own buffers
+            count = max(_LEAST, len(frame.results) if isinstance(frame, Batch) else 0)
+            # Whoever sends too much fills its own buffers; and between two frames everybody else has a turn.
+            await asyncio.sleep(self._rates.take(key, time.monotonic(), count))
+        return None
 
 
-async def _frame(receive: Receive) -> FromRemote | int | None:
-    """The next frame; None at the end, _UNREADABLE for what is none."""
+class _Unreadable(Exception):
+    """A frame that is none, or beyond bounds; the message is for the prober."""
+
+
+async def _frame(receive: Receive) -> FromRemote | None:
+    """The next frame; None at the end."""
     message = await receive()
     if message["type"] == "websocket.disconnect":
         return None
     data = message.get("bytes")
     if data is None:
-        return _UNREADABLE
+        raise _Unreadable("frames are binary")
     try:
         return _DECODER.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return _UNREADABLE
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise _Unreadable(str(error)) from None
 
 
 def _without_websocket(scope: Scope, visitor: Visitor) -> tuple[int, str]:

@@ -39,8 +39,8 @@ class Rates:
     def __len__(self) -> int:
         return len(self._idle_at)
 
-    def take(self, key: str, now: float) -> float:
-        """Count one for this key at this moment (monotonic seconds); seconds to wait if that is too many."""
+    def take(self, key: str, now: float, count: int = 1) -> float:
+        """Count one, or so many, for this key at this moment (monotonic seconds); seconds to wait if too many."""
         if not self._step:
             return 0.0
         table = self._idle_at
@@ -48,7 +48,7 @@ class Rates:
         if begins - now > self._slack:
             table.move_to_end(key)
             return begins - now - self._slack
-        table[key] = begins + self._step
+        table[key] = begins + self._step * count
         table.move_to_end(key)
         if len(table) > self._kept:
             table.popitem(last=False)

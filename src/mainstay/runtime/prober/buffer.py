@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from mainstay.kernel.probing import Batch, CheckResult
+from mainstay.kernel.probing import RESULTS_PER_FRAME, Batch, CheckResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 KEPT = 50_000  # results, some 20 MB
-BATCH = 200
 WINDOW = 16  # batches on their way
 _BYTES = 2 * 1024 * 1024  # of a batch; half of what a server takes
 _ENCODER = msgspec.msgpack.Encoder()
@@ -53,7 +52,7 @@ class Buffer:
         """The next batch to send, encoded; None if there is nothing, or enough is on its way."""
         if not self._fresh or len(self._sent) >= WINDOW:
             return None
-        results = deque(self._fresh.popleft() for _ in range(min(BATCH, len(self._fresh))))
+        results = deque(self._fresh.popleft() for _ in range(min(RESULTS_PER_FRAME, len(self._fresh))))
         data = _packed(self._number + 1, results, offset)
         while len(data) > _BYTES and len(results) > 1:
             for _ in range(len(results) // 2):

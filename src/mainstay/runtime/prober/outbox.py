@@ -6,13 +6,12 @@ import asyncio
 from collections import deque
 from typing import TYPE_CHECKING
 
-from mainstay.kernel.probing import CheckResult, Results
+from mainstay.kernel.probing import RESULTS_PER_FRAME, CheckResult, Results
 
 if TYPE_CHECKING:
     from mainstay.runtime.prober.wire import Pipe
 
 _FLUSH_EVERY = 0.03  # seconds that a result may wait for others
-_BATCH = 200
 _KEPT = 50_000  # results, some 20 MB
 
 
@@ -33,7 +32,7 @@ class Outbox:
         if len(self._up) + len(self._news) > self._kept:
             (self._up or self._news).popleft()
             self.dropped += 1
-        if result.verdict != "up" or len(self._up) >= _BATCH:
+        if result.verdict != "up" or len(self._up) >= RESULTS_PER_FRAME:
             self.flush()
         elif self._timer is None:
             self._timer = asyncio.get_running_loop().call_later(_FLUSH_EVERY, self._on_time)
@@ -43,7 +42,7 @@ class Outbox:
         while (self._news or self._up) and not self._pipe.full:
             batch: list[CheckResult] = []
             for waiting in (self._news, self._up):
-                while waiting and len(batch) < _BATCH:
+                while waiting and len(batch) < RESULTS_PER_FRAME:
                     batch.append(waiting.popleft())
             self._pipe.send(Results(batch))
 
