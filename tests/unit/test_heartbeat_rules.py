@@ -19,6 +19,7 @@ from mainstay.heartbeats.rules import (
     receive,
     redeclare,
     resume,
+    set_right,
 )
 from mainstay.kernel.schedule import Schedule
 
@@ -315,3 +316,16 @@ def test_a_late_failure_in_a_window_is_judged_by_its_own_time() -> None:
     decision = receive(up_at(T), HOURLY, late(T + 100, T + 9000, "fail"), "works")
     assert (decision.condition.state, decision.reason) == ("unknown", "failed_in_maintenance")
     assert decision.condition.due_at == T + 9000 + 3600
+
+
+def test_a_clock_that_was_set_back_moves_what_was_stored_to_now() -> None:
+    ahead = up_at(T + 7200)
+    right = set_right(ahead, HOURLY, T)
+    assert (right.last_ping, right.since, right.next_at) == (T, T, T + 3900)
+    running = receive(ahead, HOURLY, Ping(T + 7201, "start", RID)).condition
+    assert (set_right(running, HOURLY, T).last_start, set_right(running, HOURLY, T).next_at) == (T, T + 300)
+    waiting = arm(replace(ahead, state="unknown", last_ping=T - 9), HOURLY, T + 7200)
+    assert set_right(waiting, HOURLY, T).next_at == T + 3900
+    sound = up_at(T)
+    assert set_right(sound, HOURLY, T) is sound
+    assert set_right(sound, HOURLY, T + 3000) is sound

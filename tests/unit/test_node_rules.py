@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mainstay.nodes.rules import SHARDS, Lease, Member, moves, quotas, shard_name, shard_number
+from mainstay.nodes.rules import SHARDS, TTL, Lease, Member, heard_until, moves, quotas, shard_name, shard_number
 
 A, B, C = Member("1", "a", alive=True), Member("2", "b", alive=True), Member("3", "c", alive=True)
 
@@ -81,3 +81,9 @@ def test_a_node_that_drains_gives_up_tasks_too_while_somebody_else_is_there() ->
 def test_a_task_goes_only_to_who_can_do_it() -> None:
     free = [*leases(a=64), Lease("task/config"), Lease("task/upkeep")]
     assert [lease.name for lease in moves("a", [A], free, {"task/upkeep"}).take] == ["task/upkeep"]
+
+
+def test_a_node_is_not_heard_for_longer_than_a_beat_reaches() -> None:
+    """Its row was written before the database's clock was set back by two hours."""
+    assert heard_until(1000.0 + TTL, 1000.0) > 1000.0
+    assert heard_until(1000.0 + 7200, 1000.0) <= 1000.0

@@ -143,7 +143,7 @@ def reclaim(actor: Actor, clock: Clock | None = None, *, living: Collection[str]
 def hasten(actor: Actor, channel: str = "", clock: Clock | None = None) -> int:
     """Repeat now what waits for a later attempt, on one channel or on all. The number of messages.
 
-    For a channel that works again, and after the wall clock was set back: what was late is due then.
+    For a channel that works again, at a start, and after the wall clock was set back: what was late is due then.
     """
     actor.require("alerts:write")
     with unit_of_work(actor, clock, quiet=True) as work:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, fields
 from mainstay.heartbeats.directory import Entry
 from mainstay.heartbeats.intake import Covering
 from mainstay.heartbeats.models import HeartbeatRow
-from mainstay.heartbeats.rules import Absence, Condition, deadline_passed
+from mainstay.heartbeats.rules import Absence, Condition, deadline_passed, set_right
 from mainstay.heartbeats.transitions import tell
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
@@ -66,6 +66,20 @@ def claim_due(
                 judged += 1
                 tell(work, entry, before, decision)
     return Claimed(judged, more=judged == limit)
+
+
+def set_deadlines_right(actor: Actor, entries: Mapping[str, Entry], now: float, clock: Clock | None = None) -> int:
+    """Bring back what lies too far ahead: the clock was set back, perhaps while no server ran. The number of rows."""
+    actor.require("monitors:check")
+    with unit_of_work(actor, clock, quiet=True):
+        count = 0
+        for row in HeartbeatRow.objects.select_for_update().order_by("uid"):
+            entry = entries.get(row.uid)
+            before = condition_of(row)
+            right = set_right(before, entry.rhythm, now) if entry is not None else before
+            if right is not before and write_condition(row, right):
+                count += 1
+        return count
 
 
 def last_alive() -> float | None:

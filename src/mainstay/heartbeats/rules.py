@@ -367,6 +367,19 @@ def redeclare(now: Condition, rhythm: Rhythm, at: float) -> Decision:
     return Decision(armed, "rescheduled")
 
 
+def set_right(now: Condition, rhythm: Rhythm, at: float) -> Condition:
+    """After the clock was set back to `at`: nothing has happened later than now, and no deadline is further away than
+    after a ping that comes now."""
+    known = [now.last_ping, now.last_start, now.since]
+    latest = rhythm.schedule.next_after(at) + rhythm.grace
+    far = now.next_at is not None and now.next_at > latest
+    if not far and all(moment is None or moment <= at for moment in known):
+        return now
+    ping, start = (None if moment is None else min(moment, at) for moment in (now.last_ping, now.last_start))
+    past = replace(now, since=min(now.since, at), last_ping=ping, last_start=start)
+    return arm(past, rhythm, at) if far else past
+
+
 def is_late(now: Condition, at: float) -> bool:
     """Due but within grace (the original shows `grace`); a run under way is not late."""
     return now.state == "up" and now.last_start is None and now.due_at is not None and now.due_at <= at

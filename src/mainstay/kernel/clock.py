@@ -23,6 +23,26 @@ class SystemClock:
         return time.monotonic()
 
 
+class Steps:
+    """How the wall clock was set, measured by the steady one between two questions.
+
+    What is stored for later is stored by the wall clock, because the steady one begins anew with the machine. So
+    whoever waits for such a time asks here, and brings it back when the clock was set back.
+    """
+
+    SMALL = 2.0  # seconds; less is the usual work of a time server
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._offset: float | None = None
+
+    def set_back(self) -> bool:
+        """Whether it was since the last question; True the first time, because it may have been before the start."""
+        offset, before = self._clock.now() - self._clock.monotonic(), self._offset
+        self._offset = offset
+        return before is None or offset - before < -self.SMALL
+
+
 def to_datetime(at: float) -> datetime:
     return datetime.fromtimestamp(at, UTC)
 

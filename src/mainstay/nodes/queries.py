@@ -13,7 +13,7 @@ from django.db import connection
 
 from mainstay.kernel.clock import to_iso
 from mainstay.nodes.models import LeaseRow, NodeRow
-from mainstay.nodes.rules import VANISHED, Lease, Member, shard_number
+from mainstay.nodes.rules import VANISHED, Lease, Member, heard_until, shard_number
 
 _FINISHES = 5.0  # seconds that a server which leaves takes to end its deliveries
 
@@ -55,14 +55,15 @@ def standing(in_touch_for: float = math.inf) -> Standing:
     lost: set[str] = set()
     living: set[str] = set()
     for _, _, key, session, expires_at, left_at, lost_at, draining, spooled in rows:
-        alive = left_at is None and expires_at > now
+        heard = heard_until(expires_at, now)
+        alive = left_at is None and heard > now
         members.append(Member(key, session, alive, draining))
         if alive or (left_at is not None and now < left_at + _FINISHES):
             living.add(session)
         if lost_at is not None:
             lost.add(session)
         if left_at is None and not alive:
-            unsettled = unsettled or now < expires_at + VANISHED or in_touch_for < VANISHED
+            unsettled = unsettled or now < heard + VANISHED or in_touch_for < VANISHED
             if lost_at is None:
                 vanished.append(session)
         unsettled = unsettled or (alive and spooled > 0)
@@ -142,7 +143,7 @@ def nodes() -> list[NodeView]:
 
 
 def _view(row: NodeRow, held: list[str], now: float) -> NodeView:
-    alive = row.left_at is None and row.expires_at > now
+    alive = row.left_at is None and heard_until(row.expires_at, now) > now
     quiet = "stopped" if row.left_at is not None else "silent"
     state = quiet if not alive else "draining" if row.draining else "working"
     return NodeView(

@@ -17,6 +17,12 @@ BEAT = 1.5  # seconds between beats
 VANISHED = 30.0
 
 
+def heard_until(expires_at: float, now: float) -> float:
+    """Until when a node counts as heard. No beat reaches further than its TTL: what says more was written before the
+    database's clock was set back, by a node that has not been heard since."""
+    return expires_at if expires_at <= now + 2 * TTL else 0.0
+
+
 def shard_name(number: int) -> str:
     return f"shard/{number:02}"
 

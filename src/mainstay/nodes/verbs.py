@@ -16,7 +16,7 @@ from mainstay.kernel.errors import Conflict, NotFound
 from mainstay.kernel.event import Event
 from mainstay.nodes.models import LeaseRow, NodeRow
 from mainstay.nodes.queries import database_time
-from mainstay.nodes.rules import SHARDS, TTL, Lease, shard_name
+from mainstay.nodes.rules import SHARDS, TTL, Lease, heard_until, shard_name
 from mainstay.store.work import unit_of_work
 
 _BEAT = (
@@ -125,8 +125,10 @@ def note_lost(actor: Actor, sessions: Iterable[str]) -> list[str]:
     told = []
     with unit_of_work(actor) as work:
         now = database_time()
-        vanished = NodeRow.objects.filter(session__in=list(sessions), lost_at=None, left_at=None, expires_at__lte=now)
-        for row in vanished.select_for_update().order_by("id"):
+        members = NodeRow.objects.filter(session__in=list(sessions), lost_at=None, left_at=None)
+        for row in members.select_for_update().order_by("id"):
+            if heard_until(row.expires_at, now) > now:
+                continue
             row.lost_at = now
             row.save(update_fields=["lost_at"])
             data = {
@@ -168,8 +170,8 @@ def drain_node(actor: Actor, name: str, *, draining: bool = True) -> bool:
         row = _named(name)
         if row.draining == draining:
             return False
-        others = NodeRow.objects.exclude(id=row.id).filter(draining=False, left_at=None, expires_at__gt=database_time())
-        if draining and not others.exists():
+        now, others = database_time(), NodeRow.objects.exclude(id=row.id).filter(draining=False, left_at=None)
+        if draining and not any(heard_until(other.expires_at, now) > now for other in others):
             raise Conflict(f"no other node could check what {name} checks", hint="start another one first")
         row.draining = draining
         row.save(update_fields=["draining"])
@@ -183,7 +185,7 @@ def forget_node(actor: Actor, name: str) -> None:
     actor.require("nodes:write")
     with unit_of_work(actor) as work:
         row = _named(name)
-        if row.left_at is None and row.expires_at > database_time():
+        if row.left_at is None and heard_until(row.expires_at, now := database_time()) > now:
             raise Conflict(f"the node {row.name} is running", hint="stop it first")
         LeaseRow.objects.filter(holder=row.session).update(holder="")
         work.record(Event("node.forgotten", f"node/{row.name}", {"node": row.id}))

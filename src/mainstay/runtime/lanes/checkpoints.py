@@ -31,27 +31,27 @@ class CheckpointLane:
 
     def __init__(self, settings: Settings, writer: Writer, clock: Clock) -> None:
         self._settings, self._writer, self._clock = settings, writer, clock
-        self._next_look = 0.0
+        self._next_look = 0.0  # monotonic
 
     async def turn(self) -> None:
-        now = self._clock.now()
+        now = self._clock.monotonic()
         if self._settings.checkpoint_channel and now >= self._next_look:
-            self._next_look = await self._writer.run(self._send)
+            self._next_look = now + min(await self._writer.run(self._send), _PAUSE)
 
     def _send(self) -> float:
-        """Send if it is time; when to look again."""
+        """Send if it is time; seconds until it may be time again."""
         now, channel = self._clock.now(), self._settings.checkpoint_channel
         try:
             with unit_of_work(_ACTOR, self._clock):
                 fact = FactRow.objects.filter(key=_FACT).first()
-                due = float(fact.value) + _DAY if fact else now
-                if now < due:
-                    return due
+                sent = float(fact.value) if fact else 0.0
+                if now - _DAY < sent <= now:  # sent later than now: the clock was set back since
+                    return sent + _DAY - now
                 document = make_checkpoint(_ACTOR, self._settings, channel=channel)
                 text = json.dumps(document)
                 send_report(_ACTOR, channel, _TITLE, text, {"checkpoint": document})
                 FactRow.objects.update_or_create(key=_FACT, defaults={"value": str(now)})
         except UserError as error:
             log.warning("no checkpoint could be sent", channel=channel, error=error.message, hint=error.hint)
-            return now + _PAUSE
-        return now + _DAY
+            return _PAUSE
+        return _DAY

@@ -23,7 +23,7 @@ from mainstay.alerting.handover import hand_over
 from mainstay.alerting.rules import LONGEST_RETRY_AFTER, after_failure, backoff
 from mainstay.alerting.verbs import end_mutes
 from mainstay.kernel.actor import system
-from mainstay.kernel.clock import Clock
+from mainstay.kernel.clock import Clock, Steps
 from mainstay.kernel.errors import RemoteError, StoreBusy, Unavailable
 from mainstay.kernel.event import Event
 from mainstay.kernel.ports import Receipt
@@ -39,7 +39,6 @@ THREADS = 32
 HARD_LIMIT = 30.0  # seconds after which a delivery counts as failed, whatever its thread does
 LEASE = 45.0  # seconds; longer than any delivery may take
 LONGEST_REST = 60.0  # seconds that a failing channel is left alone
-_SET_BACK = 2.0  # seconds; less is the usual work of a time server
 _LANE = system("delivery")
 _NEWS = ("alert.", "notification.", "resources.")
 
@@ -83,13 +82,16 @@ class DeliveryLane:
     delivered: int = 0  # since the start
     failed: int = 0
     _started: bool = False
-    _offset: float = float("-inf")  # between the wall clock and the steady one
+    _steps: Steps = field(init=False)
     _channels: dict[str, _Channel] = field(default_factory=dict)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
     _wake: asyncio.Event = field(default_factory=asyncio.Event)
     _pool: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(THREADS, thread_name_prefix="delivery")
     )
+
+    def __post_init__(self) -> None:
+        self._steps = Steps(self.clock)
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
@@ -125,7 +127,7 @@ class DeliveryLane:
             await self.writer.run(partial(reclaim, _LANE, self.clock, living=self.living()))
             self._started = True
         now = self.clock.monotonic()
-        if self._was_set_back(now):
+        if self._steps.set_back():  # messages wait for their next attempt by the wall clock
             await self.writer.run(partial(hasten, _LANE, clock=self.clock))
         await self.writer.run(partial(end_mutes, _LANE, self.clock))
         total = THREADS - len(self._running)
@@ -141,12 +143,6 @@ class DeliveryLane:
             self._running.add(task)
             task.add_done_callback(self._ended)
         return len(claims)
-
-    def _was_set_back(self, now: float) -> bool:
-        """Whether the wall clock, by which messages wait for their next attempt, was set back since the last turn."""
-        offset = self.clock.now() - now
-        moved, self._offset = offset - self._offset, offset
-        return moved < -_SET_BACK
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)

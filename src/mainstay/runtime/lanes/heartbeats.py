@@ -16,14 +16,14 @@ from contextlib import suppress
 import structlog
 
 from mainstay.heartbeats.coverage import Coverage
-from mainstay.heartbeats.deadlines import claim_due, last_alive, note_alive
+from mainstay.heartbeats.deadlines import claim_due, last_alive, note_alive, set_deadlines_right
 from mainstay.heartbeats.directory import Directory
 from mainstay.heartbeats.intake import Covering
 from mainstay.heartbeats.queries import directory_entries, ping_key_hash
 from mainstay.heartbeats.reconcile import reconcile
 from mainstay.heartbeats.rules import Absence
 from mainstay.kernel.actor import system
-from mainstay.kernel.clock import Clock
+from mainstay.kernel.clock import Clock, Steps
 from mainstay.kernel.event import Event
 from mainstay.kernel.settings import Settings
 from mainstay.store.hub import HUB
@@ -51,7 +51,7 @@ class HeartbeatLane:
         self.settings = settings
         self.directory = Directory()
         self._writer = writer
-        self._clock = clock
+        self._clock, self._steps = clock, Steps(clock)
         self._covering = covering or Coverage()
         # Whether pings may be on their way that came in time: read back from a disk, or on another server's.
         self.hold: Callable[[], bool] = lambda: False
@@ -128,6 +128,8 @@ class HeartbeatLane:
         if self._awake_at is None:
             self._begin()
         now = self._clock.now()
+        if self._steps.set_back():
+            self._go_back(now)
         looks = abs(now - self._looked_at) >= LOOK_EVERY
         if looks:
             self._looked_at = now
@@ -143,6 +145,18 @@ class HeartbeatLane:
             more = claimed.more
         self._stay_awake(now)
         return more
+
+    def _go_back(self, now: float) -> None:
+        """The clock was set back: what ended later than now has not ended so, and excuses nobody any more."""
+        changed = set_deadlines_right(_ACTOR, self.directory.by_uid, now, self._clock)
+        if changed:
+            log.warning("the clock was set back: deadlines of heartbeats were set anew", heartbeats=changed)
+        past = [absence for absence in self._absences if absence.until <= now]
+        self._absences.clear()
+        self._absences.extend(past)
+        self._awake_at = min(self._awake_at or now, now)
+        if self._uplink_lost_at is not None:
+            self._uplink_lost_at = min(self._uplink_lost_at, now)
 
     def _gap(self, now: float) -> tuple[Absence, ...]:
         """The absence that ends with this turn, if there was one."""

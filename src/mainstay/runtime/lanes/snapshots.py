@@ -45,7 +45,7 @@ class SnapshotLane:
         self._settings, self._reading, self._writer, self._clock = settings, reading, writer, clock
         self._every = _period(settings.snapshot_every)
         self._newest: Newest | None = None
-        self._not_before = 0.0
+        self._not_before = 0.0  # monotonic
         self._started = clock.now()
         self._server: asyncio.Server | None = None
         self._child: asyncio.subprocess.Process | None = None
@@ -71,10 +71,12 @@ class SnapshotLane:
     async def turn(self) -> None:
         """Look for the newest, and take one if it is due."""
         self._newest = await self._writer.run(taking.newest)
+        if not self._every or self._clock.monotonic() < self._not_before or not self.is_due_here():
+            return
         now = self._clock.now()
-        due = max(self._not_before, self._newest.at + self._every if self._newest else 0.0)
-        if self._every and now >= due and self.is_due_here():
-            self._not_before = now + _RETRY
+        # One that was taken later than now was taken before the clock was set back.
+        if self._newest is None or not now - self._every < self._newest.at <= now:
+            self._not_before = self._clock.monotonic() + _RETRY
             await self._take()
 
     async def _take(self) -> None:

@@ -114,12 +114,17 @@ def _open_alerts() -> int:
 
 @register.filter
 def ago(at: float | None) -> SafeString:
-    """`3 min ago`, or `in 5 min`, kept current by the page's script."""
+    """`3 min ago`, kept current by the page's script. Of what is past: another clock may be a little ahead."""
     if at is None:
         return SafeString('<span class="muted">never</span>')
+    return _time(at, "ago", f"{lasting(max(0.0, time.time() - at))} ago")
+
+
+@register.filter
+def due(at: float) -> SafeString:
+    """`in 5 min`, and `3 min ago` once it is past. Of what is to come."""
     seconds = time.time() - at
-    words = f"{lasting(seconds)} ago" if seconds >= 0 else f"in {lasting(-seconds)}"
-    return _time(at, "ago", words)
+    return _time(at, "due", f"{lasting(seconds)} ago" if seconds >= 0 else f"in {lasting(-seconds)}")
 
 
 @register.filter

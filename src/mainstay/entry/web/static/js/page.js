@@ -19,7 +19,8 @@ function refreshTimes() {
     if (!node.title) node.title = dateTime.format(at);
     const form = node.dataset.form;
     let text = "";
-    if (form === "ago") text = at <= now ? `${span((now - at) / 1000)} ago` : `in ${span((at - now) / 1000)}`;
+    if (form === "ago" || (form === "due" && at <= now)) text = `${span(Math.max(0, now - at) / 1000)} ago`;
+    else if (form === "due") text = `in ${span((at - now) / 1000)}`;
     else if (form === "for") text = span(Math.abs(now - at) / 1000);
     else if (form === "clock") text = dateTime.format(at);
     if (text && node.textContent !== text) node.textContent = text;
