@@ -71,7 +71,7 @@ def measure() -> list[Figure]:
     target, hook = _serve(_Target), _serve(_Hook)
     monitors = "\n".join(
         f"  m{number}: {{http: '{target}/m{number}', every: 2s, confirm: {{failures: 2, recheck: 1s}}, "
-        "flapping: {start: 100, stop: 99}}"
+        "flapping: {falls: 100}}"
         for number in range(_MONITORS)
     )
     config = f"monitors:\n{monitors}\nchannels:\n  hook: {{webhook: '{hook}/'}}\nroutes:\n  - {{to: [hook]}}\n"

@@ -42,7 +42,7 @@ class Scene:
         self.server = Group(
             f"""
 monitors:
-  flips: {{http: {self.target.url}/flips, {check}, flapping: {{start: 100, stop: 99}}}}
+  flips: {{http: {self.target.url}/flips, {check}, flapping: {{falls: 100}}}}
   calm: {{http: {self.target.url}/calm, {check}}}
 heartbeats:
   job: {{every: 10s, grace: 5s, uuid: {JOB}}}

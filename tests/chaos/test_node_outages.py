@@ -30,7 +30,7 @@ AWAY = 120.0 if LONG else 12.0  # seconds without a database
 def _config(target: Target, hook: Hook) -> str:
     monitors = "".join(
         f"  {name}: {{http: {target.url}/{name}, every: 2s, timeout: 1s, confirm: {{failures: 2, recheck: 100ms}}, "
-        "recover: {successes: 1}, flapping: {start: 100, stop: 99}}\n"
+        "recover: {successes: 1}, flapping: {falls: 100}}\n"
         for name in NAMES
     )
     beats = "heartbeats:\n  job: {every: 5s, grace: 20s}\n  silent: {every: 1d}\n"

@@ -19,7 +19,7 @@ NAMES = [f"m{number}" for number in range(8)]
 def _config(target: Target, hook: Hook) -> str:
     monitors = "".join(
         f"  {name}: {{http: {target.url}/{name}, every: 1s, timeout: 1s, locations: [main, fra], quorum: 2 of 2, "
-        "confirm: {failures: 2, recheck: 200ms}, recover: {successes: 1}, flapping: {start: 100, stop: 99}}\n"
+        "confirm: {failures: 2, recheck: 200ms}, recover: {successes: 1}, flapping: {falls: 100}}\n"
         for name in NAMES
     )
     channel = f"channels:\n  hook: {{webhook: {{url: {hook.url}/x}}}}\n"

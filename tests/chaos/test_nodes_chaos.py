@@ -52,7 +52,7 @@ def database() -> Iterator[Path]:
 def _config(target: Target, hook: TroubledHook) -> str:
     monitors = "".join(
         f"  {name}: {{http: {target.url}/{name}, every: 1s, timeout: 2s, confirm: {{failures: 2, recheck: 100ms}}, "
-        f"recover: {{successes: 1}}, flapping: {{start: 100, stop: 99}}{_parents(name)}}}\n"
+        f"recover: {{successes: 1}}, flapping: {{falls: 100}}{_parents(name)}}}\n"
         for name in NAMES
     )
     return f"monitors:\n{monitors}channels:\n  hook: {{webhook: {{url: {hook.url}/x}}}}\n"

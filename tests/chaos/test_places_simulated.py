@@ -82,7 +82,7 @@ def setting_of(seed: int) -> Setting:
         failures=chance.choice([2, 2, 3]),
         recheck=5.0,
         successes=2,
-        flap_start=100,
+        flap_falls=1000,
     )
     clocks = {place: chance.uniform(-0.5, 0.5) for place in PLACES if place != "main"}
     return Setting(seed, policy, chance.random() < 0.5, chance.choice(PLACES[1:]), {"main": 0.0, **clocks})

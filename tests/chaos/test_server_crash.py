@@ -51,7 +51,7 @@ class _Flips(threading.Thread):
 def _config(target: Target, hook: TroubledHook) -> str:
     monitors = "".join(
         f"  {name}: {{http: {target.url}/{name}, every: 1s, timeout: 2s, confirm: {{failures: 2, recheck: 100ms}}, "
-        "recover: {successes: 1}, flapping: {start: 100, stop: 99}}\n"
+        "recover: {successes: 1}, flapping: {falls: 100}}\n"
         for name in NAMES
     )
     return f"monitors:\n{monitors}channels:\n  hook: {{webhook: {{url: {hook.url}/x}}}}\n"

@@ -34,7 +34,7 @@ class Scene:
         self.target = Target(["/flips", "/calm"])
         self.hook = TroubledHook()
         check = "every: 1s, timeout: 2s, confirm: {failures: 2, recheck: 200ms}, recover: {successes: 1}"
-        steady = "flapping: {start: 100, stop: 99}"
+        steady = "flapping: {falls: 100}"
         self.server = Group(
             f"""
 monitors:

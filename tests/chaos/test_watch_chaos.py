@@ -102,7 +102,7 @@ class World:
             failures=self.chance.choice([2, 3]),
             recheck=5.0,
             successes=self.chance.choice([1, 2]),
-            flap_start=100,
+            flap_falls=1000,
         )
         outages = spans(self.chance, self.end, 2500, (60, 900)) if number % 2 else []
         return Target(f"m{number}", location[number % 4], policy, outages)

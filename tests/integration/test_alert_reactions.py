@@ -334,3 +334,15 @@ def test_patterns_that_are_refused_by_now_stop_nothing_and_silence_nobody() -> N
     happen("monitor.went_down", "monitor/api", labels={"team": "web"})
     assert sorted(_deliver_all()) == ["hook firing", "mail firing"]
     assert "cannot be read" in OutboxRow.objects.get(channel="mail").reason
+
+
+def test_flapping_is_said_in_the_message_that_it_begins_with_and_calm_in_its_end() -> None:
+    _monitor()
+    _channel()
+    happen("monitor.went_down", "monitor/api", flapping="it went down 3 times within 30 min", message="timed out")
+    alert = queries.alerts()[0]
+    assert alert.title == "api is flapping"
+    assert alert.message == ("it went down 3 times within 30 min, so the next message comes when it is calm; timed out")
+    happen("monitor.went_up", "monitor/api", reason="calm_again")
+    assert queries.alert(alert.id).resolved_reason == "it is calm again"
+    assert _deliver_all() == ["hook firing", "hook resolved"]

@@ -58,7 +58,7 @@ def test_a_snapshot_under_load_is_one_moment(tmp_path: Path) -> None:
     address = "5e0c1c4e-8f3e-4f5c-9d53-2a8f3f0f5a11"
     with closing(Target(["/a"])) as target:
         config = (
-            f"monitors:\n  a: {{http: '{target.url}/a', every: 1s, timeout: 1s, flapping: {{start: 100, stop: 99}}}}\n"
+            f"monitors:\n  a: {{http: '{target.url}/a', every: 1s, timeout: 1s, flapping: {{falls: 100}}}}\n"
             f"heartbeats:\n  job: {{every: 1h, uuid: {address}}}\n"
         )
         with RunningServer(config, MAINSTAY_PINGS_KEPT="1000000") as server:

@@ -16,7 +16,10 @@ from xml.etree import ElementTree as ET
 import pytest
 from django.db import OperationalError, connections
 
+import receivers
 import seeding
+from mainstay.kernel.actor import command
+from mainstay.statuspage.feed import rss
 from mainstay.statuspage.queries import public_pages
 from mainstay.statuspage.serving import StatusPages
 from mainstay.statuspage.view import PublicPage
@@ -276,3 +279,19 @@ def test_what_happens_is_shown_within_seconds(company: DuckTelemetry) -> None:
             await pages.stop()
 
     assert "Fresh" in asyncio.run(run())
+
+
+@pytest.mark.usefixtures("company")
+def test_outages_that_come_back_soon_are_one_past_incident(clock: Any) -> None:
+    declare(command("t"), "monitor", "bakery", {"http": "https://shop.example.com"}, manager="api")
+    page = {"title": "Shop", "components": [{"name": "Shop", "monitors": ["bakery"]}]}
+    declare(command("t"), "status_page", "bakery", page, manager="api")
+    for pause in (0, 300, 3500, 3700):
+        clock.advance(pause)
+        receivers.happen("monitor.went_down", "monitor/bakery", clock, since=clock.now())
+        clock.advance(60)
+        receivers.happen("monitor.went_up", "monitor/bakery", clock)
+    shown = next(one for one in public_pages(clock.now()) if one.slug == "bakery")
+    assert [(one.outages, round(one.lasted)) for one in shown.past_incidents] == [(1, 60), (3, 3980)]
+    texts = [item.findtext("description") for item in ET.fromstring(rss(shown)).findall("channel/item")]
+    assert "It is over. It lasted 1 h 6 min, with 3 outages." in texts

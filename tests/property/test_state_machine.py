@@ -36,8 +36,8 @@ policies = st.builds(
     failures=st.integers(1, 4),
     recheck=st.sampled_from([0.0, 5.0]),
     successes=st.integers(1, 4),
-    flap_start=st.sampled_from([30, 50, 100]),
-    flap_stop=st.sampled_from([0, 25]),
+    flap_falls=st.sampled_from([2, 3, 100]),
+    flap_within=st.sampled_from([60.0, 1800.0]),
     degraded_alerts=st.booleans(),
     parents=st.just(True),
 )
@@ -117,9 +117,9 @@ class MonitorMachine(RuleBasedStateMachine):
             if verdict != "unknown":
                 self.counting.append(verdict)
         parents = ("gateway",) if failing else ()
-        self.feed(Result(self.now, verdict, parents, unchecked))  # type: ignore[arg-type]
+        decision = self.feed(Result(self.now, verdict, parents, unchecked))  # type: ignore[arg-type]
         self.seen = self.state.seen_at
-        if self.state.state == "unknown" and self.told and self.told[-1].to == "unknown" and verdict == "unknown":
+        if decision.transition is not None and decision.transition.to == "unknown":
             self.counting = []
 
     @rule(jump=st.sampled_from([3600.0, -3600.0, 86_400.0]), verdict=st.sampled_from(["up", "down"]))

@@ -49,7 +49,7 @@ MONITOR = "monitors:\n  api: {http: https://a.example, %s}\n"
             MONITOR % "alert_on: [down, dwn]",
             "f:2:51: entry 2 of `alert_on` must be one of down, degraded, unknown, not `dwn`, did you mean `down`",
         ),
-        (MONITOR % "flapping: {start: 20, stop: 30}", "f:2:3: flapping.stop must be below flapping.start"),
+        (MONITOR % "flapping: {falls: 1}", "f:2:52: `falls` must be at least 2"),
         ("monitors:\n  api: {htp: https://a.example}\n", "f:2:9: unknown key `htp`, did you mean `http`"),
         (
             "monitors:\n  api: 12\n",

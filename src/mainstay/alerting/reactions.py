@@ -61,7 +61,7 @@ def on_up(work: Work, event: Event) -> None:
     """Watch holds recoveries back while a monitor flaps, so this one counts."""
     alert = open_alert(event.subject)
     if alert is not None:
-        resolve(work, alert, "it works again")
+        resolve(work, alert, "it is calm again" if event.data.get("reason") == "calm_again" else "it works again")
 
 
 @react("monitor.went_paused", "heartbeat.went_paused")
@@ -236,10 +236,15 @@ def _describe(alert: AlertRow, event: Event, level: str) -> None:
     data = event.data
     alert.level, alert.severity = level, _severity(event)
     alert.labels = {str(key): str(value) for key, value in dict(data.get("labels") or {}).items()}
+    flapping = str(data.get("flapping", ""))
     alert.reason, alert.code = str(data.get("reason", ""))[:300], str(data.get("code", ""))[:60]
-    alert.title = title_of(alert.name, level, alert.subject.partition("/")[0], alert.code)[:300]
+    kind = alert.subject.partition("/")[0]
+    alert.title = title_of(alert.name, "flapping" if flapping else level, kind, alert.code)[:300]
     alert.address = str(data.get("address", ""))[:2000]
-    alert.message = str(data.get("message", ""))[:1000]
+    message = str(data.get("message", ""))
+    if flapping:
+        message = f"{flapping}, so the next message comes when it is calm; {message}"
+    alert.message = message[:1000]
     evidence = data.get("evidence")
     alert.evidence = evidence if isinstance(evidence, dict) else {"text": str(evidence)} if evidence else {}
 

@@ -170,7 +170,7 @@ def title_of(name: str, level: str, kind: str, code: str = "") -> str:
         return f"{name} {_of_job(code)}"
     if kind == "location":
         return f"nothing is heard of the location {name}"
-    words = {"down": "is down", "degraded": "is degraded", "unknown": "cannot be checked"}
+    words = {"down": "is down", "degraded": "is degraded", "unknown": "cannot be checked", "flapping": "is flapping"}
     return f"{name} {words.get(level, level)}"
 
 

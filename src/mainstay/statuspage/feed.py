@@ -51,11 +51,14 @@ def _items(page: PublicPage) -> list[tuple[float, str, str, str]]:
 
 
 def _of_incident(incident: PublicIncident) -> list[tuple[float, str, str, str]]:
-    began = (incident.since, incident.title, "We are looking into it.", f"{incident.id}-open")
+    # Readers show an identity once, and an outage that comes back is news.
+    identity = incident.id if incident.outages == 1 else f"{incident.id}-{incident.outages}"
+    began = (incident.since, incident.title, "We are looking into it.", f"{identity}-open")
     if incident.until is None:
         return [began]
-    text = f"It is over. It lasted {lasting(incident.until - incident.since)}."
-    return [began, (incident.until, f"Resolved: {incident.title}", text, f"{incident.id}-resolved")]
+    outages = f", with {incident.outages} outages" if incident.outages > 1 else ""
+    text = f"It is over. It lasted {lasting(incident.until - incident.since)}{outages}."
+    return [began, (incident.until, f"Resolved: {incident.title}", text, f"{identity}-resolved")]
 
 
 def _of_window(window: PublicWindow) -> tuple[float, str, str, str]:

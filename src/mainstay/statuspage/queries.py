@@ -34,6 +34,7 @@ _DAY = 86_400.0
 _INCIDENT_DAYS = 30
 _WINDOW_DAYS = 14
 _ALERTS = 500
+_FOLD = 3600.0  # seconds; what comes back so soon is the same incident
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +157,7 @@ def _component(slug: str, spec: Component, part: Sequence[Behind], lines: Mappin
 
 
 def _incidents(parts: Mapping[str, Sequence[Behind]], alerts: Sequence[Alert]) -> list[PublicIncident]:
-    """Alerts in public words. Several at once about the same components are one incident."""
+    """Alerts in public words. Several about the same components, at once or soon after another, are one incident."""
     merged: dict[tuple[str, ...], list[PublicIncident]] = {}
     for alert in sorted(alerts, key=lambda one: one.since):
         names = tuple(name for name, part in parts.items() if any(one.subject == alert.subject for one in part))
@@ -164,7 +165,7 @@ def _incidents(parts: Mapping[str, Sequence[Behind]], alerts: Sequence[Alert]) -
             continue
         incident = _incident(alert, names, several=any(len(parts[name]) > 1 for name in names))
         known = merged.setdefault(names, [])
-        if known and (known[-1].until is None or incident.since <= known[-1].until):
+        if known and (known[-1].until is None or incident.since <= known[-1].until + _FOLD):
             known[-1] = _joined(known[-1], incident)
         else:
             known.append(incident)
@@ -188,8 +189,9 @@ def _incident(alert: Alert, names: tuple[str, ...], *, several: bool) -> PublicI
 
 
 def _joined(first: PublicIncident, second: PublicIncident) -> PublicIncident:
-    """One incident of two that overlap: as long as both, as bad as the worse."""
+    """One incident of two: as long as both, as bad as the worse."""
     worse = second if second.impact != "degraded" and first.impact == "degraded" else first
+    again = first.until is not None and second.since > first.until
     until = None if first.until is None or second.until is None else max(first.until, second.until)
     taken = [at for at in (first.acknowledged_at, second.acknowledged_at) if at is not None]
     return replace(
@@ -199,6 +201,7 @@ def _joined(first: PublicIncident, second: PublicIncident) -> PublicIncident:
         until=until,
         updated_at=max(first.updated_at, second.updated_at),
         acknowledged_at=min(taken) if taken else None,
+        outages=first.outages + again,
     )
 
 

@@ -32,7 +32,10 @@ class PublicComponent:
 
 @dataclass(frozen=True, slots=True)
 class PublicIncident:
-    """An alert in public words; `components` are names of this page's lines."""
+    """An alert in public words; `components` are names of this page's lines.
+
+    outages: how often it happened again, each within an hour of the one before.
+    """
 
     id: str
     title: str
@@ -42,6 +45,7 @@ class PublicIncident:
     until: float | None
     acknowledged_at: float | None
     components: tuple[str, ...]
+    outages: int = 1
 
     @property
     def status(self) -> str:

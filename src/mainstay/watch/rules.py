@@ -9,7 +9,8 @@
 - Degraded is confirmed and left by the same counts as down. One degraded or failed check never decides.
 - Unknown verdicts count neither as failure nor as success; UNKNOWN_AFTER in a row make the state unknown.
 - What it was before unknown is kept: still down is told with the reason `still_down` and the old `since`.
-- While it flaps a recovery is held back; it goes up when the share of changes falls to `flapping.stop`.
+- Going down `flapping.falls` times within `flapping.within` is flapping. A recovery is then held back until nothing
+  has changed for half of that time.
 - A failure while a parent fails is confirmed with `suppressed_by`; see `_confirm` and `_stay_down`.
 - Results further apart than Policy.gap, or from before the last one, are not consecutive: the clock jumped,
   or this program did not run. Confirmation then starts anew; the state stays.
@@ -17,13 +18,11 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from msgspec.structs import replace
 
 from mainstay.watch.state import (
-    HISTORY,
     STREAK_LIMIT,
     UNKNOWN_AFTER,
     Decision,
@@ -53,7 +52,6 @@ _NO_STREAKS: dict[str, Any] = {
     "unknown_streak": 0,
     "waited": False,
 }
-_LETTERS = {"up": "u", "degraded": "g", "down": "d"}
 
 
 def policy_of(spec: MonitorSpec) -> Policy:
@@ -63,8 +61,8 @@ def policy_of(spec: MonitorSpec) -> Policy:
         failures=spec.confirm.failures,
         recheck=spec.confirm.recheck,
         successes=spec.recover.successes,
-        flap_start=spec.flapping.start,
-        flap_stop=spec.flapping.stop,
+        flap_falls=spec.flapping.falls,
+        flap_within=spec.flapping.within,
         degraded_alerts="degraded" in spec.alert_on,
         parents=bool(spec.parents),
     )
@@ -102,17 +100,16 @@ def _on_result(state: MonitorState, result: Result, now: float, policy: Policy) 
     state = _counted(state, result)
     if state.state == "maintenance" and state.window:
         return Decision(state, Reason.IN_MAINTENANCE)
-    state, flapping, share = _judged_flapping(state, policy)
-    decision = _judged(state, result, now, policy)
-    if flapping is None:
-        return decision
-    if flapping is False and decision.reason is Reason.RECOVERED and decision.transition is not None:
+    if not state.flapping or result.at - _steady_from(state, policy) < policy.flap_span / 2:
+        return _counted_fall(_judged(state, result, now, policy), result.at, policy)
+    decision = _judged(replace(state, flapping=False, falls=()), result, now, policy)
+    if decision.reason is Reason.RECOVERED and decision.transition is not None:
         decision = _renamed(decision, Reason.CALM_AGAIN)
-    return replace(decision, flapping=flapping, flap_share=share)
+    return replace(decision, flapping=False)
 
 
 def _counted(state: MonitorState, result: Result) -> MonitorState:
-    """The state with the verdict added to its streaks and history."""
+    """The state with the verdict added to its streaks."""
     at, verdict = result.at, result.verdict
     failed, up = verdict == "down", verdict == "up"
     changes: dict[str, Any] = {
@@ -122,7 +119,6 @@ def _counted(state: MonitorState, result: Result) -> MonitorState:
         "failed_streak": _one_more(state.failed_streak) if failed else 0,
         "unknown_streak": 0,
         "seen_at": max(at, state.seen_at),
-        "history": (state.history + _LETTERS[verdict])[-HISTORY - 1 :],
     }
     if not failed:
         changes["waited"] = False
@@ -141,21 +137,27 @@ def _one_more(streak: int) -> int:
     return streak + 1 if streak < STREAK_LIMIT else streak
 
 
-def _judged_flapping(state: MonitorState, policy: Policy) -> tuple[MonitorState, bool | None, int]:
-    """The state with its flapping flag, the change of it, and the share of changes in percent."""
-    share = flap_share(state.history, policy)
-    if not state.flapping and share >= policy.flap_start:
-        return replace(state, flapping=True), True, share
-    if state.flapping and share <= policy.flap_stop:
-        return replace(state, flapping=False), False, share
-    return state, None, share
+def _steady_from(state: MonitorState, policy: Policy) -> float:
+    """Since when every verdict says the same, as far as it wakes somebody."""
+    if policy.degraded_alerts:
+        return state.up_from if state.up_streak else state.trouble_from
+    return state.failing_from if state.failed_streak else state.working_from
 
 
-def flap_share(history: str, policy: Policy) -> int:
-    """Percent of the last HISTORY verdicts that differ from the one before; few verdicts never flap."""
-    letters = history if policy.degraded_alerts else history.replace("g", "u")
-    changes = sum(before != after for before, after in pairwise(letters))
-    return changes * 100 // HISTORY
+def _counted_fall(decision: Decision, at: float, policy: Policy) -> Decision:
+    """The decision with its fall counted, if it is one that wakes somebody: one in an outage, however it went on."""
+    moved = decision.transition
+    if moved is None or moved.reason is not Reason.CONFIRMED:
+        return decision
+    troubled = ("down", "degraded") if policy.degraded_alerts else ("down",)
+    if moved.to not in troubled or moved.previous in troubled:
+        return decision
+    state, span = decision.state, policy.flap_span
+    falls = (*(fall for fall in state.falls if 0 <= at - fall <= span), at)[-policy.flap_falls :]
+    if state.flapping or len(falls) < policy.flap_falls:
+        return replace(decision, state=replace(state, falls=falls))
+    state = replace(state, falls=falls, flapping=True)
+    return replace(decision, state=state, flapping=True, flapped=(len(falls), span))
 
 
 def _judged(state: MonitorState, result: Result, now: float, policy: Policy) -> Decision:
@@ -319,8 +321,6 @@ def _on_window_end(state: MonitorState, now: float, policy: Policy) -> Decision:
     """Up if it works. What fails is confirmed anew, in maintenance until then: seconds, and no false word."""
     if state.state != "maintenance":
         return Decision(state, Reason.WINDOW_ENDED)
-    # What happened during planned work is no flapping.
-    state = replace(state, history=state.history[-1:])
     if state.up_streak:
         return _move(state, "up", now, Reason.WINDOW_ENDED)
     if state.troubled_streak >= policy.failures and not state.failed_streak:
@@ -336,7 +336,7 @@ def _quiet(state: MonitorState) -> MonitorState:
         **_NO_STREAKS,
         settled="pending",
         settled_since=0.0,
-        history="",
+        falls=(),
         flapping=False,
         suppressed_by="",
         free_failures=0,

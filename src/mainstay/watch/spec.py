@@ -31,10 +31,15 @@ class Recover(Spec):
 
 
 class Flapping(Spec):
-    """When a monitor counts as flapping, in percent of state changes over the last 20 results."""
+    """A monitor that goes down again and again is flapping: one message says so, and one when it is calm."""
 
-    start: int = Field(50, ge=10, le=100, description="percent at which flapping starts")
-    stop: int = Field(25, ge=0, le=99, description="percent at which it ends")
+    falls: int = Field(3, ge=2, le=100, description="so many times down are flapping")
+    within: Duration = Field(
+        1800.0,
+        ge=60,
+        le=7 * 86_400,
+        description="within this time, or that of 20 checks where it is longer; calm after half of it without a change",
+    )
 
 
 class SlowerThanUsual(Spec):
@@ -104,8 +109,6 @@ class MonitorSpec(Spec):
 
     @model_validator(mode="after")
     def _timeout_fits(self) -> MonitorSpec:
-        if self.flapping.stop >= self.flapping.start:
-            raise ValueError("flapping.stop must be below flapping.start")
         if self.locations or self.quorum is not None or self.confirm.elsewhere:
             self._check_locations()
         return self

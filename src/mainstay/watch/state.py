@@ -20,8 +20,7 @@ Shown = Literal["up", "degraded", "down", "unknown", "paused", "maintenance"]
 # What a list shows first.
 RANKS: dict[Shown, int] = {"down": 0, "degraded": 1, "unknown": 2, "up": 3, "maintenance": 4, "paused": 5}
 
-HISTORY = 20  # state changes are counted between this many verdicts and the one before them
-STREAK_LIMIT = HISTORY + 1  # streaks stop counting here: nothing asks for more, and a calm monitor stays equal
+STREAK_LIMIT = 21  # streaks stop counting here: nothing asks for more, and a calm monitor stays equal
 UNKNOWN_AFTER = 3  # unknown verdicts in a row that make the state unknown
 
 
@@ -80,7 +79,7 @@ class MonitorState(msgspec.Struct, frozen=True, omit_defaults=True):
     trouble_from: float = 0.0  # ... of the troubled streak
     failing_from: float = 0.0  # ... of the failed streak
     seen_at: float = 0.0  # start of the newest check; 0: none yet
-    history: str = ""  # the last verdicts, oldest first: u(p), g (degraded), d(own)
+    falls: tuple[float, ...] = ()  # when it went down lately, oldest first
     flapping: bool = False
     suppressed_by: str = ""  # name of the parent that is failing too
     free_failures: int = 0  # failures since no parent failed any more, while suppressed
@@ -106,8 +105,8 @@ class Policy(msgspec.Struct, frozen=True):
     failures: int = 2
     recheck: float = 5.0
     successes: int = 2
-    flap_start: int = 50  # percent
-    flap_stop: int = 25
+    flap_falls: int = 3
+    flap_within: float = 1800.0
     degraded_alerts: bool = False  # changes between up and degraded count as flapping only if they wake somebody
     parents: bool = False
 
@@ -115,6 +114,11 @@ class Policy(msgspec.Struct, frozen=True):
     def gap(self) -> float:
         """Results further apart than this are not consecutive."""
         return 2 * max(self.interval, self.recheck) + self.timeout
+
+    @property
+    def flap_span(self) -> float:
+        """Falls within this time are counted together; calm is half of it without a change."""
+        return max(self.flap_within, 20 * self.interval)
 
     @property
     def silence(self) -> float:
@@ -174,8 +178,9 @@ class Transition(msgspec.Struct, frozen=True):
 class Decision(msgspec.Struct, frozen=True):
     """What follows from one signal. `recheck_after` asks for one more check in so many seconds.
 
-    `flapping` is True when flapping starts, False when it ends, None when nothing changes about it;
-    `flap_share` is in percent. `stayed_down`: wake people now for a monitor that a parent had suppressed.
+    `flapping` is True when flapping starts, False when it ends, None when nothing changes about it; `flapped` says
+    how often it went down within how many seconds. `stayed_down`: wake people now for a monitor that a parent had
+    suppressed.
     """
 
     state: MonitorState
@@ -184,7 +189,7 @@ class Decision(msgspec.Struct, frozen=True):
     recheck_after: float | None = None
     recheck_parents: bool = False
     flapping: bool | None = None
-    flap_share: int = 0
+    flapped: tuple[int, float] | None = None
     stayed_down: bool = False
 
 

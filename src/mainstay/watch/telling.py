@@ -9,6 +9,7 @@ from typing import Any
 
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
+from mainstay.kernel.wording import lasting
 from mainstay.watch.state import Decision, Reason, Transition
 from mainstay.watch.uplink import Change
 
@@ -135,6 +136,8 @@ def _transition(facts: Facts, transition: Transition, decision: Decision, findin
     }
     if transition.downtime is not None:
         data["downtime"] = round(transition.downtime, 3)
+    if decision.flapped is not None:
+        data["flapping"] = _flapped(*decision.flapped)
     if transition.to == "maintenance":
         data["window"] = decision.state.window
     if transition.to == "paused":
@@ -150,8 +153,14 @@ def _suppressor(transition: Transition) -> str:
 
 
 def _flapping(facts: Facts, decision: Decision, what: str) -> Event:
-    data = {"uid": facts.uid, "severity": facts.severity, "labels": facts.alert_labels, "share": decision.flap_share}
+    data = {"uid": facts.uid, "severity": facts.severity, "labels": facts.alert_labels}
+    if decision.flapped is not None:
+        data["message"] = _flapped(*decision.flapped)
     return Event(f"monitor.flapping_{what}", facts.subject, data)
+
+
+def _flapped(falls: int, seconds: float) -> str:
+    return f"it went down {falls} times within {lasting(seconds)}"
 
 
 def _data(facts: Facts, finding: Finding) -> dict[str, Any]:
