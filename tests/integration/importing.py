@@ -58,7 +58,9 @@ def import_file(tmp_path: Path, capfd: pytest.CaptureFixture[str], *arguments: s
         assert not out.exists()
         return Imported(code, printed.out, printed.err)
     plan_reading(command("tests"), read_paths([str(out)]), Terms("file", str(out)))
-    return Imported(0, out.read_text(), printed.err, json.loads(report.read_text()))
+    found = Imported(0, out.read_text(), printed.err, json.loads(report.read_text()))
+    names_its_places(found)
+    return found
 
 
 def tells_every_leaf(found: Imported, data: Any) -> None:
@@ -67,6 +69,23 @@ def tells_every_leaf(found: Imported, data: Any) -> None:
     missing = {dotted(path) for path, _ in leaves(data)} - rows.keys()
     assert missing == set()
     assert all(row["why"] for row in rows.values() if row["status"] != "carried")
+
+
+def names_its_places(found: Imported) -> None:
+    """What is carried or approximated names places in the file that is written, and they are there."""
+    for path, row in found.rows().items():
+        if row["status"] in ("carried", "approximated"):
+            assert row["to"], path
+            assert all(is_there(found.file, to.split(".")) for to in row["to"]), (path, row["to"])
+
+
+def is_there(document: Any, steps: list[str]) -> bool:
+    """Whether the path leads somewhere; names may hold dots."""
+    if not steps:
+        return True
+    keys = [".".join(steps[:length]) for length in range(1, len(steps) + 1)]
+    found = [key for key in keys if isinstance(document, dict) and key in document]
+    return any(is_there(document[key], steps[key.count(".") + 1 :]) for key in found)
 
 
 def holds_none_of(found: Imported, secrets: Iterable[str]) -> None:

@@ -9,6 +9,8 @@ import pytest
 import yaml
 from importing import Imported, holds_none_of, import_file, tells_every_leaf
 
+from mainstay.kernel.patterns import compile_pattern, search
+
 pytestmark = pytest.mark.usefixtures("store")
 Capture = pytest.CaptureFixture[str]
 SAMPLE = Path("tests/data/imports/gatus.yaml")
@@ -131,10 +133,12 @@ CONDITIONS: list[tuple[str, dict[str, Any]]] = [
     ("[STATUS] == any(200, 429)", {"status": [200, 429]}),
     ("[STATUS] == pat(2*)", {"status": "200-299"}),
     ("[STATUS] != 500", {"status": ["100-499", "501-599"]}),
-    ("[BODY] == 1", {"status": "100-599", "regex": r"\A1\z"}),
-    ("[BODY] != a.b", {"status": "100-599", "not_regex": r"\Aa\.b\z"}),
-    ("[BODY] == any(a, b)", {"status": "100-599", "regex": r"\A(?:a|b)\z"}),
-    ("[BODY] == pat(a*c)", {"status": "100-599", "regex": r"\Aa[\s\S]*c\z"}),
+    ("[BODY] == 1", {"status": "100-599", "regex": r"\A\s*1\s*\z"}),
+    ("[BODY] != a.b", {"status": "100-599", "not_regex": r"\A\s*a\.b\s*\z"}),
+    ("[BODY] == any(a, b)", {"status": "100-599", "regex": r"\A\s*(?:a|b)\s*\z"}),
+    ("[BODY] == pat(a*c)", {"status": "100-599", "regex": r"\A\s*a[\s\S]*c\s*\z"}),
+    ("[BODY] == pat(?[a-c]x)", {"status": "100-599", "regex": r"\A\s*[\s\S][a-c]x\s*\z"}),
+    ("[BODY] == pat(*a?*)", {"status": "100-599", "regex": r"\A\s*[\s\S]*a[\s\S][\s\S]*\s*\z"}),
     ("[BODY].a-b == x", {"status": "100-599", "json": {"$.a-b": "x"}}),
     ("[BODY][0].id == 7", {"status": "100-599", "json": {"$[0].id": 7}}),
     ("[BODY].x == true", {"status": "100-599", "json": {"$.x": True}}),
@@ -144,7 +148,6 @@ CONDITIONS: list[tuple[str, dict[str, Any]]] = [
     ("[BODY].x <= 5", {"status": "100-599", "json": {"$.x": "<= 5"}}),
     ("[RESPONSE_TIME] < 1s", {"status": "100-599", "down_after": "1s"}),
     ("[CERTIFICATE_EXPIRATION] > 36h", {"status": "100-599", "certificate_days": 1.5}),
-    ("[CONNECTED] == true", {"status": "100-599"}),
 ]
 
 
@@ -183,8 +186,39 @@ def test_what_cannot_be_said_is_told(tmp_path: Path, capfd: Capture, condition: 
 def test_several_patterns_on_a_body_all_count(tmp_path: Path, capfd: Capture) -> None:
     found = endpoint(tmp_path, capfd, ["[BODY] == pat(a*)", "[BODY] != abc", "[BODY] == pat(*c)"])
     expect = found.file["monitors"]["one"]["expect"]
-    assert expect["regex"] == [r"\Aa[\s\S]*\z", r"\A[\s\S]*c\z"]
-    assert expect["not_regex"] == r"\Aabc\z"
+
+    def holds(body: str) -> bool:
+        wanted = all(search(compile_pattern(pattern), body) for pattern in expect["regex"])
+        return wanted and not search(compile_pattern(expect["not_regex"]), body)
+
+    assert [holds(body) for body in ("a\nbc", "abbc\n", "abc", "abc\n", "xc", "ab")] == [True, True, *[False] * 4]
+
+
+def test_a_condition_that_every_check_meets_is_without_effect(tmp_path: Path, capfd: Capture) -> None:
+    found = endpoint(tmp_path, capfd, ["[CONNECTED] == true"])
+    assert found.why("endpoints.0.conditions.0") == "without effect: every check needs the connection"
+
+
+def test_a_plain_address_is_not_asked_for_a_certificate(tmp_path: Path, capfd: Capture) -> None:
+    path = tmp_path / "gatus.yaml"
+    condition = '"[CERTIFICATE_EXPIRATION] > 48h"'
+    path.write_text(f"endpoints: [{{name: one, url: 'http://a.example', conditions: [{condition}]}}]")
+    found = import_file(tmp_path, capfd, "gatus", str(path))
+    assert "alert_on" not in found.file["monitors"]["one"]
+    assert found.file["monitors"]["one"]["expect"] == {"status": "100-599"}
+    assert found.why("endpoints.0.conditions.0").startswith("not carried: a plain address has no certificate")
+
+
+def test_udp_needs_an_answer_only_where_one_is_looked_at(tmp_path: Path, capfd: Capture) -> None:
+    path = tmp_path / "gatus.yaml"
+    path.write_text("""
+endpoints:
+  - {name: log, url: "udp://a.example:514", conditions: ["[CONNECTED] == true"]}
+  - {name: echo, url: "udp://a.example:7", body: hello, conditions: ["[BODY] == hello"]}
+""")
+    found = import_file(tmp_path, capfd, "gatus", str(path)).file["monitors"]
+    assert found["log"]["expect"] == {"answer": False}
+    assert found["echo"]["expect"] == {"regex": r"\A\s*hello\s*\z"}
 
 
 def test_variables_of_the_environment_become_references(tmp_path: Path, capfd: Capture) -> None:

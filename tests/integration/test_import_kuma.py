@@ -56,7 +56,13 @@ MONITORS = [
     monitor(9, "Inverted", url="https://example.org", upsideDown=True),
     monitor(10, "Steam", type="steam", hostname="example.org", port=27015),
     monitor(
-        11, "Basic", url="https://example.org", authMethod="basic", basic_auth_user="me", basic_auth_pass="basicsecret"
+        11,
+        "Basic",
+        url="https://example.org",
+        authMethod="basic",
+        basic_auth_user="me",
+        basic_auth_pass="basicsecret",
+        expiryNotification=True,
     ),
     monitor(
         12, "NTLM", url="https://example.org", authMethod="ntlm", basic_auth_user="me", basic_auth_pass="ntlmsecret"
@@ -102,7 +108,9 @@ def test_a_backup_becomes_a_file(tmp_path: Path, capfd: Capture) -> None:
     }
     assert api["every"] == "1m"
     assert api["timeout"] == "48s"
-    assert api["expect"] == {"status": ["200-299", 301], "certificate_days": 21}
+    assert api["expect"] == {"status": ["200-299", 301]}
+    assert monitors["Basic"]["expect"] == {"certificate_days": 21}
+    assert monitors["Basic"]["alert_on"] == ["down", "degraded"]
     assert api["confirm"] == {"failures": 3, "recheck": "20s"}
     assert api["labels"]["team"] == "core"
     assert api["labels"]["group"] == "Core group"
@@ -160,12 +168,10 @@ def test_the_report_on_a_backup_tells_every_field_and_no_secret(tmp_path: Path, 
     tells_every_leaf(found, shape)
     secrets = ("url", "query", "body", "header", "push", "basic", "ntlm", "slack", "mail", "bot", "odd")
     holds_none_of(found, [f"{word}secret" for word in secrets])
-    assert found.why("monitor.1.expiryNotification").startswith("approximated: Kuma tells 21, 14 and 7 days before")
-    assert found.why(
-        "monitor.1.weight"
-    ) == "carried: as Mainstay does; lists are sorted by state and name" or found.why("monitor.1.weight").startswith(
-        "carried"
-    )
+    assert found.why("monitor.11.expiryNotification").startswith("approximated: Kuma tells 21, 14 and 7 days before")
+    assert found.why("monitor.1.expiryNotification").startswith("without effect: Kuma looks at no certificate")
+    assert found.why("monitor.1.weight") == "without effect: as Mainstay does"
+    assert found.why("monitor.1.packetSize") == "without effect: Kuma does not use it for the type http"
     assert found.why("monitor.13.weight").startswith("not carried")
     assert found.why("monitor.13.resendInterval").startswith("not carried: a notification is not repeated")
     assert found.why("monitor.9.url").startswith("not carried: a monitor that is up when its check fails")

@@ -135,6 +135,7 @@ class Draft:
         self._keep(("window", "status_page"))
         document = self._written()
         self._prove(document)
+        self.report.locate(document)
         used = {name for _, name in references(document)}
         for name in [name for name in self.report.secrets if name not in used]:
             del self.report.secrets[name]  # what needed it could not be kept

@@ -210,15 +210,18 @@ class _Endpoint:
             return
         to = f"{self.to}.{kind}"
         if (insecure := client.get("insecure")) is not None:
-            if insecure.is_on and kind == "http":
-                target.setdefault("tls", {})["verify"] = False
-            elif insecure.is_on and kind in ("tls", "smtp", "websocket", "grpc"):
-                target["verify"] = False
-            insecure.carried(f"{to}.tls.verify" if kind == "http" else f"{to}.verify")
+            trust = target.setdefault("tls", {}) if kind == "http" and insecure.is_on else target
+            if insecure.is_on and kind in ("http", "tls", "smtp", "websocket", "grpc"):
+                trust["verify"] = False
+                insecure.carried(f"{to}.tls.verify" if kind == "http" else f"{to}.verify")
+            else:
+                insecure.idle("it is switched off, or nothing of the check speaks TLS")
         if (ignore := client.get("ignore-redirect")) is not None:
             if ignore.is_on and kind == "http":
                 target["redirects"] = {"follow": False}
-            ignore.carried(f"{to}.redirects.follow")
+                ignore.carried(f"{to}.redirects.follow")
+            else:
+                ignore.idle("it is switched off, or there are no redirects")
         if (timeout := client.get("timeout")) is not None and (seconds := duration_of(timeout)) is not None:
             self.document["timeout"] = bounded(timeout, seconds, 0.1, 120, f"{self.to}.timeout")
         self._client_http(client, kind, target, to)
@@ -229,9 +232,11 @@ class _Endpoint:
         network, proxy, tls = client.get("network"), client.get("proxy-url"), client.mapping("tls")
         if network is not None:
             version = {"ip4": 4, "ip6": 6}.get(network.as_text())
-            if version is None or kind == "http":
-                target |= {"ip_version": version} if version else {}
-                network.carried(f"{to}.ip_version" if version else "")
+            if version is not None and kind == "http":
+                target["ip_version"] = version
+                network.carried(f"{to}.ip_version")
+            elif network.value == "ip":
+                network.idle("addresses of both versions are taken")
             else:
                 network.left(f"a {kind} check takes the addresses in the order of the resolver")
         if proxy is not None and kind == "http":
@@ -259,7 +264,7 @@ class _Endpoint:
             enabled.carried(f"{self.to}.enabled")
 
     def _expectations(self, kind: str, url: str) -> None:
-        found = Conditions(kind, f"{self.to}.expect")
+        found = Conditions(kind, f"{self.to}.expect", plain=url.lower().startswith("http:"))
         listed = self.node.get("conditions")
         if listed is not None and not isinstance(listed.value, list):
             listed.mistake("`conditions` must be a list")

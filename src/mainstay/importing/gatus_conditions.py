@@ -27,16 +27,19 @@ _FLIPPED = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _FUNCTION = re.compile(r"(pat|any|len|has)\((.*)\)", re.DOTALL)
 _RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
 _LENGTHS = 'Mainstay compares values and not lengths; for a list expect `$.path[0]: "!= null"`, for text `=~ .{8}`'
+_ONE_TEXT = "of what such a service says one text and one pattern are expected, and nothing that must be absent"
 _DAY = 86_400.0
 _BODY_KINDS = ("tcp", "udp", "websocket", "ssh")
 
 
 @dataclass(slots=True)
 class Conditions:
-    """Everything that the conditions of one endpoint ask for. `to` is the path of its `expect` in the file."""
+    """Everything that the conditions of one endpoint ask for. `to` is the path of its `expect` in the file; `plain`:
+    it is asked without TLS."""
 
     kind: str
     to: str
+    plain: bool = False
     statuses: frozenset[int] | None = None
     json: dict[str, Any] = field(default_factory=dict)
     contains: list[str] = field(default_factory=list)
@@ -110,7 +113,7 @@ class Conditions:
 
     def _connected(self, node: Node, operator: str, right: str) -> None:
         if (operator, right) in (("==", "true"), ("!=", "false")):
-            node.carried("", "every check needs the connection")
+            node.idle("every check needs the connection")
         else:
             node.left("a check that wants no connection cannot be declared")
 
@@ -118,6 +121,9 @@ class Conditions:
         seconds = _milliseconds(right)
         if operator not in (">", ">=") or seconds is None or self.kind not in ("http", "tls", "smtp"):
             node.left("only the shortest time that is left can be expected, of TLS and HTTPS")
+            return
+        if self.plain:
+            node.left("a plain address has no certificate; it would be degraded at once")
             return
         self.certificate = seconds if self.certificate is None else max(self.certificate, seconds)
         name = "days" if self.kind == "tls" else "certificate_days"
@@ -165,8 +171,10 @@ class Conditions:
             self._glob(node, operator, function[2])
 
     def _glob(self, node: Node, operator: str, pattern: str) -> None:
-        inner = re.fullmatch(r"\*([^*]+)\*", pattern, re.DOTALL)
-        if inner is not None and (self.kind == "http" or (operator == "==" and not self.contains)):
+        inner = re.fullmatch(r"\*([^*?\[\]\\]+)\*", pattern, re.DOTALL)
+        if inner is not None and self.kind != "http" and (operator != "==" or self.contains):
+            node.left(_ONE_TEXT)
+        elif inner is not None:
             name = "contains" if operator == "==" else "not_contains"
             (self.contains if operator == "==" else self.not_contains).append(inner[1])
             node.carried(f"{self.to}.{name}")
@@ -174,11 +182,16 @@ class Conditions:
             self._pattern(node, operator, from_glob(pattern))
 
     def _pattern(self, node: Node, operator: str, whole: str) -> None:
+        """The whole body without the blanks around it, as Gatus compares it."""
+        written = rf"\A\s*{whole}\s*\z"
         if self.kind != "http" and (operator != "==" or self.patterns):
-            node.left(f"a {self.kind} check looks for one text and one pattern that must be there")
-            return
-        (self.patterns if operator == "==" else self.not_patterns).append(rf"\A{whole}\z")
-        node.carried(f"{self.to}.{'regex' if operator == '==' else 'not_regex'}")
+            node.left(_ONE_TEXT)
+        elif operator == "==":
+            self.patterns.append(written)
+            node.carried(f"{self.to}.regex")
+        else:
+            self.not_patterns.append(written)
+            node.carried(f"{self.to}.not_regex")
 
     def _record(self, node: Node, operator: str, right: str) -> None:
         function = _FUNCTION.fullmatch(right)
@@ -258,13 +271,11 @@ class Conditions:
 
     def _texts(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name in ("contains", "not_contains"):
-            texts = getattr(self, name)
-            if texts:
-                found[name] = _short(texts) if self.kind == "http" else texts[0]
-        for name, patterns in (("regex", self.patterns), ("not_regex", self.not_patterns)):
-            if patterns:
-                found[name] = _short(patterns)
+        listed = {"contains": self.contains, "not_contains": self.not_contains}
+        listed |= {"regex": self.patterns, "not_regex": self.not_patterns}
+        found |= {name: _short(texts) for name, texts in listed.items() if texts}
+        if self.kind == "udp" and not found:
+            found["answer"] = False  # Gatus sends without waiting, unless a condition looks at what comes
         return found
 
 
@@ -275,7 +286,8 @@ def _comparison(operator: str, right: str) -> tuple[Any, str]:
     if operator == "==":
         return expected(right)
     if operator == "!=":
-        return negated(right)
+        value, doubt = negated(right)
+        return value, doubt or "a value that is missing fails here, and does not there"
     number = expected(right)[0]
     if isinstance(number, bool) or not isinstance(number, int | float):
         return _NONE, f"`{operator}` needs a number"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from mainstay.importing.draft import Draft, label_name
-from mainstay.importing.kuma_monitors import OWN_FIELDS, read_target
+from mainstay.importing.kuma_fields import tell_the_rest
+from mainstay.importing.kuma_monitors import read_target
 from mainstay.importing.kuma_notifications import read_notification
 from mainstay.importing.kuma_pages import read_maintenance, read_pages
 from mainstay.importing.kuma_source import field, row_of, rows, text
-from mainstay.importing.kuma_target import Target
 from mainstay.importing.requests import KEPT_OUTSIDE
 from mainstay.importing.source import Node, bounded, carry, leave
+from mainstay.kernel.timespan import format_duration
 
 _DEFAULTS = {"weight": 2000, "resendInterval": 0, "upsideDown": 0, "forceInactive": 0, "maintenance": 0}
 _FORGOTTEN = {
@@ -87,19 +88,12 @@ class _Reader:
         document = {found.kind: found.target} | ({"expect": found.expect} if found.expect else {})
         if found.alert_on:
             document["alert_on"] = found.alert_on
-        self._times(node, document, to, found)
+        self._times(node, document, to)
         self._shared(node, "monitor", name, document, to)
         _default(node)
-        for key in OWN_FIELDS:
-            self._unused(node, key, kind)
+        tell_the_rest(node, kind)
 
-    def _unused(self, node: Node, key: str, kind: str) -> None:
-        """A field of another type of monitor: said where nobody else has spoken of it."""
-        found = field(node, key)
-        if found is not None and not node.report.is_noted(found.path):
-            found.carried("", f"a monitor of the type {kind or '?'} does not use it")
-
-    def _times(self, node: Node, document: dict[str, Any], to: str, found: Target) -> None:
+    def _times(self, node: Node, document: dict[str, Any], to: str) -> None:
         interval, retry = field(node, "interval"), field(node, "retryInterval")
         retries, timeout = field(node, "maxretries"), field(node, "timeout")
         seconds = interval.as_number() if interval is not None else None
@@ -118,10 +112,11 @@ class _Reader:
         else:
             carry(retry, f"{to}.confirm")
         limit = timeout.as_number() if timeout is not None else None
-        if timeout is not None and limit and found.has_timeout:
+        if timeout is not None and limit:
             document["timeout"] = bounded(timeout, limit, 0.1, 120, f"{to}.timeout")
-        elif timeout is not None:
-            timeout.carried(f"{to}.timeout", "the default of Mainstay counts")
+        elif timeout is not None:  # 0 is none of its own
+            document["timeout"] = format_duration(min(max(0.8 * (seconds or 60), 0.1), 120))
+            timeout.approximated(f"{to}.timeout", "Kuma then takes 80 % of the interval, at most 2 minutes here")
 
     def _heartbeat(self, node: Node, written: str) -> None:
         name = self.draft.name("heartbeat", written, f"{written}-{node.key}")
@@ -146,8 +141,7 @@ class _Reader:
             token.carried(f"{to}.push_token", KEPT_OUTSIDE)
         self._shared(node, "heartbeat", name, document, to)
         _default(node)
-        for key in OWN_FIELDS:
-            self._unused(node, key, "push")
+        tell_the_rest(node, "push")
 
     def _shared(self, node: Node, kind: str, name: str, document: dict[str, Any], to: str) -> None:
         active, description, parent = (field(node, key) for key in ("active", "description", "parent"))
@@ -167,7 +161,7 @@ class _Reader:
         self._tags(node, document, to)
         self.made[node.key] = (kind, name)
         self.draft.add(kind, name, document, node)
-        self._notifications(node, kind, name, to)
+        self._notifications(node, kind, name)
 
     def _tags(self, node: Node, document: dict[str, Any], to: str) -> None:
         listed = node.get("tags")
@@ -192,20 +186,25 @@ class _Reader:
             carry(one.get("name"), where)
             carry(one.get("value"), where)
 
-    def _notifications(self, node: Node, kind: str, name: str, to: str) -> None:
-        chosen = node.mapping("notificationIDList")
-        for one in chosen.fields() if chosen is not None else ():
-            self._tell(one, one.key if one.is_on else "", kind, name, to)
+    def _notifications(self, node: Node, kind: str, name: str) -> None:
+        listed = node.get("notificationIDList")
+        if listed is not None and isinstance(listed.value, list):  # older exports
+            for index, identity in enumerate(listed.value):
+                one = Node(identity, (*listed.path, index), listed.report)
+                self._tell(one, one.as_text().removesuffix(".0"), kind, name)
+        elif (chosen := node.mapping("notificationIDList")) is not None:
+            for one in chosen.fields():
+                self._tell(one, one.key if one.is_on else "", kind, name)
         for join in self._joined["monitor_notification"].get(node.key, ()):
-            self._tell(join.get("notification_id") or join, text(join, "notification_id"), kind, name, to)
+            self._tell(join.get("notification_id") or join, text(join, "notification_id"), kind, name)
 
-    def _tell(self, node: Node, identity: str, kind: str, name: str, to: str) -> None:
+    def _tell(self, node: Node, identity: str, kind: str, name: str) -> None:
         channel = self.channels.get(identity)
         if channel is None:
             node.left("its notification is not carried" if identity else "switched off")
             return
         self.draft.tell(kind, name, [channel])
-        node.carried(f"{to}.labels")
+        node.carried("routes")
 
     def group(self) -> None:
         """Groups: a monitor over their members, where this install knows such; their members have a label anyway."""
@@ -227,8 +226,10 @@ class _Reader:
             document: dict[str, Any] = {"group": {"members": members[:200], "up": "all"}}
             carry(field(node, "type"), f"{to}.group")
             self._shared(node, "monitor", name, document, to)
-            for key in (*OWN_FIELDS, "interval", "maxretries", "retryInterval", "timeout"):
-                self._unused(node, key, "group")
+            tell_the_rest(node, "group")
+            for key in ("interval", "maxretries", "retryInterval", "timeout"):
+                if (one := field(node, key)) is not None:
+                    one.idle("a group follows its members")
             _default(node)
 
     def joined(self) -> None:

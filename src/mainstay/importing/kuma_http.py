@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
+from mainstay.importing.kuma_conditions import comparison
 from mainstay.importing.kuma_source import row_of, text
 from mainstay.importing.kuma_target import Monitor, Target
 from mainstay.importing.requests import KEPT_OUTSIDE, put_body, put_headers, put_method, put_url, shortened
 from mainstay.importing.source import Node, carry
-from mainstay.importing.values import expected, json_path, negated, statuses_of, written_statuses
+from mainstay.importing.values import json_path, statuses_of, written_statuses
 
 _ENCODINGS = {"json": "application/json", "xml": "text/xml", "form": "application/x-www-form-urlencoded"}
 
@@ -27,16 +27,29 @@ def read_http(own: Monitor) -> Target | str:
     _statuses(own, expect)
     _words(own, expect)
     found = Target("http", shortened(target, "url"), expect)
-    if own.is_on("expiryNotification"):
-        expect["certificate_days"] = 21
-        found.alert_on = ["down", "degraded"]
-        notification = own.get("expiryNotification")
-        if notification is not None:
-            how = "Kuma tells 21, 14 and 7 days before; here it is degraded from 21 days on"
-            notification.approximated(f"{own.to}.expect.certificate_days", how)
+    if not target["url"].lower().startswith("https:"):
+        idle(own, "expiryNotification", "a plain address has no certificate, and Kuma looks at none")
+    elif own.is_on("ignoreTls"):
+        idle(own, "expiryNotification", "Kuma looks at no certificate where it ignores TLS")
     else:
-        own.carry("expiryNotification", "expect.certificate_days")
+        certificate(own, found, "certificate_days")
     return found
+
+
+def certificate(own: Monitor, found: Target, name: str) -> None:
+    """Kuma tells before a certificate expires, if that is switched on."""
+    notification = own.get("expiryNotification")
+    if notification is None or not notification.is_on:
+        return
+    found.expect[name] = 21
+    found.alert_on = ["down", "degraded"]
+    how = "Kuma tells 21, 14 and 7 days before; here it is degraded from 21 days on"
+    notification.approximated(f"{own.to}.expect.{name}", how)
+
+
+def idle(own: Monitor, name: str, why: str) -> None:
+    if (found := own.get(name)) is not None:
+        found.idle(why)
 
 
 def _request(own: Monitor, target: dict[str, Any]) -> None:
@@ -53,7 +66,9 @@ def _request(own: Monitor, target: dict[str, Any]) -> None:
         kind = _ENCODINGS.get(encoding.as_text() if encoding is not None else "json")
         if kind and not any(key.lower() == "content-type" for key in target.get("headers", {})):
             target.setdefault("headers", {})["Content-Type"] = kind
-    carry(encoding, f"{own.to}.http.headers.Content-Type" if body is not None else "")
+        carry(encoding, f"{own.to}.http.headers.Content-Type")
+    elif encoding is not None:
+        encoding.idle("there is no body")
 
 
 def _credentials(own: Monitor, target: dict[str, Any]) -> None:
@@ -72,9 +87,14 @@ def _credentials(own: Monitor, target: dict[str, Any]) -> None:
                 target.setdefault("tls", {})[ours] = own.draft.secret(found, f"{own.name}_{ours}", how)
                 own.carry(theirs, f"http.tls.{ours}", KEPT_OUTSIDE)
         own.carry("authMethod", "http.tls")
+    elif method == "bearer" and (token := own.get("bearer_token")) is not None:
+        target["auth"] = {"bearer": own.draft.secret(token, f"{own.name}_token")}
+        own.carry("bearer_token", "http.auth.bearer", KEPT_OUTSIDE)
+        own.carry("authMethod", "http.auth.bearer")
     elif method in ("oauth2-cc", "ntlm"):
         for name in ("authMethod", "authDomain", "authWorkstation", "basic_auth_user", "basic_auth_pass",
-                     "oauth_client_id", "oauth_client_secret", "oauth_token_url", "oauth_scopes"):  # fmt: skip
+                     "oauth_client_id", "oauth_client_secret", "oauth_token_url", "oauth_scopes",
+                     "oauth_audience", "oauth_auth_method"):  # fmt: skip
             if (found := own.get(name)) is not None:
                 found.left(f"Mainstay does not sign in by {'NTLM' if method == 'ntlm' else 'OAuth2'}")
 
@@ -148,25 +168,15 @@ def _json_query(own: Monitor, expect: dict[str, Any]) -> None:
     query, value, sign = own.get("jsonPath"), own.get("expectedValue"), own.get("jsonPathOperator")
     written = query.as_text() if query is not None else "$"
     path = json_path(written if written.startswith(("$", "[")) else f".{written}")
-    comparison, doubt = _comparison(sign.as_text() if sign is not None else "==", value.as_text() if value else "")
+    wanted, doubt = comparison(sign.as_text() if sign is not None else "==", value.as_text() if value else "")
     used = [one for one in (query, value, sign) if one is not None]
-    if path is None or comparison is None:
+    if path is None or wanted is None:
         for one in used:
             one.left("only paths of names and indexes are read, and compared with a value")
         return
-    expect["json"] = {path: comparison}
+    expect["json"] = {path: wanted}
     for one in used:
         if doubt:
             one.approximated(f"{own.to}.expect.json", doubt)
         else:
             one.carried(f"{own.to}.expect.json")
-
-
-def _comparison(operator: str, wanted: str) -> tuple[Any, str]:
-    if operator == "==":
-        return expected(wanted)
-    if operator == "!=":
-        return negated(wanted)
-    if operator in (">", ">=", "<", "<="):
-        return f"{operator} {wanted}", ""
-    return (f"=~ {re.escape(wanted)}", "") if operator == "contains" else (None, "")

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from typing import Any
 
 from mainstay.importing.draft import Draft
-from mainstay.importing.kuma_http import read_http
+from mainstay.importing.kuma_conditions import has_conditions, put_message, put_records, put_value
+from mainstay.importing.kuma_http import certificate, idle, read_http
 from mainstay.importing.kuma_source import text
 from mainstay.importing.kuma_target import Monitor, Target
 from mainstay.importing.requests import KEPT_OUTSIDE, put_url, shortened
 from mainstay.importing.source import Node
+from mainstay.importing.values import expected, json_path
+from mainstay.kernel.timespan import format_duration
 
-# Fields that belong to some types only; a monitor of another type has them all the same, mostly empty.
-OWN_FIELDS = (
-    *("url", "method", "hostname", "port", "keyword", "invertKeyword", "expiryNotification", "ignoreTls", "body"),
-    *("packetSize", "maxredirects", "accepted_statuscodes", "dns_resolve_type", "dns_resolve_server", "headers"),
-    *("docker_container", "docker_host", "proxyId", "authMethod", "httpBodyEncoding", "jsonPath", "expectedValue"),
-    *("jsonPathOperator", "gamedigGivenPortOnly", "kafkaProducerSsl", "kafkaProducerAllowAutoTopicCreation"),
-    *("kafkaProducerBrokers", "kafkaProducerSaslOptions", "grpcEnableTls", "mqttCheckType", "cacheBust", "ipFamily"),
-    *("ping_count", "ping_numeric", "ping_per_request_timeout", "conditions", "snmpVersion", "manual_status"),
-    *("pushToken", "mqttTopic", "mqttSuccessMessage", "databaseQuery", "databaseConnectionString", "game"),
-    *("domainExpiryNotification", "remote_browser", "smtpSecurity", "oauth_auth_method", "wsSubprotocol"),
-    *("rabbitmqNodes", "kafkaProducerTopic", "kafkaProducerMessage", "retry_only_on_status_code_failure"),
-)
 _NO_KIND = {
     "steam": "Steam game servers",
     "gamedig": "game servers",
@@ -57,7 +49,28 @@ def read_target(node: Node, draft: Draft, name: str, root: Node) -> Target | str
 
 
 def _port(own: Monitor) -> Target | str:
-    return Target("tcp", own.endpoint("tcp"))
+    """A port; with `smtpSecurity` Kuma also speaks TLS there and looks at the certificate, if that is to be told."""
+    security = text(own.node, "smtpSecurity")
+    mail = {"25": "smtp", "587": "smtp", "110": "pop3", "143": "imap"}.get(text(own.node, "port").removesuffix(".0"))
+    if security == "secure" and own.is_on("expiryNotification"):
+        found = Target("tls", own.endpoint("tls"))
+        own.carry("smtpSecurity", "tls")
+        certificate(own, found, "days")
+    elif security == "starttls" and mail:
+        found = Target(mail, {"address": own.endpoint(mail), "security": "starttls"})
+        own.carry("smtpSecurity", f"{mail}.security")
+        certificate(own, found, "certificate_days")
+    else:
+        found = Target("tcp", own.endpoint("tcp"))
+        if security == "starttls":
+            own.leave("which protocol begins TLS there is not said; write it as `talk` of the kind tcp", "smtpSecurity")
+        elif security:
+            idle(own, "smtpSecurity", "Kuma speaks TLS only where expiry is to be told")
+        if security != "starttls":
+            idle(own, "expiryNotification", "Kuma looks at the certificate only where TLS is asked for")
+    if text(own.node, "expectedTlsAlert") not in ("", "none"):
+        own.leave("Mainstay expects no alert of TLS", "expectedTlsAlert")
+    return found
 
 
 def _ping(own: Monitor) -> Target | str:
@@ -70,7 +83,8 @@ def _ping(own: Monitor) -> Target | str:
     if count is not None:
         target["count"] = int(count.as_number() or 1)
         own.carry("ping_count", "icmp.count")
-    return Target("icmp", shortened(target, "host"), has_timeout=False)
+    idle(own, "ping_numeric", "addresses are never looked up by name")
+    return Target("icmp", shortened(target, "host"))
 
 
 def _dns(own: Monitor) -> Target | str:
@@ -87,14 +101,17 @@ def _dns(own: Monitor) -> Target | str:
         if others:
             resolver.approximated(f"{own.to}.dns.resolver", "one resolver is asked, the first of them")
     own.carry("port", "dns.resolver")
-    return Target("dns", shortened(target, "name"), has_timeout=False)
+    found = Target("dns", shortened(target, "name"))
+    if has_conditions(own):
+        put_records(own, found.expect, kind)
+    return found
 
 
 def _docker(own: Monitor) -> Target | str:
     own.carry("docker_container", "docker.container")
     host = own.get("docker_host")
     if host is not None:
-        host.approximated(f"{own.to}.docker", "the socket of this machine is asked")
+        host.left("the socket of this machine is asked; `socket` names another")
     return Target("docker", text(own.node, "docker_container"))
 
 
@@ -106,12 +123,54 @@ def _database(kind: str) -> Callable[[Monitor], Target | str]:
         target = _dissected(own, connection, kind)
         if target is None:
             return "its connection string is not a URL; write address, user and database by hand"
+        found = Target(kind, target)
         if query is not None and kind in ("postgres", "mysql"):
             target["query"] = query.as_text()
             query.carried(f"{own.to}.{kind}.query")
-        return Target(kind, target)
+        if kind == "mysql" and "password" not in target and (password := own.get("radiusPassword")) is not None:
+            target["password"] = own.draft.secret(password, f"{own.name}_password")
+            own.carry("radiusPassword", "mysql.password", KEPT_OUTSIDE)
+        if kind in ("postgres", "mysql") and has_conditions(own):
+            put_value(own, found.expect)
+        if kind == "redis" and target.get("tls") and own.is_on("ignoreTls"):
+            target["verify"] = False
+            own.carry("ignoreTls", "redis.verify")
+        if kind == "mongodb":
+            _command(own, found)
+        return found
 
     return read
+
+
+def _command(own: Monitor, found: Target) -> None:
+    """MongoDB: a command as JSON, and a JSONata path in its answer that must give something, or this."""
+    query, path = own.get("databaseQuery"), own.get("jsonPath")
+    try:
+        command = json.loads(query.as_text()) if query is not None else None
+    except ValueError:
+        command = None
+    if query is not None and isinstance(command, dict) and command:
+        found.target["command"] = command
+        query.carried(f"{own.to}.mongodb.command")
+    elif query is not None:
+        query.left("it is not a command in JSON")
+    if path is None:
+        if own.get("expectedValue") is not None:
+            own.leave("Mainstay expects values at a JSON path, and there is none", "expectedValue")
+        return
+    written = path.as_text()
+    place = json_path(written if written.startswith(("$", "[")) else f".{written}")
+    wanted = own.get("expectedValue")
+    value, doubt = expected(wanted.as_text()) if wanted is not None else ("!= null", "anything but null will do")
+    for name in ("jsonPath", "expectedValue"):
+        if place is None:
+            own.leave("only paths of names and indexes are read", name)
+        elif (one := own.get(name)) is not None and doubt:
+            one.approximated(f"{own.to}.expect.json", doubt)
+        else:
+            own.carry(name, "expect.json")
+    if place is not None:
+        found.expect["json"] = {place: value}
 
 
 _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "redis": 6379, "mongodb": 27017}
@@ -162,6 +221,14 @@ def _websocket(own: Monitor) -> Target | str:
     target: dict[str, Any] = {}
     put_url(own.draft, url, target, f"{own.to}.websocket", own.name)
     target.pop("auth", None)
+    if (offered := own.get("wsSubprotocol")) is not None:
+        target["subprotocols"] = [part for part in re.sub(r"\s", "", offered.as_text()).split(",") if part]
+        own.carry("wsSubprotocol", "websocket.subprotocols")
+    codes = own.get("accepted_statuscodes")
+    if codes is not None and isinstance(codes.value, list) and [str(code) for code in codes.value] == ["1000"]:
+        codes.idle("1000 says that the upgrade went well, which is what is checked")
+    elif codes is not None:
+        codes.left("the check closes the connection itself and judges no code of closing; the upgrade must go well")
     return Target("websocket", shortened(target, "url"))
 
 
@@ -171,11 +238,39 @@ def _smtp(own: Monitor) -> Target | str:
     if security:
         target["security"] = security
         own.carry("smtpSecurity", "smtp.security")
+    else:  # Kuma takes TLS where it is offered; to insist on it would turn a server without it down
+        target["security"] = "tls" if text(own.node, "port").removesuffix(".0") == "465" else "none"
     return Target("smtp", shortened(target, "address"))
 
 
+def _ntp(own: Monitor) -> Target | str:
+    """Kuma takes strata below its threshold, and offsets in milliseconds."""
+    found = Target("ntp", own.endpoint("ntp", 123))
+    stratum, offset = own.get("ntpStratumThreshold"), own.get("ntpTimeOffsetThreshold")
+    found.expect["stratum"] = int(min(max(((stratum.as_number() if stratum else None) or 5) - 1, 1), 15))
+    own.carry("ntpStratumThreshold", "expect.stratum")
+    if offset is not None and (milliseconds := offset.as_number()):
+        found.expect["offset"] = format_duration(milliseconds / 1000)
+        offset.carried(f"{own.to}.expect.offset")
+    own.leave("Mainstay judges the offset and the stratum", "ntpRootDispersionThreshold")
+    return found
+
+
+def _browser(own: Monitor) -> Target | str:
+    url = own.get("url")
+    if url is None:
+        return "it has no URL"
+    url.approximated(f"{own.to}.browser.url", "errors of the page's own scripts make it degraded here")
+    own.leave("the browser of the prober is used", "remote_browser")
+    own.leave("a picture is taken when something is wrong, at once", "screenshot_delay")
+    return Target("browser", url.as_text().strip())
+
+
 def _mqtt(own: Monitor) -> Target | str:
-    target: dict[str, Any] = {"address": own.endpoint("mqtt", 1883)}
+    scheme = text(own.node, "hostname").rpartition("://")[0].lower()
+    if scheme.startswith("ws"):
+        return "Mainstay speaks MQTT over TCP and TLS, not over WebSocket"
+    target: dict[str, Any] = {"address": own.endpoint("mqtt", 1883)} | ({"tls": True} if scheme == "mqtts" else {})
     for theirs, ours in (("mqttUsername", "username"), ("mqttTopic", "topic")):
         if (found := own.get(theirs)) is not None:
             target[ours] = found.as_text()
@@ -184,7 +279,15 @@ def _mqtt(own: Monitor) -> Target | str:
         target["password"] = own.draft.secret(password, f"{own.name}_password")
         own.carry("mqttPassword", "mqtt.password", KEPT_OUTSIDE)
     expect: dict[str, Any] = {}
-    if (message := own.get("mqttSuccessMessage")) is not None:
+    message = own.get("mqttSuccessMessage")
+    if has_conditions(own):
+        put_message(own, expect)
+        own.leave("of a message text is expected, not what stands at a JSON path", "jsonPath")
+    elif text(own.node, "mqttCheckType") == "json-query":
+        names = ("mqttCheckType", "jsonPath", "expectedValue")
+        own.leave("of a message text is expected, not what stands at a JSON path", *names)
+    elif message is not None:
+        own.carry("mqttCheckType", "expect.contains")
         expect["contains"] = message.as_text()
         own.carry("mqttSuccessMessage", "expect.contains")
     return Target("mqtt", shortened(target, "address"), expect)
@@ -205,5 +308,7 @@ _READERS: dict[str, tuple[str, Callable[[Monitor], Target | str]]] = {
     "grpc-keyword": ("grpc", _grpc),
     "websocket-upgrade": ("websocket", _websocket),
     "smtp": ("smtp", _smtp),
+    "ntp": ("ntp", _ntp),
+    "real-browser": ("browser", _browser),
     "mqtt": ("mqtt", _mqtt),
 }

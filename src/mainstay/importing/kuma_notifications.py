@@ -11,6 +11,7 @@ from mainstay.importing.draft import Draft
 from mainstay.importing.kuma_source import field, text
 from mainstay.importing.senders import (
     OWN_WORDS,
+    addresses,
     apprise_channel,
     email_channel,
     pagerduty_channel,
@@ -70,11 +71,7 @@ def _made(kind: str, config: Node, draft: Draft, name: str, to: str) -> dict[str
         _other(config, "webhook")
         return webhook_channel(draft, url, name, to)
     if kind == "smtp":
-        found = email_channel(draft, {ours: config.get(theirs) for ours, theirs in _SMTP.items()}, name, to)
-        if found is not None and (secure := config.get("smtpSecure")) is not None:
-            if secure.is_on and "smtp" in found["email"]:
-                found["email"]["smtp"]["security"] = "tls"
-            secure.carried(f"{to}.email.smtp.security")
+        found = _mail(config, draft, name, to)
         _other(config, "smtp")
         return found
     if kind == "apprise" and (url := config.get("appriseURL")) is not None:
@@ -84,8 +81,28 @@ def _made(kind: str, config: Node, draft: Draft, name: str, to: str) -> dict[str
     return apprise_channel(draft, kind, hook if hook is not None else config, name, to)
 
 
+def _mail(config: Node, draft: Draft, name: str, to: str) -> dict[str, Any] | None:
+    """Kuma takes TLS where the server offers it, unless it is told to begin with it (`smtpSecure`) or to do without."""
+    found = email_channel(draft, {ours: config.get(theirs) for ours, theirs in _SMTP.items()}, name, to)
+    if found is None:
+        return None
+    smtp = found["email"].get("smtp", {})
+    secure, plain = config.get("smtpSecure"), config.get("smtpIgnoreSTARTTLS")
+    if secure is not None and secure.is_on:
+        smtp |= {"security": "tls"} | ({} if config.get("smtpPort") else {"port": 465})
+    elif plain is not None and plain.is_on:
+        smtp["security"] = "none"
+    for one in (secure, plain):
+        carry(one, f"{to}.email.smtp.security")
+    for others in (config.get("smtpCC"), config.get("smtpBCC")):
+        if others is not None:
+            found["email"]["to"] += addresses(others)
+            others.approximated(f"{to}.email.to", "all recipients are named in the message")
+    return found
+
+
 def _other(config: Node, prefix: str) -> None:
-    """The rest of the settings is about words and looks."""
+    """The rest of the settings is mostly about words and looks."""
     for one in config.fields():
         if one.key.lower().startswith(prefix) and not config.report.is_noted(one.path):
             one.left(OWN_WORDS)

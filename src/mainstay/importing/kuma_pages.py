@@ -96,7 +96,7 @@ def read_maintenance(root: Node, draft: Draft, made: Made) -> None:
         covers = _covers([made[key] for row in members if (key := text(row, "monitor_id")) in made])
         _windows(node, draft, rules, covers)
         for row in members:
-            row.carried("windows", "")
+            row.carried("windows")
     leave(root, "a window is shown on every page that shows what it covers", "maintenance_status_page")
 
 
@@ -112,8 +112,13 @@ def _windows(node: Node, draft: Draft, rules: list[dict[str, Any]], covers: list
             for key, ours in (("title", ""), ("description", ".description"), ("timezone", ".timezone"),
                               ("strategy", ".rule"), ("active", "")):  # fmt: skip
                 carry(node.get(key), f"{to}{ours}")
-            for key in ("start_date", "end_date", "start_time", "end_time", "weekdays", "days_of_month", "duration"):
+            for key in ("start_time", "end_time", "weekdays", "days_of_month", "duration"):
                 carry(field(node, key), f"{to}.rule" if "rule" in rule else to)
+            for key, ours in (("start_date", "from"), ("end_date", "until")):
+                if "rule" not in rule:
+                    carry(field(node, key), f"{to}.{ours}")
+                else:
+                    leave(node, "a rule has no first and no last day; add or delete the window then", key)
     leave(node, "made from the times", "cron", "interval_day", "last_start_date")
     leave(node, "Mainstay gives its own", "id", "user_id")
 

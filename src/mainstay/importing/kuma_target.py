@@ -13,13 +13,12 @@ from mainstay.importing.source import Node
 
 @dataclass(slots=True)
 class Target:
-    """`kind` of check with its document; `has_timeout`: Kuma's `timeout` counts for this type."""
+    """`kind` of check with its document."""
 
     kind: str
     target: Any
     expect: dict[str, Any] = field(default_factory=dict)
     alert_on: list[str] = field(default_factory=list)
-    has_timeout: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,13 @@ class Monitor:
     def carry(self, name: str, to: str, why: str = "") -> None:
         found = self.get(name)
         if found is not None:
-            found.carried(f"{self.to}.{to}" if to else "", why)
+            found.carried(f"{self.to}.{to}", why)
+
+    def leave(self, why: str, *names: str) -> None:
+        """These fields, as far as they are set, are not carried."""
+        for name in names:
+            if (found := self.get(name)) is not None:
+                found.left(why)
 
     def is_on(self, name: str) -> bool:
         found = self.get(name)

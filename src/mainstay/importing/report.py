@@ -1,4 +1,4 @@
-"""What became of every field of a source: carried, approximated (how) or not carried (why).
+"""What became of every field of a source: carried (where to), approximated (how), not carried (why), without effect.
 
 A field that no importer speaks of is reported as not carried, so that nothing can be lost in silence.
 """
@@ -14,8 +14,8 @@ from typing import Any, Literal
 from mainstay.kernel.diagnostics import Diagnostics, Place
 from mainstay.store.resources.documents import Path
 
-Status = Literal["carried", "approximated", "not carried"]
-_RANK: dict[Status, int] = {"carried": 0, "approximated": 1, "not carried": 2}
+Status = Literal["without effect", "carried", "approximated", "not carried"]
+_RANK: dict[Status, int] = {"without effect": 0, "carried": 1, "approximated": 2, "not carried": 3}
 UNKNOWN = "this import does not know the field"
 
 
@@ -88,8 +88,8 @@ class Report:
         return path in self._notes
 
     def settle(self, path: Path, why: str) -> None:
-        """Carried after all, whatever was said: it asks for nothing but what Mainstay does anyway."""
-        self._notes[path] = Note("carried", [], [why])
+        """Whatever was said: it asks for nothing but what Mainstay does anyway."""
+        self._notes[path] = Note("without effect", [], [why])
 
     def overrule(self, resource: str, field: str, why: str) -> None:
         """What was written to this field of a resource, or below it, had to be left out."""
@@ -108,6 +108,21 @@ class Report:
                 note.why = [why]
         self.note(path, "not carried", "", why)
 
+    def locate(self, document: Any) -> None:
+        """Let each note name places that are in `document`: a field that is left to its default is in the one above."""
+        for note in self._notes.values():
+            places = {
+                (place if "." in place or "." not in to else "", default)
+                for to in note.to
+                for place, default in [_place(document, to)]
+            }
+            if note.to and not any(place for place, _ in places):
+                note.status, note.to, note.why = "not carried", [], ["what it was for is not in the file"]
+                continue
+            note.to = sorted({place for place, _ in places if place})
+            if note.status == "carried" and any(is_default for _, is_default in places):
+                note.add("carried", "", "left to the default, which is the same")
+
     def needs(self, name: str, how: str, path: Path) -> None:
         needed = self.secrets.setdefault(name, Needed(name, how))
         needed.places.append((dotted(path), self.place_of(path)))
@@ -122,14 +137,11 @@ class Report:
         for path, value in leaves(self.data):
             note = self._of(path)
             if value is None or value in ("", [], {}):
-                status: Status = "carried" if note is None else note.status
                 if note is None or (note.status == "not carried" and path not in self._notes):
-                    note, status = Note("carried", [], ["nothing is set"]), "carried"
+                    note = Note("without effect", [], ["nothing is set"])
             elif note is None:
-                note, status = Note("not carried", [], [UNKNOWN]), "not carried"
-            else:
-                status = note.status
-            yield Row(dotted(path), self.place_of(path), status, tuple(note.to), "; ".join(note.why))
+                note = Note("not carried", [], [UNKNOWN])
+            yield Row(dotted(path), self.place_of(path), note.status, tuple(note.to), "; ".join(note.why))
 
     def _of(self, path: Path) -> Note | None:
         for length in range(len(path), -1, -1):
@@ -138,10 +150,10 @@ class Report:
         return None
 
     def groups(self) -> list[tuple[Row, int]]:
-        """What was not simply carried: the first row of each reason, and how many there are."""
+        """What is not in the file as it was: the first row of each reason, and how many there are."""
         found: dict[tuple[str, str, str], tuple[Row, int]] = {}
         for row in self.rows():
-            if row.status != "carried":
+            if _RANK[row.status] > _RANK["carried"]:
                 named = row.path.rpartition(".")[2] if row.why == UNKNOWN else ""
                 key = (row.status, row.why, named)
                 first, count = found.get(key, (row, 0))
@@ -165,6 +177,19 @@ class Report:
         for number, row in enumerate(self.rows()):
             yield ("," if number else "") + "\n    " + json.dumps(row.as_dict(), ensure_ascii=False)
         yield "\n  ]\n}\n"
+
+
+def _place(document: Any, to: str) -> tuple[str, bool]:
+    """(as much of this dotted path as there is, whether the rest is a field that a mapping leaves out)."""
+    if not isinstance(document, dict) or not to:
+        return "", bool(to) and isinstance(document, dict)
+    steps, found = to.split("."), ("", True)
+    for length in range(1, len(steps) + 1):  # names may hold dots
+        key = ".".join(steps[:length])
+        if key in document:
+            below, is_default = _place(document[key], ".".join(steps[length:]))
+            found = max(found, (f"{key}.{below}" if below else key, is_default), key=lambda one: len(one[0]))
+    return found
 
 
 def dotted(path: Path) -> str:

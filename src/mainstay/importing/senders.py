@@ -93,14 +93,18 @@ def apprise_channel(draft: Draft, service: str, node: Node, what: str, to: str) 
     return {"apprise": draft.secret(node, f"{what}_url", f"a URL of Apprise made from these settings: {how}", marker)}
 
 
+def addresses(node: Node) -> list[str]:
+    """Mail addresses with commas or semicolons between them."""
+    return [part.strip() for part in node.as_text().replace(";", ",").split(",") if part.strip()]
+
+
 def email_channel(draft: Draft, fields: dict[str, Node | None], what: str, to: str) -> dict[str, Any] | None:
     """`fields`: to sender host port user password, as far as the source has them."""
     recipients = fields.get("to")
     if recipients is None:
         return None
-    addresses = [part.strip() for part in recipients.as_text().replace(";", ",").split(",") if part.strip()]
     recipients.carried(f"{to}.email.to")
-    email: dict[str, Any] = {"to": addresses}
+    email: dict[str, Any] = {"to": addresses(recipients)}
     if (sender := fields.get("sender")) is not None:
         written = sender.as_text()
         email["from"] = written.rpartition("<")[2].rstrip(">").strip()
@@ -118,8 +122,8 @@ def _server(draft: Draft, fields: dict[str, Node | None], host: Node, what: str,
     if port is not None and number is not None:
         smtp["port"] = int(number)
         port.carried(f"{to}.email.smtp.port")
-        if number == 465:
-            smtp["security"] = "tls"
+    smtp["security"] = "tls" if smtp.get("port") == 465 else "opportunistic"  # as mail libraries do unless told
+    smtp.setdefault("port", 587)
     if user is not None and user.value != "" and password is not None and password.value != "":
         smtp["user"] = user.as_text()
         smtp["password"] = draft.secret(password, f"{what}_password", "the password as it stands there")

@@ -109,6 +109,10 @@ class Node:
     def approximated(self, to: str, how: str) -> None:
         self.report.note(self.path, "approximated", to, how)
 
+    def idle(self, why: str) -> None:
+        """Without effect: the other tool does not use it here."""
+        self.report.note(self.path, "without effect", "", why)
+
     def left(self, why: str) -> None:
         """Not carried."""
         self.report.note(self.path, "not carried", "", why)

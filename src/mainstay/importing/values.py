@@ -109,5 +109,17 @@ def negated(text: str) -> tuple[str, str]:
 
 
 def from_glob(pattern: str) -> str:
-    """A pattern with `*` for anything as a regular expression, not anchored."""
-    return "[\\s\\S]*".join(re.escape(part) for part in pattern.split("*"))
+    """A pattern of Go's path.Match (`*`, `?`, `[a-z]`, `[^a]`) as a regular expression, not anchored."""
+    found, position = "", 0
+    while position < len(pattern):
+        sign, rest = pattern[position], pattern[position:]
+        group = re.match(r"\[(\^?)((?:\\.|[^\\\]])+)\]", rest, re.DOTALL)
+        if group is not None:
+            found += f"[{group[1]}" + re.sub(r"([&~|\[^])", r"\\\1", group[2]) + "]"
+            position += group.end()
+            continue
+        known = {"*": r"[\s\S]*", "?": r"[\s\S]"}
+        escaped = sign == "\\" and len(rest) > 1
+        found += re.escape(rest[1]) if escaped else known.get(sign) or re.escape(sign)
+        position += 2 if escaped else 1
+    return found
