@@ -56,6 +56,8 @@ STEPS = """
 0: alerts ack {alert}
 0: alerts mute {alert} --for 2h
 0: alerts unmute {alert}
+0: pause shop
+0: resume shop
 0: windows begin shop --for 1h
 0: windows end shop
 0: plan {folder}/mainstay.yaml
@@ -93,6 +95,7 @@ STEPS = """
 0: users off berta@example.com
 0: users on berta@example.com
 1: users reset-factor berta@example.com
+0: access setup
 0: access recover berta@example.com
 0: access erase --yes berta@example.com
 0: vault set KEY
