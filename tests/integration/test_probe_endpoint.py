@@ -143,8 +143,15 @@ def test_https_tells_the_certificate(web: dict[str, str], authority: tuple[trust
     expiry = values(families, "probe_ssl_earliest_cert_expiry")[""]
     assert expiry == values(families, "probe_ssl_last_chain_expiry_timestamp_seconds")[""] > time.time()
     (labels,) = [dict(labels) for _, labels in families["probe_ssl_last_chain_info"].samples]
-    assert set(labels) == {"fingerprint_sha256", "issuer", "subject", "subjectalternative"}
+    assert set(labels) == {"fingerprint_sha256", "issuer", "serialnumber", "subject", "subjectalternative"}
     assert labels["subjectalternative"] == "localhost"
+    with socket.create_connection(("127.0.0.1", int(web["https"].rpartition(":")[2]))) as plain:
+        trusting = ssl.create_default_context(cafile=authority[1])
+        with trusting.wrap_socket(plain, server_hostname="localhost") as secured:
+            shown = secured.getpeercert() or {}
+    assert labels["serialnumber"] == str(shown["serialNumber"]).lower()
+    assert values(families, "probe_tls_cipher_info") == {"TLS_AES_256_GCM_SHA384": 1}
+    assert values(families, "probe_timeout_seconds") == {"": 119.5}
     assert values(parse(ask({"target": web["https"]}).body), "probe_success") == {"": 0}
 
 
@@ -257,16 +264,22 @@ def scrape(exporter: str, query: dict[str, str]) -> tuple[int, str, str]:
             return error.code, error.headers["Content-Type"], error.read().decode()
 
 
+# What releases of the exporter after Debian's have added.
+ADDED = {"probe_timeout_seconds", "probe_failed_due_to_bytes", "probe_tls_cipher_info"}
+ADDED_LABEL = "serialnumber"
+
+
 def shape(text: str) -> dict[str, tuple[str, str, set[tuple[str, ...]], set[str]]]:
     """Of each family: type, help, label names, and the values of the label `phase`."""
     return {
         name: (
             read.type,
             read.help,
-            {tuple(key for key, _ in labels) for _, labels in read.samples},
+            {tuple(key for key, _ in labels if key != ADDED_LABEL) for _, labels in read.samples},
             {value for _, labels in read.samples for key, value in labels if key in ("phase", "version")},
         )
         for name, read in parse(text).items()
+        if name not in ADDED
     }
 
 
@@ -294,7 +307,14 @@ STEADY = {  # values that must be the same whoever probes
 
 
 def steady(text: str) -> dict[str, Any]:
-    return {name: read.samples for name, read in parse(text).items() if name in STEADY}
+    return {
+        name: {
+            (sample, tuple(pair for pair in labels if pair[0] != ADDED_LABEL)): value
+            for (sample, labels), value in read.samples.items()
+        }
+        for name, read in parse(text).items()
+        if name in STEADY
+    }
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,10 @@ class Pages(BaseHTTPRequestHandler):
         body, status, headers = b"hello world\n", 200, [("X-Seen", "one"), ("X-Seen", "two")]
         if self.path == "/moved":
             status, headers = 302, [("Location", "/")]
+        elif self.path == "/loop":
+            status, headers = 302, [("Location", "/loop")]
+        elif self.path == "/cookie" and self.headers.get("Cookie") != "seen=1":
+            status, headers = 302, [("Location", "/cookie"), ("Set-Cookie", "seen=1; Path=/")]
         elif self.path == "/gone":
             status = 404
         elif self.path == "/packed":
@@ -48,6 +52,10 @@ class Pages(BaseHTTPRequestHandler):
             wanted = {"/private/basic": "Basic YW5uOnNlc2FtZQ==", "/private/bearer": "Bearer sesame"}
             known = wanted.get(self.path, "Token sesame") == self.headers.get("Authorization")
             status = 200 if known else 401
+        elif self.path == "/nothing":
+            self.send_response(204)
+            self.end_headers()
+            return
         self.send_response(status)
         for name, value in [*headers, ("Content-Length", str(len(body)))]:
             self.send_header(name, value)
@@ -205,6 +213,9 @@ def ask(modules: dict[str, Module], query: dict[str, str]) -> Answered:
 COMPARED = [
     ("plain", "web", 1),
     ("plain", "web/gone", 0),
+    ("plain", "web/nothing", 1),
+    ("plain", "web/loop", 0),
+    ("plain", "web/cookie", 1),
     ("post", "web", 1),
     ("found", "web/gone", 1),
     ("found", "web", 0),
@@ -239,6 +250,8 @@ COMPARED = [
     ("tls13", "tls", 1),
     ("tls_own", "tls", 1),
     ("tls_client", "strict-tls", 1),
+    ("tls_stranger", "tls", 0),
+    ("tls_unverified", "tls", 1),
     ("ip4", "named", 1),
     ("ip4_only", "tls", 1),
     ("ip6_only", "web", 0),

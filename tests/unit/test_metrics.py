@@ -21,7 +21,7 @@ from mainstay.entry.api.metrics import (
     metrics_response,
     render_metrics,
 )
-from mainstay.entry.api.probe_metrics import address_hash, rows
+from mainstay.entry.api.probe_metrics import address_hash, cipher_name, rows
 from mainstay.kernel.probing import CheckResult
 
 NASTY = 'a "quoted" \\ back\nslash {x="y"} \u00fc'
@@ -147,6 +147,23 @@ def test_degraded_is_a_success_and_unknown_is_none() -> None:
 def test_the_hash_of_an_address_is_the_exporters(address: str, version: int, hashed: int) -> None:
     found = {name: value for name, _, value in rows("tcp", result(evidence={"address": address}))}
     assert (found["probe_ip_protocol"], found["probe_ip_addr_hash"]) == (version, hashed)
+
+
+@pytest.mark.parametrize(
+    ("openssl", "registered"),
+    [
+        ("TLS_AES_128_GCM_SHA256", "TLS_AES_128_GCM_SHA256"),
+        ("ECDHE-ECDSA-AES128-GCM-SHA256", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256"),
+        ("ECDHE-RSA-AES256-GCM-SHA384", "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384"),
+        ("ECDHE-RSA-CHACHA20-POLY1305", "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256"),
+        ("ECDHE-RSA-AES128-SHA", "TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA"),
+        ("AES128-SHA256", "TLS_RSA_WITH_AES_128_CBC_SHA256"),
+        ("AES256-GCM-SHA384", "TLS_RSA_WITH_AES_256_GCM_SHA384"),
+        ("DHE-PSK-AES128-CCM", "DHE-PSK-AES128-CCM"),
+    ],
+)
+def test_ciphers_have_their_registered_names(openssl: str, registered: str) -> None:
+    assert cipher_name(openssl) == registered
 
 
 def test_fnv_1a_reference_value() -> None:

@@ -59,6 +59,7 @@ async def probe_response(
     limit = min(limit, module.timeout) if module.timeout else limit
     result = await _probe(module, target, hostname, limit, run_once)
     collected = ProbeFamilies()
+    collected.tell("probe_timeout_seconds", limit)
     collected.add(module.kind, result)
     if query.get("debug") == "true":
         return Answered(200, explain(name, module, target, limit=limit, result=result, families=collected.families()))
@@ -92,6 +93,9 @@ def scrape_limit(header: str | None) -> float | None:
 async def _probe(module: Module, target: str, hostname: str, limit: float, run_once: RunOnce) -> CheckResult:
     options = module.options(target, hostname)
     result = await run_once(_order(module, module.kind, options, limit))
+    if result.code.startswith("tls."):  # the exporter tells of no certificate that it did not accept
+        hidden = ("certificate", "certificates", "tls")
+        result.evidence = {key: value for key, value in result.evidence.items() if key not in hidden}
     if module.kind == "http":
         result.evidence = {**result.evidence, **_as_counted(module, result.evidence)}
     if not result.phases.get("tls") or not {"status", "grpc_status"} & set(result.evidence):

@@ -184,6 +184,7 @@ def tcp(fields: Fields) -> Meant:
     for entry in fields.entries("query_response"):
         turn = {"expect": entry.pattern("expect"), "send": entry.text("send"), "starttls": entry.flag("starttls")}
         entry.cannot("texts of the target do not become labels", "labels")
+        entry.cannot("lines are compared, not bytes; use `expect`", "expect_bytes")
         entry.finish()
         talk.append({name: value for name, value in turn.items() if value})
     if talk:

@@ -1,11 +1,13 @@
 """What a result is called in the words of the Prometheus blackbox exporter. Pure.
 
-Names, help texts and which of them are always there follow blackbox_exporter 0.23, `prober/*.go`.
+Names, help texts and which of them are always there follow blackbox_exporter 0.23, `prober/*.go`, with what releases
+since then have added: the timeout, the cipher, serial numbers, failures by bytes.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
@@ -24,9 +26,11 @@ Row = tuple[str, Labels, float]  # name, labels, value
 _GAUGES = {
     "probe_success": "Displays whether or not the probe was a success",
     "probe_duration_seconds": "Returns how long the probe took to complete in seconds",
+    "probe_timeout_seconds": "Timeout of the probe in seconds",
     "probe_dns_lookup_time_seconds": "Returns the time taken for probe dns lookup in seconds",
     "probe_ip_protocol": "Specifies whether probe ip protocol is IP4 or IP6",
     "probe_ip_addr_hash": "Specifies the hash of IP address. It's useful to detect if the IP address changes.",
+    "probe_failed_due_to_bytes": "Indicates if probe failed due to bytes",
     "probe_failed_due_to_regex": "Indicates if probe failed due to regex",
     "probe_http_content_length": "Length of http content response",
     "probe_http_duration_seconds": "Duration of http request by phase, summed over all redirects",
@@ -53,9 +57,13 @@ _GAUGES = {
 }
 _INFOS = {
     "probe_ssl_last_chain": "Contains SSL leaf certificate information",
+    "probe_tls_cipher": "Returns the TLS cipher negotiated during handshake",
     "probe_tls_version": "Returns the TLS version used or NaN when unknown",
 }
 _VERSIONS = {"TLSv1": "TLS 1.0", "TLSv1.1": "TLS 1.1", "TLSv1.2": "TLS 1.2", "TLSv1.3": "TLS 1.3"}
+# OpenSSL's name of a cipher of TLS 1.2: key exchange, signature, cipher, mode, hash.
+_CIPHER = re.compile(r"(?:(ECDHE)-(ECDSA|RSA)-)?(AES128|AES256|CHACHA20-POLY1305)(-GCM)?(?:-(SHA\d*))?")
+_WITHOUT_BODY = (204, 304)
 # https://github.com/grpc/grpc/blob/master/doc/statuscodes.md, by number.
 _LATE, _UNAVAILABLE = GRPC_CODES.index("DEADLINE_EXCEEDED"), GRPC_CODES.index("UNAVAILABLE")
 # The exporter's value for a chain that was not verified: the zero time of its language, 0001-01-01.
@@ -67,6 +75,10 @@ class ProbeFamilies:
 
     def __init__(self) -> None:
         self._families: dict[str, Family] = {}
+
+    def tell(self, name: str, value: float) -> None:
+        """One value that no result holds."""
+        self._family(name).add(value)
 
     def add(self, kind: str, result: CheckResult, labels: Labels | None = None) -> None:
         shared = label_text(labels or {})
@@ -99,16 +111,32 @@ def rows(kind: str, result: CheckResult) -> Iterator[Row]:
         yield from _http(phases, evidence, result.code)
     elif kind in ("tcp", "tls"):
         yield "probe_failed_due_to_regex", {}, float(result.code in ("expect.regex", "expect.contains"))
+        yield "probe_failed_due_to_bytes", {}, 0.0
     elif kind == "dns":
         yield from _dns(phases, evidence)
     elif kind == "icmp":
         yield from _icmp(phases, evidence)
     elif kind == "grpc":
         yield from _grpc(phases, evidence, result.code)
+    tls = evidence.get("tls")
+    if kind == "http" and isinstance(tls, Mapping) and tls.get("cipher"):
+        yield "probe_tls_cipher", {"cipher": cipher_name(str(tls["cipher"]))}, 1.0
     if kind == "grpc":
         yield from _grpc_certificates(evidence)
     elif kind != "dns":
         yield from _certificates(evidence)
+
+
+def cipher_name(of: str) -> str:
+    """The registered name (RFC 5246, appendix C) for OpenSSL's; those of TLS 1.3 are the same."""
+    found = _CIPHER.fullmatch(of)
+    if found is None:
+        return of
+    exchange, signature, cipher, mode, digest = found.groups()
+    keys = f"{exchange}_{signature}" if exchange else "RSA"
+    if cipher.startswith("AES"):
+        cipher = f"AES_{cipher[3:]}_{'GCM' if mode else 'CBC'}"
+    return f"TLS_{keys}_WITH_{cipher.replace('-', '_')}_{digest or 'SHA256'}"
 
 
 def address_hash(packed: bytes) -> int:
@@ -138,8 +166,9 @@ def _http(phases: Mapping[str, float], evidence: Mapping[str, Any], code: str) -
     yield "probe_http_status_code", {}, float(evidence.get("status", 0))
     yield "probe_http_version", {}, _number(evidence.get("http_version"), 0.0)
     yield "probe_http_redirects", {}, float(evidence.get("redirects", 0))
-    # Without a Content-Length the exporter says -1.
-    yield "probe_http_content_length", {}, _number(headers.get("content-length"), -1.0) if answered else 0.0
+    # Without a Content-Length the exporter says -1, and 0 where there can be no body.
+    otherwise = 0.0 if evidence.get("status") in _WITHOUT_BODY else -1.0
+    yield "probe_http_content_length", {}, _number(headers.get("content-length"), otherwise) if answered else 0.0
     yield "probe_http_uncompressed_body_length", {}, size
     yield "probe_http_ssl", {}, float(answered and phases.get("tls", 0.0) > 0)
     regexes = ("expect.regex", "expect.contains", "expect.not_contains", "expect.header")
@@ -215,11 +244,17 @@ def _certificates(evidence: Mapping[str, Any]) -> Iterator[Row]:
     labels = {
         "fingerprint_sha256": str(leaf.get("fingerprint_sha256", "")),
         "issuer": str(leaf.get("issuer", "")),
+        "serialnumber": _whole_bytes(str(leaf.get("serial", ""))),
         "subject": str(leaf.get("subject", "")),
         # Addresses are no DNS names; the exporter lists the latter only.
         "subjectalternative": ",".join(name for name in leaf.get("names", []) if not _is_address(name)),
     }
     yield "probe_ssl_last_chain", labels, 1.0
+
+
+def _whole_bytes(digits: str) -> str:
+    """With the leading zero that a number drops."""
+    return f"0{digits}" if len(digits) % 2 else digits
 
 
 def _is_address(name: str) -> bool:

@@ -97,6 +97,8 @@ class _Run:
             request = plan.requests.redirected(request, answer.status, target)
             self.evidence["redirects"] = hop + 1
             self.evidence["url"] = plan.masker.text(shown_url(request.url))[:500]
+        self.evidence |= {"status": answer.status, "http_version": answer.protocol}
+        self.evidence.update(evidence.of_headers(answer, plan.masker))
         message = f"more than {plan.redirect_limit} redirects, the last one to {self.evidence['url'][:200]}"
         raise CheckFault("expect.redirects", message)
 
