@@ -202,16 +202,15 @@ class DuckFile:
 
     def _connected(self, memory: str) -> duckdb.DuckDBPyConnection:
         connection = duckdb.connect(str(self._path), config={"memory_limit": memory, "threads": "2"})
-        try:
+        with contextlib.ExitStack() as undone:
+            undone.callback(connection.close)  # or this process would hold a file that is set aside
             for statement in SCHEMA:
                 connection.execute(statement)
             take_out_pictures(connection, self._path.with_name(FOLDER), wide=_WIDER[-1])
             if memory != self._memory:
                 connection.execute("CHECKPOINT")  # what asked for so much is in the file's log, mostly
             connection.execute(f"SET memory_limit = '{self._memory}'")
-        except BaseException:
-            connection.close()  # or this process would hold a file that is set aside
-            raise
+            undone.pop_all()
         return connection
 
 
