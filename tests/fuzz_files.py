@@ -191,7 +191,7 @@ def kept_files() -> list[Target]:
 def _checkpoint() -> str:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-    from mainstay.store.journal import canonical
+    from mainstay.store.proof import canonical
 
     private = Ed25519PrivateKey.from_private_bytes(bytes(32))
     key = base64.b64encode(private.public_key().public_bytes_raw()).decode()

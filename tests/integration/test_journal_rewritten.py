@@ -15,8 +15,9 @@ from django.conf import settings
 
 from mainstay.kernel.event import Event
 from mainstay.store import checkpoints
-from mainstay.store.journal import canonical, digest_of, hash_of, key_of, verify, what_of, who_of
+from mainstay.store.journal import hash_of, verify
 from mainstay.store.models import JournalEntry, JournalHead
+from mainstay.store.proof import canonical, digest_of, erase_parts, shown, shown_digest
 from mainstay.store.work import unit_of_work
 
 
@@ -33,7 +34,7 @@ def rewrite(seq: int, **changes: str) -> None:
     previous = before.hash if before else "0" * 64
     for row in JournalEntry.objects.filter(seq__gte=seq).order_by("seq"):
         row.previous = previous
-        row.data_digest = digest_of(who_of(row.salt, row.actor, row.subject), what_of(key_of(row.salt), row.data))
+        row.data_digest = digest_of(row.salt, row.actor, row.subject, row.data)
         row.hash = previous = hash_of((row.seq, row.at_us, row.kind, row.data_digest), previous)
         row.save()
     JournalHead.objects.update(hash=previous)
@@ -66,6 +67,51 @@ def test_what_comes_after_the_checkpoint_is_not_proven_by_it(tmp_path: Path) -> 
     write(3)
     rewrite(6, data=canonical({"n": 9}))
     assert checkpoints.verify_since(checkpoints.read_checkpoint(kept)).broken_at is None
+
+
+LIES = {
+    "data": {"data": canonical({"n": 9})},
+    "actor": {"actor": "user:nobody"},
+    "subject": {"subject": "channel/other"},
+    "every part": {"actor": "user:nobody", "subject": "channel/other", "data": canonical({"n": 9})},
+    "words of an erasure": {"data": canonical({"erased": "by nobody", "n": 9})},
+}
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("told", ["not", "as before there were digests", "with a digest"])
+def test_no_entry_behind_a_checkpoint_is_rewritten_by_calling_it_erased(tmp_path: Path, lie: str, told: str) -> None:
+    """The owner of the database keeps every digest that there was, and appends an entry that tells of an erasure."""
+    write(6)
+    kept = json.dumps(checkpoints.make_checkpoint(TEST, replace(settings.MAINSTAY, data=tmp_path)))
+    row = JournalEntry.objects.get(seq=3)
+    erase_parts(row, ["actor", "subject", "data"], "erased-0123456789")
+    for name, value in LIES[lie].items():
+        setattr(row, name, value)
+    row.save()
+    if told != "not":
+        digest = {"digest": shown_digest([(3, shown(row))])} if told == "with a digest" else {}
+        with unit_of_work(TEST) as work:
+            data = {"person": "erased-0123456789", "entries": [[3, 3]], **digest}
+            work.record(Event("journal.erased", "user/erased-0123456789", data))
+    assert checkpoints.verify_since(checkpoints.read_checkpoint(kept)).broken_at == 3
+
+
+@pytest.mark.usefixtures("store")
+def test_what_an_erased_entry_shows_is_not_changed_again(tmp_path: Path) -> None:
+    """An honest erasure, and one name of chance put in place of another."""
+    write(6)
+    row = JournalEntry.objects.get(seq=3)
+    erase_parts(row, ["actor"], "erased-0123456789")
+    row.save()
+    with unit_of_work(TEST) as work:
+        data = {"person": "erased-0123456789", "entries": [[3, 3]], "digest": shown_digest([(3, shown(row))])}
+        work.record(Event("journal.erased", "user/erased-0123456789", data))
+    assert (verify().broken_at, verify().erased) == (None, 1)
+    JournalEntry.objects.filter(seq=3).update(actor="user:erased-aaaaaaaaaa")
+    assert verify().broken_at == 3
+    assert "not as the erasure" in verify().reason
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:

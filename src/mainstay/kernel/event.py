@@ -89,7 +89,7 @@ EVENTS: dict[str, str] = {
     "journal.exported": "entries were handed out as a file; data: how, and the filter",
     "journal.checkpoint_made": "the chain's end was signed; data: seq, hash, and the channel if it was sent to one",
     "journal.erased": "what is about a person was erased, the chain stays whole; data: person, a name of chance, and "
-    "entries, the first and last numbers of ranges",
+    "entries, the first and last numbers of ranges, and digest, of these entries as they became",
     "heartbeat.address_shown": "a person was shown the address that a job pings, told once a day; data: uid",
     "vault.changed": "a secret was set or removed; data: name, what. Never the value",
     "vault.rotated": "stored secrets were encrypted anew with the first key; data: secrets",

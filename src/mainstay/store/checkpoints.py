@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.event import Event
-from mainstay.store.journal import Head, Verification, canonical, head, verify
+from mainstay.store.journal import Head, Verification, head, verify
 from mainstay.store.models import JournalEntry
+from mainstay.store.proof import canonical
 from mainstay.store.work import unit_of_work
 
 if TYPE_CHECKING:

@@ -6,7 +6,6 @@ entries that mention the address is replaced as a whole, other data stays and st
 
 from __future__ import annotations
 
-import json
 import re
 import secrets
 from collections.abc import Callable, Iterable
@@ -15,8 +14,9 @@ from dataclasses import dataclass
 from django.db.models import Q
 
 from mainstay.kernel.event import Event
-from mainstay.store.journal import ERASED, canonical, key_of, what_of, who_of
+from mainstay.store.erasures import ERASED, told_by
 from mainstay.store.models import JournalEntry, RevisionRow
+from mainstay.store.proof import erase_parts, shown, shown_digest, shows_only_what_it_may
 from mainstay.store.work import Work
 
 Forgetter = Callable[[str, str], None]
@@ -42,36 +42,43 @@ def erase(work: Work, address: str) -> Erased:
     """Erase whatever the journal and the rooms know of the person with this address, and tell that it was done."""
     name = f"erased-{secrets.token_hex(5)}"
     about = Q(actor=f"user:{address}") | Q(subject=f"user/{address}") | Q(data__icontains=address)
-    numbers = []
+    numbers = set()
     mention = re.compile(rf"(?<![\w.+-]){re.escape(address)}(?![\w-])", re.IGNORECASE)
     for row in JournalEntry.objects.filter(about).order_by("seq").iterator(chunk_size=500):
-        told = mention.search(row.data) is not None
-        if told or row.actor == f"user:{address}" or row.subject == f"user/{address}":
-            _erase_entry(row, address, name, told=told)
-            numbers.append(row.seq)
+        parts = {
+            "actor": row.actor == f"user:{address}",
+            "subject": row.subject == f"user/{address}",
+            "data": mention.search(row.data) is not None,
+        }
+        if any(parts.values()):
+            _erase(row, [part for part, gone in parts.items() if gone], name)
+            numbers.add(row.seq)
     RevisionRow.objects.filter(actor=f"user:{address}").update(actor=f"user:{name}")
     for forget in _forgetters:
         forget(f"user:{address}", f"user:{name}")
     if numbers:
-        data = {"person": name, "entries": [list(span) for span in _spans(numbers)]}
-        work.record(Event(ERASED, f"user/{name}", data))
+        work.record(Event(ERASED, f"user/{name}", _told(name, numbers)))
     return Erased(name, len(numbers))
 
 
-def _erase_entry(row: JournalEntry, address: str, name: str, *, told: bool) -> None:
-    kept = json.loads(row.erased) if row.erased else {"who": _who(row), "key": key_of(row.salt)}
-    if told:
-        if "key" in kept:
-            kept = {"who": kept["who"], "what": what_of(kept["key"], row.data)}
-        row.data = canonical({"erased": name})
-    row.actor = f"user:{name}" if row.actor == f"user:{address}" else row.actor
-    row.subject = f"user/{name}" if row.subject == f"user/{address}" else row.subject
-    row.erased, row.salt = canonical(kept), ""
+def _told(name: str, numbers: set[int]) -> dict[str, object]:
+    """What tells of it, with a digest of the entries as they became. Entries that were erased before are told of anew,
+    with all that was told of together with them."""
+    for row in JournalEntry.objects.filter(kind=ERASED).order_by("-seq"):
+        told = told_by(row.seq, row.data)
+        if not told.rows.isdisjoint(numbers):
+            numbers |= told.rows
+    rows = []
+    for row in JournalEntry.objects.filter(seq__in=numbers).order_by("seq").iterator(chunk_size=500):
+        if not shows_only_what_it_may(row):
+            _erase(row, [], name)
+        rows.append((row.seq, shown(row)))
+    return {"person": name, "entries": [list(span) for span in _spans(sorted(numbers))], "digest": shown_digest(rows)}
+
+
+def _erase(row: JournalEntry, parts: list[str], name: str) -> None:
+    erase_parts(row, parts, name)
     row.save(update_fields=["data", "actor", "subject", "erased", "salt"])
-
-
-def _who(row: JournalEntry) -> str:
-    return who_of(row.salt, row.actor, row.subject)
 
 
 def _spans(numbers: Iterable[int]) -> list[tuple[int, int]]:

@@ -1,20 +1,14 @@
 """The journal: append-only, one hash chain, written in the transaction of the change it tells of.
 
-    who    = SHA-256("who" + salt + canonical JSON of [actor, subject])
-    key    = SHA-256("what" + salt)
-    what   = SHA-256(key + data)                       data: canonical JSON (sorted keys, no spaces, UTF-8)
-    digest = SHA-256(who + what)
-    hash   = SHA-256(canonical JSON of [seq, at_us, kind, digest, previous hash])
+    hash = SHA-256(canonical JSON of [seq, at_us, kind, digest, previous hash])
 
-The chain covers the digest and not the names and data themselves, so that what is about a person can be erased
-(store/erasure.py) while every hash stays valid. An erased entry has no salt, by which names could be guessed; it
-keeps `who`, and `key` where its data stays or `what` where that is gone, too. It counts as erased only if a later
-`journal.erased` tells of it.
+The chain covers a digest and not the names and data themselves (store/proof.py), so that what is about a person can be
+erased (store/erasure.py) while every hash stays valid. An entry counts as erased only if a later `journal.erased`
+tells of it, with a digest of all that it tells of as it became.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from dataclasses import dataclass
@@ -22,43 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.event import Event
+from mainstay.store.erasures import ERASED, Erasures
 from mainstay.store.models import JournalEntry, JournalHead
+from mainstay.store.proof import canonical, digest_of, holds, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 GENESIS = "0" * 64
-ERASED = "journal.erased"  # the event that tells of erased entries
-
-
-def canonical(value: Any) -> str:
-    """The one JSON text of a value: sorted keys, no spaces, not escaped; what hashes are taken over."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def who_of(salt: str, actor: str, subject: str) -> str:
-    return _sha256(f"who{salt}{canonical([actor, subject])}")
-
-
-def key_of(salt: str) -> str:
-    return _sha256(f"what{salt}")
-
-
-def what_of(key: str, data: str) -> str:
-    return _sha256(key + data)
-
-
-def digest_of(who: str, what: str) -> str:
-    return _sha256(who + what)
 
 
 def hash_of(fields: tuple[int, int, str, str], previous: str) -> str:
     """fields: seq, at_us, kind, digest."""
-    return _sha256(canonical([*fields, previous]))
+    return sha256(canonical([*fields, previous]))
 
 
 class Appender:
@@ -88,7 +58,7 @@ class Appender:
         head = self.take_turn()
         seq, at_us, data = head.seq + 1, int(at * 1_000_000), canonical(event.data)
         salt = os.urandom(16).hex()
-        digest = digest_of(who_of(salt, actor, event.subject), what_of(key_of(salt), data))
+        digest = digest_of(salt, actor, event.subject, data)
         hashed = hash_of((seq, at_us, event.kind, digest), head.hash)
         JournalEntry.objects.create(
             seq=seq,
@@ -173,47 +143,36 @@ class Verification:
 
 def verify(known: Head | None = None) -> Verification:
     """Read the whole chain from its first entry and compare every hash; `known`, from outside, must be part of it."""
-    previous, expected = GENESIS, 1
-    erased, told = set(), set()
+    previous, expected, erasures = GENESIS, 1, Erasures()
     for row in JournalEntry.objects.order_by("seq").iterator(chunk_size=2000):
         reason = _mistake(row, expected, previous)
         if not reason and known is not None and row.seq == known.seq and row.hash != known.hash:
             reason = "the chain up to it is not the one that the checkpoint was made of"
         if reason:
             return Verification(expected - 1, min(row.seq, expected), reason)
-        if row.erased:
-            erased.add(row.seq)
-        elif row.kind == ERASED:
-            told |= {seq for first, last in json.loads(row.data)["entries"] for seq in range(first, last + 1)}
+        erasures.take(row, told=row.kind == ERASED)
         previous, expected = row.hash, expected + 1
     checked = expected - 1
-    if untold := erased - told:
-        return Verification(min(untold) - 1, min(untold), "it was erased, and no later entry tells of that")
+    if (wrong := erasures.mistake()) is not None:
+        return Verification(wrong[0] - 1, *wrong)
     head = JournalHead.objects.filter(id=1).first()
     if head is not None and (head.seq, head.hash) != (checked, previous):
         return Verification(checked, expected, "entries at the end are missing")
     if known is not None and known.seq > checked:
         return Verification(checked, expected, "entries that the checkpoint knows are missing")
-    return Verification(checked, erased=len(erased))
+    return Verification(checked, erased=erasures.count)
 
 
 def _mistake(row: JournalEntry, expected: int, previous: str) -> str:
     """Why this is not the entry that was written; empty if it is."""
     if row.seq != expected:
         return "the entry is missing"
-    if _digest(row) != row.data_digest:
+    if not holds(row):
         return "its data does not match its digest"
     fields = (row.seq, row.at_us, row.kind, row.data_digest)
     if row.previous != previous or hash_of(fields, previous) != row.hash:
         return "its hash does not follow from the entry before it"
     return ""
-
-
-def _digest(row: JournalEntry) -> str:
-    if not row.erased:
-        return digest_of(who_of(row.salt, row.actor, row.subject), what_of(key_of(row.salt), row.data))
-    kept = json.loads(row.erased)
-    return digest_of(kept["who"], kept.get("what") or what_of(kept["key"], row.data))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from mainstay.kernel.errors import MainstayError, NotFound, UserError
 from mainstay.kernel.event import Event
 from mainstay.kernel.settings import Settings
 from mainstay.store import vault_keys
-from mainstay.store.journal import canonical
 from mainstay.store.models import VaultRow
+from mainstay.store.proof import canonical
 from mainstay.store.vault_reader import open_sealed
 from mainstay.store.work import unit_of_work
 

@@ -13,8 +13,8 @@ from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.patterns import stored
 from mainstay.kernel.resource import KINDS, Manager, Resource
-from mainstay.store.journal import canonical
 from mainstay.store.models import ChangeRow, ResourceRow, RevisionRow
+from mainstay.store.proof import canonical
 from mainstay.store.resources import queries
 from mainstay.store.resources.files import read_paths
 from mainstay.store.resources.plan import Change, Plan, State
