@@ -214,6 +214,12 @@ def test_the_menu_and_the_theme_work_by_hand_and_by_key(visit: Visit, company: N
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
     page.reload()
     assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    page.get_by_role("link", name="Menu").click()
+    page.get_by_role("button", name="Theme: dark").click()
+    page.get_by_role("button", name="Theme: light").click()
+    page.get_by_role("button", name="Theme: system").wait_for()
+    assert page.evaluate("document.documentElement.dataset.theme ?? localStorage.getItem('theme')") is None
+    page.reload()
     page.keyboard.press("g")
     page.keyboard.press("a")
     page.wait_for_url("**/alerts/")
@@ -262,6 +268,10 @@ PAGES = {
     "resource": "/resources/window/monthly-updates/",
     "editor": "/resources/new?kind=monitor",
     "revision": "/revisions/1/",
+    "maintenance": "/windows/",
+    "routes": "/routes/",
+    "people": "/users/",
+    "new person": "/users/new/",
     "journal": "/journal/",
     "health": "/health/",
     "status": "/status/acme/",

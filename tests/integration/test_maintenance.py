@@ -12,11 +12,12 @@ from watching import ACTOR
 from mainstay.accounts.verbs import create_token
 from mainstay.entry.cli.app import run
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.store.journal import entries
 from mainstay.store.resources.queries import resources
 from mainstay.windows.queries import covering
-from mainstay.windows.verbs import begin_maintenance, end_maintenance
+from mainstay.windows.verbs import begin_maintenance, end_maintenance, end_window
 from receivers import declare
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -131,3 +132,20 @@ def test_the_command_begins_lists_and_ends_it(capsys: pytest.CaptureFixture[str]
     assert 'monitor="api"' in said("windows")
     assert said("windows", "end", "api") == "ended\n"
     assert "no maintenance" in said("windows")
+
+
+KEEPER = Actor("user", "lee@example.com", frozenset({"resources:read", "resources:write"}))
+
+
+def test_a_window_that_does_not_recur_ends_now_and_one_that_recurs_does_not() -> None:
+    planned = {"from": to_iso(NOW - 600), "until": to_iso(NOW + 600), "covers": ['monitor="api"']}
+    declare("window", "switch", planned)
+    declare("window", "monthly", {"rule": "first tuesday 02:00-04:00"})
+    with pytest.raises(Forbidden):
+        end_window(PERSON, "switch", clock=At())
+    assert end_window(KEEPER, "switch", clock=At())
+    assert _covers("api", NOW - 1) == "switch"
+    assert _covers("api", NOW + 1) == ""
+    assert not end_window(KEEPER, "switch", clock=At(NOW + 2))
+    with pytest.raises(UserError, match="recurs"):
+        end_window(KEEPER, "monthly", clock=At())

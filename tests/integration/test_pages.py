@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accounts_browser import TEST, browser
+from accounts_browser import TEST, browser, person
 from django.test import Client
 
 import seeding
@@ -371,3 +371,52 @@ def test_a_picture_is_a_file_that_whoever_sees_the_monitor_sees(company: Client)
     opened.forget([uid])
     opened.close()
     assert company.get(f"/monitors/checkout/pictures/{name}").status_code == 404
+
+
+def test_maintenance_begins_shows_and_ends_on_pages(company: Client) -> None:
+    client = company
+    page = client.get("/monitors/shop/").content.decode()
+    assert 'name="for" value="1h"' in page
+    begin = {"kind": "monitor", "name": "shop", "custom": "90m", "reason": "new disks", "for": "1h"}
+    told = client.post("/maintenance", begin, follow=True)
+    assert "shop is in maintenance until" in told.content.decode()
+    assert "End maintenance" in client.get("/monitors/shop/").content.decode()
+    window = resource("window", "maintenance-shop")
+    assert window.spec.until.timestamp() - window.spec.start.timestamp() == pytest.approx(5400, abs=1)
+    listed = client.get("/windows/").content.decode()
+    assert listed.index("new disks") < listed.index("first Tuesday of every month, 02:00 to 04:00 UTC")
+    client.post("/windows/maintenance-shop/end")
+    listed = client.get("/windows/").content.decode()
+    assert listed.index("<h2>Past</h2>") < listed.index("new disks")
+    client.post("/maintenance", {"kind": "heartbeat", "name": "nightly-backup", "for": "2h"})
+    assert "End maintenance" in client.get("/heartbeats/nightly-backup/").content.decode()
+    client.post("/maintenance", {"kind": "heartbeat", "name": "nightly-backup", "order": "end"})
+    assert "End maintenance" not in client.get("/heartbeats/nightly-backup/").content.decode()
+    assert client.post("/maintenance", {"name": "shop", "for": "soon"}).status_code == 400
+
+
+def test_an_address_that_takes_no_such_request_says_which_it_takes(company: Client) -> None:
+    refused = company.get("/add")
+    assert (refused.status_code, refused["Allow"]) == (405, "POST")
+    page = refused.content.decode()
+    assert "<h1>Not like this</h1>" in page
+    assert "It takes POST." in page
+
+
+def test_a_fresh_install_says_where_the_set_up_link_is(store: None) -> None:
+    stranger = browser()
+    page = stranger.get("/", follow=True).content.decode()
+    assert "Set this Mainstay up" in page
+    assert "mainstay access setup" in page
+    assert 'name="login"' not in page
+    verbs.create_user(TEST, "later@example.com", "admin")
+    assert "Set this Mainstay up" in browser().get("/accounts/login/").content.decode(), "an invitation is no way in"
+    person()
+    assert 'name="login"' in browser().get("/accounts/login/").content.decode()
+
+
+def test_routes_have_a_page_of_their_own(company: Client) -> None:
+    page = text_of(company, "/routes/")
+    assert "<h1>Routes</h1>" in page
+    assert re.findall(r"data-row>([^<]+)</a>", page) == ["urgent", "rest"]
+    assert re.findall(r"data-row>([^<]+)</a>", text_of(company, "/routes/?q=urgent")) == ["urgent"]

@@ -186,6 +186,8 @@ def test_what_is_not_there_is_not_found(company: DuckTelemetry) -> None:
         *served("/api/v2/summary.json", query="page=other"),
     )
     assert (missing.status, post.status, nothing.status) == (404, 405, 404)
+    assert "There is no status page here" in missing.body.decode()
+    assert missing.headers["content-type"].startswith("text/html")
     (only,) = served("/status/")
     assert (only.status, only.headers["location"]) == (302, "/status/acme/")
     declare(seeding.SEED, "status_page", "second", {"title": "Second"}, manager="page")

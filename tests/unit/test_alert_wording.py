@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from mainstay.kernel.ports import Notification
-from mainstay.kernel.wording import ago, facts, heading, instant, lasting, one_line, plain_text, who
+from mainstay.kernel.wording import ago, facts, heading, instant, lasting, one_line, percent, plain_text, who
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,17 @@ def test_ago_and_instants() -> None:
 )
 def test_who_did_it_is_a_name_and_not_a_code(actor: str, words: str) -> None:
     assert who(actor) == words
+
+
+@pytest.mark.parametrize(
+    ("share", "digits", "figure"),
+    [
+        (1.0, 2, 100.0), (0.99996, 2, 99.99), (0.9999999999, 2, 99.99), (0.9999, 2, 99.99), (0.99999, 4, 99.999),
+        (0.999, 1, 99.9), (0.57, 2, 57.0), (0.29, 2, 29.0), (0.75, 2, 75.0), (0.0, 2, 0.0), (0.996, 0, 99.0),
+    ],
+)  # fmt: skip
+def test_an_uptime_is_cut_off_and_never_rounded_up(share: float, digits: int, figure: float) -> None:
+    assert percent(share, digits) == figure
 
 
 def test_one_line_takes_no_line_breaks_and_cuts() -> None:

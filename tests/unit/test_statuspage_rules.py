@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mainstay.statuspage.rules import component_condition, page_indicator
-from mainstay.store.telemetry.history import CALM, MAINTENANCE, NO_DATA, DayMark, Line, judge, worst_of
+from mainstay.store.telemetry.history import CALM, MAINTENANCE, NO_DATA, DayMark, Line, judge, together
 from mainstay.store.telemetry.port import Uptime
 
 DAY = 86_400.0
@@ -74,10 +74,17 @@ def test_a_day_with_downtime_says_how_long() -> None:
     assert judge(Uptime({"up": DAY - 3000, "degraded": 3000.0})).level == "degraded"
 
 
-def test_a_line_of_several_is_as_bad_as_the_worst_on_each_day() -> None:
+def test_a_line_of_several_looks_like_the_worst_on_each_day_and_counts_them_all() -> None:
     bad = DayMark("down", 0.5, DAY / 2, DAY / 2, "12 h down")
     worse = DayMark("down", 0.9, DAY * 0.1, DAY * 0.9, "21 h 36 min down")
-    line = worst_of([Line(0.0, (CALM, bad, NO_DATA)), Line(0.0, (CALM, worse, CALM))])
-    assert line.marks == (CALM, worse, CALM)
-    assert line.share == pytest.approx(2.1 / 3)
+    line = together([Line(0.0, (CALM, bad, NO_DATA)), Line(0.0, (CALM, worse, CALM))])
+    assert [(mark.level, mark.words) for mark in line.marks] == [("up", ""), ("down", "21 h 36 min down"), ("up", "")]
+    assert line.marks[1].share == pytest.approx(0.7)
     assert Line(0.0, (NO_DATA,)).share is None
+
+
+def test_a_component_of_which_one_part_is_down_all_day_has_not_lost_the_day() -> None:
+    gone = judge(Uptime({"down": DAY}))
+    line = together([Line(0.0, (gone,)), Line(0.0, (CALM,)), Line(0.0, (CALM,)), Line(0.0, (CALM,))])
+    assert line.share == pytest.approx(0.75)
+    assert line.marks[0].words == "24 h 0 min down (1 of 4)" or line.marks[0].words.endswith("down (1 of 4)")

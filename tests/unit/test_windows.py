@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.kernel.windows import next_period, parse_rule, period_at
+from mainstay.kernel.windows import next_period, parse_rule, period_at, rule_words
 from mainstay.windows.queries import Window, active, covering, current, upcoming, window_of
 from mainstay.windows.spec import WindowSpec
 
@@ -100,6 +100,23 @@ def test_clock_changes(rule: str, zone: str, now: str, expected: str) -> None:
 )
 def test_what_comes_next(rule: str, zone: str, now: str, expected: str) -> None:
     assert shown(next_period(parse_rule(rule), ZoneInfo(zone), at(now))) == expected
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("daily 02:00-04:00", "every day, 02:00 to 04:00"),
+        ("weekdays 22:00-24:00", "Monday to Friday, 22:00 to 24:00"),
+        ("weekends 23:00-01:30", "weekends, 23:00 to 01:30 the next day"),
+        ("sunday 01:00-02:00", "every Sunday, 01:00 to 02:00"),
+        ("first tuesday 02:00-04:00", "first Tuesday of every month, 02:00 to 04:00"),
+        ("last friday 18:00-18:00", "last Friday of every month, 18:00 to 18:00 the next day"),
+        ("day 15 06:00-07:00", "day 15 of every month, 06:00 to 07:00"),
+        ("last day 20:00-21:00", "last day of every month, 20:00 to 21:00"),
+    ],
+)
+def test_a_rule_in_the_words_of_a_calendar(rule: str, words: str) -> None:
+    assert rule_words(parse_rule(rule)) == words
 
 
 @pytest.mark.parametrize(

@@ -42,5 +42,9 @@ class PlaceMiddleware:
 
 
 def ways_in(_request: HttpRequest) -> dict[str, Any]:
-    """For the sign-in page: `sso_providers`, and `only_sso` where there is no other way."""
-    return {"sso_providers": SimpleLazyObject(policies.providers), "only_sso": SimpleLazyObject(policies.only_sso)}
+    """For the sign-in page: `sso_providers`, `only_sso` where that is the only way, `fresh` before anybody is in."""
+    return {
+        "sso_providers": SimpleLazyObject(policies.providers),
+        "only_sso": SimpleLazyObject(policies.only_sso),
+        "fresh": SimpleLazyObject(lambda: not queries.has_admin()),
+    }

@@ -18,6 +18,7 @@ from mainstay.store.disclosures import note_address_shown
 from mainstay.store.resources.queries import history
 from mainstay.store.resources.queries import resource as find_resource
 from mainstay.store.telemetry.history import HISTORY, periods
+from mainstay.windows.queries import own_window
 
 if TYPE_CHECKING:
     from mainstay.heartbeats.queries import HeartbeatView
@@ -98,6 +99,7 @@ def heartbeat_page(request: PageRequest, name: str) -> HttpResponse:
         "pings": pings[:_PINGS],
         "older": pings[_PINGS - 1].n if len(pings) > _PINGS else None,
         "paging_back": below is not None,
+        "own_window": own_window(resource, now),
         "resource": resource,
         "revisions": history("heartbeat", name, limit=5),
         "may_check": may_report,

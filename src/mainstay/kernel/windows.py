@@ -77,6 +77,29 @@ def _parse_day(day: str, text: str) -> tuple[frozenset[int], int | None, int | N
     raise ValueError(f"`{text[:60]}` does not begin with a day {_EXAMPLE}")
 
 
+def rule_words(rule: Rule) -> str:
+    """As a calendar says it: `first Tuesday of every month, 02:00 to 04:00`."""
+    end = (rule.start + rule.length) % (24 * 60)
+    later = " the next day" if end and rule.start + rule.length > 24 * 60 else ""
+    return f"{_day_words(rule)}, {_clock(rule.start)} to {_clock(end or 24 * 60)}{later}"
+
+
+def _day_words(rule: Rule) -> str:
+    if rule.monthday is not None:
+        return "last day of every month" if rule.monthday == -1 else f"day {rule.monthday} of every month"
+    named = {frozenset(range(7)): "every day", frozenset(range(5)): "Monday to Friday", frozenset({5, 6}): "weekends"}
+    if rule.weekdays in named:
+        return named[rule.weekdays]
+    (weekday,) = rule.weekdays
+    name = _WEEKDAYS[weekday].capitalize()
+    ordinal = next((word for word, number in _ORDINALS.items() if number == rule.ordinal), None)
+    return f"every {name}" if ordinal is None else f"{ordinal} {name} of every month"
+
+
+def _clock(minutes: int) -> str:
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"
+
+
 def _instant(day: date, minutes: int, zone: ZoneInfo) -> float:
     local = datetime.combine(day, time(), zone) + timedelta(minutes=minutes)  # wall-clock arithmetic
     return local.astimezone(UTC).timestamp()

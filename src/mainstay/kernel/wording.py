@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,18 @@ def lasting(seconds: float) -> str:
         if len(parts) == 2:
             break
     return " ".join(parts)
+
+
+def percent(share: float, digits: int = 2) -> float:
+    """A share (0..1) in percent, cut off after `digits` digits: only what lost nothing has 100.
+
+    Every uptime that is shown, on a page, in a badge or to a program, is written by way of this.
+    """
+    if share >= 1:
+        return 100.0
+    factor = 10**digits
+    # What is a hair below a round figure by the arithmetic of floats is that figure.
+    return float(min(math.floor(round(share * 100 * factor, 6)), 100 * factor - 1) / factor)
 
 
 _WHO = {

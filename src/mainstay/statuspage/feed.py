@@ -53,7 +53,7 @@ def _items(page: PublicPage) -> list[tuple[float, str, str, str]]:
 def _of_incident(incident: PublicIncident) -> list[tuple[float, str, str, str]]:
     # Readers show an identity once, and an outage that comes back is news.
     identity = incident.id if incident.outages == 1 else f"{incident.id}-{incident.outages}"
-    began = (incident.since, incident.title, "We are looking into it.", f"{identity}-open")
+    began = (incident.since, incident.title, incident.words, f"{identity}-open")
     if incident.until is None:
         return [began]
     outages = f", with {incident.outages} outages" if incident.outages > 1 else ""

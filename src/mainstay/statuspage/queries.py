@@ -20,7 +20,7 @@ from mainstay.statuspage.names import stable_id
 from mainstay.statuspage.rules import Condition, Indicator, component_condition, page_indicator
 from mainstay.statuspage.view import PublicComponent, PublicIncident, PublicPage, PublicWindow
 from mainstay.store.resources.queries import resources
-from mainstay.store.telemetry.history import HISTORY, Line, worst_of
+from mainstay.store.telemetry.history import HISTORY, Line, together
 from mainstay.watch import queries as watch
 from mainstay.windows.queries import Occurrence, current, upcoming
 from mainstay.windows.queries import declared as declared_windows
@@ -152,7 +152,7 @@ def _component(slug: str, spec: Component, part: Sequence[Behind], lines: Mappin
         group=spec.group,
         condition=component_condition([one.state for one in part]),
         changed_at=max((one.since for one in part), default=0.0),
-        line=worst_of(own) if own else None,
+        line=together(own) if own else None,
     )
 
 

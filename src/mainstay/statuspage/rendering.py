@@ -61,6 +61,10 @@ def html_of(page: PublicPage) -> str:
     return render_to_string("statuspage/page.html", context)
 
 
+def missing_html() -> str:
+    return render_to_string("statuspage/missing.html")
+
+
 def answer(body: bytes, kind: bytes, *, shared: bool = False) -> Answer:
     """shared: scripts of other sites may read it, as Statuspage allows for its JSON."""
     etag = b'"' + hashlib.sha256(body).hexdigest()[:24].encode() + b'"'

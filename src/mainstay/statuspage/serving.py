@@ -22,7 +22,7 @@ from mainstay.accounts.doors import Door
 from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.event import Event
 from mainstay.statuspage.queries import public_pages
-from mainstay.statuspage.rendering import Answer, answer, answers
+from mainstay.statuspage.rendering import Answer, answer, answers, missing_html
 from mainstay.statuspage.view import PublicPage
 from mainstay.store.hub import HUB
 
@@ -39,7 +39,7 @@ _AT_LEAST_EVERY = 30.0
 _SHOWN = ("monitor.", "heartbeat.", "alert.", "resources.", "uplink.")
 _API = "/api/v2/"
 _NOTHING = answer(b'{"error": "there is no such status page"}', b"application/json; charset=utf-8", shared=True)
-_NO_PAGE = answer(b"There is no status page at this address.\n", b"text/plain; charset=utf-8")
+_NOT_LIKE_THIS = answer(b"Status pages are only read.\n", b"text/plain; charset=utf-8")
 
 
 class StatusPages:
@@ -55,6 +55,7 @@ class StatusPages:
         self._answers: dict[str, Answer] = {}
         self._pages: Sequence[PublicPage] = ()
         self._stale_since: float | None = None
+        self._missing: Answer | None = None  # the page of an address that has none
         self._changed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._unsubscribe: Callable[[], None] = lambda: None
@@ -112,6 +113,8 @@ class StatusPages:
                 self._stale_since = min((page.at for page in self._pages), default=time.time())
                 log.warning("status pages cannot be read, the last ones stay", error=str(error)[:200])
         pages = [dataclasses.replace(page, stale_since=self._stale_since) for page in self._pages]
+        if self._missing is None:
+            self._missing = answer(missing_html().encode(), b"text/html; charset=utf-8")
         found: dict[str, Answer] = {}
         for page in pages:
             found |= answers(page)
@@ -127,7 +130,7 @@ class StatusPages:
             slug = parse_qs(scope["query_string"].decode("latin-1")).get("page", [""])[0]
             path = f"/status/{slug}{path}" if slug else path
         if scope["method"] not in ("GET", "HEAD"):
-            await _send(send, 405, [*_NO_PAGE.plain_headers, (b"allow", b"GET, HEAD")], _NO_PAGE.plain)
+            await _send(send, 405, [*_NOT_LIKE_THIS.plain_headers, (b"allow", b"GET, HEAD")], _NOT_LIKE_THIS.plain)
             return
         found = self._answers.get(path)
         if found is None:
@@ -152,7 +155,7 @@ class StatusPages:
             target = f"/status/{quote(self._pages[0].slug)}/".encode()
             await _send(send, 302, [(b"location", target), (b"content-length", b"0")], b"")
             return
-        missing = _NOTHING if _API in path else _NO_PAGE
+        missing = _NOTHING if _API in path or self._missing is None else self._missing
         await _send(send, 404, missing.plain_headers, missing.plain)
 
 

@@ -41,7 +41,7 @@ _DESCRIPTION: dict[Indicator, str] = {
     "unknown": "Some Systems Are Not Being Measured",
 }
 _BODIES = {
-    "investigating": "We are looking into it.",
+    "investigating": "Our monitoring noticed this.",
     "identified": "Somebody is working on it.",
     "resolved": "This incident has been resolved.",
 }

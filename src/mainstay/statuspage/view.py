@@ -55,6 +55,13 @@ class PublicIncident:
         return "identified" if self.acknowledged_at is not None else "investigating"
 
     @property
+    def words(self) -> str:
+        """What is known of it, for visitors: that somebody works on it is said only when somebody has said so."""
+        if self.acknowledged_at is None:
+            return "Our monitoring noticed this."
+        return "Somebody is working on it."
+
+    @property
     def lasted(self) -> float:
         return (self.updated_at if self.until is None else self.until) - self.since
 

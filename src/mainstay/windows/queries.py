@@ -9,9 +9,12 @@ from zoneinfo import ZoneInfo
 
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.matchers import all_match
+from mainstay.kernel.resource import Resource
 from mainstay.kernel.windows import Rule, next_period, parse_rule, period_at
-from mainstay.store.resources.queries import resources
+from mainstay.store.resources.queries import find, resources
 from mainstay.windows.spec import WindowSpec
+
+_NAME_ROOM = 85  # letters of a name that leave room for the word before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,17 @@ def window_of(name: str, spec: WindowSpec) -> Window:
         period = (spec.start.timestamp(), spec.until.timestamp())
     rule = parse_rule(spec.rule) if spec.rule else None
     return Window(name, spec.description, tuple(spec.covers), rule, ZoneInfo(spec.timezone), period)
+
+
+def name_for(subject: Resource) -> str:
+    """The name of the window that holds the maintenance of one monitor or heartbeat alone."""
+    return f"maintenance-{subject.name if len(subject.name) <= _NAME_ROOM else subject.uid}"
+
+
+def own_window(subject: Resource, now: float) -> tuple[float, float] | None:
+    """The maintenance of one monitor or heartbeat alone that is under way: (start, end)."""
+    found = find("window", name_for(subject))
+    return window_of(found.name, found.spec).active(now) if found else None
 
 
 def active(windows: Iterable[Window], now: float) -> list[Window]:

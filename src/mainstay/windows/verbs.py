@@ -17,12 +17,11 @@ from mainstay.kernel.resource import Manager, Resource
 from mainstay.store.resources.apply import declare, remove
 from mainstay.store.resources.queries import find, resource
 from mainstay.store.work import unit_of_work
-from mainstay.windows.queries import Occurrence, window_of
+from mainstay.windows.queries import Occurrence, name_for, window_of
 
 Subject = Literal["monitor", "heartbeat"]
 LONGEST = 30 * 86_400.0  # seconds; planned work that lasts longer is declared
 _SHORTEST = 60.0
-_NAME_ROOM = 85  # letters of a name that leave room for the word before it
 _MANAGERS: dict[ActorKind, Manager] = {"user": "page", "token": "api"}
 
 
@@ -49,7 +48,7 @@ def begin_maintenance(
         }
         if reason.strip():
             document["description"] = reason.strip()
-        made = _declared(actor, _window_name(subject), document)
+        made = _declared(actor, name_for(subject), document)
         window = window_of(made.name, made.spec)
         start, end = window.period or (work.now, work.now + seconds)
         return Occurrence(window.name, start, end, window.description, window.covers)
@@ -59,10 +58,23 @@ def end_maintenance(actor: Actor, name: str, *, kind: Subject = "monitor", clock
     """Over before its time: the window that `begin_maintenance` made is deleted. False if there is none."""
     actor.require_some("monitors:check")
     with unit_of_work(actor, clock):
-        window = find("window", _window_name(_seen(actor, kind, name)))
+        window = find("window", name_for(_seen(actor, kind, name)))
         if window is None:
             return False
         remove(_declarer(actor), "window", window.name, manager=_manager(actor))
+        return True
+
+
+def end_window(actor: Actor, name: str, *, clock: Clock | None = None) -> bool:
+    """End a window that does not recur now; False if it is not in force. UserError if it recurs."""
+    actor.require("resources:write")
+    with unit_of_work(actor, clock) as work:
+        window = resource("window", name)
+        if window.document.get("rule"):
+            raise UserError(f"{name} recurs, so its next time comes all the same", hint="edit or delete it")
+        if window_of(name, window.spec).active(work.now) is None:
+            return False
+        declare(actor, "window", name, {**window.document, "until": to_iso(work.now)}, manager=_manager(actor))
         return True
 
 
@@ -85,7 +97,3 @@ def _declarer(actor: Actor) -> Actor:
 
 def _manager(actor: Actor) -> Manager:
     return _MANAGERS.get(actor.kind, "command")
-
-
-def _window_name(subject: Resource) -> str:
-    return f"maintenance-{subject.name if len(subject.name) <= _NAME_ROOM else subject.uid}"

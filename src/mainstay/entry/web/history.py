@@ -9,6 +9,7 @@ from __future__ import annotations
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
+from mainstay.kernel import wording
 from mainstay.kernel.clock import to_datetime
 from mainstay.store.telemetry.history import Line
 
@@ -16,14 +17,11 @@ _HEIGHT, _CALM, _STUB, _TIP = 30, 22, 6, 11
 
 
 def percent(share: float | None) -> str:
-    """`99.98 %`, never rounded up to 100: `100 %` means that nothing was lost. A dash without data."""
+    """`99.98 %`, cut off and never rounded up. A dash without data."""
     if share is None:
         return "\u2013"
-    if share >= 1:
-        return "100 %"
-    digits = 2 if share >= 0.9 else 1
-    floored = int(share * 100 * 10**digits) / 10**digits
-    return f"{floored:.{digits}f} %"
+    digits = 0 if share >= 1 else 2 if share >= 0.9 else 1
+    return f"{wording.percent(share, digits):.{digits}f} %"
 
 
 def _box(index: int, top: float, height: float) -> str:

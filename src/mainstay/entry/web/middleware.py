@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.db import DataError
+from django.http import HttpResponseNotAllowed
 
 from mainstay.entry.errors import error_response, mainstay_error
 from mainstay.entry.web.hosts import host_allowed
@@ -82,7 +83,12 @@ class ErrorsMiddleware:
         self._next = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        return self._next(request)
+        response = self._next(request)
+        if isinstance(response, HttpResponseNotAllowed) and not response.content:
+            told = error_response(request, 405, hint=f"It takes {response['Allow']}.")
+            told["Allow"] = response["Allow"]
+            return told
+        return response
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         if isinstance(exception, DataError) and "NUL" in str(exception):  # PostgreSQL keeps every other character

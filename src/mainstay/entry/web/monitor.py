@@ -17,7 +17,6 @@ from mainstay.alerting.queries import alerts_of, notifications_of
 from mainstay.entry.web.charts import FIGURES, RANGES, UNTIMED, USUAL, figures_chart, response_chart, window_of
 from mainstay.entry.web.places import places_of
 from mainstay.entry.web.traces import TRACE, picture_address
-from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.event_words import SHOWN
 from mainstay.kernel.wording import votes_in_words
@@ -29,6 +28,7 @@ from mainstay.store.telemetry.history import HISTORY, periods
 from mainstay.store.telemetry.pictures import INLINE, NAME
 from mainstay.watch import queries, verbs
 from mainstay.watch.erasing import erase_history
+from mainstay.windows.queries import own_window
 
 if TYPE_CHECKING:
     from mainstay.store.requests import PageRequest
@@ -84,6 +84,7 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "alerts": alerts_of(subject, limit=5) if may_see_alerts else [],
         "told": notifications_of(subject, limit=10) if may_see_alerts else [],
         "places": places_of(view, resource.spec, window),
+        "own_window": own_window(resource, now),
         "resource": resource,
         "text": export_yaml([resource]),
         "revisions": history("monitor", name, limit=5),
@@ -142,7 +143,7 @@ def monitor_order(request: PageRequest, name: str, order: str) -> HttpResponse:
         told = "Checking now. The result shows up here."
     elif order == "pause":
         verbs.pause_monitors(request.actor, [name])
-        told = f"{name} is paused since {to_iso(time.time())[11:16]} UTC. It is not checked and wakes nobody."
+        told = f"{name} is paused. It is not checked and wakes nobody."
     elif order == "resume":
         verbs.resume_monitors(request.actor, [name])
         told = f"{name} is checked again."

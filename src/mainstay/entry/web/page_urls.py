@@ -6,7 +6,18 @@ from django.urls import URLPattern, path
 
 from mainstay.accounts.doors import page
 from mainstay.alerting import alert_pages, channel_pages
-from mainstay.entry.web import health, journal, monitor, overview, resources, revisions, status_pages, traces, vault
+from mainstay.entry.web import (
+    health,
+    journal,
+    monitor,
+    overview,
+    resources,
+    revisions,
+    status_pages,
+    traces,
+    vault,
+    windows,
+)
 from mainstay.heartbeats import pages as heartbeats
 from mainstay.nodes import pages as nodes
 from mainstay.watch import pages as monitors
@@ -34,12 +45,16 @@ urlpatterns: list[URLPattern] = [
     path("heartbeats/<str:name>/", sees(heartbeats.heartbeat_page), name="heartbeat"),
     path("heartbeats/<str:name>/pings/<int:n>", sees(heartbeats.ping_body), name="ping_body"),
     path("heartbeats/<str:name>/<slug:order>", orders(heartbeats.heartbeat_order), name="heartbeat_order"),
+    path("windows/", page("monitors:read")(windows.window_list), name="windows"),
+    path("windows/<str:name>/end", writes(windows.window_end), name="window_end"),
+    path("maintenance", orders(windows.maintenance), name="maintenance"),
     path("alerts/", sees_alerts(alert_pages.alert_list), name="alerts"),
     path("alerts/<str:alert_id>/", sees_alerts(alert_pages.alert_page), name="alert"),
     path("alerts/<str:alert_id>/<slug:order>", orders_alerts(alert_pages.alert_order), name="alert_order"),
     path("channels/", page("alerts:read")(channel_pages.channel_list), name="channels"),
     path("channels/<str:name>/test", page("channels:test")(channel_pages.channel_test), name="channel_test"),
     path("status-pages/", reads(status_pages.status_page_list), name="status_pages"),
+    path("routes/", reads(resources.resource_list), {"kind": "route"}, name="routes"),
     path("resources/", reads(resources.resource_list), name="resources"),
     path("resources/new", writes(resources.resource_new), name="resource_new"),
     path("resources/plan", writes(resources.resource_plan), name="resource_plan"),

@@ -50,11 +50,12 @@ def address(resource: Resource) -> str:
 
 
 @require_GET
-def resource_list(request: PageRequest) -> HttpResponse:
-    """All resources of all kinds, with who keeps them."""
+def resource_list(request: PageRequest, kind: str = "") -> HttpResponse:
+    """All resources, with who keeps them: of every kind, or of the one that the page is about."""
     request.actor.require("resources:read")
     every = queries.resources()
     asked = {name: request.GET.get(name, "").strip()[:100] for name in ("q", "kind", "manager")}
+    asked["kind"] = kind or asked["kind"]
     rows = [Row(one, summary(one), address(one)) for one in every if _chosen(one, asked)]
     words = asked["q"].lower().split()
     rows = [row for row in rows if all(word in f"{row.resource.name} {row.summary}".lower() for word in words)]
@@ -68,6 +69,7 @@ def resource_list(request: PageRequest) -> HttpResponse:
         "kinds": [(kind, sum(1 for one in every if one.kind == kind.name)) for kind in KINDS],
         "managers": sorted({one.manager for one in every}),
         "asked": asked,
+        "alone": kind,
         "pages": {
             "number": page,
             "last": last,

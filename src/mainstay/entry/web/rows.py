@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from mainstay.entry.web.templatetags.mainstay import latency
 from mainstay.kernel.wording import lasting, schedule_words
-from mainstay.store.telemetry.history import HISTORY, Line, worst_of
+from mainstay.store.telemetry.history import HISTORY, Line, together
 
 if TYPE_CHECKING:
     from mainstay.alerting.queries import Alert
@@ -187,9 +187,9 @@ def _group(name: str, inside: list[Row], limit: int, groups_total: int) -> Group
 
 
 def lines_for(shown: Sequence[Group], days: int, now: float) -> dict[str, Line]:
-    """History of everything that is shown, by uid; each group gets the line of its worst days."""
+    """History of everything that is shown, by uid; each group gets one for all of it."""
     lines = HISTORY.lines([row.uid for group in shown for row in group.rows if row.kind == "monitor"], days, now)
     for group in shown:
         own = [lines[row.uid] for row in group.rows if row.kind == "monitor"]
-        group.line = worst_of(own) if own else None
+        group.line = together(own) if own else None
     return lines

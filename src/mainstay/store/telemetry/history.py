@@ -68,13 +68,25 @@ def judge(uptime: Uptime) -> DayMark:
     return MAINTENANCE if seconds.get("maintenance", 0.0) > 0 else NO_DATA
 
 
-def worst_of(lines: Sequence[Line]) -> Line:
-    """One line that is as bad as the worst of these on each day; all begin on the same day."""
+def together(lines: Sequence[Line]) -> Line:
+    """One line for several that begin on the same day: each day looks like the worst of them, and counts all of them.
+
+    So a day on which one of two was down throughout is half lost, and says that it was one of two.
+    """
     if len(lines) == 1:
         return lines[0]
     columns = zip(*(line.marks for line in lines), strict=True)
-    worst = tuple(max(column, key=lambda mark: (_RANK[mark.level], mark.share)) for column in columns)
-    return Line(lines[0].first, worst)
+    return Line(lines[0].first, tuple(_together(column) for column in columns))
+
+
+def _together(marks: Sequence[DayMark]) -> DayMark:
+    worst = max(marks, key=lambda mark: (_RANK[mark.level], mark.share))
+    if worst.level not in ("down", "degraded"):
+        return worst
+    good, bad = sum(mark.good for mark in marks), sum(mark.bad for mark in marks)
+    alike = sum(1 for mark in marks if mark.level == worst.level)
+    words = worst.words if alike == len(marks) else f"{worst.words} ({alike} of {len(marks)})"
+    return DayMark(worst.level, bad / (good + bad) if good + bad > 0 else 0.0, good, bad, words)
 
 
 PERIODS = (("24 hours", 86_400), ("7 days", 7 * 86_400), ("30 days", 30 * 86_400), ("90 days", 90 * 86_400))

@@ -16,7 +16,6 @@ from __future__ import annotations
 import asyncio
 import hmac
 import json
-import math
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -38,6 +37,7 @@ from mainstay.entry.api.compat.pushes import PingDoor, Push, take_push
 from mainstay.heartbeats.badges import badge_svg
 from mainstay.heartbeats.directory import Entry, key_hash
 from mainstay.kernel.errors import MainstayError
+from mainstay.kernel.wording import percent
 
 _BODY_LIMIT = 64 * 1024
 _KEPT = 10.0  # seconds that the list of all statuses is kept, as there
@@ -144,14 +144,12 @@ class Gatus:
         endpoint = await _seen(request)
         share = await _read(partial(endpoints.uptime, endpoint, hours))
         if not request.url.path.endswith(".svg"):
-            return open_to_all(PlainTextResponse(f"{share or 0.0:f}"))
+            return open_to_all(PlainTextResponse(f"{percent(share or 0.0, 4) / 100:f}"))
         label = f"uptime {request.path_params['duration']}"
         if share is None:
             return _svg(label, "?", _UNSURE)
         color = next((color for least, color in _UPTIME_COLORS if share >= least), _BAD)
-        # Two digits after the point at most, and never rounded up to a perfect hundred.
-        percent = math.floor(share * 10_000) / 100
-        return _svg(label, f"{percent:.2f}".rstrip("0").rstrip(".") + "%", color)
+        return _svg(label, f"{percent(share):g}%", color)
 
     async def _response_time(self, request: Request) -> Response:
         hours = _hours(request)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from mainstay.heartbeats.badges import badge_svg
+from mainstay.kernel.wording import percent
 
 _NA = "#999"
 _COLOR = re.compile(r"#?(?:[0-9a-fA-F]{3}|[0-9a-fA-F]{4}|[0-9a-fA-F]{6}|[0-9a-fA-F]{8})")
@@ -64,8 +65,7 @@ def _uptime(shown: Shown, options: Mapping[str, str]) -> str:
         return badge_svg("", "N/A", _NA)
     default = f"Uptime ({shown.hours}{_option(options, 'labelSuffix', 'h')})"
     label = _joined(_option(options, "labelPrefix", ""), _option(options, "label", default))
-    percent = f"{shown.uptime * 100:.4g}"
-    message = _joined(_option(options, "prefix", ""), percent, _option(options, "suffix", "%"))
+    message = _joined(_option(options, "prefix", ""), f"{percent(shown.uptime):g}", _option(options, "suffix", "%"))
     color = _color(options.get("color"), f"hsl({int(shown.uptime * 80 + 10)}, 90%, 40%)")
     return badge_svg(label, message, color, _color(options.get("labelColor"), "#555"))
 

@@ -27,12 +27,21 @@ function refreshTimes() {
   }
 }
 
+const root = document.documentElement;
+
+// From the system's theme to the other one, to the one that the system has now, and back to the system's.
 function switchTheme() {
-  const root = document.documentElement;
-  const dark = root.dataset.theme ? root.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
-  root.dataset.theme = dark ? "light" : "dark";
-  try { localStorage.setItem("theme", root.dataset.theme); } catch { /* not remembered then */ }
+  const [same, other] = matchMedia("(prefers-color-scheme: dark)").matches ? ["dark", "light"] : ["light", "dark"];
+  const next = { [other]: same, [same]: "" }[root.dataset.theme] ?? other;
+  if (next) root.dataset.theme = next;
+  else delete root.dataset.theme;
+  try { if (next) localStorage.setItem("theme", next); else localStorage.removeItem("theme"); } catch { /* not remembered then */ }
+  nameTheme();
   document.dispatchEvent(new CustomEvent("mainstay:theme"));
+}
+
+function nameTheme() {
+  for (const name of document.querySelectorAll("[data-theme-switch] span")) name.textContent = `Theme: ${root.dataset.theme ?? "system"}`;
 }
 
 export function toast(message, action) {
@@ -111,7 +120,7 @@ function showTip(event) {
   tip.style.top = `${box.top - tip.offsetHeight - 6}px`;
 }
 
-const PLACES = { o: "/", m: "/monitors/", h: "/heartbeats/", a: "/alerts/", r: "/resources/", c: "/channels/", j: "/journal/", s: "/health/" };
+const PLACES = { o: "/", m: "/monitors/", h: "/heartbeats/", a: "/alerts/", r: "/resources/", c: "/channels/", j: "/journal/", s: "/health/", w: "/windows/" };
 let prefix = 0;
 function keys(event) {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
@@ -160,4 +169,5 @@ document.addEventListener("htmx:responseError", () => toast("The server could no
 document.addEventListener("htmx:sendError", () => toast("The server cannot be reached."));
 refreshTimes();
 updateBulk();
+nameTheme();
 setInterval(refreshTimes, 10000);
