@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import wraps
 from typing import Any
 
 import msgspec
 import pytest
 from django.db import connections
 from django.test import override_settings
-from watching import ACTOR, Watching, journal, monitor, watching
+from watching import ACTOR, in_loop, location, monitor, watching
 
 from mainstay.accounts import queries as accounts
 from mainstay.accounts import rules, token_verbs
@@ -35,7 +33,6 @@ from mainstay.kernel.probing import (
     Received,
     Recheck,
     ToRemote,
-    Verdict,
     Vitals,
     Welcome,
     Withdraw,
@@ -52,30 +49,6 @@ pytestmark = pytest.mark.usefixtures("store")
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[ToRemote] = msgspec.msgpack.Decoder(ToRemote)
-PLACES = ["main", "fra", "nyc"]
-
-
-def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
-    """A test that runs in an event loop of its own; its fixtures are made outside of it."""
-
-    @wraps(test)
-    def run(*arguments: Any, **named: Any) -> None:
-        async def main() -> None:
-            try:
-                await test(*arguments, **named)
-            finally:
-                await asyncio.to_thread(connections.close_all)
-
-        loop_threads = ThreadPoolExecutor(1)  # one, so that its database connection can be closed
-        with asyncio.Runner() as runner:
-            runner.get_loop().set_default_executor(loop_threads)
-            runner.run(main())
-
-    return run
-
-
-def location(name: str, **document: Any) -> str:
-    return declare(ACTOR, "location", name, document, manager="api").uid
 
 
 def complaint(document: dict[str, Any]) -> str:
@@ -169,93 +142,6 @@ def test_verbs_ask_for_their_scope() -> None:
 
 
 # Votes in the lane
-
-
-def found(scene: Watching, name: str, verdict: Verdict) -> CheckResult:
-    code = "connect.refused" if verdict == "down" else ""
-    return CheckResult(uid=scene.uid(name), at=scene.clock.now(), verdict=verdict, code=code, duration=0.01)
-
-
-@in_loop
-async def test_votes_of_places_become_one_state_with_evidence_and_a_history_for_each() -> None:
-    def prepare() -> None:
-        for name in ("fra", "nyc"):
-            location(name)
-        monitor("shop", locations=PLACES, quorum="2 of 3", confirm={"failures": 2, "recheck": "1s"})
-        monitor("plain")
-
-    await asyncio.to_thread(_closing, prepare)
-    async with watching() as scene:
-        uid = scene.uid("shop")
-        assert scene.probers.placed == {uid: tuple(PLACES)}
-        scene.result("shop", "up")
-        assert scene.state("shop") == "unknown", "one of three is no quorum"
-        scene.lane.take_from("fra", [found(scene, "shop", "up")])
-        assert scene.state("shop") == "up"
-        scene.lane.take_from("fra", [found(scene, "plain", "down")])
-        assert scene.state("plain") == "unknown", "nobody elsewhere is asked about it"
-        for _ in range(2):
-            scene.result("shop", "down")
-            scene.lane.take_from("nyc", [found(scene, "shop", "down")])
-        assert scene.state("shop") == "down"
-        await scene.written()
-        (went_down,) = await journal("monitor.went_down")
-        votes = went_down.data["evidence"]["locations"]
-        assert {name: vote["verdict"] for name, vote in votes.items()} == {"main": "down", "fra": "up", "nyc": "down"}
-        places = {sample.location for sample in scene.telemetry.samples if sample.uid == uid}
-        assert places == {"", *PLACES}
-        assert all(sample.charged == 0 for sample in scene.telemetry.samples if sample.location)
-
-
-@in_loop
-async def test_a_first_failure_is_put_to_the_other_places_at_once_where_that_is_wished() -> None:
-    def prepare() -> None:
-        location("fra")
-        monitor("shop", locations=["main", "fra"], quorum=1, confirm={"elsewhere": True})
-
-    await asyncio.to_thread(_closing, prepare)
-    async with watching() as scene:
-        for place in ("main", "fra"):
-            scene.lane.take_from(place, [found(scene, "shop", "up")])
-        scene.result("shop", "down")
-        assert scene.probers.rechecked_at == [("fra", scene.uid("shop"), 0.0)]
-        scene.lane.take_from("fra", [found(scene, "shop", "up")])
-        for _ in range(5):
-            scene.result("shop", "down")
-            scene.lane.take_from("fra", [found(scene, "shop", "up")])
-        assert scene.state("shop") == "up"
-
-
-@in_loop
-async def test_without_enough_places_nothing_is_known() -> None:
-    def prepare() -> None:
-        location("fra")
-        monitor("shop", locations=["main", "fra"])
-
-    await asyncio.to_thread(_closing, prepare)
-    async with watching() as scene:
-        for place in ("main", "fra"):
-            scene.lane.take_from(place, [found(scene, "shop", "up")])
-        assert scene.state("shop") == "up"
-        scene.lane.reach("fra", lost=True)
-        assert scene.state("shop") == "unknown"
-        scene.result("shop", "up")
-        assert scene.state("shop") == "unknown"
-        scene.lane.reach("fra", lost=False)
-        scene.lane.take_from("fra", [found(scene, "shop", "up")])
-        assert scene.state("shop") == "up"
-        await scene.written()
-        assert [entry.data["reason"] for entry in await journal("monitor.went_unknown")] == ["too_few_votes"]
-
-
-def _closing(job: Callable[[], None]) -> None:
-    try:
-        job()
-    finally:
-        connections.close_all()
-
-
-# Who is ordered what
 
 
 class Recorded:
@@ -550,7 +436,7 @@ async def test_only_a_good_token_of_this_place_opens_the_door(token: str) -> Non
 
 @in_loop
 async def test_a_token_that_is_revoked_or_over_ends_the_link(token: str) -> None:
-    await asyncio.to_thread(_closing, lambda: location("fra") and None)
+    await asyncio.to_thread(closing, lambda: location("fra") and None)
     async with watching() as scene:
         links = Links(scene.lane.take_from)
         lane = PlacesLane(links, scene.lane, scene.writer, scene.clock)
@@ -565,7 +451,7 @@ async def test_a_token_that_is_revoked_or_over_ends_the_link(token: str) -> None
         assert (view.state, view.connected, view.waiting, view.dropped, view.offset) == ("up", True, 3, 2, -1.5)
         parsed = rules.parse_token(token)
         assert parsed is not None
-        await asyncio.to_thread(_closing, lambda: token_verbs.revoke_token(ACTOR, parsed.id))
+        await asyncio.to_thread(closing, lambda: token_verbs.revoke_token(ACTOR, parsed.id))
         await lane.turn()
         assert await visitor.ended() == 4403
         assert await lane.probe() == "ok", "not silent yet"
@@ -595,29 +481,3 @@ def test_the_place_of_this_server_may_be_called_otherwise() -> None:
         assert list(location_kind("hq").check("hq", None))
         assert not list(location_kind("hq").check("main", None))
     assert "location" in KINDS
-
-
-@pytest.fixture
-def two_names() -> None:
-    for name in ("fra", "nyc"):
-        location(name)
-    for name, host in (("api", "a.example.com"), ("web", "b.example.net")):
-        monitor(name, f"https://{host}/", locations=["fra", "nyc"], every="10s")
-
-
-@pytest.mark.usefixtures("two_names")
-@in_loop
-async def test_a_name_that_places_cannot_look_up_is_down_where_they_find_others() -> None:
-    async with watching() as scene:
-        verdicts: tuple[Verdict, ...] = ("up", "unknown", "unknown", "unknown")
-        for verdict in verdicts:
-            for place in ("fra", "nyc"):
-                scene.lane.take_from(place, [CheckResult(uid=scene.uid("web"), at=scene.clock.now(), verdict="up")])
-                code = "lookup.failed" if verdict == "unknown" else ""
-                found = CheckResult(uid=scene.uid("api"), at=scene.clock.now(), verdict=verdict, code=code)
-                scene.lane.take_from(place, [found])
-        assert (scene.state("api"), scene.state("web")) == ("down", "up")
-        entry = scene.lane.board.named("api")
-        assert entry is not None
-        assert entry.last is not None
-        assert entry.last.code == "lookup.failed"

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import wraps
 from typing import Any
 
 from django.db import connections
@@ -185,3 +187,33 @@ def moves(name: str, *letters: str) -> list[Moved]:
         assert waiting == uid
         board.looked([], at + 1, at)
     return board.drain().moved
+
+
+def in_loop(test: Callable[..., Coroutine[Any, Any, None]]) -> Callable[..., None]:
+    """A test that runs in an event loop of its own; its fixtures are made outside of it."""
+
+    @wraps(test)
+    def run(*arguments: Any, **named: Any) -> None:
+        async def main() -> None:
+            try:
+                await test(*arguments, **named)
+            finally:
+                await asyncio.to_thread(connections.close_all)
+
+        loop_threads = ThreadPoolExecutor(1)  # one, so that its database connection can be closed
+        with asyncio.Runner() as runner:
+            runner.get_loop().set_default_executor(loop_threads)
+            runner.run(main())
+
+    return run
+
+
+def location(name: str, **document: Any) -> str:
+    return declare(ACTOR, "location", name, document, manager="api").uid
+
+
+def closing(job: Callable[[], None]) -> None:
+    try:
+        job()
+    finally:
+        connections.close_all()
