@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
-from watching import Watching, in_loop, journal, location, monitor, watching
+from watching import Watching, closing, in_loop, journal, location, monitor, watching
 
 from mainstay.kernel.probing import CheckResult, Verdict
 

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 from django.db import connections
 from django.test import override_settings
-from watching import ACTOR, in_loop, location, monitor, watching
+from watching import ACTOR, closing, in_loop, location, monitor, watching
 
 from mainstay.accounts import queries as accounts
 from mainstay.accounts import rules, token_verbs
