@@ -31,6 +31,7 @@ from mainstay.store.secrets import SecretSource
 
 log = structlog.get_logger("heartbeats")
 
+_MANY = 500  # uids in one question
 # What a list puts first.
 STATE_ORDER = ("down", "unknown", "late", "up", "new", "paused")
 
@@ -245,6 +246,13 @@ def directory_entries() -> list[Entry]:
     addresses = dict(HeartbeatRow.objects.values_list("uid", "ping_uuid"))
     declared = (known for known in resources("heartbeat") if known.uid in addresses)
     return [entry_of(known, addresses[known.uid], _push_token(known)) for known in declared]
+
+
+def addresses(uids: list[str]) -> dict[str, dict[str, str]]:
+    """The address of each of these heartbeats, as a spec declares one; a uid without a row is left out."""
+    rows = HeartbeatRow.objects.all() if len(uids) > _MANY else HeartbeatRow.objects.filter(uid__in=uids)
+    wanted = set(uids)
+    return {uid: {"uuid": address} for uid, address in rows.values_list("uid", "ping_uuid") if uid in wanted}
 
 
 def _push_token(declared: Resource) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
@@ -74,11 +75,14 @@ class HeartbeatSpec(Spec):
         return self
 
 
-def heartbeat_kind() -> Kind:
+def heartbeat_kind(made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | None = None) -> Kind:
+    """made: uids -> the address that each heartbeat has, as its spec would declare it."""
     return Kind(
         "heartbeat",
         "heartbeats",
         "a job that reports in; silence is an alert",
         HeartbeatSpec.model_validate,
         lambda: HeartbeatSpec.model_json_schema(mode="validation"),
+        guarded=("uuid", "push_token"),
+        made=made,
     )

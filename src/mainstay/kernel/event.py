@@ -91,6 +91,8 @@ EVENTS: dict[str, str] = {
     "journal.erased": "what is about a person was erased, the chain stays whole; data: person, a name of chance, and "
     "entries, the first and last numbers of ranges, and digest, of these entries as they became",
     "heartbeat.address_shown": "a person was shown the address that a job pings, told once a day; data: uid",
+    "heartbeat.addresses_shown": "somebody was shown, or exported, the addresses of several jobs, told once a day; "
+    "data: count",
     "vault.changed": "a secret was set or removed; data: name, what. Never the value",
     "vault.rotated": "stored secrets were encrypted anew with the first key; data: secrets",
     "token.ping_key_rotated": "a new ping key was made; the old one stops working",

@@ -38,6 +38,7 @@ SHOWN: dict[str, tuple[str, str]] = {
     "heartbeat.went_paused": ("paused", "Paused"),
     "heartbeat.created_by_ping": ("plus", "Created by its first ping"),
     "heartbeat.address_shown": ("heartbeats", "Ping address shown"),
+    "heartbeat.addresses_shown": ("heartbeats", "Ping addresses shown or exported"),
     "uplink.lost": ("unknown", "Network lost"),
     "uplink.restored": ("up", "Network is back"),
     "location.went_silent": ("down", "Location went silent"),

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from mainstay.kernel.patterns import stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
 # Who keeps a resource: a file that is applied, the page, the API, targets given to `up`, a ping with create=1.
 Manager = Literal["file", "page", "api", "command", "ping"]
@@ -83,6 +83,8 @@ class Kind:
     check: mistakes of a spec under its name.
     grants: the scopes that a spec hands out to people or programs. Such a kind is changed by those only who keep
     the people and hold what they hand out; a page asks them first to show once more who they are.
+    guarded: fields whose value is a permission itself, such as an address to report in at: hidden from mere readers.
+    made: uids -> values that were made for fields left out. An export has them, and repeating one is no difference.
     needs: the scopes that declaring a spec takes besides `resources:write`; a page asks likewise.
     """
 
@@ -97,6 +99,8 @@ class Kind:
     check: Callable[[str, Any], Iterable[Complaint]] = _no_complaints
     grants: Callable[[Any], frozenset[str]] | None = None
     needs: Callable[[Any], frozenset[str]] = _no_scopes
+    guarded: tuple[str, ...] = ()
+    made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | None = None
 
 
 @dataclass(slots=True)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import mainstay.integrations.channels
 import mainstay.integrations.checks
 from mainstay.kernel.resource import KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from types import ModuleType
 
     from mainstay.kernel.ports import ChannelKind, CheckKind
@@ -35,6 +36,12 @@ def channel_kinds() -> dict[str, ChannelKind]:
     return {name: importlib.import_module(f"{package.__name__}.{name}.spec").KIND for name in _folders(package)}
 
 
+def _addresses(uids: list[str]) -> Mapping[str, dict[str, Any]]:
+    from mainstay.heartbeats.queries import addresses  # knows the tables, which a schema can do without
+
+    return addresses(uids)
+
+
 def register_kinds() -> None:
     """Fill KINDS in the order in which files are exported."""
     from mainstay.accounts.spec import role_kind, service_account_kind, sign_in_kind
@@ -48,7 +55,7 @@ def register_kinds() -> None:
     here = current_settings().location
     KINDS.register(monitor_kind(check_kinds(), here))
     KINDS.register(location_kind(here))
-    KINDS.register(heartbeat_kind())
+    KINDS.register(heartbeat_kind(_addresses))
     KINDS.register(channel_kind(channel_kinds()))
     KINDS.register(route_kind())
     KINDS.register(window_kind())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from dataclasses import asdict
 
 from mainstay.kernel.actor import Actor
@@ -27,12 +28,28 @@ def note_export(actor: Actor, wanted: Filter, how: str) -> None:
 def note_address_shown(actor: Actor, name: str, uid: str, now: float) -> None:
     """Once a day for each person and heartbeat, as far as this process remembers."""
     actor.require_some("monitors:check")
-    day = (str(actor), uid, int(now // _DAY))
+    if not _is_told(actor, uid, now):
+        with unit_of_work(actor) as work:
+            work.record(Event("heartbeat.address_shown", f"heartbeat/{name}", {"uid": uid}))
+
+
+def note_addresses_shown(actor: Actor, uids: Mapping[str, str], now: float) -> None:
+    """Likewise of several at once, by name: one entry with their number, once a day for each person and number."""
+    actor.require_some("monitors:check")
+    if len(uids) == 1:
+        note_address_shown(actor, *next(iter(uids.items())), now)
+    elif uids and not _is_told(actor, str(len(uids)), now):
+        with unit_of_work(actor) as work:
+            work.record(Event("heartbeat.addresses_shown", "heartbeat", {"count": len(uids)}))
+
+
+def _is_told(actor: Actor, what: str, now: float) -> bool:
+    """Whether it was told today; it counts as told from now on."""
+    day = (str(actor), what, int(now // _DAY))
     with _lock:
         if day in _told:
-            return
+            return True
         if len(_told) >= _KEPT:
             _told.clear()
         _told.add(day)
-    with unit_of_work(actor) as work:
-        work.record(Event("heartbeat.address_shown", f"heartbeat/{name}", {"uid": uid}))
+    return False

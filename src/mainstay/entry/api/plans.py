@@ -12,10 +12,10 @@ from mainstay.accounts.doors import requires
 from mainstay.entry.api.resources import BODY, actor_of, read_request, secret_source
 from mainstay.kernel.errors import StalePlan
 from mainstay.store.resources import apply, queries
-from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.plan import Plan
 from mainstay.store.resources.planning import Terms, plan_reading
 from mainstay.store.resources.schema import file_schema
+from mainstay.store.resources.showing import export_file, shown_plan, shown_revisions
 
 router = Router()
 
@@ -68,7 +68,7 @@ def _plan(request: HttpRequest, options: PlanOptions) -> Plan:
 @router.post("/plan", response=PlanOut, summary="What a file would change", openapi_extra=BODY)
 @requires("resources:write")
 def make_plan(request: HttpRequest, options: Options) -> dict[str, Any]:
-    return _plan(request, options).as_dict()
+    return shown_plan(actor_of(request), _plan(request, options)).as_dict()
 
 
 @router.post(
@@ -87,17 +87,25 @@ def apply_file(
         if base is not None and plan.base != base:
             raise StalePlan(f"the resources changed since revision {base}", hint="plan again")
         try:
-            return {"revision": apply.apply(actor_of(request), plan), **plan.as_dict()}
+            revision = apply.apply(actor_of(request), plan)
+            return {"revision": revision, **shown_plan(actor_of(request), plan).as_dict()}
         except StalePlan:
             if base is not None:
                 raise
     raise StalePlan("the resources keep changing", hint="try again when the other changes are through")
 
 
-@router.get("/export", summary="Everything declared as one YAML file")
+@router.get(
+    "/export",
+    summary="Everything declared as one YAML file",
+    description="With the addresses of heartbeats for whoever has `monitors:check`; `addresses=false` leaves them out.",
+)
 @requires("resources:read")
-def export(request: HttpRequest, kind: Annotated[str, Query(max_length=40)] = "") -> HttpResponse:
-    text = export_yaml(queries.resources(queries.kind_named(kind).name if kind else None))
+def export(
+    request: HttpRequest, kind: Annotated[str, Query(max_length=40)] = "", addresses: bool = True
+) -> HttpResponse:
+    found = queries.resources(queries.kind_named(kind).name if kind else None)
+    text = export_file(actor_of(request), found, addresses=addresses)
     headers = {"Content-Disposition": 'attachment; filename="mainstay.yaml"', "Cache-Control": "no-store"}
     return HttpResponse(text, content_type="application/yaml; charset=utf-8", headers=headers)
 
@@ -123,7 +131,7 @@ def list_revisions(
 def read_revision(
     request: HttpRequest, number: int, limit: Annotated[int, Query(ge=1, le=5000)] = 500
 ) -> dict[str, Any]:
-    return queries.revision(number, limit=limit).as_dict()
+    return shown_revisions(actor_of(request), [queries.revision(number, limit=limit)])[0].as_dict()
 
 
 @router.post("/revisions/{number}/rollback", response=AppliedOut, summary="Go back to a revision")
@@ -131,4 +139,4 @@ def read_revision(
 def roll_back(request: HttpRequest, number: int) -> dict[str, Any]:
     actor = actor_of(request)
     revision, plan = apply.rollback(actor, number, manager="api", source=actor.name[:400])
-    return {"revision": revision, **plan.as_dict()}
+    return {"revision": revision, **shown_plan(actor, plan).as_dict()}

@@ -20,6 +20,7 @@ from mainstay.kernel.errors import StalePlan
 from mainstay.kernel.resource import Resource
 from mainstay.store.resources import apply, queries
 from mainstay.store.resources.files import Reading, read_body
+from mainstay.store.resources.showing import shown, shown_revisions
 from mainstay.store.secrets import SecretSource
 
 router = Router()
@@ -83,13 +84,14 @@ def read_request(request: HttpRequest) -> Reading:
     return read_body(request.body)
 
 
-def _shown(resource: Resource) -> dict[str, Any]:
-    return {name: getattr(resource, name) for name in ResourceOut.model_fields}
+def _shown(request: HttpRequest, found: list[Resource]) -> list[dict[str, Any]]:
+    seen = shown(actor_of(request), found)
+    return [{name: getattr(one, name) for name in ResourceOut.model_fields} for one in seen]
 
 
-def _answer(response: HttpResponse, resource: Resource) -> dict[str, Any]:
+def _answer(request: HttpRequest, response: HttpResponse, resource: Resource) -> dict[str, Any]:
     response["ETag"] = f'"{resource.revision}"'
-    return _shown(resource)
+    return _shown(request, [resource])[0]
 
 
 @router.get("", response=ResourceList, summary="What is declared")
@@ -111,13 +113,13 @@ def list_resources(
     page = found[offset : offset + limit]
     following = offset + limit if offset + limit < len(found) else None
     revision = queries.latest_revision()
-    return {"resources": [_shown(one) for one in page], "total": len(found), "revision": revision, "next": following}
+    return {"resources": _shown(request, page), "total": len(found), "revision": revision, "next": following}
 
 
 @router.get("/{kind}/{name}", response=ResourceOut, summary="One resource")
 @requires("resources:read")
 def read_resource(request: HttpRequest, response: HttpResponse, kind: str, name: str) -> dict[str, Any]:
-    return _answer(response, queries.resource(kind, name))
+    return _answer(request, response, queries.resource(kind, name))
 
 
 @router.put(
@@ -152,7 +154,7 @@ def write_resource(
         )
     except StalePlan as error:
         raise _precondition(error, expected) from None
-    return Status(201 if is_new else 200, _answer(response, resource))
+    return Status(201 if is_new else 200, _answer(request, response, resource))
 
 
 @router.delete("/{kind}/{name}", response={204: None}, summary="Delete one resource")
@@ -172,7 +174,8 @@ def delete_resource(request: HttpRequest, kind: str, name: str, takeover: bool =
 def read_history(
     request: HttpRequest, kind: str, name: str, limit: Annotated[int, Query(ge=1, le=500)] = 50
 ) -> list[dict[str, Any]]:
-    return [revision.as_dict() for revision in queries.history(queries.kind_named(kind).name, name, limit=limit)]
+    found = queries.history(queries.kind_named(kind).name, name, limit=limit)
+    return [revision.as_dict() for revision in shown_revisions(actor_of(request), found)]
 
 
 def _document(request: HttpRequest) -> Any:

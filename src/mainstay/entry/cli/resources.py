@@ -97,14 +97,20 @@ def apply(
 def export(
     kind: Annotated[list[str] | None, typer.Option("--kind", help="Only this kind, such as monitor.")] = None,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
+    addresses: Annotated[
+        bool, typer.Option(help="With the addresses of heartbeats, so that jobs ping on wherever it is applied.")
+    ] = True,
 ) -> None:
-    """Write everything declared as one YAML file. Secrets are in it as references only."""
+    """Write everything declared as one YAML file. Secrets are in it as references only; its first line says whether
+    addresses of heartbeats are in it, which are to be kept like passwords.
+    """
     open_data()
     from mainstay.store.resources import queries
-    from mainstay.store.resources.export import export_yaml
+    from mainstay.store.resources.showing import export_file
 
     wanted = {queries.kind_named(name).name for name in kind or ()}
-    text = export_yaml(resource for resource in queries.resources() if not wanted or resource.kind in wanted)
+    found = [resource for resource in queries.resources() if not wanted or resource.kind in wanted]
+    text = export_file(me(), found, addresses=addresses)
     if output and output != "-":
         try:
             Path(output).write_text(text, encoding="utf-8")

@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from mainstay.kernel.actor import Actor
 from mainstay.store.resources.export import to_yaml
 from mainstay.store.resources.plan import ABSENT, Change
 from mainstay.store.resources.planning import keeper
+from mainstay.store.resources.showing import shown_changes
 
 _LINES = 400  # of one change; nobody reads on
 
@@ -35,8 +37,8 @@ class ChangeView:
         return f"{words[self.action]}: {self.kind.replace('_', ' ')} {self.name}"
 
 
-def change_views(changes: Iterable[Change]) -> list[ChangeView]:
-    return [_view(change) for change in changes]
+def change_views(actor: Actor, changes: Iterable[Change]) -> list[ChangeView]:
+    return [_view(change) for change in shown_changes(actor, changes)]
 
 
 def _view(change: Change) -> ChangeView:

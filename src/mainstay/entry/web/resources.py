@@ -24,6 +24,7 @@ from mainstay.store.resources.apply import apply, changes_access, remove
 from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.files import read_body
 from mainstay.store.resources.planning import Terms, plan_reading
+from mainstay.store.resources.showing import export_file, text_of
 from mainstay.store.secrets import SecretSource
 from mainstay.store.vault import secrets
 
@@ -96,11 +97,11 @@ def resource_page(request: PageRequest, kind: str, name: str) -> HttpResponse:
     """One resource: its specification, what it touches, its history."""
     request.actor.require("resources:read")
     resource = queries.resource(kind, name)
-    revisions = [(one, change_views(one.changes)) for one in queries.history(kind, name, limit=20)]
+    revisions = [(one, change_views(request.actor, one.changes)) for one in queries.history(kind, name, limit=20)]
     context = {
         "resource": resource,
         "kind": KINDS[kind],
-        "text": export_yaml([resource]),
+        "text": text_of(request.actor, [resource]),
         "facts": facts(resource, queries.resources()),
         "revisions": revisions,
         "may_write": request.actor.may("resources:write"),
@@ -130,7 +131,9 @@ def resource_edit(request: PageRequest, kind: str, name: str) -> HttpResponse:
     request.actor.require("resources:write")
     resource = queries.resource(kind, name)
     shown = queries.resources(kind) if KINDS[kind].listed else [resource]
-    return _editor(request, export_yaml(shown), title=f"Edit {kind.replace('_', ' ')} {name}", resource=resource)
+    return _editor(
+        request, text_of(request.actor, shown), title=f"Edit {kind.replace('_', ' ')} {name}", resource=resource
+    )
 
 
 def _editor(
@@ -162,7 +165,7 @@ def resource_plan(request: PageRequest) -> HttpResponse:
         return render(request, "web/mistakes.html", {"mistakes": mistakes, "lines": lines})
     except Conflict as error:
         return render(request, "web/mistakes.html", {"conflict": error, "lines": ""})
-    context = {"plan": plan, "changes": change_views(plan.differences), "takeover": takeover}
+    context = {"plan": plan, "changes": change_views(request.actor, plan.differences), "takeover": takeover}
     return render(request, "web/plan.html", context)
 
 
@@ -239,6 +242,6 @@ def resource_export(request: PageRequest) -> HttpResponse:
     request.actor.require("resources:read")
     kind = request.GET.get("kind", "")
     found = queries.resources(queries.kind_named(kind).name if kind else None)
-    response = HttpResponse(export_yaml(found), content_type="application/yaml; charset=utf-8")
+    response = HttpResponse(export_file(request.actor, found), content_type="application/yaml; charset=utf-8")
     response["Content-Disposition"] = 'attachment; filename="mainstay.yaml"'
     return response

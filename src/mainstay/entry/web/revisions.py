@@ -46,7 +46,7 @@ def revision_page(request: PageRequest, number: int) -> HttpResponse:
     revision = queries.revision(number)
     context = {
         "revision": revision,
-        "changes": change_views(revision.changes),
+        "changes": change_views(request.actor, revision.changes),
         "newest": queries.latest_revision(),
         "may_write": request.actor.may("resources:write"),
     }
@@ -59,7 +59,7 @@ def rollback(request: PageRequest, number: int) -> HttpResponse:
     plan = _plan(request, number)
     if request.method == "POST":
         return _go_back(request, number, plan)
-    context = {"number": number, "plan": plan, "changes": change_views(plan.differences)}
+    context = {"number": number, "plan": plan, "changes": change_views(request.actor, plan.differences)}
     return render(request, "web/rollback.html", context)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import yaml
@@ -10,6 +10,7 @@ import yaml
 from mainstay.kernel.resource import KINDS, Kind, Resource, Spec
 from mainstay.store.resources.scalars import plain, trap
 
+View = Callable[[Kind, dict[str, Any]], dict[str, Any]]
 _DUMPER: Any = yaml.CSafeDumper if yaml.__with_libyaml__ else yaml.SafeDumper
 
 
@@ -37,29 +38,36 @@ def _looks_otherwise(text: str) -> bool:
 _Dumper.add_representer(str, _represent_text)
 
 
-def export_yaml(resources: Iterable[Resource]) -> str:
-    """The document, kinds in their order and resources in theirs. Secrets are in it as references only."""
-    return to_yaml(export_data(resources))
+def as_declared(_kind: Kind, document: dict[str, Any]) -> dict[str, Any]:
+    return document
+
+
+def export_yaml(resources: Iterable[Resource], view: View = as_declared) -> str:
+    """The document, kinds in their order and resources in theirs. Secrets are in it as references only.
+
+    view: what is shown of each document; see `showing` for who may see what.
+    """
+    return to_yaml(export_data(resources, view))
 
 
 def to_yaml(data: Any) -> str:
     return str(yaml.dump(data, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=2**30))
 
 
-def export_data(resources: Iterable[Resource]) -> dict[str, Any]:
+def export_data(resources: Iterable[Resource], view: View = as_declared) -> dict[str, Any]:
     by_kind: dict[str, list[Resource]] = {}
     for resource in resources:
         by_kind.setdefault(resource.kind, []).append(resource)
-    return {kind.plural: _section(kind, by_kind[kind.name]) for kind in KINDS if kind.name in by_kind}
+    return {kind.plural: _section(kind, by_kind[kind.name], view) for kind in KINDS if kind.name in by_kind}
 
 
-def _section(kind: Kind, found: list[Resource]) -> dict[str, Any] | list[Any]:
+def _section(kind: Kind, found: list[Resource], view: View) -> dict[str, Any] | list[Any]:
     if not kind.listed:
-        return {resource.name: written(resource.spec) for resource in sorted(found, key=lambda one: one.name)}
+        return {one.name: view(kind, written(one.spec)) for one in sorted(found, key=lambda one: one.name)}
     entries = []
     for position, resource in enumerate(sorted(found, key=lambda one: (one.position, one.name)), 1):
         own = {} if resource.name == f"{kind.name}-{position}" else {"name": resource.name}
-        entries.append({**own, **written(resource.spec)})
+        entries.append({**own, **view(kind, written(resource.spec))})
     return entries
 
 

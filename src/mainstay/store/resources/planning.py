@@ -163,6 +163,7 @@ def _plan(
     check_references(stored.resources, desired, set(deleted), diagnostics)
     _check_requirements(desired.values(), diagnostics)
     _raise_sorted(diagnostics)
+    _settle_made(stored.resources, desired, diagnostics)
     plan = make_plan(
         stored.base,
         stored.resources,
@@ -176,6 +177,24 @@ def _plan(
     warnings = [item for item in diagnostics if item.severity == "warning"]
     warnings += _missing_secrets(plan, desired, terms.secrets)
     return replace(plan, warnings=tuple(warnings))
+
+
+def _settle_made(current: Mapping[Key, Resource], desired: Mapping[Key, Declaration], diagnostics: Diagnostics) -> None:
+    """To declare what was made for a field that was left out is no difference; to declare something else is told."""
+    for kind in KINDS:
+        own = [one for one in desired.values() if one.kind.name == kind.name and one.key in current]
+        own = [one for one in own if any(name in one.document for name in kind.guarded)]
+        made = kind.made([current[one.key].uid for one in own]) if kind.made is not None and own else {}
+        for one in own:
+            stored = current[one.key]
+            for name, value in made.get(stored.uid, {}).items():
+                declared = one.document.get(name, value)
+                if declared == value and name not in stored.document:
+                    one.document = {key: inner for key, inner in one.document.items() if key != name}
+                elif declared not in (value, stored.document.get(name)):
+                    message = f"the {name} of the {kind.name} `{one.name}` changes: what uses the present is cut off"
+                    place, path = one.origin.place((name,)), one.origin.dotted((name,))
+                    diagnostics.add(message, place, path=path, severity="warning")
 
 
 def _raise_sorted(diagnostics: Diagnostics) -> None:
