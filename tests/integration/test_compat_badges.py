@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from xml.etree import ElementTree as ET
 
 import pytest
 from compat_rig import Rig, rigged
-from pinging import heartbeat
+from django.db import connections
+from pinging import ACTOR, heartbeat
 
 from mainstay.heartbeats.badges import badge_key, badge_svg, check_badge_key, signature, tag_badges
+from mainstay.store.resources.apply import remove
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -50,6 +53,23 @@ def test_badges_tell_the_worst_of_their_heartbeats(clock: object) -> None:
         own = f"/b/2/{check_badge_key(bad.uid)}"
         assert _texts((await rig.client.get(f"{own}.svg")).text) == ["Bad & Co", "down"]
         assert (await rig.client.get(f"{own}.json")).json() == {"status": "down", "total": 1, "grace": 0, "down": 1}
+
+    rigged(clock, test)
+
+
+def test_badges_follow_what_is_declared_and_deleted_at_once(clock: object) -> None:
+    heartbeat("first", tags=["t"])
+
+    async def test(rig: Rig) -> None:
+        badges = tag_badges("", "t")["json"]
+        assert (await rig.client.get(badges)).json()["total"] == 1
+        made = await asyncio.to_thread(heartbeat, "second", tags=["t"])
+        assert (await rig.client.get(badges)).json()["total"] == 2
+        own = f"/b/2/{check_badge_key(made.uid)}.svg"
+        assert (await rig.client.get(own)).status_code == 200
+        await asyncio.to_thread(remove, ACTOR, "heartbeat", "second", manager="api")
+        assert (await rig.client.get(own)).status_code == 404
+        await asyncio.to_thread(connections.close_all)
 
     rigged(clock, test)
 

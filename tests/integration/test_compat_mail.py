@@ -181,7 +181,7 @@ WORDS = Keywords(success="DONE, COMPLETED", failure="FAILED,ERROR", start="BEGIN
         ({"subject": True}, _mail("done"), "ign"),  # case counts
         ({"subject": True}, _mail("x", "DONE"), "ign"),
         ({"body": True}, _mail("FAILED", "DONE"), "success"),
-        ({"body": True}, _mail("", "x", "<p>COMPLE<b>TED</b></p>"), "ign"),  # words are parted by tags
+        ({"body": True}, _mail("", "x", "<p>COMPLE<b>TED</b></p>"), "success"),  # as a reader of it sees it
         ({"body": True}, _mail("", "x", "<style>.ERROR{}</style><p>all &#68;ONE</p>"), "success"),
         ({"subject": True, "body": True, "default_fail": True}, _mail("x", "y"), "fail"),
         ({"subject": True}, _mail("Sicherung für Müller DONE " + "ü" * 80), "success"),  # encoded words

@@ -154,7 +154,7 @@ def test_checks_keep_their_addresses(tmp_path: Path, capfd: Capture) -> None:
         "slug": "db",
         "methods": "POST",
         "manual_resume": True,
-        "enabled": False,
+        "begins_paused": True,
     }
     assert heartbeats["Read-only"]["every"] == "1d"
     assert found.file["channels"] == {

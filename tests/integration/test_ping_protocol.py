@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from pinging import Served, heartbeat, serving
@@ -226,3 +227,39 @@ def test_forwarded_addresses_are_believed_of_trusted_proxies_only(store: None, c
             served.client.get(f"/ping/{view.uuid}", headers=said)
             ping = newest(view)
             assert (ping.remote, ping.scheme) == expected
+
+
+def test_runs_that_overlap_are_each_timed_by_their_own_start(clock: Any) -> None:
+    view = heartbeat("job", grace="1h")
+    first, second, third = (str(uuid.uuid4()) for _ in range(3))
+    with serving(clock) as served:
+        served.turn()
+        for wait, signal, rid in (
+            (0, "/start", first),
+            (10, "/start", second),
+            (5, "", first),  # 15 s after its start
+            (5, "", second),  # 10 s
+            (1, "", second),  # a run ends once
+            (1, "", third),  # and one without a start has no length
+            (0, "/start", third),
+            (2, "/start", first),
+            (3, "/fail", third),  # 5 s
+        ):
+            clock.advance(wait)
+            assert served.client.get(f"/ping/{view.uuid}{signal}?rid={rid}").status_code == 200
+    ends = [ping for ping in reversed(queries.pings(view.uid)) if ping.kind in ("success", "fail")]
+    assert [ping.duration for ping in ends] == [15.0, 10.0, None, None, 5.0]
+
+
+def test_one_that_begins_paused_resumes_with_its_next_ping_unless_a_person_must(clock: Any) -> None:
+    moved, waits = heartbeat("moved", begins_paused=True), heartbeat("waits", begins_paused=True, manual_resume=True)
+    assert (moved.state, waits.state) == ("paused", "paused")
+    heartbeat("moved", begins_paused=True, every="2h")
+    assert queries.heartbeat("moved").state == "paused"
+    with serving(clock) as served:
+        served.turn()
+        for view in (moved, waits):
+            served.client.get(f"/ping/{view.uuid}")
+    assert (queries.heartbeat("moved").state, queries.heartbeat("waits").state) == ("up", "paused")
+    heartbeat("moved", begins_paused=True, every="3h")
+    assert queries.heartbeat("moved").state == "up"

@@ -83,8 +83,16 @@ def test_a_deadline_is_judged_when_it_has_passed_and_not_before() -> None:
 
 def test_late_is_due_but_within_grace() -> None:
     before = up_at(T)
-    assert not is_late(before, T + 3599)
-    assert is_late(before, T + 3600)
+    assert not is_late(before, HOURLY, T + 3599)
+    assert is_late(before, HOURLY, T + 3600)
+
+
+def test_a_start_makes_up_for_nothing() -> None:
+    begun_late = receive(up_at(T), HOURLY, Ping(T + 3700, "start")).condition
+    assert is_late(begun_late, HOURLY, T + 3700)
+    begun_early = receive(up_at(T), HOURLY, Ping(T + 3500, "start")).condition
+    assert [is_late(begun_early, HOURLY, T + at) for at in (3599, 3600)] == [False, True]
+    assert not is_late(receive(begun_late, HOURLY, Ping(T + 3710, "success")).condition, HOURLY, T + 3710)
 
 
 def test_a_start_that_does_not_end_within_grace_is_down() -> None:

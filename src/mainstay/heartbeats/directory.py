@@ -84,7 +84,7 @@ class Entry:
         """What a ping over HTTP counts as, by the declared methods and keywords."""
         if self.post_only and method != "POST":
             return "ign"
-        if kind == "success" and self.keywords is not None and self.keywords.http_body:
+        if kind != "ign" and self.keywords is not None and self.keywords.http_body:
             return classify(self.keywords, body.decode("utf-8", "replace"))
         return kind
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from operator import attrgetter
 from typing import Any
 
@@ -18,6 +18,9 @@ from mainstay.store.work import Work, quietly
 
 # (labels, epoch seconds) -> name of a maintenance window that covers them, or empty.
 Covering = Callable[[Mapping[str, str], float], str]
+
+# (uid, run id) -> when that run started, of the pings in a batch; None once it has ended.
+Runs = dict[tuple[str, str], float | None]
 
 PRUNE_EVERY = 20  # pings of one heartbeat between two prunings
 
@@ -36,6 +39,11 @@ _INSERT = (
     "INSERT INTO ping (heartbeat, n, at, kind, exit_status, rid, method, scheme, remote, user_agent, duration, late, "
     "body, body_size) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
 )
+_LAST_OF_RUN = (
+    "SELECT kind, at FROM ping WHERE heartbeat = %s AND rid = %s AND kind IN ('start', 'success', 'fail') "
+    "ORDER BY n DESC LIMIT 1"
+)
+_LONGEST_RUN = 259_200.0  # seconds; the original pairs what lies at most 72 h apart
 _PRUNE = "DELETE FROM ping WHERE heartbeat = %s AND n <= %s"
 
 
@@ -74,7 +82,8 @@ def take_in(
 
     def write(work: Work) -> frozenset[str]:
         standings = _load({incoming.entry.uid for incoming in batch})
-        written = [_apply(work, incoming, standings, covering) for incoming in batch]
+        runs: Runs = {}
+        written = [_apply(work, _timed(incoming, standings, runs), standings, covering) for incoming in batch]
         with connection.cursor() as cursor:
             cursor.executemany(_INSERT, [row for row in written if row is not None])
             cursor.executemany(_UPDATE, [_update_row(uid, standing) for uid, standing in standings.items()])
@@ -98,6 +107,30 @@ def _load(uids: Iterable[str]) -> dict[str, _Standing]:
     with connection.cursor() as cursor:
         cursor.execute(query, wanted)
         return {row[0]: _Standing(Condition(*row[3:]), row[1], row[2], row[1]) for row in cursor.fetchall()}
+
+
+def _timed(incoming: Incoming, standings: Mapping[str, _Standing], runs: Runs) -> Incoming:
+    """The ping with the time since the start of its own run, where another run of the same job began since."""
+    ping, key = incoming.ping, (incoming.entry.uid, incoming.ping.rid)
+    standing = standings.get(incoming.entry.uid)
+    if not ping.rid or standing is None or ping.kind not in ("start", "success", "fail"):
+        return incoming
+    if ping.kind == "start":
+        runs[key] = ping.at
+        return incoming
+    began = runs[key] if key in runs else _start_of_run(*key)
+    runs[key] = None
+    latest = standing.condition.last_rid == ping.rid and standing.condition.last_start is not None
+    if latest or ping.duration is not None or began is None or not 0 <= ping.at - began <= _LONGEST_RUN:
+        return incoming
+    return replace(incoming, ping=replace(ping, duration=ping.at - began))
+
+
+def _start_of_run(uid: str, rid: str) -> float | None:
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST_OF_RUN, (uid, rid))
+        found = cursor.fetchone()
+    return found[1] if found is not None and found[0] == "start" else None
 
 
 def _apply(

@@ -211,8 +211,15 @@ def counts(now: float | None = None) -> dict[str, int]:
     """How many are in each state, `late` counted apart from `up`."""
     moment = time.time() if now is None else now
     rows = HeartbeatRow.objects.all()
-    tally = Counter("late" if is_late(condition_of(row), moment) else row.state for row in rows)
+    tally = Counter("late" if _is_late(row, moment) else row.state for row in rows)
     return {state: tally.get(state, 0) for state in STATE_ORDER}
+
+
+def _is_late(row: HeartbeatRow, now: float) -> bool:
+    if row.state != "up" or row.due_at is None or row.due_at > now:  # most; a run under way is due at its start
+        return False
+    found = by_uid(row.uid)
+    return found is not None and is_late(condition_of(row), rhythm_of(spec_of(found)), now)
 
 
 def pings(uid: str, *, limit: int = 100, before: int | None = None) -> list[PingView]:
@@ -276,7 +283,7 @@ def _view(found: Resource, row: HeartbeatRow, now: float) -> HeartbeatView:
         uid=found.uid,
         name=found.name,
         state=row.state,
-        late=is_late(condition_of(row), now),
+        late=is_late(condition_of(row), rhythm, now),
         started=row.last_start is not None,
         reason=row.reason,
         since=row.since,

@@ -9,9 +9,9 @@ from dataclasses import asdict
 import structlog
 
 from mainstay.heartbeats.deadlines import condition_of
-from mainstay.heartbeats.declared import entry_of
+from mainstay.heartbeats.declared import entry_of, spec_of
 from mainstay.heartbeats.models import HeartbeatRow, PingRow
-from mainstay.heartbeats.rules import Condition, redeclare
+from mainstay.heartbeats.rules import Condition, pause, redeclare
 from mainstay.heartbeats.transitions import tell
 from mainstay.kernel.resource import Resource
 from mainstay.store.resources.queries import resources
@@ -40,6 +40,8 @@ def reconcile(work: Work, changed: Iterable[str] | None = None) -> None:
 def _make(work: Work, resource: Resource) -> None:
     row = HeartbeatRow(uid=resource.uid, since=work.now, ping_uuid=_address(resource, ""))
     _settle(work, row, resource)
+    if spec_of(resource).begins_paused and row.state != "paused":
+        _put(row, pause(condition_of(row), work.now, "person").condition)
     row.save(force_insert=True)
 
 

@@ -380,6 +380,9 @@ def set_right(now: Condition, rhythm: Rhythm, at: float) -> Condition:
     return arm(past, rhythm, at) if far else past
 
 
-def is_late(now: Condition, at: float) -> bool:
-    """Due but within grace (the original shows `grace`); a run under way is not late."""
-    return now.state == "up" and now.last_start is None and now.due_at is not None and now.due_at <= at
+def is_late(now: Condition, rhythm: Rhythm, at: float) -> bool:
+    """Due but within grace (the original shows `grace`). A run that has begun makes up for nothing before it ends."""
+    if now.state != "up" or now.due_at is None or now.last_ping is None:
+        return False
+    due = now.due_at if now.last_start is None else rhythm.schedule.next_after(now.last_ping)
+    return due <= at

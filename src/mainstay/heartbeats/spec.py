@@ -27,7 +27,7 @@ class Keywords(Spec):
     start: str = Field("", max_length=200, description="any of them makes it the start of a run")
     subject: bool = Field(False, description="look at the subject of mail")
     body: bool = Field(False, description="look at the text of mail")
-    http_body: bool = Field(False, description="look at the body of pings over HTTP that report success")
+    http_body: bool = Field(False, description="look at the body of pings over HTTP, whatever their address says")
     default_fail: bool = Field(False, description="none of them found: a failure; otherwise it is kept without effect")
 
     @property
@@ -65,6 +65,7 @@ class HeartbeatSpec(Spec):
     tags: list[Label] = Field([], max_length=40, description="words to find it by")
     description: str = Field("", max_length=2000, description="for whoever is woken by it")
     enabled: bool = Field(True, description="false: declared, but paused")
+    begins_paused: bool = Field(False, description="paused when it is declared first; its next ping resumes it")
 
     @model_validator(mode="after")
     def _one_schedule(self) -> HeartbeatSpec:

@@ -145,8 +145,8 @@ def _check(node: Node, draft: Draft, channels: dict[str, str]) -> None:
         about.carried(f"{to}.description")
     status = node.get("status")
     if status is not None and status.value == "paused":
-        document["enabled"] = False
-        status.carried(f"{to}.enabled")
+        document["begins_paused"] = True
+        status.carried(f"{to}.begins_paused")
     leave(node, _RESULTS, "n_pings", "last_ping", "next_ping", "last_duration", "started", "badge_url", "ping_url",
           "update_url", "pause_url", "resume_url")  # fmt: skip
     if status is not None and status.value != "paused":

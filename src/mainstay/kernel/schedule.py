@@ -21,7 +21,7 @@ from mainstay.kernel.on_calendar import OnCalendar, parse_on_calendar
 
 NEVER = math.inf
 _MOST_LINES = 10
-_BEGINNING = datetime(2026, 1, 1, tzinfo=UTC).timestamp()
+_BEGINNING = datetime(2000, 1, 1, tzinfo=UTC).timestamp()  # what lies behind us is no mistake, and never due
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def is_cron(expression: str) -> bool:
 
 
 def check_calendar(expressions: str) -> str:
-    """OnCalendar expressions, one on each line, if one comes true one day; ValueError with the reason otherwise."""
+    """OnCalendar expressions, one on each line, if one comes true some day, if only in the past; else ValueError."""
     lines = expressions.strip().splitlines()
     if len(lines) > _MOST_LINES:
         raise ValueError(f"at most {_MOST_LINES} OnCalendar expressions, one on each line")

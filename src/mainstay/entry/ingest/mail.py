@@ -114,7 +114,7 @@ def _plain(html: str) -> str:
     reader = _Words()
     reader.feed(html[:_HTML_READ])
     reader.close()
-    return " ".join(" ".join(reader.words).split())
+    return " ".join("".join(reader.words).split())
 
 
 class MailDoor:

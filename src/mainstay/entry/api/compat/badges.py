@@ -1,6 +1,7 @@
 """The door of heartbeat badges: open to everybody who has the address, as images in a README need it.
 
-An answer is kept for two seconds, so that a page that many look at costs one read.
+An answer is kept for two seconds, so that a page that many look at costs one read, unless something was declared or
+changed its state since.
 """
 
 from __future__ import annotations
@@ -23,6 +24,8 @@ from mainstay.heartbeats import queries
 from mainstay.heartbeats.badges import check_badge_key, fits, rendered, tally
 from mainstay.heartbeats.queries import HeartbeatView
 from mainstay.kernel.errors import MainstayError
+from mainstay.kernel.event import Event
+from mainstay.store.hub import HUB
 
 _KEPT = 2.0
 # Patterns of the whole path as it was sent.
@@ -50,6 +53,8 @@ class Badges:
     def __init__(self, reader: Reader = queries.heartbeats) -> None:
         self._reader = reader
         self._read_at = float("-inf")
+        self._stale = False
+        HUB.subscribe(self._hear)
         self._views: list[HeartbeatView] = []
         self._reading = asyncio.Lock()
         paths = ("/badge/{rest:path}", "/b/{rest:path}")
@@ -78,10 +83,15 @@ class Badges:
 
     async def _recent(self) -> list[HeartbeatView]:
         async with self._reading:
-            if time.monotonic() - self._read_at > _KEPT:
+            if self._stale or time.monotonic() - self._read_at > _KEPT:
+                self._stale = False  # before the read: what happens meanwhile makes it stale again
                 self._views = await asyncio.to_thread(self._read)
                 self._read_at = time.monotonic()
             return self._views
+
+    def _hear(self, event: Event) -> None:
+        if event.kind.startswith(("resources.", "heartbeat.")):
+            self._stale = True
 
     def _read(self) -> list[HeartbeatView]:
         close_old_connections()
