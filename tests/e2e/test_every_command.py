@@ -56,6 +56,13 @@ STEPS = """
 0: alerts ack {alert}
 0: alerts mute {alert} --for 2h
 0: alerts unmute {alert}
+0: alerts unack {alert}
+0: alerts note {alert} "the switch is broken"
+0: alerts send {alert}
+0: alerts resolve {alert} --reason "moved elsewhere"
+0: channels
+0: routes
+0: routes test severity=P1
 0: pause shop
 0: resume shop
 0: windows begin shop --for 1h

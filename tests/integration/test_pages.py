@@ -199,7 +199,7 @@ def test_a_monitor_shows_phases_results_and_who_was_told(company: Client) -> Non
 def test_an_alert_is_taken_muted_and_unmuted(company: Client) -> None:
     url = re.search(r'href="(/alerts/[^"/]+/)"', text_of(company, "/alerts/"))[1]  # type: ignore[index]
     assert company.post(f"{url}acknowledge", {"next": "/"})["Location"] == "/"
-    assert "Taken by user:first@example.com" in text_of(company, url)
+    assert "first@example.com, since" in text_of(company, url)
     assert company.post(f"{url}mute", {"for": "2h"})["Location"] == url
     assert "Muted until" in text_of(company, url)
     company.post(f"{url}unmute")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,19 +14,19 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.alerting import queries, verbs
+from mainstay.alerting.background import ping_of
+from mainstay.alerting.showing import evidence_of, step_of, told_of
+from mainstay.alerting.templatetags.alerts import MUTES
 from mainstay.kernel.duration import parse_duration
 from mainstay.kernel.errors import UserError
-from mainstay.kernel.event_words import SHOWN
-from mainstay.kernel.wording import lasting, votes_in_words
+from mainstay.kernel.wording import label_links, lasting, schedule_words
 
 if TYPE_CHECKING:
-    from mainstay.alerting.queries import Alert, Delivery
-    from mainstay.store.journal import Entry
+    from mainstay.alerting.queries import Alert
     from mainstay.store.requests import PageRequest
 
 _PAGE = 50
 _SEVERITIES = ("P0", "P1", "P2", "P3")
-MUTES = (("30m", "30 minutes"), ("2h", "2 hours"), ("8h", "8 hours"), ("1d", "a day"), ("7d", "a week"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +80,7 @@ def alert_list(request: PageRequest) -> HttpResponse:
         "previous": "?" + urlencode({**kept, "page": page - 1}) if page > 1 else "",
         "next": "?" + urlencode({**kept, "page": page + 1}) if len(found) > _PAGE else "",
         "open_total": queries.open_count(request.actor.limits),
+        "mutes": MUTES,
         "may_alert": request.actor.may_some("alerts:write"),
     }
     return render(request, "alerting/list.html", context)
@@ -93,96 +93,108 @@ def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
     alert = queries.alert(alert_id, request.actor.limits)
     now = time.time()
     evidence, phases = evidence_of(alert)
+    apart = {"monitor", "heartbeat", "severity", *label_links(alert.labels)}  # shown elsewhere on the page
     context = {
         "evidence": evidence,
         "phases": phases,
         "row": row_of(alert, now),
         "alert": alert,
-        "labels": {name: value for name, value in alert.labels.items() if name not in ("monitor", "heartbeat")},
-        "muted": alert.muted_until is not None and alert.muted_until > now,
-        "deliveries": [told_of(delivery) for delivery in queries.notifications_of_alert(alert.id)],
+        "labels": {name: value for name, value in alert.labels.items() if name not in apart},
+        "schedule": schedule_words(alert.address) if alert.kind == "heartbeat" else "",
+        "deliveries": [told_of(delivery, now) for delivery in queries.notifications_of_alert(alert.id)],
         "timeline": [step_of(entry) for entry in queries.journal_of(alert)],
-        "mutes": MUTES,
-        "may_alert": request.actor.may_some("alerts:write"),
+        "said": ping_of(alert.kind, alert.uid, alert.evidence),
     }
     return render(request, "alerting/one.html", context)
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A notification in words."""
-
-    delivery: Delivery
-    words: str
-
-
-def told_of(delivery: Delivery) -> Told:
-    kinds = {"firing": "that it began", "resolved": "that it is over", "test": "a test", "report": "a report"}
-    words = kinds[delivery.kind]
-    return Told(delivery, words)
-
-
-def evidence_of(alert: Alert) -> tuple[list[tuple[str, str]], dict[str, float]]:
-    """(question, answer) pairs of the evidence, and the phases of its check in seconds."""
-    phases, answers = {}, []
-    for key, value in alert.evidence.items():
-        if key == "phases" and isinstance(value, dict):
-            phases = {name: float(length) for name, length in value.items() if isinstance(length, int | float)}
-        elif key == "duration" and isinstance(value, int | float):
-            answers.append(("Took", f"{value * 1000:.0f} ms"))
-        elif key == "locations" and isinstance(value, dict):
-            answers.append(("Locations", votes_in_words(value)))
-        else:
-            text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-            answers.append((key.replace("_", " ").capitalize(), text[:2000]))
-    return answers, phases
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of a timeline."""
-
-    at: float
-    look: str
-    title: str
-    text: str
-    actor: str
-
-
-def step_of(entry: Entry) -> Step:
-    """A journal entry as a line of a timeline."""
-    look, title = SHOWN.get(entry.kind, ("clock", entry.kind))
-    data = entry.data
-    lasted = data.get("seconds_open", data.get("seconds"))  # older entries call it so
-    if entry.kind.startswith("notification."):
-        title = f"{title}: {data.get('channel', '')}"
-        text = str(data.get("error") or data.get("reason") or "")
-    elif entry.kind == "alert.resolved" and isinstance(lasted, int | float):
-        text = f"{data.get('reason', '')}, after {lasting(lasted)}".removeprefix(", ")
-    else:
-        text = str(data.get("message") or data.get("note") or data.get("until") or data.get("reason") or "")
-    return Step(entry.at, look, title, text.replace("_", " ")[:300], entry.actor)
+@require_POST
+def alert_order(request: PageRequest, alert_id: str, order: str) -> HttpResponse:
+    """Do one thing to one alert, then go back to where the visitor was."""
+    if order not in _ORDERS:
+        raise UserError(f"an alert cannot be asked to `{order[:20]}`", hint=", ".join(_ORDERS))
+    messages.success(request, _ORDERS[order](request, alert_id))
+    return _back(request, f"/alerts/{quote(alert_id)}/")
 
 
 @require_POST
-def alert_order(request: PageRequest, alert_id: str, order: str) -> HttpResponse:
-    """Acknowledge, mute or unmute one alert, then go back to where the visitor was."""
-    if order == "acknowledge":
-        alert = verbs.acknowledge_alert(request.actor, alert_id)
-        told = f"{alert.title}: it is yours now."
-    elif order == "mute":
-        seconds = _mute_length(request.POST.get("for", ""))
-        verbs.mute_alert(request.actor, alert_id, time.time() + seconds)
-        told = f"Muted for {lasting(seconds)}. It is still watched."
-    elif order == "unmute":
-        verbs.unmute_alert(request.actor, alert_id)
-        told = "Unmuted."
-    else:
-        raise UserError(f"an alert cannot be asked to `{order[:20]}`", hint="acknowledge, mute or unmute it")
-    messages.success(request, told)
+def alert_orders(request: PageRequest) -> HttpResponse:
+    """Do one thing to all alerts that were ticked."""
+    order, ids = request.POST.get("order", ""), request.POST.getlist("ids")
+    if order not in verbs.IN_BULK:
+        raise UserError(f"alerts cannot be asked to `{order[:20]}`", hint=", ".join(verbs.IN_BULK))
+    asked = verbs.Order(order, until=_until(request) if order == "mute" else 0.0, reason=request.POST.get("reason", ""))
+    outcome = verbs.order_alerts(request.actor, ids, asked)
+    if not ids:
+        messages.warning(request, "Nothing was ticked.")
+    elif outcome.done:
+        messages.success(request, f"{_DONE[order]}: {len(outcome.done)}.")
+    for alert_id, why in outcome.refused.items():
+        messages.warning(request, f"{alert_id}: {why}")
+    return _back(request, "/alerts/")
+
+
+_DONE = {
+    "acknowledge": "Acknowledged",
+    "unacknowledge": "Given back",
+    "mute": "Muted",
+    "unmute": "No longer muted",
+    "resolve": "Closed",
+}
+
+
+def _acknowledge(request: PageRequest, alert_id: str) -> str:
+    return f"{verbs.acknowledge_alert(request.actor, alert_id).title}: it is yours now."
+
+
+def _unacknowledge(request: PageRequest, alert_id: str) -> str:
+    return f"{verbs.unacknowledge_alert(request.actor, alert_id).title}: nobody has it now."
+
+
+def _mute(request: PageRequest, alert_id: str) -> str:
+    until = _until(request)
+    verbs.mute_alert(request.actor, alert_id, until)
+    return f"Muted for {lasting(until - time.time())}. It is still watched."
+
+
+def _unmute(request: PageRequest, alert_id: str) -> str:
+    verbs.unmute_alert(request.actor, alert_id)
+    return "No longer muted. Who missed a message is told now."
+
+
+def _note(request: PageRequest, alert_id: str) -> str:
+    noted = verbs.note_alert(request.actor, alert_id, request.POST.get("note", "").replace("\r\n", "\n"))
+    return "The note is saved." if noted.note else "The note is gone."
+
+
+def _resolve(request: PageRequest, alert_id: str) -> str:
+    return f"{verbs.resolve_alert(request.actor, alert_id, request.POST.get('reason', '')).title}: closed."
+
+
+def _send(request: PageRequest, alert_id: str) -> str:
+    told = verbs.send_alert(request.actor, alert_id)
+    return f"On its way to {', '.join(told)}." if told else "Every channel that it goes to has heard of it already."
+
+
+_ORDERS = {
+    "acknowledge": _acknowledge,
+    "unacknowledge": _unacknowledge,
+    "mute": _mute,
+    "unmute": _unmute,
+    "note": _note,
+    "resolve": _resolve,
+    "send": _send,
+}
+
+
+def _back(request: PageRequest, otherwise: str) -> HttpResponseRedirect:
     wanted = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) and wanted.startswith("/")
-    return HttpResponseRedirect(wanted if safe else f"/alerts/{quote(alert_id)}/")
+    return HttpResponseRedirect(wanted if safe else otherwise)
+
+
+def _until(request: PageRequest) -> float:
+    return time.time() + _mute_length(request.POST.get("for", ""))
 
 
 def _mute_length(text: str) -> float:

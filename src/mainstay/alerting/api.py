@@ -1,9 +1,9 @@
-"""Alerts over the API: list, read, acknowledge, mute, unmute."""
+"""Alerts over the API: list, read, acknowledge and give back, mute and unmute, note, close, send."""
 
 from __future__ import annotations
 
 import time
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
@@ -62,6 +62,8 @@ class NotificationOut(Schema):
     created_at: str
     delivered_at: str | None
     expires_at: str
+    monitor: str = Field(description="or heartbeat, or whatever it is about; empty for a test")
+    title: str
 
 
 class AlertDetail(AlertOut):
@@ -87,6 +89,30 @@ class MuteIn(Schema):
     until: AwareDatetime | None = None
 
 
+class NoteIn(Schema):
+    note: str = Field(max_length=1000, description="in place of an earlier one; empty: none")
+
+
+class ReasonIn(Schema):
+    reason: str = Field(min_length=1, max_length=250, description="why it is over; others read it")
+
+
+class BulkIn(Schema):
+    order: Literal["acknowledge", "unacknowledge", "mute", "unmute", "resolve"]
+    ids: list[Annotated[str, Field(max_length=26)]] = Field(max_length=500)
+    duration: Duration | None = Field(None, alias="for", description="of a mute, such as 2h")
+    reason: str = Field("", max_length=250, description="of a resolve")
+
+
+class BulkOut(Schema):
+    done: list[str] = Field(description="ids of alerts that are now as they were asked to be")
+    refused: dict[str, str] = Field(description="ids of others, with why not")
+
+
+class SentOut(Schema):
+    channels: list[str] = Field(description="that had not heard of it and are told now")
+
+
 def actor_of(request: HttpRequest) -> Actor:
     actor: Actor = request.auth  # type: ignore[attr-defined] # set by the API's authentication
     return actor
@@ -96,6 +122,16 @@ def actor_of(request: HttpRequest) -> Actor:
 @requires("alerts:read", limited=True)
 def list_alerts(request: HttpRequest, wanted: Query[AlertFilter]) -> list[dict[str, Any]]:
     return [alert.as_dict() for alert in queries.alerts(**wanted.model_dump(), limits=actor_of(request).limits)]
+
+
+@router.post("/bulk", response=BulkOut, summary="The same order for many alerts, in one transaction")
+@requires("alerts:write", limited=True)
+def bulk(request: HttpRequest, wanted: BulkIn) -> dict[str, Any]:
+    if (wanted.order == "mute") != (wanted.duration is not None):
+        raise UserError("`for` belongs to the order mute, and to no other", hint='such as {"for": "2h"}')
+    order = verbs.Order(wanted.order, time.time() + (wanted.duration or 0), wanted.reason)
+    outcome = verbs.order_alerts(actor_of(request), wanted.ids, order)
+    return {"done": outcome.done, "refused": outcome.refused}
 
 
 @router.get("/{alert_id}", response=AlertDetail, summary="One alert with its notifications and journal entries")
@@ -130,3 +166,30 @@ def mute(request: HttpRequest, alert_id: str, wanted: MuteIn) -> dict[str, Any]:
 def unmute(request: HttpRequest, alert_id: str) -> dict[str, Any]:
     verbs.unmute_alert(actor_of(request), alert_id)
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
+
+
+@router.post("/{alert_id}/unacknowledge", response=AlertOut, summary="Nobody has it any more; a repeat changes nothing")
+@requires("alerts:write", limited=True)
+def unacknowledge(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+    verbs.unacknowledge_alert(actor_of(request), alert_id)
+    return queries.alert(alert_id, actor_of(request).limits).as_dict()
+
+
+@router.post("/{alert_id}/note", response=AlertOut, summary="Write a note on it")
+@requires("alerts:write", limited=True)
+def note(request: HttpRequest, alert_id: str, wanted: NoteIn) -> dict[str, Any]:
+    verbs.note_alert(actor_of(request), alert_id, wanted.note)
+    return queries.alert(alert_id, actor_of(request).limits).as_dict()
+
+
+@router.post("/{alert_id}/resolve", response=AlertOut, summary="Close it by hand; channels that were told hear of it")
+@requires("alerts:write", limited=True)
+def resolve(request: HttpRequest, alert_id: str, wanted: ReasonIn) -> dict[str, Any]:
+    verbs.resolve_alert(actor_of(request), alert_id, wanted.reason)
+    return queries.alert(alert_id, actor_of(request).limits).as_dict()
+
+
+@router.post("/{alert_id}/send", response=SentOut, summary="Tell channels that have not heard of it; nobody twice")
+@requires("alerts:write", limited=True)
+def send(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+    return {"channels": verbs.send_alert(actor_of(request), alert_id)}

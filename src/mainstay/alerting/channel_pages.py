@@ -10,6 +10,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.alerting import queries, verbs
+from mainstay.alerting.showing import told_of
 from mainstay.kernel.errors import MainstayError
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def channel_list(request: PageRequest) -> HttpResponse:
     request.actor.require("alerts:read")
     context = {
         "channels": queries.channel_health(),
-        "recent": queries.notifications(limit=_RECENT),
+        "recent": [told_of(delivery, time.time()) for delivery in queries.notifications(limit=_RECENT)],
         "may_test": request.actor.may("channels:test"),
         "may_write": request.actor.may("resources:write"),
     }

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from mainstay.accounts.doors import public
 from mainstay.alerting import queries, verbs
+from mainstay.alerting.background import description_of
 from mainstay.alerting.links import alert_of
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import SystemClock
@@ -33,7 +34,13 @@ def acknowledge_by_link(request: HttpRequest, token: str) -> HttpResponse:
         with contextlib.suppress(Conflict):  # it ended meanwhile; the page says so
             verbs.acknowledge_alert(actor, alert.id)
         alert = queries.alert(alert.id)
-    return _page(request, {"alert": alert, "now": now, "url": f"{settings.MAINSTAY.base_url}/alerts/{alert.id}/"})
+    context = {
+        "alert": alert,
+        "now": now,
+        "description": description_of(alert.uid),
+        "url": f"{settings.MAINSTAY.base_url}/alerts/{alert.id}/",
+    }
+    return _page(request, context)
 
 
 def _page(request: HttpRequest, context: dict[str, object], status: int = 200) -> HttpResponse:

@@ -19,6 +19,9 @@ from mainstay.store.journal import Entry, Filter, entries
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from mainstay.alerting.rules import Routing
+    from mainstay.alerting.spec import RouteSpec
+
 AlertState = Literal["firing", "acknowledged", "muted", "suppressed", "resolved"]
 _LIMIT = 500
 _TIMES = ("opened_at", "since", "resolved_at", "acknowledged_at", "muted_until", "noted_at")
@@ -97,6 +100,14 @@ class Delivery:
     created_at: float
     delivered_at: float | None
     expires_at: float
+    monitor: str  # or heartbeat, or whatever it is about; empty for a test
+    title: str
+
+    def next_try(self, now: float) -> float | None:
+        """When it is tried next, never in the past; None if it waits for the message before it, or is final."""
+        if self.state == "delivering":
+            return now
+        return None if self.state != "pending" or self.next_at is None else max(now, self.next_at)
 
     def as_dict(self) -> dict[str, Any]:
         return _with_iso(asdict(self), _NOTIFICATION_TIMES)
@@ -231,8 +242,14 @@ def journal_of(found: Alert, *, limit: int = 100) -> list[Entry]:
     return list(entries(wanted, limit=limit, newest_first=False))
 
 
-def alerts_of(subject: str, *, limit: int = 20) -> list[Alert]:
-    return [_alert(row) for row in AlertRow.objects.filter(subject=subject).order_by("-opened_at", "-id")[:limit]]
+def routes() -> list[tuple[str, RouteSpec]]:
+    """(name, spec) in the order in which they are asked."""
+    return declared.Known().routes
+
+
+def routing_of(labels: Mapping[str, str]) -> Routing:
+    """Which channels an alert with these labels would go to now, each with its reason."""
+    return declared.Known().routing(labels)
 
 
 def channel_health() -> list[ChannelHealth]:
@@ -283,7 +300,9 @@ def _alert(row: AlertRow) -> Alert:
 
 
 def _delivery(row: OutboxRow) -> Delivery:
-    return Delivery(**{name: getattr(row, name) for name in Delivery.__slots__})
+    own = {name: getattr(row, name) for name in Delivery.__slots__ if name not in ("monitor", "title")}
+    told = row.payload.get("alert", {})
+    return Delivery(**own, monitor=told.get("monitor", ""), title=told.get("title", ""))
 
 
 def _with_iso(document: dict[str, Any], times: Iterable[str]) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
@@ -22,8 +23,12 @@ from mainstay.kernel.ids import new_id
 from mainstay.kernel.ports import Notification, Receipt
 from mainstay.store.work import Work, quietly, unit_of_work
 
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
 LONGEST_MUTE = 30 * 86_400.0
 LONGEST_NOTE = 1000  # characters
+MOST_AT_ONCE = 500
 _AT_ONCE = 200  # alerts of one transaction
 
 
@@ -154,6 +159,48 @@ def resolve_alert(actor: Actor, alert_id: str, reason: str, clock: Clock | None 
         if alert.is_open:
             resolve(work, alert, f"closed by hand: {reason.strip()}")
         return alert
+
+
+IN_BULK = ("acknowledge", "unacknowledge", "mute", "unmute", "resolve")
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is done to several alerts: one of IN_BULK. `until` (epoch seconds) of a mute, `reason` of a resolve."""
+
+    what: str
+    until: float = 0.0
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class Outcome:
+    """Ids of alerts that are as they were asked to be, and of others with why not."""
+
+    done: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+def order_alerts(actor: Actor, ids: Sequence[str], order: Order, clock: Clock | None = None) -> Outcome:
+    """Do the same to up to 500 alerts in one transaction. What is over or not there is told and holds up nothing."""
+    actor.require_some("alerts:write")
+    if len(ids) > MOST_AT_ONCE:
+        raise UserError(f"at most {MOST_AT_ONCE} alerts at once", hint="ask again for the others")
+    calls: dict[str, Callable[[str], AlertRow]] = {
+        "acknowledge": lambda one: acknowledge_alert(actor, one, clock),
+        "unacknowledge": lambda one: unacknowledge_alert(actor, one, clock),
+        "mute": lambda one: mute_alert(actor, one, order.until, clock),
+        "unmute": lambda one: unmute_alert(actor, one, clock),
+        "resolve": lambda one: resolve_alert(actor, one, order.reason, clock),
+    }
+    outcome = Outcome()
+    with unit_of_work(actor, clock):
+        for alert_id in sorted(set(ids)):
+            try:
+                outcome.done.append(calls[order.what](alert_id).id)
+            except (Conflict, NotFound) as error:
+                outcome.refused[alert_id[:26]] = error.message
+    return outcome
 
 
 def test_channel(actor: Actor, name: str) -> Receipt:

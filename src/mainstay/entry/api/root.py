@@ -42,6 +42,7 @@ _ROUTERS = (
     ("/windows", "mainstay.windows.api", "Maintenance windows"),
     ("/alerts", "mainstay.alerting.api", "Alerts"),
     ("/channels", "mainstay.alerting.channels_api", "Channels"),
+    ("/routes", "mainstay.alerting.routes_api", "Routes"),
     ("/notifications", "mainstay.alerting.notifications_api", "Notifications"),
     ("/journal", "mainstay.entry.api.journal", "Journal"),
     ("/tokens", "mainstay.entry.api.tokens", "Tokens"),

@@ -1,4 +1,4 @@
-"""`mainstay alerts` and `mainstay notify`: what is open, taking and muting it, and testing a channel."""
+"""`mainstay alerts`: what is open, and what people do about it."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mainstay.kernel.errors import UserError
 if TYPE_CHECKING:
     from mainstay.alerting.queries import Alert
 
-alerts = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, acknowledge and mute alerts.")
-notify = typer.Typer(add_completion=False, rich_markup_mode=None, help="Send a test notification.")
+alerts = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, acknowledge, mute and close alerts.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or enough of its beginning.")]
+AlertIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of alerts, or enough of their beginnings.")]
 
 _STYLES = {"firing": "bold red", "acknowledged": "yellow", "muted": "dim", "suppressed": "dim", "resolved": "green"}
 
@@ -45,82 +45,112 @@ def list_alerts(
 
 @alerts.command()
 def show(alert_id: AlertId, as_json: AsJson = False) -> None:
-    """One alert: what happened, whom it was told and how that went."""
+    """One alert: what was found, what happened, whom it was told and how that went."""
     open_data()
     from mainstay.alerting import queries
 
     alert = queries.alert(_whole(alert_id))
     sent = queries.notifications_of_alert(alert.id)
+    timeline = queries.journal_of(alert)
     if as_json:
-        print_json(alert.as_dict() | {"notifications": [one.as_dict() for one in sent]})
+        told = {"notifications": [one.as_dict() for one in sent], "journal": [entry.as_dict() for entry in timeline]}
+        print_json(alert.as_dict() | told)
         return
+    from mainstay.entry.cli.alert_drawing import draw_alert
+
     _draw([alert])
-    if alert.untold:
-        typer.echo(f"\nNobody was told: {alert.untold}.")
-    typer.echo("")
-    rows = [[one.channel, one.kind, one.state, str(one.attempts), one.last_error or one.reason] for one in sent]
-    print_table(["channel", "message", "state", "attempts", "why"], rows)
+    draw_alert(alert, sent, timeline)
 
 
 @alerts.command()
-def ack(alert_id: AlertId, as_json: AsJson = False) -> None:
-    """Take an alert: everybody sees that somebody is on it."""
-    open_data()
-    from mainstay.alerting import queries, verbs
+def ack(alert_ids: AlertIds, as_json: AsJson = False) -> None:
+    """Take alerts: everybody sees that somebody is on them."""
+    _order(alert_ids, "acknowledge", "Acknowledged", as_json)
 
-    verbs.acknowledge_alert(me(), _whole(alert_id))
-    _tell(queries.alert(_whole(alert_id)), "Acknowledged", as_json)
+
+@alerts.command()
+def unack(alert_ids: AlertIds, as_json: AsJson = False) -> None:
+    """Give alerts back: nobody has them any more."""
+    _order(alert_ids, "unacknowledge", "Given back", as_json)
 
 
 @alerts.command()
 def mute(
-    alert_id: AlertId,
+    alert_ids: AlertIds,
     duration: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long, such as 2h.")],
     as_json: AsJson = False,
 ) -> None:
-    """No more notifications of an alert for a while; its end is still told."""
+    """No more notifications for a while; the end is still told, and who missed something is told after the mute."""
     from mainstay.kernel.duration import parse_duration
 
     try:
         seconds = parse_duration(duration)
     except ValueError as error:
         raise UserError(str(error), hint="such as --for 2h") from None
-    open_data()
-    from mainstay.alerting import queries, verbs
-
-    verbs.mute_alert(me(), _whole(alert_id), time.time() + seconds)
-    _tell(queries.alert(_whole(alert_id)), f"Muted for {duration}", as_json)
+    _order(alert_ids, "mute", f"Muted for {duration}", as_json, until=time.time() + seconds)
 
 
 @alerts.command()
-def unmute(alert_id: AlertId, as_json: AsJson = False) -> None:
-    """Notifications of an alert again."""
+def unmute(alert_ids: AlertIds, as_json: AsJson = False) -> None:
+    """Notifications again, at once to who missed one."""
+    _order(alert_ids, "unmute", "Not muted", as_json)
+
+
+@alerts.command()
+def resolve(
+    alert_ids: AlertIds,
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it is over; others read it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Close alerts by hand; channels that were told hear of it."""
+    _order(alert_ids, "resolve", "Closed", as_json, reason=reason)
+
+
+@alerts.command()
+def note(
+    alert_id: AlertId,
+    text: Annotated[str, typer.Argument(help="What others should know; empty takes the note away.")],
+    as_json: AsJson = False,
+) -> None:
+    """Write a note on an alert, in place of an earlier one."""
     open_data()
     from mainstay.alerting import queries, verbs
 
-    verbs.unmute_alert(me(), _whole(alert_id))
-    _tell(queries.alert(_whole(alert_id)), "Not muted", as_json)
+    noted = verbs.note_alert(me(), _whole(alert_id), text)
+    _tell(queries.alert(noted.id), "Noted", as_json)
 
 
-@notify.callback()
-def _notify() -> None:
-    """Send a test notification."""
-
-
-@notify.command("test")
-def send_test(name: Annotated[str, typer.Argument(help="Name of the channel.")], as_json: AsJson = False) -> None:
-    """Send a test message to one channel now and wait for its answer.
-
-    Secrets are looked up here, so the command needs the environment that the server has.
-    """
+@alerts.command()
+def send(alert_id: AlertId, as_json: AsJson = False) -> None:
+    """Tell channels that have not heard of an open alert; nobody is told twice."""
     open_data()
     from mainstay.alerting import verbs
 
-    receipt = verbs.test_channel(me(), name)
+    told = verbs.send_alert(me(), _whole(alert_id))
     if as_json:
-        print_json({"channel": name, "detail": receipt.detail, "data": receipt.data})
+        print_json({"channels": told})
     else:
-        typer.echo(f"{name}: delivered ({receipt.detail})")
+        typer.echo(f"on its way to {', '.join(told)}" if told else "every channel that it goes to has heard of it")
+
+
+def _order(starts: list[str], what: str, done: str, as_json: bool, *, until: float = 0.0, reason: str = "") -> None:
+    """Exit code 1 if one was refused, with why."""
+    open_data()
+    from mainstay.alerting import queries, verbs
+
+    outcome = verbs.order_alerts(me(), [_whole(start) for start in starts], verbs.Order(what, until, reason))
+    found = [queries.alert(one) for one in outcome.done]
+    if as_json and len(starts) == len(found) == 1:
+        print_json(found[0].as_dict())
+    elif as_json:
+        print_json({"done": [one.as_dict() for one in found], "refused": outcome.refused})
+    else:
+        for one in found:
+            _tell(one, done, as_json)
+    for alert_id, why in outcome.refused.items():
+        typer.echo(f"{alert_id}: {why}", err=True)
+    if outcome.refused:
+        raise typer.Exit(1)
 
 
 def _whole(start: str) -> str:

@@ -13,7 +13,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
-from mainstay.alerting.queries import alerts_of, notifications_of
+from mainstay.alerting.queries import notifications_of
 from mainstay.entry.web.charts import FIGURES, RANGES, UNTIMED, USUAL, figures_chart, response_chart, window_of
 from mainstay.entry.web.places import places_of
 from mainstay.entry.web.traces import TRACE, picture_address
@@ -81,7 +81,6 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         # Another server may have checked it since, and keep the result to itself.
         "newest": latest[0] if latest and latest[0].at >= view.last_at else None,
         "happenings": [happened(one) for one in queries.transitions(name, limit=15)],
-        "alerts": alerts_of(subject, limit=5) if may_see_alerts else [],
         "told": notifications_of(subject, limit=10) if may_see_alerts else [],
         "places": places_of(view, resource.spec, window),
         "own_window": own_window(resource, now),
@@ -90,7 +89,6 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "revisions": history("monitor", name, limit=5),
         "may_check": request.actor.may_some("monitors:check"),
         "may_write": request.actor.may("resources:write"),
-        "may_alert": request.actor.may_some("alerts:write"),
     }
     return render(request, "watch/one.html", context)
 

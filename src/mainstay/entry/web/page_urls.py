@@ -49,6 +49,7 @@ urlpatterns: list[URLPattern] = [
     path("windows/<str:name>/end", writes(windows.window_end), name="window_end"),
     path("maintenance", orders(windows.maintenance), name="maintenance"),
     path("alerts/", sees_alerts(alert_pages.alert_list), name="alerts"),
+    path("alerts/orders", orders_alerts(alert_pages.alert_orders), name="alert_orders"),
     path("alerts/<str:alert_id>/", sees_alerts(alert_pages.alert_page), name="alert"),
     path("alerts/<str:alert_id>/<slug:order>", orders_alerts(alert_pages.alert_order), name="alert_order"),
     path("channels/", page("alerts:read")(channel_pages.channel_list), name="channels"),

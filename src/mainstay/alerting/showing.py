@@ -1,0 +1,89 @@
+"""An alert, its messages and its timeline in words: the same on pages and in commands."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mainstay.kernel.event_words import SHOWN
+from mainstay.kernel.wording import lasting, schedule_words, utc, votes_in_words
+
+if TYPE_CHECKING:
+    from mainstay.alerting.queries import Alert, Delivery
+    from mainstay.store.journal import Entry
+
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A notification in words; `next_at`: when it is tried next, `waits`: for what, if that has no time."""
+
+    delivery: Delivery
+    words: str
+    next_at: float | None
+    waits: str
+
+
+_TOLD = {"firing": "that it began", "resolved": "that it is over", "test": "a test", "report": "a report"}
+
+
+def told_of(delivery: Delivery, now: float) -> Told:
+    at = delivery.next_try(now)
+    waits = "after the message before it" if delivery.state == "pending" and at is None else ""
+    if at is not None and at - now < 1:
+        at, waits = None, "now"
+    return Told(delivery, _TOLD[delivery.kind], at, waits)
+
+
+def evidence_of(alert: Alert) -> tuple[list[tuple[str, str]], dict[str, float]]:
+    """(question, answer) pairs of the evidence, and the phases of its check in seconds."""
+    phases, answers = {}, []
+    for key, value in alert.evidence.items():
+        if key == "phases" and isinstance(value, dict):
+            phases = {name: float(length) for name, length in value.items() if isinstance(length, int | float)}
+        elif value not in ("", None):
+            answers.append(_answer(key, value))
+    return answers, phases
+
+
+def _answer(key: str, value: Any) -> tuple[str, str]:
+    """In words and with units, not as programs keep it."""
+    question = key.removesuffix("_seconds").replace("_", " ").capitalize()
+    if key == "duration" and isinstance(value, int | float):
+        return "Took", f"{value * 1000:.0f} ms"
+    if key == "locations" and isinstance(value, dict):
+        return "Locations", votes_in_words(value)
+    if key.endswith("_seconds") and isinstance(value, int | float):
+        return question, lasting(value) if value >= 1 else f"{value * 1000:.0f} ms"
+    if isinstance(value, str):
+        return question, (utc(value) if _INSTANT.fullmatch(value) else schedule_words(value))[:2000]
+    return question, json.dumps(value, ensure_ascii=False)[:2000]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One line of a timeline."""
+
+    at: float
+    look: str
+    title: str
+    text: str
+    actor: str
+
+
+def step_of(entry: Entry) -> Step:
+    """A journal entry as a line of a timeline."""
+    look, title = SHOWN.get(entry.kind, ("clock", entry.kind))
+    data = entry.data
+    lasted = data.get("seconds_open", data.get("seconds"))  # older entries call it so
+    if entry.kind.startswith("notification."):
+        title = f"{title}: {data.get('channel', '')}"
+        text = str(data.get("error") or data.get("reason") or "")
+    elif entry.kind == "alert.resolved" and isinstance(lasted, int | float):
+        text = f"{data.get('reason', '')}, after {lasting(lasted)}".removeprefix(", ")
+    else:
+        text = str(data.get("message") or data.get("note") or data.get("until") or data.get("reason") or "")
+    return Step(entry.at, look, title, text.replace("_", " ")[:300], entry.actor)
