@@ -6,6 +6,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from mainstay.entry.web.live import LiveUpdates
 from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
@@ -14,10 +16,10 @@ from mainstay.store.hub import HUB
 class Listener:
     """One open stream and what came over it."""
 
-    def __init__(self, live: LiveUpdates) -> None:
+    def __init__(self, live: LiveUpdates, client: str = "127.0.0.1") -> None:
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.gone = asyncio.Event()
-        scope = {"type": "http", "method": "GET", "path": "/live", "headers": []}
+        scope = {"type": "http", "method": "GET", "path": "/live", "headers": [], "client": (client, 1)}
         self.task = asyncio.ensure_future(live(scope, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
@@ -40,7 +42,7 @@ class Listener:
 
 def test_a_viewer_hears_topics_of_what_happened() -> None:
     async def run() -> tuple[int, list[str], list[str]]:
-        live = LiveUpdates(lambda _scope: True)
+        live = LiveUpdates(lambda _scope: "user:a")
         live.start()
         listener = Listener(live)
         status = (await listener.next())["status"]
@@ -62,10 +64,10 @@ def test_a_viewer_hears_topics_of_what_happened() -> None:
 
 def test_strangers_are_refused_and_streams_are_bounded() -> None:
     async def run() -> list[int]:
-        refused = Listener(LiveUpdates(lambda _scope: False))
+        refused = Listener(LiveUpdates(lambda _scope: ""))
         statuses = [(await refused.next())["status"]]
         await refused.task
-        live = LiveUpdates(lambda _scope: True, limit=1)
+        live = LiveUpdates(lambda _scope: "user:a", limit=1)
         live.start()
         first = Listener(live)
         statuses.append((await first.next())["status"])
@@ -85,7 +87,7 @@ def test_strangers_are_refused_and_streams_are_bounded() -> None:
 
 def test_nothing_is_kept_for_nobody() -> None:
     async def run() -> None:
-        live = LiveUpdates(lambda _scope: True)
+        live = LiveUpdates(lambda _scope: "user:a")
         live.start()
         HUB.publish(Event("monitor.went_up", "monitor/api"))
         live.results_came()
@@ -94,3 +96,26 @@ def test_nothing_is_kept_for_nobody() -> None:
         live.stop()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("clients", "people", "statuses"),
+    [
+        (["127.0.0.1"] * 27, ["a"] * 26 + ["b"], [200] * 25 + [429, 200]),
+        (["192.0.2.1"] * 21 + ["192.0.2.2"], [str(number) for number in range(22)], [200] * 20 + [429, 200]),
+        (["2001:db8::1"] * 20 + ["2001:db8::2"], [str(number) for number in range(21)], [200] * 20 + [429]),
+    ],
+    ids=["person", "address", "network"],
+)
+def test_one_person_or_network_leaves_streams_to_others(
+    clients: list[str], people: list[str], statuses: list[int]
+) -> None:
+    async def run() -> list[int]:
+        waiting = iter(people)
+        live = LiveUpdates(lambda _scope: next(waiting), limit=40)
+        live.start()
+        found = [(await Listener(live, client).next())["status"] for client in clients]
+        live.stop()
+        return found
+
+    assert asyncio.run(run()) == statuses

@@ -366,7 +366,7 @@ def test_a_picture_is_a_file_that_whoever_sees_the_monitor_sees(company: Client)
     name = opened.latest(uid, 1)[0].evidence["screenshot"]
     assert f'src="pictures/{name}"' in company.get("/monitors/checkout/").content.decode()
     answer = company.get(f"/monitors/checkout/pictures/{name}")
-    assert (answer["Content-Type"], b"".join(answer.streaming_content)) == ("image/jpeg", content)
+    assert (answer["Content-Type"], answer.content) == ("image/jpeg", content)
     assert company.get(f"/monitors/api/pictures/{name}").status_code == 404
     opened.forget([uid])
     opened.close()

@@ -75,3 +75,22 @@ def _address(hop: str) -> str:
         return str(ipaddress.ip_address(hop))
     except ValueError:
         return ""
+
+
+def network_of(address: str) -> str:
+    """What counts as one client: an IPv4 address, or the /64 of an IPv6 one, all of which its host may use. Empty
+    for this machine itself."""
+    if ":" in address:
+        return _network6(address)
+    return "" if address.startswith("127.") else address[:60]
+
+
+@lru_cache(maxsize=8192)
+def _network6(address: str) -> str:
+    try:
+        parsed = ipaddress.IPv6Address(address.partition("%")[0])
+    except ValueError:
+        return address[:60]
+    if parsed.ipv4_mapped is not None:
+        return network_of(str(parsed.ipv4_mapped))
+    return "" if parsed.is_loopback else parsed.packed[:8].hex()

@@ -18,6 +18,7 @@ import uvicorn
 from mainstay import __version__
 from mainstay.accounts.verbs import forget_expired_sessions
 from mainstay.alerting.upkeep import prune_alerts
+from mainstay.entry.addresses import Proxies
 from mainstay.entry.api.compat.doors import compat_doors
 from mainstay.entry.api.probe_modules import Modules
 from mainstay.entry.ingest.join import FRAME_LIMIT, JoinDoor
@@ -34,9 +35,10 @@ from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.settings import Settings
 from mainstay.nodes.verbs import Vitals
+from mainstay.runtime.crowd import Crowd, room
 from mainstay.runtime.fleet import Fleet
 from mainstay.runtime.health import Health, database_probe, vault_probe
-from mainstay.runtime.http_protocol import BoundedHttp
+from mainstay.runtime.http_protocol import protocols
 from mainstay.runtime.lanes import forever
 from mainstay.runtime.lanes.attendance import EVERY as ATTENDANCE_EVERY
 from mainstay.runtime.lanes.attendance import AttendanceLane
@@ -56,6 +58,7 @@ from mainstay.runtime.lanes.watch import WatchLane
 from mainstay.runtime.links import Links
 from mainstay.runtime.monitoring import Monitoring, Sources
 from mainstay.runtime.node_identity import identity
+from mainstay.runtime.prober.descriptors import raise_descriptor_limit
 from mainstay.runtime.probers import Probers
 from mainstay.runtime.server import Server, django_application, static_files
 from mainstay.statuspage.serving import StatusPages
@@ -376,12 +379,14 @@ async def _web(settings: Settings, listener: socket.socket, parts: Parts) -> Asy
     set_reporter(monitoring.report)
     doors, limits = fast_doors(parts, monitoring), Limits(settings)
     application = Server(doors, django_application(), https=settings.cookies_secure, limits=limits)
+    crowd = Crowd(Proxies(settings.trusted_proxies), room(raise_descriptor_limit()))
+    http, sockets = protocols(crowd)
     server = _Uvicorn(
         uvicorn.Config(
             application,
             loop="uvloop",
-            http=BoundedHttp,
-            ws="websockets-sansio",
+            http=http,
+            ws=sockets,
             ws_max_size=FRAME_LIMIT,
             ws_ping_interval=5.0,
             ws_ping_timeout=10.0,

@@ -12,6 +12,7 @@ import dataclasses
 import time
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import parse_qs, quote
 
@@ -145,7 +146,7 @@ class StatusPages:
         if wanted and (found.etag in wanted or wanted == b"*"):
             await _send(send, 304, found.unchanged_headers, b"")
             return
-        packed = b"gzip" in accepted
+        packed = wants_gzip(accepted)
         headers, body = (found.packed_headers, found.packed) if packed else (found.plain_headers, found.plain)
         await _send(send, 200, headers, body if scope["method"] == "GET" else b"")
 
@@ -157,6 +158,22 @@ class StatusPages:
             return
         missing = _NOTHING if _API in path or self._missing is None else self._missing
         await _send(send, 404, missing.plain_headers, missing.plain)
+
+
+@lru_cache(maxsize=256)  # of what browsers and programs send there are few
+def wants_gzip(accepted: bytes) -> bool:
+    """Whether an Accept-Encoding takes gzip, and no less gladly than no coding at all (RFC 9110, 12.5.3)."""
+    weights: dict[str, float] = {}
+    for part in accepted.decode("latin-1").lower().split(",")[:20]:
+        name, _, parameter = part.partition(";")
+        key, _, value = parameter.strip().partition("=")
+        try:
+            weights[name.strip()] = float(value) if key.strip() == "q" else 1.0
+        except ValueError:
+            weights[name.strip()] = 0.0
+    others = weights.get("*", 0.0)
+    gzip = weights.get("gzip", weights.get("x-gzip", others))
+    return gzip > 0 and gzip >= weights.get("identity", 0.0)
 
 
 async def _send(send: Send, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes) -> None:

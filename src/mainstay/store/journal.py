@@ -23,6 +23,9 @@ from mainstay.store.proof import canonical, digest_of, holds, sha256
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from django.db.models import QuerySet
+
+_SLICE = 1000  # entries that are read at once
 GENESIS = "0" * 64
 
 
@@ -190,7 +193,7 @@ class Filter:
 
 
 def entries(wanted: Filter = Filter(), *, limit: int = 100, newest_first: bool = True) -> Iterator[Entry]:
-    """Matching entries; `limit` 0 reads all."""
+    """Matching entries; `limit` 0 reads all, in slices: whoever takes long over them holds no transaction open."""
     rows = JournalEntry.objects.filter(seq__gt=wanted.after_seq)
     if wanted.before_seq is not None:
         rows = rows.filter(seq__lt=wanted.before_seq)
@@ -207,5 +210,12 @@ def entries(wanted: Filter = Filter(), *, limit: int = 100, newest_first: bool =
     if wanted.until is not None:
         rows = rows.filter(at_us__lt=int(wanted.until * 1_000_000))
     rows = rows.order_by("-seq" if newest_first else "seq")
-    for row in rows[:limit] if limit else rows.iterator(chunk_size=2000):
+    for row in rows[:limit] if limit else _sliced(rows, "seq__lt" if newest_first else "seq__gt"):
         yield Entry(row.seq, row.at_us / 1_000_000, row.actor, row.kind, row.subject, json.loads(row.data), row.hash)
+
+
+def _sliced(rows: QuerySet[JournalEntry], beyond: str) -> Iterator[JournalEntry]:
+    some = list(rows[:_SLICE])
+    while some:
+        yield from some
+        some = list(rows.filter(**{beyond: some[-1].seq})[:_SLICE]) if len(some) == _SLICE else []

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
 from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Any
@@ -13,8 +11,9 @@ from ninja import Query, Router, Schema
 from pydantic import Field
 
 from mainstay.accounts.doors import requires
+from mainstay.entry.downloads import download, json_lines
 from mainstay.store.disclosures import note_export
-from mainstay.store.journal import Entry, Filter, entries, verify
+from mainstay.store.journal import Filter, entries, verify
 
 router = Router()
 
@@ -86,17 +85,10 @@ def list_entries(
 def export(request: HttpRequest, wanted: Wanted) -> StreamingHttpResponse:
     note_export(request.auth, wanted.as_filter(), "api")  # type: ignore[attr-defined] # set by the API's authentication
     found = entries(wanted.as_filter(), limit=0, newest_first=False)
-    headers = {"Content-Disposition": 'attachment; filename="mainstay-journal.jsonl"', "Cache-Control": "no-store"}
-    return StreamingHttpResponse(json_lines(found), content_type="application/x-ndjson", headers=headers)
+    return download(json_lines(found), "application/x-ndjson", "mainstay-journal.jsonl")
 
 
 @router.get("/verify", response=VerificationOut, summary="Compare every hash of the chain")
 @requires("journal:export")
 def verify_chain(request: HttpRequest) -> dict[str, Any]:
     return asdict(verify())
-
-
-def json_lines(found: Iterator[Entry]) -> Iterator[bytes]:
-    """One JSON object a line."""
-    for entry in found:
-        yield json.dumps(entry.as_dict(), ensure_ascii=False).encode() + b"\n"

@@ -8,15 +8,13 @@ front that nobody declared would otherwise share one limit among all of its visi
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
-from mainstay.entry.addresses import Proxies
+from mainstay.entry.addresses import Proxies, network_of
 from mainstay.kernel.settings import Settings
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -70,31 +68,12 @@ class Limits:
         peer = client[0] if client else ""
         if self._proxies.trusts(peer):
             peer = self._proxies.origin(peer, "", dict(scope["headers"]))[0]
-        network = _network(peer)
+        network = network_of(peer)
         wait = self._addresses.take(network, moment) if network else 0.0
         path: str = scope["path"]
         if not wait and path.startswith(KEYED):
             wait = self._keys.take(_key_of(path), moment)
         return wait
-
-
-def _network(address: str) -> str:
-    """What counts as one client: an IPv4 address, or the /64 of an IPv6 one, all of which its host may use. Empty
-    for this machine itself."""
-    if ":" in address:
-        return _network6(address)
-    return "" if address.startswith("127.") else address[:60]
-
-
-@lru_cache(maxsize=8192)
-def _network6(address: str) -> str:
-    try:
-        parsed = ipaddress.IPv6Address(address.partition("%")[0])
-    except ValueError:
-        return address[:60]
-    if parsed.ipv4_mapped is not None:
-        return _network(str(parsed.ipv4_mapped))
-    return "" if parsed.is_loopback else parsed.packed[:8].hex()
 
 
 def _key_of(path: str) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -13,6 +12,7 @@ from django.http import HttpResponse, StreamingHttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
+from mainstay.entry.downloads import download, json_lines
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.event import EVENTS
@@ -77,16 +77,9 @@ def export_journal(request: PageRequest) -> StreamingHttpResponse:
     actor.require("journal:export")
     wanted = _filter(request, None)
     note_export(actor, wanted, "page")
-
-    def lines() -> Iterator[bytes]:
-        for entry in entries(wanted, limit=0, newest_first=False):
-            yield json.dumps(entry.as_dict(), ensure_ascii=False).encode() + b"\n"
-
-    response = StreamingHttpResponse(lines(), content_type="application/x-ndjson; charset=utf-8")
-    response["Content-Disposition"] = (
-        f'attachment; filename="journal-{to_iso(datetime.now(UTC).timestamp())[:10]}.jsonl"'
-    )
-    return response
+    found = entries(wanted, limit=0, newest_first=False)
+    name = f"journal-{to_iso(datetime.now(UTC).timestamp())[:10]}.jsonl"
+    return download(json_lines(found), "application/x-ndjson; charset=utf-8", name)
 
 
 def _filter(request: PageRequest, before: int | None) -> Filter:

@@ -20,20 +20,22 @@ from django.db import connections
 from starlette.requests import cookie_parser
 
 from mainstay.accounts.doors import Door, session_actor
-from mainstay.entry.addresses import client_address
+from mainstay.entry.addresses import client_address, network_of
 from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-# Whether the request's session may watch pages; reads the database, so it is called in a thread.
-MayWatch = Callable[[Scope], bool]
+# Who the request's session belongs to, if it may watch pages, else nobody (empty); reads the database, so it is
+# called in a thread.
+Watcher = Callable[[Scope], str]
 
 _GATHER = 0.5
 _GATHER_RESULTS = 5.0
 _COMMENT_EVERY = 20.0
 _RECHECK_EVERY = 60.0
+_OF_A_PERSON = 25  # streams
 _TOPICS = {
     "monitor": "monitors",
     "heartbeat": "heartbeats",
@@ -53,18 +55,20 @@ _HEADERS = [
 ]
 
 
-def session_may_watch(scope: Scope) -> bool:
-    """Whether the request carries a session of somebody who may see states; reads the database."""
+def session_watcher(scope: Scope) -> str:
+    """Whose session the request carries, if that person may see states, else empty; reads the database."""
     raw = b"; ".join(value for name, value in scope["headers"] if name == b"cookie").decode("latin-1")
     try:
         actor = session_actor(cookie_parser(raw), client_address(scope, settings.MAINSTAY.trusted_proxies))
     finally:
         connections.close_all()  # this thread of the loop's pool may not look again for a long time
-    return actor is not None and actor.may_some("monitors:read")
+    return str(actor) if actor is not None and actor.may_some("monitors:read") else ""
 
 
 @dataclass(eq=False, slots=True)
 class _Viewer:
+    person: str
+    network: str
     news: set[str] = field(default_factory=set)
     awake: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -74,8 +78,8 @@ class LiveUpdates:
 
     door = Door("monitors:read")
 
-    def __init__(self, may_watch: MayWatch = session_may_watch, *, limit: int = 200) -> None:
-        self._may_watch = may_watch
+    def __init__(self, watcher: Watcher = session_watcher, *, limit: int = 200) -> None:
+        self._watcher = watcher
         self._limit = limit
         self._viewers: set[_Viewer] = set()
         self._news: set[str] = set()
@@ -135,10 +139,14 @@ class LiveUpdates:
         if self._stopping or len(self._viewers) >= self._limit:
             await _refuse(send, 503, b"too many live pages are open; this one is updated when you reload it")
             return
-        if not await asyncio.to_thread(self._may_watch, scope):
+        person = await asyncio.to_thread(self._watcher, scope)
+        if not person:
             await _refuse(send, 401, b"sign in to see live updates")
             return
-        viewer = _Viewer()
+        viewer = _Viewer(person, network_of(client_address(scope, settings.MAINSTAY.trusted_proxies)))
+        if self._is_greedy(viewer):
+            await _refuse(send, 429, b"too many live pages are open here; this one is updated when you reload it")
+            return
         self._viewers.add(viewer)
         stream = asyncio.ensure_future(self._stream(viewer, scope, send))
         gone = asyncio.ensure_future(_disconnected(receive))
@@ -149,6 +157,12 @@ class LiveUpdates:
             for task in (stream, gone):
                 task.cancel()
             await asyncio.gather(stream, gone, return_exceptions=True)
+
+    def _is_greedy(self, new: _Viewer) -> bool:
+        """Whether this person, or the network it comes from, would leave too little for others."""
+        own = sum(viewer.person == new.person for viewer in self._viewers)
+        beside = sum(viewer.network == new.network for viewer in self._viewers) if new.network else 0
+        return own >= _OF_A_PERSON or beside >= max(1, self._limit // 2)
 
     async def _stream(self, viewer: _Viewer, scope: Scope, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
@@ -162,7 +176,7 @@ class LiveUpdates:
             viewer.awake.clear()
             if loop.time() - checked > _RECHECK_EVERY:
                 checked = loop.time()
-                if not await asyncio.to_thread(self._may_watch, scope):
+                if not await asyncio.to_thread(self._watcher, scope):
                     break
             news, viewer.news = viewer.news, set()
             message = {"topics": sorted(news)}

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from django.conf import settings
-from django.http import FileResponse
+from django.http import HttpResponse, StreamingHttpResponse
 
+from mainstay.entry.downloads import download, file_pieces
 from mainstay.kernel.errors import NotFound
 from mainstay.store.telemetry.pictures import FOLDER, INLINE, NAME
 from mainstay.watch import queries
@@ -20,16 +21,16 @@ if TYPE_CHECKING:
 TRACE = re.compile(r"([0-9A-Za-z]{1,40})-\d{10,16}\.zip")
 
 
-def monitor_trace(request: PageRequest, name: str, trace: str) -> FileResponse:
+def monitor_trace(request: PageRequest, name: str, trace: str) -> StreamingHttpResponse:
     """For `playwright show-trace`. NotFound for one of another monitor, or that is no longer kept."""
     view, path = _sought(request, name, TRACE.fullmatch(trace), settings.MAINSTAY.data / "traces" / trace)
-    return FileResponse(path.open("rb"), as_attachment=True, filename=f"{view.name}-{trace}")
+    return download(file_pieces(path), "application/zip", f"{view.name}-{trace}")
 
 
-def monitor_picture(request: PageRequest, name: str, picture: str) -> FileResponse:
+def monitor_picture(request: PageRequest, name: str, picture: str) -> HttpResponse:
     """A page as the browser saw it; NotFound as for traces."""
     _, path = _sought(request, name, NAME.fullmatch(picture), _picture_file(picture))
-    return FileResponse(path.open("rb"), content_type="image/jpeg")
+    return HttpResponse(path.read_bytes(), content_type="image/jpeg")
 
 
 def picture_address(told: str) -> str:
