@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 import sys
+from typing import Any
 
 import structlog
 
 from mainstay.kernel.settings import Settings
 
+# Addresses that are permissions: one-time links, links of messages, pings, pushes, keys of API clients. Whatever names
+# one (Django tells the path of each request that it refuses) does so without them.
+_LINK = re.compile(
+    r"(/(?:setup|join|recover|confirm-email|reset/key|api/push|ping|projects/[^/\s]+/metrics)/|/a/(?=[\w.:~=-]{16})"
+    r"|/checks/(?=[0-9a-fA-F-]{32}))[^\s\"'<>?#\\]+"
+)
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 
@@ -19,13 +27,17 @@ def set_up_logs(settings: Settings) -> None:
     renderer: structlog.typing.Processor = (
         structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
     )
+
+    def rendered(logger: Any, name: str, event: structlog.typing.EventDict) -> str:
+        return without_links(str(renderer(logger, name, event)))
+
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, renderer],
+        processors=[*shared, structlog.processors.format_exc_info, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
@@ -34,9 +46,15 @@ def set_up_logs(settings: Settings) -> None:
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, rendered],
         )
     )
+    logging.raiseExceptions = False  # it would print what could not be written, as it is
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))  # libraries speak up from warnings on
+
+
+def without_links(line: str) -> str:
+    """The line with `***` in the place of whatever opens something by being known."""
+    return _LINK.sub(r"\1***", line)
