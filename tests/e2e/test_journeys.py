@@ -149,7 +149,8 @@ def test_search_narrows_the_list_and_an_order_takes_all_of_it(visit: Visit, comp
     page.get_by_label("Choose checkout").check()
     page.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog", name="Are you sure?")
-    assert "Delete 1 of these monitors?" in dialog.inner_text()
+    assert "Delete checkout?" in dialog.inner_text()
+    assert "solid" in (dialog.get_by_role("button", name="Delete").get_attribute("class") or "")
     dialog.get_by_role("button", name="Cancel").click()
     assert resource("monitor", "checkout")
     assert visit.complaints == []
@@ -172,6 +173,40 @@ def test_a_mistake_is_shown_at_its_line_and_put_right(visit: Visit, company: Non
     page.get_by_role("button", name="Apply").click()
     page.wait_for_url("**/monitors/books/")
     page.get_by_text("Applied as revision").wait_for()
+    assert visit.complaints == []
+
+
+def test_the_editor_suggests_from_the_schema_and_saves_by_key(visit: Visit, company: None) -> None:
+    page = visit.page
+    with page.expect_response("**/api/v1/schema"):
+        page.goto("/resources/new?kind=monitor")
+    editor = page.get_by_label("Declaration in YAML")
+    editor.fill("monitors:\n  books:")
+    editor.press("End")
+    page.keyboard.type("\nht")
+    page.get_by_role("option", name="http").wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.type("https://books.example\nexpect: {")
+    page.keyboard.press("Control+Space")
+    assert "status" in page.locator(".offer b").all_inner_texts()
+    assert "days" not in page.locator(".offer b").all_inner_texts(), "what another kind of check expects"
+    page.keyboard.press("Escape")
+    page.keyboard.type("status: 200}\nsev")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Control+Space")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expected = "monitors:\n  books:\n    http: https://books.example\n    expect: {status: 200}\n    severity: P1"
+    assert editor.input_value() == expected
+    page.keyboard.press("Control+Enter")
+    page.get_by_text("New: monitor books").wait_for()
+    page.keyboard.press("Control+Enter")
+    page.wait_for_url("**/monitors/books/")
+    page.goto("/resources/new?kind=monitor")
+    editor.focus()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Tab")
+    assert not editor.evaluate("area => area === document.activeElement")
     assert visit.complaints == []
 
 

@@ -44,7 +44,7 @@ class Row:
 
 @require_GET
 def monitor_list(request: PageRequest) -> HttpResponse:
-    """Every monitor that fits the search, the worst first unless asked otherwise."""
+    """Every monitor that fits the search, the worst first unless asked otherwise; ticked are those in `picked`."""
     actor = request.actor
     actor.require_some("monitors:read")
     asked = _asked(request)
@@ -75,6 +75,7 @@ def monitor_list(request: PageRequest) -> HttpResponse:
             "previous": _link(kept, number - 1) if number > 1 else "",
             "next": _link(kept, number + 1) if number < last else "",
         },
+        "picked": frozenset(request.GET.getlist("picked")),
         "may_check": actor.may_some("monitors:check"),
         "may_write": actor.may("resources:write"),
     }
@@ -136,22 +137,25 @@ def monitor_orders(request: PageRequest) -> HttpResponse:
         names = request.POST.getlist("names")
     if len(names) > _MANY:
         raise TooLarge(f"at most {_MANY} monitors at once", hint="narrow the search")
-    if names:
-        _carry_out(request, order, names)
-    else:
+    back = [(name, value) for name, value in asked.items() if value]
+    if not names:
         messages.warning(request, "Nothing was ticked.")
-    kept = urlencode({name: value for name, value in asked.items() if value})
+    elif not _carry_out(request, order, names):
+        back += [("page", str(_number(request.POST.get("page", "1")))), *(("picked", name) for name in names[:PAGE])]
+    kept = urlencode(back)
     return HttpResponseRedirect(f"/monitors/?{kept}" if kept else "/monitors/")
 
 
-def _carry_out(request: PageRequest, order: str, names: Sequence[str]) -> None:
+def _carry_out(request: PageRequest, order: str, names: Sequence[str]) -> bool:
+    """Whether it was done; a message tells what came of it."""
     try:
         told = _ORDERS[order](request.actor, names)
     except InvalidInput as error:
         told_wrong = "; ".join(item.message for item in list(error.diagnostics)[:3])
         messages.error(request, f"Nothing was deleted: {told_wrong}")
-    else:
-        messages.success(request, told)
+        return False
+    messages.success(request, told)
+    return True
 
 
 def _many(count: int) -> str:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from mainstay.accounts.doors import is_fresh, require_fresh
 from mainstay.entry.web.changes import change_views
 from mainstay.entry.web.examples import EXAMPLES
-from mainstay.entry.web.summaries import facts, summary
+from mainstay.entry.web.summaries import NAMED_BY, facts, summary
 from mainstay.kernel.errors import Conflict, InvalidInput, StalePlan, TooLarge
 from mainstay.kernel.resource import KINDS, Resource
 from mainstay.store.resources import queries
@@ -97,12 +97,14 @@ def resource_page(request: PageRequest, kind: str, name: str) -> HttpResponse:
     """One resource: its specification, what it touches, its history."""
     request.actor.require("resources:read")
     resource = queries.resource(kind, name)
+    told = facts(resource, queries.resources())
     revisions = [(one, change_views(request.actor, one.changes)) for one in queries.history(kind, name, limit=20)]
     context = {
         "resource": resource,
         "kind": KINDS[kind],
         "text": text_of(request.actor, [resource]),
-        "facts": facts(resource, queries.resources()),
+        "facts": told,
+        "users": [title for fact in told if fact.question == NAMED_BY for title, _ in fact.links],
         "revisions": revisions,
         "may_write": request.actor.may("resources:write"),
     }

@@ -13,6 +13,8 @@ from mainstay.kernel.resource import KINDS, Reference, Resource
 from mainstay.watch.spec import MonitorSpec
 from mainstay.windows.queries import window_of
 
+NAMED_BY = "Named by"
+
 
 @dataclass(frozen=True, slots=True)
 class Fact:
@@ -116,7 +118,7 @@ def facts(resource: Resource, every: Sequence[Resource]) -> list[Fact]:
         found.append(Fact("Page", links=[(f"/status/{resource.name}", f"/status/{resource.name}/")]))
     users = [other for other in every if _names(other, resource)]
     if users:
-        found.append(Fact("Named by", links=[(_title(other), _address(other)) for other in users[:20]]))
+        found.append(Fact(NAMED_BY, links=[(_title(other), _address(other)) for other in users[:20]]))
     return found
 
 

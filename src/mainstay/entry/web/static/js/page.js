@@ -75,7 +75,11 @@ function confirmFirst(event) {
   event.preventDefault();
   event.stopImmediatePropagation();
   const dialog = document.getElementById("confirm");
-  dialog.querySelector("p").textContent = question.replace("{count}", checkedCount());
+  dialog.querySelector("p").textContent = question.replace("{names}", checkedNames());
+  const go = dialog.querySelector('[value="yes"]');
+  const dangerous = submitter?.classList.contains("danger");
+  go.textContent = dangerous ? submitter.textContent.trim() : "Go ahead";
+  go.className = dangerous ? "btn danger solid" : "btn primary";
   dialog.returnValue = "";
   dialog.addEventListener("close", () => {
     if (dialog.returnValue !== "yes") return;
@@ -86,7 +90,12 @@ function confirmFirst(event) {
   dialog.showModal();
 }
 
-const checkedCount = () => String(document.querySelectorAll(".pick input:checked").length);
+function checkedNames() {
+  const everything = document.querySelector('input[name="everything"]:checked');
+  if (everything) return everything.parentElement.textContent.trim().toLowerCase();
+  const names = [...document.querySelectorAll(".pick input:checked")].map((box) => box.value);
+  return names.length > 12 ? `${names.slice(0, 10).join(", ")} and ${names.length - 10} more` : names.join(", ");
+}
 
 function updateBulk() {
   const picks = [...document.querySelectorAll(".pick input")];
