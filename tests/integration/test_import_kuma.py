@@ -130,7 +130,8 @@ def test_a_backup_becomes_a_file(tmp_path: Path, capfd: Capture) -> None:
     }
     assert monitors["Basic"]["http"]["auth"] == {"basic": {"username": "me", "password": "${env:KUMA_BASIC_PASSWORD}"}}
     assert "API-Prod-13" in monitors
-    assert {"Inverted", "Steam", "Nowhere"} & monitors.keys() == set()
+    assert monitors["Inverted"]["inverted"] is True
+    assert {"Steam", "Nowhere"} & monitors.keys() == set()
     assert found.file["channels"] == {
         "Slack": {"slack": {"url": "${env:KUMA_SLACK_URL}"}},
         "Mail": {
@@ -174,7 +175,7 @@ def test_the_report_on_a_backup_tells_every_field_and_no_secret(tmp_path: Path, 
     assert found.why("monitor.1.packetSize") == "without effect: Kuma does not use it for the type http"
     assert found.why("monitor.13.weight").startswith("not carried")
     assert found.why("monitor.13.resendInterval").startswith("not carried: a notification is not repeated")
-    assert found.why("monitor.9.url").startswith("not carried: a monitor that is up when its check fails")
+    assert found.why("monitor.9.upsideDown").startswith("carried")
     assert found.why("monitor.10.hostname") == "not carried: Mainstay has no check for Steam game servers"
     assert found.why("monitor.21.type") == "not carried: Mainstay does not know monitors of the type `quantum`"
     assert found.why("monitor.12.basic_auth_pass") == "not carried: Mainstay does not sign in by NTLM"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -128,6 +129,42 @@ class TestCharging:
         scene.board.signal("m", WindowBegan("works"), scene.now)
         scene.result("m", "down")
         assert scene.charges[1:] == [("unknown", 60.0), ("maintenance", 60.0)]
+
+
+class TestInverted:
+    """What works is down; the network is judged by what was really found."""
+
+    def test_it_goes_down_when_it_works_and_up_when_it_fails(self) -> None:
+        scene = Scene(replace(watched(), inverted=True))
+        for verdict in ("down", "up", "degraded", "down", "unknown", "down"):
+            scene.result("m", verdict, 5, message="as found")
+        assert scene.kinds == ["went_up", "went_down", "went_up"]
+        assert [sample.verdict for sample in scene.samples] == ["up", "down", "down", "up", "unknown", "up"]
+        assert (scene.samples[1].code, scene.samples[1].message) == (
+            "expect.inverted",
+            "it works, and is declared as `inverted`: as found",
+        )
+
+    def test_a_cut_is_no_failure_that_it_waits_for(self) -> None:
+        scene = Scene(replace(watched("m", PUBLIC), inverted=True), watched("n", PUBLIC))
+        scene.result("n", "up")
+        scene.guard_looks(online=True)
+        for verdict in ("up", "up"):
+            scene.result("m", verdict, 5)
+        assert scene.board.entries["m"].state.state == "down"
+        for _ in range(2):
+            scene.result("m", "down", 5, code="connect.timeout")
+        assert scene.board.entries["m"].state.state == "down", "it waits for the guard"
+        scene.guard_looks(online=False)
+        assert scene.board.entries["m"].state.state == "unknown"
+        assert "network" in scene.board.uplink.lost
+
+    def test_with_a_network_it_recovers_after_a_look(self) -> None:
+        scene = Scene(replace(watched("m", PUBLIC), inverted=True))
+        for verdict in ("up", "up", "down", "down"):
+            scene.result("m", verdict, 5)
+        scene.guard_looks(online=True)
+        assert scene.board.entries["m"].state.state == "up"
 
 
 class TestNames:

@@ -65,8 +65,9 @@ class _Reader:
         kind, written = text(node, "type"), text(node, "name")
         for key, why in _FORGOTTEN.items():
             leave(node, why, key)
-        if (upside_down := field(node, "upsideDown")) is not None and upside_down.is_on:
-            node.left("a monitor that is up when its check fails cannot be declared")
+        upside_down = field(node, "upsideDown")
+        if upside_down is not None and upside_down.is_on and kind in ("push", "group"):
+            node.left("a push monitor or group that is up when it fails cannot be declared")
             return
         if kind == "push":
             self._heartbeat(node, written)
@@ -88,6 +89,9 @@ class _Reader:
         document = {found.kind: found.target} | ({"expect": found.expect} if found.expect else {})
         if found.alert_on:
             document["alert_on"] = found.alert_on
+        if (upside_down := field(node, "upsideDown")) is not None and upside_down.is_on:
+            document["inverted"] = True
+            upside_down.carried(f"{to}.inverted")
         self._times(node, document, to)
         self._shared(node, "monitor", name, document, to)
         _default(node)

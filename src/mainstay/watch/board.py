@@ -45,6 +45,7 @@ class Watched:
     parents: tuple[str, ...] = ()  # names
     location: Location = Location()
     share: float = 0.0  # 0..1 from the uid: spreads what must not happen to all at once
+    inverted: bool = False  # what works is down, and what fails is up
 
 
 @dataclass(slots=True)
@@ -165,7 +166,8 @@ class Board:
         if entry.parked is not None:
             entry.parked.append((result, mono))
             return
-        if result.verdict == "up" and not self.uplink.lost and not entry.location.assumed:
+        plain = not entry.watched.inverted and not entry.location.assumed
+        if result.verdict == "up" and not self.uplink.lost and plain:
             decision = decide(entry.state, Result(result.at, "up"), now, entry.watched.policy)
             self._settle(entry, decision, result, mono)
         else:
@@ -210,7 +212,11 @@ class Board:
         return at >= before.at and (resolver is True or not self.uplink.resolver_counts)
 
     def _weigh(self, entry: Entry, result: CheckResult, now: float, mono: float, *, sure: bool = False) -> None:
-        """A result that the uplink may have something to do with. `sure`: the guard has looked since it came."""
+        """A result that the uplink may have something to do with. `sure`: the guard has looked since it came.
+
+        What an inverted monitor found is turned round only here: what it says of the network stays as it is.
+        """
+        found = result
         if result.verdict in ("up", "degraded"):
             self._note_success(entry, result, now)
         elif (excuse := self.uplink.excuse(entry.location, result.code)) is not None:
@@ -225,13 +231,16 @@ class Board:
             self._parked.add(result.uid)
             self._out.look = self._out.look_up = True
             return
+        if entry.watched.inverted:
+            result = _inverted(result)
         decision = decide(entry.state, self._signal(entry, result), now, entry.watched.policy)
-        if outside and not sure and decision.transition is not None and decision.transition.to == "down":
-            entry.parked = [(result, mono)]
+        rests_on_failure = decision.transition is not None and found.verdict == "down"
+        if outside and not sure and rests_on_failure:
+            entry.parked = [(found, mono)]
             self._parked.add(result.uid)
             self._out.look = True
             return
-        if outside and result.verdict == "down" and (decision.state.failed_streak == 1 or mono > self._look_due):
+        if outside and found.verdict == "down" and (decision.state.failed_streak == 1 or mono > self._look_due):
             self._out.look = True
         self._settle(entry, decision, result, mono)
 
@@ -375,6 +384,15 @@ def _sample(result: CheckResult, charge: Charge, charged: float) -> Sample:
         message=result.message,
         evidence=result.evidence,
     )
+
+
+def _inverted(result: CheckResult) -> CheckResult:
+    if result.verdict == "unknown":
+        return result
+    if result.verdict == "down":
+        return replace(result, verdict="up", message=f"it fails, as it should: {result.message or result.code}")
+    message = f"it works, and is declared as `inverted`{': ' if result.message else ''}{result.message}"
+    return replace(result, verdict="down", code="expect.inverted", message=message)
 
 
 def _excused(result: CheckResult, reason: Reason) -> CheckResult:

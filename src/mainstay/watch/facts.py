@@ -33,6 +33,7 @@ def watched_of(resource: Resource, spec: MonitorSpec) -> Watched:
         parents=tuple(spec.parents),
         location=Location("loopback") if spec.check.local else locate(spec.address),
         share=share_of(resource.uid),
+        inverted=spec.inverted,
     )
 
 

@@ -69,6 +69,9 @@ class MonitorSpec(Spec):
     slower_than_usual: Annotated[
         SlowerThanUsual | None, BeforeValidator(_switch, json_schema_input_type=bool | SlowerThanUsual | None)
     ] = Field(None, description="true, or how: much slower than in this hour of past weeks is degraded; default: off")
+    inverted: bool = Field(
+        False, description="what works is down and what fails is up, as for a port that must stay closed"
+    )
     parents: list[str] = Field([], max_length=20, description="monitors without which this one cannot work")
     severity: Severity = Field("P2", description="P0 (worst) to P3; becomes a label of its alerts")
     labels: dict[LabelName, Label] = Field({}, max_length=40, description="free labels; routes and windows match them")
