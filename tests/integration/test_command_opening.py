@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -72,3 +73,78 @@ def test_a_user_without_a_name_may_act(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(getpass, "getuser", nameless)
     assert me().name == "unknown"
+
+
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that a command has made."""
+    data = tmp_path_factory.mktemp("opened") / "data"
+    environment = {**os.environ, "MAINSTAY_DATA": str(data), "MAINSTAY_DATABASE": ""}
+    subprocess.run([sys.executable, "-m", "mainstay", "journal"], env=environment, check=True, capture_output=True)
+    return data
+
+
+@pytest.fixture
+def install(opened: Path, tmp_path: Path) -> None:
+    shutil.copytree(opened, tmp_path / "data")
+
+
+def worked_in(folder: Path) -> None:
+    """As a server leaves it: a state, its version, keys and a snapshot."""
+    (folder / "version.json").write_text("{}")
+    (folder / "snapshots").mkdir()
+    (folder / "snapshots" / "mainstay-20300101T000000Z-0badcafe.snapshot").touch()
+
+
+UP = ("up", "--listen", "127.0.0.1:0")
+
+
+@pytest.mark.parametrize(
+    ("loss", "command"),
+    [("gone", UP), ("empty", UP), ("gone", ("journal",)), ("gone", ("status",)), ("empty", ("doctor",))],
+)
+def test_a_lost_state_is_no_new_install(
+    mainstay: Mainstay, tmp_path: Path, install: None, loss: str, command: tuple[str, ...]
+) -> None:
+    worked_in(tmp_path / "data")
+    for path in (tmp_path / "data").glob("state.sqlite3*"):
+        path.unlink()
+    if loss == "empty":
+        (tmp_path / "data" / "state.sqlite3").touch()
+    told = mainstay(*command, code=1)
+    assert f"is {loss}, and Mainstay has worked in this folder before" in " ".join(told.split())
+    assert "mainstay restore" in told
+    assert "0badcafe" in told
+    assert "setup" not in told
+
+
+@pytest.mark.parametrize("command", [("journal", "verify"), ("status",), ("doctor",), UP])
+def test_a_damaged_database_is_one_sentence(
+    mainstay: Mainstay, tmp_path: Path, install: None, command: tuple[str, ...]
+) -> None:
+    path = tmp_path / "data" / "state.sqlite3"
+    change(tmp_path, "PRAGMA wal_checkpoint(TRUNCATE)")
+    content = bytearray(path.read_bytes())
+    for start in range(4096, len(content), 4096):  # every page but the first, which holds the schema's beginning
+        content[start : start + 64] = os.urandom(64)
+    path.write_bytes(content)
+    told = mainstay(*command, code=1)
+    assert "is damaged" in told
+    assert "mainstay restore" in told
+    assert "well" not in told
+
+
+def test_a_file_that_is_no_database_is_told(mainstay: Mainstay, tmp_path: Path, install: None) -> None:
+    for path in (tmp_path / "data").glob("state.sqlite3*"):
+        path.write_bytes(b"\x00 not ours" * 1000)
+    assert "is damaged" in mainstay("journal", code=1)
+    assert "is damaged" in mainstay("status", code=1)
+
+
+@pytest.mark.parametrize(("key", "what"), [("", "empty"), ("short", "too short"), ("\x00" * 64, "damaged")])
+def test_nothing_starts_on_a_bad_key(mainstay: Mainstay, tmp_path: Path, install: None, key: str, what: str) -> None:
+    (tmp_path / "data" / "secret.key").write_text(key)
+    told = mainstay(*UP, code=1)
+    assert what in told
+    assert "secret.key" in told
+    assert "bring it back from a snapshot" in told

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Literal
 
-from django.db.models import Case, Count, IntegerField, Max, Q, Value, When
+from django.db.models import Case, Count, IntegerField, Max, Min, Q, Value, When
 
 from mainstay.alerting import declared
 from mainstay.alerting.models import AlertRow, OutboxRow
@@ -184,6 +184,12 @@ def open_by_severity() -> dict[str, int]:
     """How many alerts are open, by severity."""
     counted = AlertRow.objects.filter(status="firing").values_list("severity").annotate(Count("id"))
     return dict(counted.order_by("severity"))
+
+
+def oldest_due(now: float) -> float:
+    """Seconds for which the oldest message has been due; 0 if none is."""
+    first = OutboxRow.objects.filter(state__in=UNDER_WAY, next_at__lte=now).aggregate(first=Min("next_at"))["first"]
+    return 0.0 if first is None else max(0.0, now - float(first))
 
 
 def outbox_counts() -> dict[str, int]:

@@ -19,6 +19,7 @@ from mainstay.kernel.settings import Settings
 
 _current: Settings | None = None
 _light = False
+_SHORTEST_KEY = 32  # characters
 
 
 def default_data_folder() -> Path:
@@ -100,6 +101,10 @@ def prepare_data_folder(settings: Settings) -> None:
             f"MAINSTAY_KEYS names {settings.key_folder}, and there is no such folder",
             hint="make it with mode 0700, or see that it is mounted",
         )
+    if not settings.database and (settings.data / "version.json").exists():
+        from mainstay.store.damage import check_there
+
+        check_there(settings)
 
 
 def secret_key(folder: Path) -> str:
@@ -116,7 +121,7 @@ def secret_key(folder: Path) -> str:
 def _secret_key(folder: Path) -> str:
     path = folder / "secret.key"
     with contextlib.suppress(FileNotFoundError):
-        return path.read_text().strip()
+        return _sound_key(path)
     key = secrets.token_urlsafe(48)
     temporary = folder / f".secret.key.{os.getpid()}"
     temporary.touch(mode=0o600)
@@ -124,10 +129,22 @@ def _secret_key(folder: Path) -> str:
     try:
         os.link(temporary, path)  # fails if another process was first: then its key counts
     except FileExistsError:
-        key = path.read_text().strip()
+        key = _sound_key(path)
     finally:
         temporary.unlink()
     return key
+
+
+def _sound_key(path: Path) -> str:
+    """With an empty key anybody could sign links and sessions, so nothing starts on one."""
+    key = path.read_bytes().strip()
+    if len(key) < _SHORTEST_KEY or not key.isascii() or not key.decode().isprintable():
+        raise UserError(
+            f"the key {path} is {'damaged or too short' if key else 'empty'}",
+            hint="bring it back from a snapshot; or remove it, and a new one is made: everybody signs in again, and "
+            "links that were sent before do not work any more",
+        )
+    return key.decode()
 
 
 def database_settings(settings: Settings) -> dict[str, Any]:

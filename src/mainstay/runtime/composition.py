@@ -37,9 +37,9 @@ from mainstay.kernel.settings import Settings
 from mainstay.nodes.verbs import Vitals
 from mainstay.runtime.crowd import Crowd, room
 from mainstay.runtime.fleet import Fleet
-from mainstay.runtime.health import Health, database_probe, vault_probe
+from mainstay.runtime.health import Health, database_probe, oldest_due_probe, vault_probe
 from mainstay.runtime.http_protocol import protocols
-from mainstay.runtime.lanes import forever
+from mainstay.runtime.lanes import TURNS, forever
 from mainstay.runtime.lanes.attendance import EVERY as ATTENDANCE_EVERY
 from mainstay.runtime.lanes.attendance import AttendanceLane
 from mainstay.runtime.lanes.checkpoints import EVERY as CHECKPOINTS_EVERY
@@ -74,6 +74,7 @@ _CONFIG_EVERY = 1.0
 _UPKEEP_EVERY = 60.0
 _DAY = 86_400.0
 _BUSY_LIMIT = 10.0  # seconds that the writer may wait before health says so
+_DELIVERY_LIMIT = 60.0  # seconds without an attempt in which messages are due before health says so
 _DRAIN = 3  # seconds that open requests get when the server stops
 _ACTOR = system("server")
 
@@ -265,11 +266,24 @@ class Parts:
             self.health.register("blackbox_modules", self.modules.health, vital=False)
         self.health.register("snapshots", self.snapshots.probe, vital=False)
         self.health.register("vault", self._vault_probe)
+        self.health.register("lanes", TURNS.probe)
+        self.health.register("changes", self._changes_probe)
+        self.health.register("delivery", self._delivery_probe)
 
     async def _writer_probe(self) -> str:
         since = self.writer.waiting_since
         waited = 0.0 if since is None else self._clock.monotonic() - since
         return "ok" if waited < _BUSY_LIMIT else f"has waited for the database for {waited:.0f} s"
+
+    async def _changes_probe(self) -> str:
+        waited = self.watch.waited
+        return "ok" if waited < _BUSY_LIMIT else f"nothing was written for {waited:.0f} s, and changes wait"
+
+    async def _delivery_probe(self) -> str:
+        """A channel that fails has messages that are not due yet, a slow one has some under way."""
+        still = self._clock.monotonic() - self.delivery.moved_at
+        due = await asyncio.to_thread(oldest_due_probe, self._clock.now())
+        return due if still > _DELIVERY_LIMIT else "ok"
 
     async def _vault_probe(self) -> str:
         return await asyncio.to_thread(vault_probe, self.settings)

@@ -16,6 +16,7 @@ from typing import Any
 from django.db import DatabaseError, close_old_connections, connection
 
 from mainstay import __version__
+from mainstay.alerting.queries import oldest_due
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.settings import Settings
 from mainstay.store import vault
@@ -24,6 +25,7 @@ Probe = Callable[[], Awaitable[str]]
 
 _FRESH = 1.0  # seconds an answer is reused, so that many askers cost one question
 _PATIENCE = 3.0
+_DUE = 60.0  # seconds
 _TRIED = 50  # stored secrets that are tried
 
 
@@ -71,6 +73,16 @@ async def _ask(probe: Probe) -> str:
 
 async def database_probe() -> str:
     return await asyncio.to_thread(_select_one)
+
+
+def oldest_due_probe(now: float) -> str:
+    """Whether messages wait that are due; call it on a thread."""
+    close_old_connections()
+    try:
+        waited = oldest_due(now)
+    except DatabaseError as error:
+        return f"the outbox cannot be read: {str(error)[:100]}"
+    return "ok" if waited < _DUE else f"the oldest message has been due for {waited:.0f} s"
 
 
 def vault_probe(settings: Settings) -> str:

@@ -18,6 +18,7 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
 from mainstay.runtime.boot import migrate
+from mainstay.store.damage import check_sound
 from mainstay.store.snapshots import taking, versions
 
 log = structlog.get_logger("mainstay")
@@ -31,6 +32,7 @@ def open_data(settings: Settings) -> None:
 
     The caller holds the lock of the data folder.
     """
+    check_sound(settings)
     try:
         with _alone(settings):
             _open(settings)

@@ -11,13 +11,14 @@ from typing import Any
 
 from mainstay.kernel.errors import StoreBusy, UserError
 from mainstay.kernel.settings import Settings
+from mainstay.store.damage import check_there, damage_in
 
 
 class Glance:
     """`rows` runs one query with `?` for each value and gives its rows as tuples."""
 
-    def __init__(self, connection: Any, mark: str, failure: type[Exception]) -> None:
-        self._connection, self._mark, self._failure = connection, mark, failure
+    def __init__(self, connection: Any, mark: str, failure: type[Exception], settings: Settings) -> None:
+        self._connection, self._mark, self._failure, self._settings = connection, mark, failure, settings
 
     def rows(self, query: str, values: Sequence[str | float] = ()) -> list[tuple[Any, ...]]:
         """UserError if the tables are of another version; StoreBusy if the database does not answer."""
@@ -29,24 +30,25 @@ class Glance:
                 raise UserError(
                     "the database is of another version of Mainstay", hint="start the server once, it brings it up"
                 ) from None
-            raise StoreBusy(f"the database did not answer: {error}") from None
+            raise damage_in(error, self._settings) or StoreBusy(f"the database did not answer: {error}") from None
 
 
 @contextmanager
 def glance(settings: Settings) -> Iterator[Glance]:
     """Open the state database for reading; UserError says what is missing."""
     if settings.database:
-        with _postgres(settings.database) as opened:
+        with _postgres(settings) as opened:
             yield opened
         return
     import sqlite3
 
+    check_there(settings)
     path = settings.data / "state.sqlite3"
     if not path.exists():
         raise UserError(f"there is nothing in {settings.data} yet", hint="start Mainstay with `mainstay up`")
     connection = sqlite3.connect(f"file:{_quoted(str(path))}?mode=ro", uri=True, timeout=5)
     try:
-        yield Glance(connection, "?", sqlite3.Error)
+        yield Glance(connection, "?", sqlite3.Error, settings)
     finally:
         connection.close()
 
@@ -58,14 +60,14 @@ def _quoted(path: str) -> str:
 
 
 @contextmanager
-def _postgres(url: str) -> Iterator[Glance]:
+def _postgres(settings: Settings) -> Iterator[Glance]:
     try:
         import psycopg
     except ImportError:
         raise UserError("PostgreSQL needs one more package", hint="install mainstay[postgres]") from None
     try:
-        connection = psycopg.connect(url, connect_timeout=5, autocommit=True)
+        connection = psycopg.connect(settings.database, connect_timeout=5, autocommit=True)
     except psycopg.Error as error:
         raise StoreBusy(f"the database did not answer: {error}") from None
     with connection:
-        yield Glance(connection, "%s", psycopg.Error)
+        yield Glance(connection, "%s", psycopg.Error, settings)

@@ -129,10 +129,35 @@ def run(arguments: Sequence[str] | None = None) -> None:
             click.echo(str(diagnostic), err=True)
         sys.exit(2)
     except MainstayError as error:
-        click.echo(f"mainstay: {error.message}", err=True)
-        if error.hint:
-            click.echo(f"  {error.hint}", err=True)
-        sys.exit(1)
+        _tell(error)
+    except _of_the_database() as error:
+        _tell_damage(error)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _tell(error: MainstayError) -> None:
+    click.echo(f"mainstay: {error.message}", err=True)
+    if error.hint:
+        click.echo(f"  {error.hint}", err=True)
+    sys.exit(1)
+
+
+def _of_the_database() -> tuple[type[Exception], ...]:
+    """Looked up when something is raised: a command that asks no database does not load one for this."""
+    if "sqlite3" not in sys.modules:
+        return ()
+    from mainstay.store.damage import errors
+
+    return errors()
+
+
+def _tell_damage(error: Exception) -> None:
+    from mainstay.runtime.boot import current_settings
+    from mainstay.store.damage import damage_in
+
+    told = damage_in(error, current_settings())
+    if told is None:
+        raise error
+    _tell(told)

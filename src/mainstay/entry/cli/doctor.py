@@ -13,7 +13,9 @@ from typing import Annotated
 
 import typer
 
+from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.settings import Settings
+from mainstay.store.damage import check_sound, check_there, damage_in, errors
 
 _LOW_DISK = 500 * 1024 * 1024
 
@@ -60,8 +62,18 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield from _disk(settings)
     yield from _icmp()
     yield from _server(settings)
-    for part in _database_parts():
-        yield from part(settings)
+    try:
+        check_there(settings)
+        check_sound(settings)
+        for part in _database_parts():
+            yield from part(settings)
+    except MainstayError as error:
+        yield Finding("database", "error", error.message, error.hint)
+    except errors() as error:
+        told = damage_in(error, settings)
+        if told is None:
+            raise
+        yield Finding("database", "error", told.message, told.hint)
 
 
 def _folder(settings: Settings) -> Iterator[Finding]:
@@ -139,7 +151,6 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _telemetry(settings: Settings) -> Iterator[Finding]:
-    from mainstay.kernel.errors import MainstayError
     from mainstay.store.telemetry.opening import look
 
     for name in ("telemetry", "archive"):

@@ -28,6 +28,7 @@ from mainstay.kernel.errors import RemoteError, StoreBusy, Unavailable
 from mainstay.kernel.event import Event
 from mainstay.kernel.ports import Receipt
 from mainstay.kernel.settings import Settings
+from mainstay.runtime.lanes import TURNS
 from mainstay.store.hub import HUB
 from mainstay.store.writer import Writer
 
@@ -81,6 +82,7 @@ class DeliveryLane:
     living: Callable[[], Collection[str]] = tuple  # the starts whose claims are theirs still
     delivered: int = 0  # since the start
     failed: int = 0
+    moved_at: float = float("-inf")  # monotonic: when a delivery ended last
     _started: bool = False
     _steps: Steps = field(init=False)
     _channels: dict[str, _Channel] = field(default_factory=dict)
@@ -155,8 +157,11 @@ class DeliveryLane:
     async def _turn_or_log(self) -> None:
         try:
             await self.turn()
-        except Exception:
+        except Exception as error:
+            TURNS.ended("delivery", error)
             log.exception("delivery failed, goes on")
+        else:
+            TURNS.ended("delivery")
 
     def _pause(self) -> float:
         """Until a resting channel may be tried again, at most POLL."""
@@ -200,6 +205,7 @@ class DeliveryLane:
             return Unavailable(f"delivery failed inside Mainstay ({name})")
 
     async def _record(self, claim: Claim, channel: _Channel, outcome: Receipt | RemoteError) -> None:
+        self.moved_at = self.clock.monotonic()
         if isinstance(outcome, Receipt):
             await self.writer.run(partial(mark_delivered, _LANE, claim, outcome, self.clock))
             self.delivered += 1

@@ -41,6 +41,7 @@ class Transitions:
         self._node = share.node if share is not None else ""
         self.dropped = 0  # since the start, because the database was away for very long
         self._queue: deque[Moved | Change] = deque()
+        self._moved = 0.0  # monotonic: when the queue was empty, or a batch was written
         self._held: set[str] = set()  # being read anew; what is decided of them meanwhile does not count
         self._wake = asyncio.Event()
         self._done = asyncio.Event()  # a batch was written
@@ -50,7 +51,14 @@ class Transitions:
     def __len__(self) -> int:
         return len(self._queue)
 
+    @property
+    def age(self) -> float:
+        """Seconds for which something has waited while nothing was written."""
+        return self._clock.monotonic() - self._moved if self._queue else 0.0
+
     def put(self, changes: Iterable[Change], moves: Iterable[Moved]) -> None:
+        if not self._queue:
+            self._moved = self._clock.monotonic()
         self._queue.extend(changes)
         self._queue.extend(move for move in moves if move.uid not in self._held)
         if len(self._queue) > LIMIT:
@@ -117,6 +125,7 @@ class Transitions:
             raise
         self._trying = []
         self._done.set()
+        self._moved = self._clock.monotonic()
         written = {id(item) for item in batch}
         while self._queue and id(self._queue[0]) in written:
             self._queue.popleft()

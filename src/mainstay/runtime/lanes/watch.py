@@ -193,6 +193,11 @@ class WatchLane:
         """Changes that are decided and not written yet."""
         return len(self._transitions)
 
+    @property
+    def waited(self) -> float:
+        """Seconds for which decided changes have waited while none was written."""
+        return self._transitions.age
+
     # -- results --
 
     def take(self, results: Sequence[CheckResult]) -> None:
