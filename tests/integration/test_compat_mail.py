@@ -188,7 +188,7 @@ WORDS = Keywords(success="DONE, COMPLETED", failure="FAILED,ERROR", start="BEGIN
     ],
 )
 def test_keywords_decide_what_a_mail_means(switches: dict[str, bool], mail: EmailMessage, kind: str) -> None:
-    assert meaning(WORDS.model_copy(update=switches), mail.as_bytes()) == kind
+    assert asyncio.run(meaning(WORDS.model_copy(update=switches), mail.as_bytes())) == kind
 
 
 NESTED = b"".join(
@@ -211,8 +211,28 @@ NESTED = b"".join(
 )
 def test_a_mail_that_cannot_be_read_holds_no_keyword(mail: bytes) -> None:
     both = Keywords(success="DONE", subject=True, body=True)
-    assert meaning(both, mail) == "ign"
-    assert meaning(both.model_copy(update={"default_fail": True}), mail) == "fail"
+    assert asyncio.run(meaning(both, mail)) == "ign"
+    assert asyncio.run(meaning(both.model_copy(update={"default_fail": True}), mail)) == "fail"
+
+
+@pytest.mark.parametrize(
+    ("mail", "kind"),
+    [
+        (_mail("DONE", "x", "<p>y</p><![ foo").as_bytes(), "success"),
+        (_mail("x", "y", "<p>DONE</p><![ foo").as_bytes(), "success"),
+        (_mail("x", "y", "<![ foo").as_bytes(), "ign"),
+        (b"Subject: DONE\r\nContent-Type: text/plain; charset=nonsense\r\n\r\nx", "success"),
+        (b"Subject: DONE\r\nContent-Type: " + b"a/b;" * 20_000 + b"\r\n\r\nx", "ign"),
+    ],
+    ids=["page", "page before", "nothing", "charset", "slow"],
+)
+def test_what_can_be_read_of_a_mail_counts(mail: bytes, kind: str) -> None:
+    assert asyncio.run(meaning(Keywords(success="DONE", subject=True, body=True), mail)) == kind
+
+
+def test_a_mail_that_takes_for_ever_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mail_door, "_READ_SECONDS", 0.0)
+    assert asyncio.run(meaning(Keywords(success="DONE", subject=True), b"Subject: DONE\r\n\r\n")) == "ign"
 
 
 @pytest.mark.parametrize(("listen", "what"), [("nonsense", "host:port"), ("127.0.0.1:x", "host:port")])

@@ -7,22 +7,23 @@ Every mail is a success, unless the heartbeat declares `keywords` for subject or
 is kept as the ping's body, up to `ping_body_limit`. Rules and words: hc/api/management/commands/smtpd.py of
 Healthchecks. The answer 250 means that the ping is on the disk. Nothing is ever sent on: there is no relay.
 
-Bounds: SESSIONS at once, SIZE bytes a mail, RECIPIENTS a mail, 60 s of silence, READ bytes searched for keywords.
+Bounds: SESSIONS at once, SIZE bytes a mail, RECIPIENTS a mail, 60 s of silence, READ bytes searched for keywords,
+in a process of its own (mail_words.py).
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import re
-from email import message_from_bytes
-from email.message import EmailMessage
-from email.policy import default as policy
+import sys
+from asyncio.subprocess import DEVNULL, PIPE
 from functools import partial
-from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
+from mainstay.entry.ingest.mail_words import READ
 from mainstay.entry.ingest.pings import PingApp
 from mainstay.heartbeats.directory import Directory, Entry, classify
 from mainstay.heartbeats.intake import Incoming
@@ -38,10 +39,8 @@ log = structlog.get_logger("mail")
 SIZE = 5 * 1024 * 1024
 RECIPIENTS = 20
 SESSIONS = 20
-# Parsers take quadratic time over mail that is made to hurt them; keywords are looked for within these bounds.
-READ = 1024 * 1024  # bytes of a mail
-_HTML_READ = 100_000  # signs of its page
-_SLOW_CHARSETS = ("punycode", "idna")  # codecs of Python that take quadratic time
+_READERS = 2  # processes that read mails, at once
+_READ_SECONDS = 30.0  # that a process may take to read a mail; of computing it has one
 _SILENCE = 60.0
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -64,57 +63,32 @@ def recipient(directory: Directory, address: str) -> Entry | None:
     return named[0] if len(named) == 1 else None
 
 
-def meaning(keywords: Keywords | None, mail: bytes) -> PingKind:
-    """What a mail counts as. A mail that cannot be read holds no keyword."""
+async def meaning(keywords: Keywords | None, mail: bytes) -> PingKind:
+    """What a mail counts as. What cannot be read of it holds no keyword."""
     if keywords is None or not keywords.mail:
         return "success"
+    wanted = [name for name in ("subject", "body") if getattr(keywords, name)]
+    return classify(keywords, await _words(wanted, mail[:READ]))
+
+
+async def _words(wanted: list[str], mail: bytes) -> str:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("MAINSTAY_")}
+    reader = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mainstay.entry.ingest.mail_words", *wanted,
+        stdin=PIPE, stdout=PIPE, stderr=DEVNULL, env=environment, start_new_session=True,
+    )  # fmt: skip
     try:
-        text = _text(keywords, mail)
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        # What the standard library raises for unknown charsets, broken headers and parts nested too deep.
-        log.info("a mail cannot be read", reason=type(error).__name__)
-        text = ""
-    return classify(keywords, text)
-
-
-def _text(keywords: Keywords, mail: bytes) -> str:
-    message = message_from_bytes(mail[:READ], policy=policy)
-    parts = [str(message.get("subject", ""))] if keywords.subject else []
-    if keywords.body and isinstance(message, EmailMessage):
-        for kind in ("plain", "html"):
-            part = message.get_body((kind,))
-            if part is not None:
-                if str(part.get_content_charset()).lower() in _SLOW_CHARSETS:
-                    raise LookupError("a charset that no mail has")
-                content = str(part.get_content())
-                parts.append(_plain(content) if kind == "html" else content)
-    return "\n".join(parts)
-
-
-class _Words(HTMLParser):
-    """Collects what a reader of the page would see."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.words: list[str] = []
-        self._hidden = 0
-
-    def handle_starttag(self, tag: str, attrs: Any) -> None:  # noqa: ARG002  the signature is the library's
-        self._hidden += tag in ("script", "style")
-
-    def handle_endtag(self, tag: str) -> None:
-        self._hidden -= tag in ("script", "style") and self._hidden > 0
-
-    def handle_data(self, data: str) -> None:
-        if not self._hidden:
-            self.words.append(data)
-
-
-def _plain(html: str) -> str:
-    reader = _Words()
-    reader.feed(html[:_HTML_READ])
-    reader.close()
-    return " ".join("".join(reader.words).split())
+        async with asyncio.timeout(_READ_SECONDS):
+            out, _ = await reader.communicate(mail)
+    except TimeoutError:
+        out = b""
+    finally:
+        if reader.returncode is None:
+            reader.kill()
+            await reader.wait()
+    if reader.returncode:
+        log.info("a mail cannot be read to its end", status=reader.returncode)
+    return out.decode("utf-8", "replace")
 
 
 class MailDoor:
@@ -125,6 +99,7 @@ class MailDoor:
         self._listen = listen
         self._server: asyncio.Server | None = None
         self._open = 0
+        self._readers = asyncio.Semaphore(_READERS)
 
     @property
     def port(self) -> int:
@@ -161,14 +136,14 @@ class MailDoor:
         self._open -= 1
 
     def _handler(self) -> _Handler:
-        return _Handler(self._pings)
+        return _Handler(self._pings, self._readers)
 
 
 class _Handler:
     """What aiosmtpd asks at each step of a session; see its `concepts: handlers`."""
 
-    def __init__(self, pings: PingApp) -> None:
-        self._pings = pings
+    def __init__(self, pings: PingApp, readers: asyncio.Semaphore) -> None:
+        self._pings, self._readers = pings, readers
 
     async def handle_RCPT(  # noqa: N802  the library looks for this name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -196,8 +171,8 @@ class _Handler:
         entry = recipient(self._pings.directory, address)
         if entry is None:  # deleted since the recipient was accepted
             return 404
-        filtered = entry.keywords is not None and entry.keywords.mail
-        kind = await asyncio.to_thread(meaning, entry.keywords, mail) if filtered else "success"
+        async with self._readers:
+            kind = await meaning(entry.keywords, mail)
         sender = "".join(sign for sign in envelope.mail_from or "" if sign.isprintable())
         answer = await self._pings.take(
             Incoming(
