@@ -1,9 +1,10 @@
 """CPU per HTTP and HTTPS check: our prober and Debian's blackbox exporter against the same local nginx.
 
 Both make the same number of checks at the same steady rate, on the same one processor, with a new connection for each
-check, over HTTPS with a full handshake and the certificate verified against a CA made for the run; nginx and this process
-have the other processors. What counts is the CPU time (user and system) of the whole process; rounds of the two take
-turns, and the middle share of all rounds is told, so that a busy neighbour, who slows both down alike, does not decide.
+check, over HTTPS with a full handshake and the certificate verified against a CA made for the run; nginx and this
+process have the other processors. What counts is the CPU time (user and system) of the whole process; rounds of the
+two take turns, and the middle share of all rounds is told, so that a busy neighbour, who slows both down alike, does
+not decide.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -142,7 +143,14 @@ def _exporter_round(port: int, pid: int, url: str) -> float:
 async def _our_round(url: str) -> tuple[float, float]:
     """CPU milliseconds per check of the prober, and of this side of the pipe."""
     results: list[CheckResult] = []
-    probers = Probers(Settings(probers=1), results.extend)
+    enough = asyncio.Event()
+
+    def take(found: Iterable[CheckResult]) -> None:
+        results.extend(found)
+        if len(results) >= _CHECKS:
+            enough.set()
+
+    probers = Probers(Settings(probers=1), take)
     os.sched_setaffinity(0, _MEASURED)
     await probers.start()
     os.sched_setaffinity(0, _BESIDE)
@@ -162,10 +170,10 @@ async def _our_round(url: str) -> tuple[float, float]:
         await asyncio.sleep(_WARM_UP)
         (pid,) = probers.pids()
         results.clear()
+        enough.clear()
         theirs, own = _cpu_seconds(pid), _own_cpu_seconds()
         async with asyncio.timeout(_CHECKS / _RATE * 10):
-            while len(results) < _CHECKS:
-                await asyncio.sleep(0.01)
+            await enough.wait()
         count = len(results)
         used, own = _cpu_seconds(pid) - theirs, _own_cpu_seconds() - own
     finally:
