@@ -337,3 +337,28 @@ def test_a_clock_that_was_set_back_moves_what_was_stored_to_now() -> None:
     sound = up_at(T)
     assert set_right(sound, HOURLY, T) is sound
     assert set_right(sound, HOURLY, T + 3000) is sound
+
+
+NIGHT = 1_800_064_800.0  # 2027-01-16 02:00 UTC
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize(("ping", "due"), [(-301, 0), (-300, DAY), (-1, DAY), (60, DAY), (DAY - 301, DAY)])
+def test_a_ping_a_little_early_is_the_one_for_the_time_to_come(ping: float, due: float) -> None:
+    nightly = Rhythm(Schedule(cron="0 2 * * *"), 600.0, early=300.0)
+    assert receive(Condition(), nightly, Ping(NIGHT + ping, "success")).condition.due_at == NIGHT + due
+
+
+def test_a_run_must_start_within_its_own_limit_and_end_within_grace() -> None:
+    nightly = Rhythm(Schedule(cron="0 2 * * *"), 3600.0, start_within=300.0)
+    waiting = receive(Condition(), nightly, Ping(NIGHT - 3600, "success")).condition
+    assert (waiting.due_at, waiting.next_at) == (NIGHT, NIGHT + 300)
+    silent = deadline_passed(waiting, nightly, NIGHT + 300)
+    assert silent.transition is not None
+    assert (silent.reason, silent.transition.since) == ("not_started", NIGHT + 300)
+    assert silent.transition.message == "no run was started within 5m of the time at which it was due"
+    started = receive(waiting, nightly, Ping(NIGHT + 200, "start")).condition
+    assert started.next_at == NIGHT + 3600
+    assert deadline_passed(started, nightly, NIGHT + 3600).reason == "missed"
+    assert receive(started, nightly, Ping(NIGHT + 900, "success")).condition.next_at == NIGHT + DAY + 300
+    assert receive(waiting, nightly, Ping(NIGHT + 250, "success")).condition.next_at == NIGHT + DAY + 300

@@ -177,4 +177,5 @@ def title_of(name: str, level: str, kind: str, code: str = "") -> str:
 def _of_job(code: str) -> str:
     if code.startswith("exit_"):
         return f"exited with {code.removeprefix('exit_')}"
-    return {"fail": "reported a failure", "overran": "did not end in time"}.get(code, "did not report in")
+    said = {"fail": "reported a failure", "overran": "did not end in time", "not_started": "did not start in time"}
+    return said.get(code, "did not report in")

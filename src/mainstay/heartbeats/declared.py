@@ -32,7 +32,7 @@ def labels_of(resource: Resource) -> dict[str, str]:
 
 def rhythm_of(spec: HeartbeatSpec) -> Rhythm:
     schedule = Schedule(spec.every or 0.0, spec.cron or "", spec.timezone, spec.on_calendar or "")
-    return Rhythm(schedule, spec.grace, spec.enabled, spec.manual_resume)
+    return Rhythm(schedule, spec.grace, spec.enabled, spec.manual_resume, spec.early, spec.start_within)
 
 
 def entry_of(resource: Resource, ping_uuid: str, push_token: str = "") -> Entry:

@@ -50,11 +50,19 @@ class Rhythm:
     grace: float
     enabled: bool = True
     manual_resume: bool = False  # pings do not end a pause
+    early: float = 0.0  # a ping so long before a time of the schedule is the one for that time
+    start_within: float | None = None  # a run must have begun so long after it was due
 
     @property
     def signature(self) -> str:
         """Changes when deadlines must be computed anew."""
-        return f"{self.schedule} grace {self.grace:g}s"
+        early = f" early {self.early:g}s" if self.early else ""
+        start = f" start {self.start_within:g}s" if self.start_within is not None else ""
+        return f"{self.schedule} grace {self.grace:g}s{early}{start}"
+
+    def due_after(self, ping: float) -> float:
+        """When the next ping is due after one at `ping`."""
+        return self.schedule.next_after(ping + self.early)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +146,7 @@ def _receive_late(now: Condition, rhythm: Rhythm, ping: Ping, window: str) -> De
     reason = _made_void(now, ping)
     if reason:
         return Decision(now, reason, recorded=ping.kind)
-    if ping.kind == "success" and rhythm.schedule.next_after(ping.at) + rhythm.grace <= ping.arrived:
+    if ping.kind == "success" and rhythm.due_after(ping.at) + rhythm.grace <= ping.arrived:
         ended = _end_run(now, ping)
         waits = ended.state == "unknown" and ended.last_start == now.last_start
         overdue = ended if waits else _never_earlier(now, arm(ended, rhythm, ping.arrived))
@@ -172,7 +180,7 @@ def _told_late(before: Condition, transition: Transition, ping: Ping) -> Transit
     lateness = format_duration(max(1, round(ping.late)))
     message = f"{transition.message}; the report came {lateness} late"
     if transition.state == "up" and before.state == "down":
-        if before.reason in ("missed", "overran") and ping.at <= before.since:
+        if before.reason in ("missed", "overran", "not_started") and ping.at <= before.since:
             message = f"the job had reported success in time; the report came {lateness} late"
         since, downtime = ping.arrived, max(0.0, ping.arrived - before.since)
         return replace(transition, since=since, downtime=downtime, message=message, late=ping.late)
@@ -256,14 +264,17 @@ def arm(condition: Condition, rhythm: Rhythm, at: float) -> Condition:
     """
     due = NEVER
     if condition.state == "up" and condition.last_ping is not None:
-        due = rhythm.schedule.next_after(condition.last_ping)
+        due = rhythm.due_after(condition.last_ping)
     elif condition.state == "unknown":
         due = rhythm.schedule.next_after(at)
     if condition.last_start is not None and condition.state != "down":
         due = min(due, condition.last_start)
     if due == NEVER or condition.paused_by == "declaration":
         return replace(condition, due_at=None, next_at=None)
-    return replace(condition, due_at=due, next_at=due + rhythm.grace)
+    limit = rhythm.grace
+    if rhythm.start_within is not None and condition.last_start is None:
+        limit = rhythm.start_within
+    return replace(condition, due_at=due, next_at=due + limit)
 
 
 def deadline_passed(
@@ -285,7 +296,7 @@ def deadline_passed(
     )
     if settled > at:
         return Decision(replace(now, next_at=settled), "just_returned")
-    return _missed(now, due)
+    return _missed(now, rhythm, due)
 
 
 def _overlap(absence: Absence, due: float, deadline: float) -> float:
@@ -310,15 +321,16 @@ def _unknown(now: Condition, rhythm: Rhythm, at: float, reason: str, message: st
     return _entered(now, waiting, rhythm, at, message)
 
 
-def _missed(now: Condition, due: float) -> Decision:
+def _missed(now: Condition, rhythm: Rhythm, due: float) -> Decision:
     deadline = now.next_at or due
     overran = now.last_start is not None and due == now.last_start
-    reason = "overran" if overran else "missed"
-    message = (
-        "a run was started and has not ended within its grace time"
-        if overran
-        else "no ping came when one was due, nor within the grace time"
-    )
+    if overran:
+        reason, message = "overran", "a run was started and has not ended within its grace time"
+    elif rhythm.start_within is not None and now.last_start is None:
+        within = format_duration(rhythm.start_within)
+        reason, message = "not_started", f"no run was started within {within} of the time at which it was due"
+    else:
+        reason, message = "missed", "no ping came when one was due, nor within the grace time"
     down = replace(now, state="down", reason=reason, since=deadline, paused_by="", due_at=None, next_at=None)
     if overran:
         down = replace(down, last_start=None, last_rid="")
@@ -371,7 +383,7 @@ def set_right(now: Condition, rhythm: Rhythm, at: float) -> Condition:
     """After the clock was set back to `at`: nothing has happened later than now, and no deadline is further away than
     after a ping that comes now."""
     known = [now.last_ping, now.last_start, now.since]
-    latest = rhythm.schedule.next_after(at) + rhythm.grace
+    latest = rhythm.due_after(at) + rhythm.grace
     far = now.next_at is not None and now.next_at > latest
     if not far and all(moment is None or moment <= at for moment in known):
         return now
@@ -384,5 +396,5 @@ def is_late(now: Condition, rhythm: Rhythm, at: float) -> bool:
     """Due but within grace (the original shows `grace`). A run that has begun makes up for nothing before it ends."""
     if now.state != "up" or now.due_at is None or now.last_ping is None:
         return False
-    due = now.due_at if now.last_start is None else rhythm.schedule.next_after(now.last_ping)
+    due = now.due_at if now.last_start is None else rhythm.due_after(now.last_ping)
     return due <= at

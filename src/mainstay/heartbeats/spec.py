@@ -49,6 +49,12 @@ class HeartbeatSpec(Spec):
         "UTC", max_length=60, description="zone of the expression"
     )
     grace: Duration = Field(300.0, ge=1, description="how late a ping may be before the heartbeat is down")
+    early: Duration = Field(
+        0.0, le=43_200, description="with an expression: a ping so long before a due time is the one for that time"
+    )
+    start_within: Duration | None = Field(
+        None, ge=1, description="a run must have been started so long after its due time; shorter than `grace`"
+    )
     uuid: UUID | None = Field(None, description="keep this address when moving from elsewhere; empty: made once")
     title: str | None = Field(None, max_length=100, description="what people call it, in any signs; empty: its name")
     slug: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9_-]*$")] | None = Field(
@@ -73,6 +79,10 @@ class HeartbeatSpec(Spec):
             raise ValueError("a heartbeat needs exactly one of `every`, `cron` and `on_calendar`")
         if self.every is not None and self.every < 1:
             raise ValueError("`every` is at least 1s")
+        if self.every is not None and self.early:
+            raise ValueError("`early` goes with `cron` or `on_calendar`; with `every` no ping is early")
+        if self.start_within is not None and self.start_within >= self.grace:
+            raise ValueError("`start_within` must be shorter than `grace`, in which the run has to end")
         return self
 
 

@@ -29,7 +29,7 @@ def _event(entry: Entry, before: Condition, after: Condition, transition: Transi
         "grace_seconds": entry.rhythm.grace,
         "last_ping": _iso(after.last_ping),
     }
-    if transition.reason in ("missed", "overran"):
+    if transition.reason in ("missed", "overran", "not_started"):
         evidence |= {"due": _iso(before.due_at), "deadline": _iso(before.next_at)}
     if transition.reason == "overran":
         evidence["started"] = _iso(before.last_start)
