@@ -18,6 +18,7 @@ from django.test import Client
 from door_list import patterns
 from mainstay.runtime.boot import current_settings
 from mainstay.runtime.logs import set_up_logs
+from mainstay.store.secrets import SecretSource
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -96,3 +97,29 @@ def test_what_anything_else_tells_with_a_traceback_or_by_value(form: str) -> Non
     assert "/api/push/***?status=up" in said
     assert SECRET not in said
     assert UUID not in said
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_tracebacks_are_whole_and_hold_neither_variables_nor_secrets(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHOP_KEY", "sesame-4711-open")
+    key = SecretSource(current_settings()).lookup("env", "SHOP_KEY")
+
+    def breaks(local: str) -> None:
+        raise ValueError(f"the shop said no to {key}")
+
+    local = "a local variable".replace(" ", "-")
+    with logged(form) as log:
+        for logger in (logging.getLogger("django.request"), structlog.get_logger("test")):
+            try:
+                breaks(local)
+            except ValueError:
+                logger.exception(f"it broke with Bearer {key}")
+    said = log.getvalue()
+    assert said.count("Traceback (most recent call last)") == 2
+    assert said.count("in breaks") == 2
+    assert said.count("the shop said no to ***") == 2
+    assert "traceback object" not in said
+    for word in (local, key):
+        assert word not in said

@@ -5,11 +5,16 @@ from __future__ import annotations
 import logging
 import re
 import sys
+from contextlib import suppress
+from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from mainstay.kernel.masking import Masker
 from mainstay.kernel.settings import Settings
+from mainstay.store.secrets import known_values
 
 # Addresses that are permissions: one-time links, links of messages, pings, pushes, keys of API clients. Whatever names
 # one (Django tells the path of each request that it refuses) does so without them.
@@ -24,12 +29,19 @@ def set_up_logs(settings: Settings) -> None:
     """Send structlog's and the standard library's messages through one set of processors."""
     level = _LEVELS.get(settings.log_level.lower(), 20)
     console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    # Tracebacks as Python prints them: whole, and without the variables, which hold whatever was being handled.
+    plain = structlog.dev.plain_traceback
     renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()) if console else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=plain)
+        if console
+        else structlog.processors.JSONRenderer()
     )
+    own = _passwords(settings)
 
     def rendered(logger: Any, name: str, event: structlog.typing.EventDict) -> str:
-        return without_links(str(renderer(logger, name, event)))
+        event = structlog.processors.format_exc_info(logger, name, event)
+        masked = _masker(own | known_values()).value(dict(event))  # before it is escaped for JSON
+        return without_links(str(renderer(logger, name, masked)))
 
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -37,7 +49,7 @@ def set_up_logs(settings: Settings) -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.format_exc_info, rendered],
+        processors=[*shared, rendered],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
         cache_logger_on_first_use=True,
@@ -53,6 +65,20 @@ def set_up_logs(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(max(level, logging.WARNING))  # libraries speak up from warnings on
+
+
+def _passwords(settings: Settings) -> frozenset[str]:
+    """Of the addresses in the settings, which libraries quote when they cannot connect."""
+    found = []
+    for address in (settings.database, settings.telemetry, settings.smtp):
+        with suppress(ValueError):  # whoever opens it says what is wrong with it
+            found.append(urlsplit(address).password)
+    return frozenset(form for password in found if password for form in (password, unquote(password)))
+
+
+@lru_cache(maxsize=1)
+def _masker(values: frozenset[str]) -> Masker:
+    return Masker(values)
 
 
 def without_links(line: str) -> str:

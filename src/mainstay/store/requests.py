@@ -8,6 +8,6 @@ from mainstay.kernel.actor import Actor
 
 
 class PageRequest(HttpRequest):
-    """Set by the door (`entry.web.doors.page`) before any view runs."""
+    """Set by the door (`accounts.doors.page`) before any view runs."""
 
     actor: Actor

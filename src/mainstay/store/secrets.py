@@ -15,6 +15,13 @@ from mainstay.kernel.settings import Settings
 from mainstay.store.vault_reader import VaultReader
 
 _LIMIT = 64 * 1024
+_MOST = 2000
+_known: set[str] = set()
+
+
+def known_values() -> frozenset[str]:
+    """What was looked up in this process so far, for masking what it tells."""
+    return frozenset(_known)
 
 
 @lru_cache(maxsize=4)
@@ -31,8 +38,12 @@ class SecretSource:
     def lookup(self, source: str, name: str) -> str:
         """The value; SecretMissing (which names the reference, never a value) if there is none."""
         if source == "vault":
-            return self._vault.value(name)
-        return self._environment(name) if source == "env" else self._file(name)
+            value = self._vault.value(name)
+        else:
+            value = self._environment(name) if source == "env" else self._file(name)
+        if value not in _known and len(_known) < _MOST:
+            _known.add(value)
+        return value
 
     def fill(self, document: Any) -> Any:
         """The document with every reference replaced."""

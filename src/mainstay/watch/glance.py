@@ -1,6 +1,6 @@
 """Monitors for the command line, by plain SQL: booting Django takes longer than people wait for `status`.
 
-The columns are those of watch.models.MonitorStateRow; tests/integration/test_watch_commands.py keeps them equal.
+The columns are those of watch.models.MonitorStateRow; tests/unit/test_watch_glance.py keeps them so.
 """
 
 from __future__ import annotations
