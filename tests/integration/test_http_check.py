@@ -173,7 +173,7 @@ def test_signing_in(auth: dict[str, Any], wanted: str) -> None:
 def test_userinfo_of_the_url_signs_in_and_is_not_shown() -> None:
     seen: list[tuple[str, dict[str, str], bytes]] = []
     with tcp_server(by_path({"/": answer(b"", "500 Oops")}, seen)) as port:
-        result = check_filled({"url": "http://oncall:${env:P}@127.0.0.1:{port}/"}, port, {"${env:P}": "p%40ss"})
+        result = check_filled({"url": "http://oncall:${env:P}@127.0.0.1:{port}/"}, port, {"${env:P}": "p@ss"})
     assert seen[0][1]["authorization"] == "Basic " + base64.b64encode(b"oncall:p@ss").decode()
     assert "p%40ss" not in repr(result)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 REFERENCE = re.compile(r"\$\{(env|file|vault):([^${}\s][^${}\n]*)\}")
 KNOWN = "${env:NAME}, ${file:/path} or ${vault:NAME}"  # the forms, for messages
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+_AUTHORITY_END = re.compile(r"[/?#]")
+_SPACE = re.compile(r"\s")
 _LOOKALIKE = re.compile(r"\$\{[^}]*\}?")
 
 
@@ -35,14 +39,45 @@ def references(value: Any) -> Iterator[tuple[str, str]]:
 
 
 def resolve(value: Any, lookup: Callable[[str, str], str]) -> Any:
-    """The same nested value with each reference replaced by lookup(source, name)."""
+    """The same nested value with lookup(source, name) for each reference, encoded for its place within a URL."""
     if isinstance(value, str):
-        return REFERENCE.sub(lambda found: lookup(found[1], found[2]), value) if "${" in value else value
+        return _filled(value, lookup) if "${" in value else value
     if isinstance(value, dict):
         return {key: resolve(inner, lookup) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [resolve(inner, lookup) for inner in value]
     return value
+
+
+def _filled(text: str, lookup: Callable[[str, str], str]) -> str:
+    filled, at, pasted = "", 0, _SPACE.search(REFERENCE.sub("", text)) is not None  # no URL has a space
+    for found in REFERENCE.finditer(text):
+        filled += text[at : found.start()]
+        at = found.end()
+        value = lookup(found[1], found[2])
+        safe = None if pasted else _safe(filled, REFERENCE.sub("", text[at:]))
+        filled += value if safe is None else quote(value, safe=safe, errors="surrogatepass")
+    return filled + text[at:]
+
+
+def _safe(before: str, after: str) -> str | None:
+    """What of a value stays as it is between these parts of a URL (RFC 3986); None: all of it, also where this is none.
+
+    A reference that begins the text may hold any part of a URL, and one in the place of the host may hold its port.
+    """
+    if not _SCHEME.match(before):
+        return None
+    begun = before.partition("://")[2]
+    if "#" in begun:
+        return ""
+    if "?" in begun:  # a value, or all of `name=value&name=value`
+        return "" if "=" in begun.partition("?")[2].rpartition("&")[2] else "=&"
+    if "/" in begun:
+        return ""
+    user = _AUTHORITY_END.split(after, maxsplit=1)[0].rpartition("@")
+    if not user[1]:
+        return None
+    return "" if ":" in begun + user[0] else ":"  # alone it may hold the user and the password
 
 
 def check_references(text: str) -> str:
