@@ -176,6 +176,7 @@ def test_userinfo_of_the_url_signs_in_and_is_not_shown() -> None:
         result = check_filled({"url": "http://oncall:${env:P}@127.0.0.1:{port}/"}, port, {"${env:P}": "p@ss"})
     assert seen[0][1]["authorization"] == "Basic " + base64.b64encode(b"oncall:p@ss").decode()
     assert "p%40ss" not in repr(result)
+    assert "p@ss" not in repr(result)
 
 
 def test_digest() -> None:
