@@ -33,7 +33,7 @@ def served(store: None, clock: Any) -> Iterator[Served]:
 
 
 def _message(clock: Any) -> Notification:
-    (claim,) = claim_due(system("lane"), current_settings(), Room(lambda _: 9), 60, clock)
+    (claim,) = claim_due(system("lane"), current_settings(), Room(lambda *_: 9), 60, clock)
     return claim.message
 
 

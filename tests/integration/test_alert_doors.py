@@ -146,7 +146,7 @@ def test_commands_do_the_same(ids: dict[str, str]) -> None:
 
 
 def test_a_message_that_waits_says_when_it_is_tried_and_never_in_the_past(ids: dict[str, str]) -> None:
-    claims = delivery.claim_due(LANE, current_settings(), delivery.Room(lambda _: 1), 60)
+    claims = delivery.claim_due(LANE, current_settings(), delivery.Room(lambda *_: 1), 60)
     now = time.time()
     by_state = {one.state: told_of(one, now) for one in queries.notifications()}
     assert (by_state["pending"].next_at, by_state["pending"].waits) == (None, "now")

@@ -33,7 +33,7 @@ def alert() -> queries.Alert:
 
 
 def _link() -> str:
-    claim = delivery.claim_due(system("lane"), current_settings(), delivery.Room(lambda _: 1), 60)[0]
+    claim = delivery.claim_due(system("lane"), current_settings(), delivery.Room(lambda *_: 1), 60)[0]
     return claim.message.links["acknowledge"].removeprefix(current_settings().base_url)
 
 

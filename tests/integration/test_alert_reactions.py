@@ -30,7 +30,7 @@ def _channel(name: str = "hook", **more: Any) -> None:
 
 
 def _claims(clock: Any = None) -> list[delivery.Claim]:
-    return delivery.claim_due(LANE, current_settings(), delivery.Room(lambda _: 100, (), 1000), 60, clock)
+    return delivery.claim_due(LANE, current_settings(), delivery.Room(lambda *_: 100, (), 1000), 60, clock)
 
 
 def _deliver_all(clock: Any = None) -> list[str]:

@@ -26,7 +26,7 @@ def hook() -> None:
 
 
 def _deliver_all(clock: Any) -> None:
-    while claims := delivery.claim_due(LANE, current_settings(), delivery.Room(lambda _: 10), 60, clock):
+    while claims := delivery.claim_due(LANE, current_settings(), delivery.Room(lambda *_: 10), 60, clock):
         for claim in claims:
             delivery.mark_delivered(LANE, claim, Receipt("200"), clock)
 

@@ -39,7 +39,7 @@ def test_acknowledging_is_told_once_and_a_repeat_is_harmless(alert_id: str, cloc
 
 
 def test_every_verb_asks_for_its_scope(alert_id: str, clock: Any) -> None:
-    room = delivery.Room(lambda _: 1)
+    room = delivery.Room(lambda *_: 1)
     for call in (
         lambda: verbs.acknowledge_alert(READER, alert_id, clock),
         lambda: verbs.mute_alert(READER, alert_id, clock.now() + 60, clock),
@@ -76,7 +76,7 @@ def test_muting_holds_back_what_was_not_handed_over_and_the_end_of_nothing_is_no
 
 
 def test_a_muted_alert_that_was_told_is_told_to_be_over(alert_id: str, clock: Any) -> None:
-    claims = delivery.claim_due(system("lane"), current_settings(), delivery.Room(lambda _: 9), 60, clock)
+    claims = delivery.claim_due(system("lane"), current_settings(), delivery.Room(lambda *_: 9), 60, clock)
     delivery.mark_delivered(system("lane"), claims[0], verbs.Receipt(), clock)
     verbs.mute_alert(ONCALL, alert_id, clock.now() + 3600, clock)
     happen("monitor.went_up", "monitor/api", clock)
@@ -141,7 +141,7 @@ def test_testing_a_channel_that_is_not_there_gets_a_guess() -> None:
 
 def test_channel_health_shows_a_refusal_until_the_next_success(alert_id: str, clock: Any) -> None:
     assert queries.channel_health()[0].state == "unknown"
-    lane, room = system("lane"), delivery.Room(lambda _: 9)
+    lane, room = system("lane"), delivery.Room(lambda *_: 9)
     claim = delivery.claim_due(lane, current_settings(), room, 60, clock)[0]
     delivery.mark_failed(lane, claim, Refused("no such hook"), delivery.Failure(None, "refused for good"), clock)
     health = queries.channel_health()[0]

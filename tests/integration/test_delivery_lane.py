@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
@@ -20,6 +20,7 @@ from receivers import Receiver, Reply, declare, happen, in_thread, receiver, rem
 
 pytestmark = pytest.mark.usefixtures("store")
 HOUR = 3600.0
+HANGING = 40
 
 
 @pytest.fixture
@@ -209,7 +210,7 @@ def test_a_claim_whose_process_died_is_taken_again_with_the_same_key(hook: Recei
         async with lane_of(clock) as first:
             claims = await first.writer.run(
                 lambda: lane_module.claim_due(
-                    lane_module._LANE, current_settings(), lane_module.Room(lambda _: 9), 45, clock
+                    lane_module._LANE, current_settings(), lane_module.Room(lambda *_: 9), 45, clock
                 )
             )
             assert len(claims) == 1  # and then it dies: nothing is recorded
@@ -309,3 +310,31 @@ def test_many_alerts_reach_a_channel_that_comes_back(hook: Receiver, clock: Any)
         happen("monitor.went_down", f"monitor/m{number}", clock)
     asyncio.run(play())
     assert OutboxRow.objects.filter(state="delivered").count() == count
+
+
+def test_many_channels_that_hang_leave_room_for_one_that_works(hook: Receiver, other: Receiver) -> None:
+    hook.answer = lambda _: Reply(wait=threading.Event())  # until the test ends
+
+    async def play() -> DeliveryLane:
+        async with lane_of(SystemClock()) as lane, running(lane):
+            for number in range(HANGING):  # each had worked before, so each may have several at once
+                lane._channel(f"hangs-{number:02}").proven = True
+            await in_thread(_fall, range(6))
+            await in_thread(hook.wait_for, HANGING)
+            await in_thread(other.wait_for, 6)
+            assert (lane.delivered <= 6, lane.failed) == (True, 0), "nothing that hangs was waited for"
+            await _eventually(lambda: lane.delivered == 6)
+            assert lane.failed == 0
+            hook.ending.set()
+            return lane
+
+    for number in range(HANGING):
+        _declare(f"hangs-{number:02}", f"{hook.url}/{number}")
+    _declare("works", other.url)
+    asyncio.run(play())
+    assert [row.state for row in OutboxRow.objects.filter(channel="works")] == ["delivered"] * 6
+
+
+def _fall(numbers: Iterable[int]) -> None:
+    for number in numbers:
+        happen("monitor.went_down", f"monitor/m{number}")

@@ -39,9 +39,10 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """What the lane can take on: `free(channel)` messages for a channel, none for those in `full`."""
+    """What the lane can take on: `free(channel, claimed)` messages for a channel after `claimed` of others, none for
+    those in `full`."""
 
-    free: Callable[[str], int]
+    free: Callable[[str, int], int]
     full: Collection[str] = ()
     total: int = 32
     claimant: str = ""  # the start of the server that claims
@@ -65,7 +66,7 @@ def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock:
         for name in names:
             rows = due.filter(channel=name).select_related("alert").order_by("next_at", "id")
             if name in channels:
-                free = max(0, min(room.free(name), room.total - len(claims)))
+                free = max(0, min(room.free(name, len(claims)), room.total - len(claims)))
                 ends = work.now + lease
                 taken = [row for row in rows[:free] if _take(row, ends, room.claimant)]
                 claims += [

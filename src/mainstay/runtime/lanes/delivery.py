@@ -1,8 +1,10 @@
 """The delivery lane: takes due messages from the outbox and hands them over, each channel on its own.
 
 Woken at once by news of alerts, and at least every POLL seconds, because commands write to the outbox too.
-A slow channel holds at most PER_CHANNEL threads; one that fails rests, and is then tried with one message
-until it answers. What it was doing when it was killed is done again with the same key when the lease ends.
+A channel that works holds at most PER_CHANNEL threads, one that has not proven itself yet a single one; one that fails
+rests, and is then tried with one message until it answers. While half of the threads are taken, each channel gets one
+only: many that hang at once leave room for the others. What it was doing when it was killed is done again with the
+same key when the lease ends.
 """
 
 from __future__ import annotations
@@ -36,7 +38,7 @@ log = structlog.get_logger("delivery")
 
 POLL = 2.0  # seconds
 PER_CHANNEL = 4  # deliveries to one channel at a time
-THREADS = 32
+THREADS = 128
 HARD_LIMIT = 30.0  # seconds after which a delivery counts as failed, whatever its thread does
 LEASE = 45.0  # seconds; longer than any delivery may take
 LONGEST_REST = 60.0  # seconds that a failing channel is left alone
@@ -48,13 +50,14 @@ _NEWS = ("alert.", "notification.", "resources.")
 class _Channel:
     """How one channel does, in this process."""
 
-    running: int = 0
+    running: int = 0  # threads, also those whose delivery counts as failed already
+    proven: bool = False  # its newest delivery got through
     failures: int = 0  # in a row
     rests_until: float = 0.0  # monotonic
 
     def free(self, now: float) -> int:
-        """How many more deliveries may start now: none while it rests, one while it is on trial."""
-        return 0 if now < self.rests_until else (1 if self.failures else PER_CHANNEL) - self.running
+        """How many more deliveries may start now: none while it rests, one until it has proven itself."""
+        return 0 if now < self.rests_until else (PER_CHANNEL if self.proven else 1) - self.running
 
     def leave(self, handing: asyncio.Future[Receipt]) -> None:
         """Its thread came back, perhaps long after the delivery counted as failed."""
@@ -65,6 +68,7 @@ class _Channel:
     def rest(self, error: RemoteError, now: float) -> None:
         """It failed: leave it alone for a while, longer each time in a row, or as long as it asked."""
         self.failures += 1
+        self.proven = False
         pause = min(LONGEST_REST, backoff(self.failures, 0.5))
         asked = error.retry_after if isinstance(error, Unavailable) else None
         self.rests_until = now + max(pause, min(asked or 0.0, LONGEST_RETRY_AFTER))
@@ -132,11 +136,11 @@ class DeliveryLane:
         if self._steps.set_back():  # messages wait for their next attempt by the wall clock
             await self.writer.run(partial(hasten, _LANE, clock=self.clock))
         await self.writer.run(partial(end_mutes, _LANE, self.clock))
-        total = THREADS - len(self._running)
-        if total <= 0:
+        busy = sum(channel.running for channel in self._channels.values())
+        if busy >= THREADS:
             return 0
         full = [name for name, channel in self._channels.items() if channel.free(now) <= 0]
-        room = Room(lambda name: self._channel(name).free(now), full, total, self.claimant)
+        room = Room(partial(self._free, now, busy), full, THREADS - busy, self.claimant)
         take = partial(claim_due, _LANE, self.settings, room, self.lease, self.clock)
         claims = await self.writer.run(take)
         for claim in claims:
@@ -145,6 +149,12 @@ class DeliveryLane:
             self._running.add(task)
             task.add_done_callback(self._ended)
         return len(claims)
+
+    def _free(self, now: float, busy: int, name: str, claimed: int) -> int:
+        """Messages that a channel may have; `claimed` are those of others in this turn."""
+        channel = self._channel(name)
+        free = channel.free(now)
+        return min(free, 1 - channel.running) if busy + claimed >= THREADS // 2 else free
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
@@ -211,7 +221,7 @@ class DeliveryLane:
             self.delivered += 1
             if channel.failures:
                 await self.writer.run(partial(hasten, _LANE, claim.channel, self.clock))
-            channel.failures = 0
+            channel.failures, channel.proven = 0, True
             return
         self.failed += 1
         failure = after_failure(outcome, claim.attempt, random.random())  # noqa: S311  spreads repeats, hides nothing
