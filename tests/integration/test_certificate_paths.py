@@ -6,11 +6,13 @@ import datetime as dt
 import socket
 import ssl
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from check_servers import Serve, context_with, run_check, tcp_server
 from cryptography import x509
@@ -21,6 +23,7 @@ from http_servers import always, answer
 
 from mainstay.integrations.checks.certificate_paths import path_of
 from mainstay.kernel.probing import CheckResult
+from mainstay.runtime.prober.trust import default_ca_file
 
 NOW = dt.datetime.now(dt.UTC)
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER
@@ -210,6 +213,15 @@ def test_the_path_is_the_one_that_openssl_verifies(name: str, tmp_path: Path) ->
             continue
     verified = [bytes(one.public_bytes(2)) for one in ours._sslobj.get_verified_chain()]  # type: ignore[attr-defined]
     assert list(path_of([one.der for one in sent], ca, "", time.time())) == verified
+
+
+def test_the_systems_own_certificates_are_read_without_a_word() -> None:
+    """Some have been trusted for so long that they break rules, such as a serial number of 0."""
+    found = default_ca_file() or certifi.where()
+    leaf = issue("leaf", None, days=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert path_of([leaf.der], "", found, time.time()) == (leaf.der,)
 
 
 def test_what_cannot_be_read_ends_the_path(tmp_path: Path) -> None:

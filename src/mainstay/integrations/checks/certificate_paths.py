@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import ssl
+import warnings
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,10 +75,12 @@ def _signed(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
 def _load(der: bytes) -> x509.Certificate | None:
     from cryptography import x509
 
-    try:
-        return x509.load_der_x509_certificate(der)
-    except ValueError:
-        return None
+    with warnings.catch_warnings():  # of roots that break a rule, which systems trust all the same
+        warnings.simplefilter("ignore")
+        try:
+            return x509.load_der_x509_certificate(der)
+        except ValueError:
+            return None
 
 
 def _der(certificate: x509.Certificate) -> bytes:
