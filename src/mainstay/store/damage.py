@@ -4,12 +4,13 @@ file is this install's own; a PostgreSQL server looks after its files itself.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import sys
 from contextlib import closing
 from pathlib import Path
 
-from mainstay.kernel.errors import Broken, Conflict, MainstayError
+from mainstay.kernel.errors import Broken, Conflict, MainstayError, UserError
 from mainstay.kernel.settings import Settings
 
 STATE = "state.sqlite3"
@@ -27,6 +28,15 @@ def check_there(settings: Settings) -> None:
         what = "is gone" if not path.exists() else "is empty"
         hint = f"bring the file back, or {_restore(settings)}; if the state is in PostgreSQL, set MAINSTAY_DATABASE"
         raise Conflict(f"the state database {path} {what}, and Mainstay has worked in this folder before", hint=hint)
+
+
+def check_writable(settings: Settings) -> None:
+    """UserError if the data folder cannot be written: SQLite keeps its locks there, also of who only reads."""
+    if not settings.database and settings.data.exists() and not os.access(settings.data, os.W_OK):
+        raise UserError(
+            f"the data folder {settings.data} cannot be written: it is read-only, or somebody else's",
+            hint="run the command as the server's user, where the file system can be written",
+        )
 
 
 def check_sound(settings: Settings) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mainstay.kernel.errors import StoreBusy, UserError
 from mainstay.kernel.settings import Settings
-from mainstay.store.damage import check_there, damage_in
+from mainstay.store.damage import check_there, check_writable, damage_in
 
 
 class Glance:
@@ -46,6 +46,7 @@ def glance(settings: Settings) -> Iterator[Glance]:
     path = settings.data / "state.sqlite3"
     if not path.exists():
         raise UserError(f"there is nothing in {settings.data} yet", hint="start Mainstay with `mainstay up`")
+    check_writable(settings)
     connection = sqlite3.connect(f"file:{_quoted(str(path))}?mode=ro", uri=True, timeout=5)
     try:
         yield Glance(connection, "?", sqlite3.Error, settings)

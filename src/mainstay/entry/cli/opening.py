@@ -22,8 +22,10 @@ def open_data(*, light: bool = True) -> Settings:
     stumble in the middle of its work, and only the server brings them up, after a snapshot.
     """
     from mainstay.runtime.boot import load_settings, migrate, start_django
+    from mainstay.store.damage import check_writable
 
     settings = load_settings()
+    check_writable(settings)
     fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
     start_django(settings, light=light and not fresh)
     if fresh:
