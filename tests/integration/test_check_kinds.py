@@ -45,6 +45,7 @@ def _prepared(kind: str, target: str) -> str:
         ("host", "{}"),
         ("docker", "{'container': 'web'}"),
         ("promql", "{'query': 'up'}"),
+        ("build", "{'provider': 'vercel', 'project': 'p'}"),
         ("plugin", "{'command': ['check_dummy', '0']}"),
         ("steps", "{'calls': [{'url': 'http://127.0.0.1/'}]}"),
         ("browser", "{'url': 'http://127.0.0.1/'}"),
@@ -54,7 +55,7 @@ def test_a_prober_loads_what_its_checks_use_and_nothing_else(kind: str, target: 
     modules = loaded(_prepared(kind, target))
     assert not {name for name in modules if name.split(".")[0] in ("django", "pydantic")}
     runs = {name for name in modules if name.startswith("mainstay.integrations.checks.") and name.endswith(".run")}
-    borrowed = {"http"} if kind in ("promql", "steps") else set()
+    borrowed = {"http"} if kind in ("build", "promql", "steps") else set()
     assert runs == {f"mainstay.integrations.checks.{name}.run" for name in {kind, *borrowed}}
     allowed = {"host": {"psutil"}}.get(kind, set())
     assert modules & set(_HEAVY) == allowed

@@ -30,7 +30,7 @@ PHASE_NAMES = {
     "wait": "First byte",
     "transfer": "Transfer",
 }
-_FIRST_BYTE = frozenset({"http", "steps", "browser", "promql", "docker"})
+_FIRST_BYTE = frozenset({"http", "steps", "browser", "promql", "docker", "build"})
 
 # States that borrow another one's icon and colour, and states with words of their own.
 LOOKS = {

@@ -1,0 +1,1 @@
+"""The newest deployment or build of a project, asked of the provider that makes it."""
