@@ -115,7 +115,7 @@ def test_tracebacks_are_whole_and_hold_neither_variables_nor_secrets(
             try:
                 breaks(local)
             except ValueError:
-                logger.exception(f"it broke with Bearer {key}")
+                logger.exception("it broke with Bearer %s", key)
     said = log.getvalue()
     assert said.count("Traceback (most recent call last)") == 2
     assert said.count("in breaks") == 2
