@@ -159,8 +159,12 @@ def _component(slug: str, spec: Component, part: Sequence[Behind], lines: Mappin
 def _incidents(parts: Mapping[str, Sequence[Behind]], alerts: Sequence[Alert]) -> list[PublicIncident]:
     """Alerts in public words. Several about the same components, at once or soon after another, are one incident."""
     merged: dict[tuple[str, ...], list[PublicIncident]] = {}
+    touched: dict[str, dict[str, None]] = {}  # subject -> names of its components, in order
+    for name, part in parts.items():
+        for one in part:
+            touched.setdefault(one.subject, {})[name] = None
     for alert in sorted(alerts, key=lambda one: one.since):
-        names = tuple(name for name, part in parts.items() if any(one.subject == alert.subject for one in part))
+        names = tuple(touched.get(alert.subject, ()))
         if not names:
             continue
         incident = _incident(alert, names, several=any(len(parts[name]) > 1 for name in names))

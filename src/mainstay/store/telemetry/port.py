@@ -38,11 +38,13 @@ class Sample(msgspec.Struct, kw_only=True):
     location: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Uptime:
-    """Seconds charged per state over a period; `share` is (up + degraded) / (up + degraded + down)."""
+class Uptime(msgspec.Struct, frozen=True, gc=False):
+    """Seconds charged per state over a period; `share` is (up + degraded) / (up + degraded + down).
 
-    seconds: Mapping[str, float] = field(default_factory=dict)
+    A page of history makes them by the ten thousand, which is why this is no dataclass.
+    """
+
+    seconds: Mapping[str, float] = msgspec.field(default_factory=dict)
     checks: int = 0
     failures: int = 0
 
@@ -53,8 +55,7 @@ class Uptime:
         return good / total if total > 0 else None
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True, gc=False):
     """One bucket of a history bar (a day, an hour): its start and what it was like."""
 
     at: float

@@ -95,5 +95,6 @@ def point_of(row: Sequence[Any]) -> Point:
 def uptime_of(row: Sequence[float]) -> Uptime:
     """row: checks, failures, then seconds per state in the order of CHARGES."""
     checks, failures, *seconds = row
-    charged = {name: float(value) for name, value in zip(CHARGES, seconds, strict=True) if value}
-    return Uptime(charged, int(checks), int(failures))
+    return Uptime(
+        {name: value for name, value in zip(CHARGES, seconds, strict=True) if value}, int(checks), int(failures)
+    )
