@@ -19,7 +19,7 @@ from mainstay.kernel.settings import Settings
 
 _current: Settings | None = None
 _light = False
-_SHORTEST_KEY = 32  # characters
+_SHORTEST_KEY = 16  # characters
 
 
 def default_data_folder() -> Path:
