@@ -21,6 +21,7 @@ HEAD_LIMIT = 64 * 1024  # bytes of request line and headers
 HEAD_SECONDS = 30.0
 BODY_SECONDS = 60.0
 READ_SECONDS = 30.0
+CLOSE_SECONDS = 2.0  # that the other side of a WebSocket has to answer its close
 
 _TOO_LARGE = (431, "Request Header Fields Too Large", "The request's address and headers are too long.")
 _TOO_SLOW = (408, "Request Timeout", "The request took too long to arrive.")
@@ -149,6 +150,10 @@ class BoundedSocket(WebSocketsSansIOProtocol):
     """A WebSocket stays in the crowd that its connection came into as HTTP."""
 
     crowd: Crowd
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self.close_timeout = CLOSE_SECONDS
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.crowd.leave(self.transport)

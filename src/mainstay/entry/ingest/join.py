@@ -105,7 +105,7 @@ class Link:
             self._ending = True
             while not self._queue.empty():
                 self._queue.get_nowait()
-            self._queue.put_nowait((code, why[:100]))
+            self._queue.put_nowait((code, why.encode("ascii", "replace").decode()[:100]))  # RFC 6455, 5.5: 123 bytes
 
     async def write(self, send: Send) -> None:
         """Pass on what is sent until the link is cut."""
