@@ -25,15 +25,19 @@ def _source(settings: Settings) -> SecretSource:
 
 def hand_over(spec: ChannelSpec, message: Notification, settings: Settings, now: float) -> Receipt:
     """Deliver on this thread. Refused or Unavailable if not; a missing secret may turn up, so it is Unavailable."""
-    document = spec.target.model_dump(mode="json", by_alias=True)
+    document = {
+        "target": spec.target.model_dump(mode="json", by_alias=True),
+        "proxy": spec.proxy or settings.channel_proxy,
+    }
     source = _source(settings)
     try:
-        target = source.fill(document)
+        filled = source.fill(document)
         masker = Masker(source.values(document))
     except SecretMissing as error:
         raise Unavailable(str(error), hint="give it to the server; messages wait until then") from None
+    proxy = "" if filled["proxy"] == "direct" else filled["proxy"]
     try:
-        receipt = spec.channel.load()(target, message, DeliveryContext(settings, now, TIMEOUT))
+        receipt = spec.channel.load()(filled["target"], message, DeliveryContext(settings, now, TIMEOUT, proxy))
     except RemoteError as error:
         raise _without(error, masker) from None
     return Receipt(masker.text(receipt.detail), masker.value(receipt.data))

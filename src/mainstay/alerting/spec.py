@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar
+from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, create_model, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, create_model, field_validator
 
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.ports import ChannelKind
 from mainstay.kernel.resource import Kind, Reference, Spec
+from mainstay.kernel.secret import REFERENCE, Text
 from mainstay.kernel.variants import validate_variant
+
+
+def _check_proxy(url: str) -> str:
+    if url in ("", "direct") or REFERENCE.search(url):
+        return url
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname or not parts.port:
+        raise ValueError("a proxy is written as http://proxy.example.com:3128")
+    if parts.password is not None:
+        raise ValueError("a password must be a reference: http://user:${env:NAME}@host:port")
+    return url
 
 
 class ChannelSpec(Spec):
@@ -20,6 +33,12 @@ class ChannelSpec(Spec):
 
     resolved: bool = Field(True, description="also tell when it is over")
     description: str = Field("", max_length=2000, description="whom it reaches")
+    proxy: Annotated[Text, AfterValidator(_check_proxy)] = Field(
+        "",
+        max_length=2000,
+        description="HTTP proxy to go through: http://host:port, perhaps with user and password; empty: the setting "
+        "channel_proxy; direct: none",
+    )
 
     @property
     def target(self) -> Any:

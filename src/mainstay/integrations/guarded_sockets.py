@@ -21,7 +21,7 @@ from mainstay.integrations.lookup import literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from mainstay.integrations.addresses import Guard
+    from mainstay.kernel.ports import AddressGuard
 
 _EVENTS = frozenset({"socket.connect", "socket.sendto", "socket.sendmsg"})
 _INTERNET = (socket.AF_INET, socket.AF_INET6)
@@ -37,7 +37,7 @@ class AddressRefused(OSError):
 class Watch:
     """`refusal`: why a connection was refused last; libraries may have turned the error into one of their own."""
 
-    guard: Guard
+    guard: AddressGuard
     refusal: str = ""
 
 
@@ -45,7 +45,7 @@ _watch: ContextVar[Watch | None] = ContextVar("guarded_sockets", default=None)
 
 
 @contextmanager
-def guarded(guard: Guard) -> Iterator[Watch]:
+def guarded(guard: AddressGuard) -> Iterator[Watch]:
     """Refuse connections to addresses that the guard does not let through, with AddressRefused."""
     _install()
     watch = Watch(guard)

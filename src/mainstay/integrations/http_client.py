@@ -21,6 +21,7 @@ import pycurl
 from mainstay import __version__
 from mainstay.integrations.addresses import Guard
 from mainstay.integrations.idn import ascii_url
+from mainstay.integrations.proxied import check_proxy, refuse_closed
 from mainstay.kernel.errors import Refused, Unavailable
 from mainstay.kernel.ports import DeliveryContext
 
@@ -65,6 +66,7 @@ def post(url: str, body: bytes, headers: Mapping[str, str], context: DeliveryCon
     try:
         _request(handle, url, body, headers)
         _bound(handle, transfer, context.timeout)
+        _go_through(handle, context.proxy, url, transfer.guard)
         handle.perform()
         transfer.answer.status = handle.getinfo(pycurl.RESPONSE_CODE)
     except pycurl.error as error:
@@ -112,7 +114,7 @@ class _Transfer:
         self.refusal = ""
         self.headers_done = False
         self.sockets: list[socket.socket] = []
-        self._guard = guard
+        self.guard = guard
 
     @property
     def answered(self) -> bool:
@@ -122,7 +124,7 @@ class _Transfer:
     def open_socket(self, _purpose: int, address: tuple[int, int, int, tuple[str | bytes, int]]) -> object:
         family, kind, protocol, endpoint = address
         host = endpoint[0].decode() if isinstance(endpoint[0], bytes) else endpoint[0]
-        self.refusal = self._guard.refuses(host)
+        self.refusal = self.guard.refuses(host)
         if self.refusal:
             return pycurl.SOCKET_BAD
         opened = socket.socket(family, kind, protocol)
@@ -152,6 +154,7 @@ class _Transfer:
 
 # Texts of our own: libcurl's may quote the address, which can be a secret.
 _REASONS = {
+    pycurl.E_COULDNT_RESOLVE_PROXY: "the name of the proxy could not be looked up",
     pycurl.E_COULDNT_RESOLVE_HOST: "its name could not be looked up",
     pycurl.E_COULDNT_CONNECT: "no connection could be made",
     pycurl.E_OPERATION_TIMEDOUT: "it did not answer within {timeout:g} s",
@@ -191,6 +194,20 @@ def _bound(handle: pycurl.Curl, transfer: _Transfer, timeout: float) -> None:
         (pycurl.WRITEFUNCTION, transfer.write),
     ):
         handle.setopt(option, value)
+
+
+def _go_through(handle: pycurl.Curl, proxy: str, url: str, guard: Guard) -> None:
+    """By a tunnel, so that the proxy sees no more than where it leads."""
+    if not proxy:
+        return
+    try:
+        check_proxy(proxy)
+    except ValueError as error:
+        raise Refused(str(error), hint="look at `proxy` of the channel, or MAINSTAY_CHANNEL_PROXY") from None
+    refuse_closed(urlsplit(url).hostname or "", guard)
+    handle.setopt(pycurl.PROXY, proxy)
+    handle.setopt(pycurl.HTTPPROXYTUNNEL, 1)
+    handle.setopt(pycurl.NOPROXY, "")
 
 
 @cache

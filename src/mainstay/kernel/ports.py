@@ -103,11 +103,13 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class DeliveryContext:
-    """What a delivery may use. `timeout`: seconds for all of it; `now`: epoch seconds for texts such as `3 min ago`."""
+    """What a delivery may use. `timeout`: seconds for all of it; `now`: epoch seconds for texts such as `3 min ago`;
+    `proxy`: address of an HTTP proxy to go through, empty for none."""
 
     settings: Settings
     now: float
     timeout: float = 10.0
+    proxy: str = ""
 
 
 class Deliver(Protocol):

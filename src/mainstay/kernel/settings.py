@@ -102,6 +102,9 @@ class Settings:
         "smtp://127.0.0.1:25", "mail server: smtp://, smtp+starttls:// or smtps://user:password@host:port"
     )
     mail_from: str = setting("mainstay@localhost", "sender of mail: ops@example.org or Mainstay <ops@example.org>")
+    channel_proxy: str = setting(
+        "", "HTTP proxy that all channels go through, such as http://proxy.example.com:3128; empty: none"
+    )
     secret_dirs: str = setting(
         "/run/secrets", "folders, comma-separated, that ${file:} may read besides `secrets` in the data folder"
     )

@@ -2,20 +2,24 @@
 
 Apprise answers yes or no; what it logs meanwhile is the reason that is shown. It makes its own connections, so the
 guard looks at the host of the URL before and at each connection while it works, and redirects are off; a proxy that
-the environment names is used and decides for itself. Services may show a repeat twice.
+the environment names is used and decides for itself. With a proxy of the channel or the setting, services that speak
+HTTP go through it, and what would connect past it is refused. Services may show a repeat twice.
 """
 
 from __future__ import annotations
 
 import logging
-import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import apprise
+import requests
 
 from mainstay.integrations.addresses import Guard
 from mainstay.integrations.guarded_sockets import guarded
+from mainstay.integrations.proxied import proxy_addresses, refuse_closed
 from mainstay.kernel.errors import Refused, Unavailable
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
 from mainstay.kernel.wording import heading, one_line, plain_text
@@ -32,7 +36,8 @@ def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryC
     guard = Guard.from_settings(context.settings.probe_allow)
     service = _service(target["url"], context, guard)
     with (
-        guarded(guard) as watch,
+        _through(context.proxy),
+        guarded(OnlyProxy(context.proxy, guard) if context.proxy else guard) as watch,
         service.notify(
             body=plain_text(message, context.now),
             title=heading(message),
@@ -64,20 +69,43 @@ def _service(url: str, context: DeliveryContext, guard: Guard) -> apprise.Appris
     service = apprise.Apprise(asset=asset)
     if not service.add(url) or len(service) != 1:
         raise Refused("Apprise does not understand this URL", hint="its wiki shows the form for each service")
-    plugin = service[0]
-    _check_host(getattr(plugin, "host", None), guard)
+    refuse_closed(getattr(service[0], "host", None) or "", guard)  # for many services it is a token and no host
     return service
 
 
-def _check_host(host: str | None, guard: Guard) -> None:
-    """Refused if the host of the URL has a guarded address. For many services it is a token and no host."""
+class OnlyProxy:
+    """Lets nothing but the proxy be connected to."""
+
+    def __init__(self, proxy: str, guard: Guard) -> None:
+        self._open = frozenset(proxy_addresses(proxy))
+        self._guard = guard
+
+    def refuses(self, address: str) -> str:
+        if address in self._open:
+            return self._guard.refuses(address)
+        return "this service of Apprise does not go through the proxy"
+
+
+@contextmanager
+def _through(proxy: str) -> Iterator[None]:
+    token = _proxy.set(proxy)
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM) if host else []
-    except (OSError, UnicodeError):
-        return
-    for *_, address in found:
-        if reason := guard.refuses(str(address[0])):
-            raise Refused(reason)
+        yield
+    finally:
+        _proxy.reset(token)
+
+
+def _merged(session: requests.Session, *arguments: Any, **named: Any) -> Any:
+    settings = _merge(session, *arguments, **named)
+    if proxy := _proxy.get():
+        settings["proxies"] = {"http": proxy, "https": proxy}
+    return settings
+
+
+# Apprise has no way to hand a proxy to its services; those that speak HTTP all do so through this library.
+_proxy: ContextVar[str] = ContextVar("apprise_proxy", default="")
+_merge = requests.Session.merge_environment_settings
+requests.Session.merge_environment_settings = _merged  # type: ignore[method-assign, assignment]
 
 
 def _type_of(message: Notification) -> apprise.NotifyType:

@@ -70,7 +70,7 @@ def _send(
 ) -> dict[str, tuple[int, bytes]]:
     """The recipients that were refused; SMTPRecipientsRefused if all were."""
     guard = Guard.from_settings(context.settings.probe_allow)
-    with Session(server.host, server.port, server.security, guard, context.timeout) as session:
+    with Session(server.host, server.port, server.security, guard, context.timeout, proxy=context.proxy) as session:
         if server.user:
             session.login(server.user, server.password)
         session.ehlo_or_helo_if_needed()

@@ -14,6 +14,7 @@ from typing import Any
 
 from mainstay.integrations.http_client import trusted_certificates
 from mainstay.integrations.idn import ascii_host
+from mainstay.integrations.proxied import tunnel
 from mainstay.kernel.ports import AddressGuard
 
 _REPLIES_LIMIT = 256 * 1024  # bytes of all replies in a session
@@ -23,9 +24,12 @@ _CHALLENGES = 5  # of one sign-in
 class Session(smtplib.SMTP):
     """Connected and encrypted when made. OSError or SMTPException if that, or anything later, fails."""
 
-    def __init__(self, host: str, port: int, security: str, guard: AddressGuard, timeout: float) -> None:
+    def __init__(
+        self, host: str, port: int, security: str, guard: AddressGuard, timeout: float, *, proxy: str = ""
+    ) -> None:
         self._guard = guard
         self._security = security
+        self._proxy = proxy
         self._raw: socket.socket | None = None
         self._late = False
         self._watchdog = threading.Timer(timeout, self._end)
@@ -69,6 +73,9 @@ class Session(smtplib.SMTP):
                 socket.socket.shutdown(current, socket.SHUT_RDWR)
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        if self._proxy:
+            self._raw = tunnel(self._proxy, host, port, self._guard, timeout)
+            return self._encrypted(self._raw, host)
         last: OSError = OSError("its name could not be looked up")
         for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             if reason := self._guard.refuses(str(address[0])):
@@ -79,15 +86,19 @@ class Session(smtplib.SMTP):
             try:
                 opened.settimeout(timeout)
                 opened.connect(address)
-                if self._security == "tls":
-                    self._raw = _tls().wrap_socket(opened, server_hostname=host, do_handshake_on_connect=False)
-                    self._raw.do_handshake()
+                return self._encrypted(opened, host)
             except OSError as error:
                 self._raw.close()
                 last = error
-            else:
-                return self._raw
         raise last
+
+    def _encrypted(self, opened: socket.socket, host: str) -> socket.socket:
+        """With TLS from the first byte on, where that is asked for."""
+        if self._security != "tls":
+            return opened
+        self._raw = secured = _tls().wrap_socket(opened, server_hostname=host, do_handshake_on_connect=False)
+        secured.do_handshake()
+        return secured
 
     def auth(self, mechanism: str, authobject: Any, *, initial_response_ok: bool = True) -> tuple[int, bytes]:
         """As smtplib does it, but in UTF-8 (RFC 4616, 2), where that knows ASCII only."""
