@@ -37,7 +37,7 @@ def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryC
     service = _service(target["url"], context, guard)
     with (
         _through(context.proxy),
-        guarded(OnlyProxy(context.proxy, guard) if context.proxy else guard) as watch,
+        guarded(_OnlyProxy(context.proxy, guard) if context.proxy else guard) as watch,
         service.notify(
             body=plain_text(message, context.now),
             title=heading(message),
@@ -73,7 +73,7 @@ def _service(url: str, context: DeliveryContext, guard: Guard) -> apprise.Appris
     return service
 
 
-class OnlyProxy:
+class _OnlyProxy:
     """Lets nothing but the proxy be connected to."""
 
     def __init__(self, proxy: str, guard: Guard) -> None:
