@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.figures import Figure, at_most, hand_over, percentile, told
 from bench.server import RunningServer
-from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.settings import Settings
 
 _SIGN_INS = 25  # the server lets an address try 30 times a minute
@@ -62,7 +62,7 @@ def _sign_in(base: str) -> float:
 
 def _scope_check() -> float:
     """Seconds of one `require`, by an actor with every scope."""
-    actor = Actor("user", _EMAIL, ALL_SCOPES)
+    actor = Actor("user", _EMAIL, all_scopes())
     begun = time.perf_counter()
     for _ in range(_CHECKS):
         actor.require("monitors:read")

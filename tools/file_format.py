@@ -11,7 +11,8 @@ from typing import Any
 
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import KINDS, Kind
-from mainstay.runtime.kinds import check_kinds, register_kinds
+from mainstay.runtime.capabilities import register_kinds
+from mainstay.runtime.kinds import check_kinds
 from mainstay.store.resources.documents import LIMIT_BYTES, LIMIT_DEPTH, LIMIT_NODES
 from mainstay.store.resources.schema import file_schema
 

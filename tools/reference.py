@@ -14,11 +14,10 @@ from typing import Any
 
 from file_format import check_pages, file_format
 
-from mainstay.entry.cli.app import COMMANDS
 from mainstay.kernel import errors
-from mainstay.kernel.actor import SCOPES
-from mainstay.kernel.event import EVENTS
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.settings import Settings
+from mainstay.runtime.capabilities import load_capabilities
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
@@ -43,28 +42,29 @@ def events() -> Iterator[str]:
     yield "# Events\n"
     yield "Every kind of entry that the journal holds. Times in `data` are seconds since the Unix epoch.\n"
     yield "| kind | what happened |\n|---|---|"
-    yield from (f"| `{kind}` | {about} |" for kind, about in EVENTS.items())
+    yield from (f"| `{kind}` | {event.about} |" for kind, event in CAPABILITIES.events.items())
 
 
 def scopes() -> Iterator[str]:
     yield "# Scopes\n"
     yield "What a role or a token may do. Every verb checks its scope before anything else.\n"
     yield "| scope | allows to |\n|---|---|"
-    yield from (f"| `{scope}` | {about} |" for scope, about in SCOPES.items())
+    yield from (f"| `{name}` | {scope.about} |" for name, scope in CAPABILITIES.scopes.items())
 
 
 def commands() -> Iterator[str]:
     import click
 
     from mainstay.entry.cli.app import cli
+    from mainstay.entry.cli.app import commands as every
 
     yield "# Commands\n"
     yield "`mainstay --data DIR COMMAND`; every command has `--help`. Exit codes, where nothing else is said: 0 done,"
     yield "1 failed, 2 wrong usage or wrong input.\n"
     context = click.Context(cli, info_name="mainstay", terminal_width=100)
-    for name, (_, _, summary) in COMMANDS.items():
+    for name, command in every().items():
         found: Any = cli.get_command(context, name)
-        yield f"## {name}\n\n{found.inner.help or f'{summary}.'}\n"
+        yield f"## {name}\n\n{found.inner.help or f'{command.summary}.'}\n"
         yield from _usage(found.inner, f"mainstay {name}")
 
 
@@ -108,6 +108,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
+    load_capabilities()
     stale = []
     pages = {name: page() for name, page in PAGES.items()}
     pages |= {f"checks/{name}": page for name, page in check_pages().items()}

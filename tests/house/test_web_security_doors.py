@@ -10,7 +10,7 @@ import pytest
 from tests.door_list import SOURCES, Way, fast_ways, operations, pages, patterns, running_doors, verbs
 
 from mainstay.entry.api.root import api
-from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.errors import Forbidden
 
 # Guarded by the libraries' own checks, which tests/integration/test_every_door.py tries one by one.
@@ -112,7 +112,7 @@ def test_every_door_of_the_event_loop_declares_its_scope() -> None:
     assert [str(way) for way in found if way.door is None] == []
     assert {way.route for way in found if way.door and way.door.public} == set(OPEN_FAST)
     scoped = {way.route: way.door.scope for way in found if way.door and not way.door.public}
-    assert all(scope in ALL_SCOPES for scope in scoped.values())
+    assert all(scope in all_scopes() for scope in scoped.values())
     assert {"/live", "/probe", "/metrics", "/api/metrics", "/api/status"} <= set(scoped)
 
 
@@ -141,7 +141,7 @@ def test_every_verb_checks_its_scope_before_anything_else(name: str, django_unto
             _call(function, Actor("token", "nobody", held))
         except Forbidden as refusal:
             scope = refusal.message.split("the scope ")[1].split(" ")[0]
-            assert scope in ALL_SCOPES
+            assert scope in all_scopes()
             assert scope not in scopes
             scopes.add(scope)
             held = held | {scope}
@@ -150,7 +150,7 @@ def test_every_verb_checks_its_scope_before_anything_else(name: str, django_unto
     assert scopes, f"{name} lets an actor in who holds no scope"
     for scope in scopes:
         with pytest.raises(Forbidden, match=scope):
-            _call(function, Actor("token", "almost", ALL_SCOPES - {scope}))
+            _call(function, Actor("token", "almost", all_scopes() - {scope}))
 
 
 @pytest.fixture
@@ -192,9 +192,9 @@ def test_commands_act_as_whoever_owns_the_folder_and_as_nobody_else() -> None:
 def test_every_command_can_be_loaded_and_asks_the_folder_first() -> None:
     from click.testing import CliRunner
 
-    from mainstay.entry.cli.app import COMMANDS, cli
+    from mainstay.entry.cli.app import cli, commands
 
-    for name in COMMANDS:
+    for name in commands():
         done = CliRunner().invoke(cli, [name, "-h"])
         assert done.exit_code == 0, (name, done.output)
 

@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from mainstay.accounts import erasure, policies, queries, rules, token_verbs, verbs
 from mainstay.accounts.models import Token, User
-from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.errors import Forbidden
 from mainstay.store.resources.apply import declare
 
@@ -70,7 +70,7 @@ def test_nobody_touches_an_account_that_may_do_more(verb: str, role: str) -> Non
     for lacking in [scopes - KEEPER.scopes, *({scope} for scope in sorted(scopes - KEEPER.scopes)[:1])]:
         if lacking:
             with pytest.raises(Forbidden):
-                VERBS[verb](replace(KEEPER, scopes=ALL_SCOPES - lacking))
+                VERBS[verb](replace(KEEPER, scopes=all_scopes() - lacking))
             assert _state() == before, "refused, yet something changed"
     VERBS[verb](replace(KEEPER, scopes=scopes | KEEPER.scopes))
     assert _state() != before

@@ -17,12 +17,12 @@ from django.test import Client, override_settings
 
 from mainstay.accounts import policies, queries, verbs
 from mainstay.accounts.models import User
-from mainstay.accounts.spec import ROLE_SCOPES
+from mainstay.accounts.spec import role_scopes
 from mainstay.alerting.models import AlertRow
 from mainstay.entry.addresses import client_address
 from mainstay.heartbeats.verbs import pause_heartbeat
 from mainstay.integrations import checks
-from mainstay.kernel.actor import LIMITABLE, Actor
+from mainstay.kernel.actor import Actor, limitable
 from mainstay.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound
 from mainstay.runtime.kinds import check_kinds
 from mainstay.store.journal import Filter, entries
@@ -35,7 +35,7 @@ from mainstay.watch.declared import follow_resources
 from mainstay.watch.verbs import check_now, pause_monitors
 
 pytestmark = pytest.mark.usefixtures("store")
-CORE = {"scopes": sorted(LIMITABLE), "limit": ['team="core"'], "second_factor": "optional"}
+CORE = {"scopes": sorted(limitable()), "limit": ['team="core"'], "second_factor": "optional"}
 
 
 @pytest.fixture(autouse=True)
@@ -266,7 +266,7 @@ def test_policies_of_built_in_roles_are_declared() -> None:
     with override_settings(MAINSTAY=replace(settings.MAINSTAY, second_factor_grace_days=0)):
         assert signed_in("dev@example.com").get("/monitors/").headers["location"] == "/accounts/2fa/totp/activate/"
         assert signed_in("sup@example.com").get("/monitors/").status_code == 200
-    assert policies.role("support").scopes == ROLE_SCOPES["support"]
+    assert policies.role("support").scopes == role_scopes("support")
 
 
 @pytest.mark.parametrize(
@@ -304,7 +304,7 @@ def test_own_roles_are_given_and_shown() -> None:
 
 
 def _operator() -> Actor:
-    return Actor("user", "op@example.com", ROLE_SCOPES["operations"])
+    return Actor("user", "op@example.com", role_scopes("operations"))
 
 
 @pytest.mark.parametrize(

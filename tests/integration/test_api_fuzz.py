@@ -30,7 +30,7 @@ from tests.fuzzing import WORDS, mutate
 from mainstay.accounts.models import User
 from mainstay.accounts.verbs import create_token
 from mainstay.entry.api.root import api
-from mainstay.kernel.actor import ALL_SCOPES
+from mainstay.kernel.actor import all_scopes
 from mainstay.store.resources.apply import declare
 from mainstay.store.telemetry import open_telemetry, set_current
 
@@ -81,7 +81,7 @@ def test_an_operation_answers_as_the_document_says(label: str) -> None:
     if label == "POST /api/v1/channels/{name}/test":
         KNOWN["name"] = ["api", "backup"]  # nothing is sent from here
     operation = OPERATIONS[label]
-    token = create_token(TEST, "fuzz", sorted(ALL_SCOPES))
+    token = create_token(TEST, "fuzz", sorted(all_scopes()))
     headers = {"Authorization": f"Bearer {token}", "Host": "localhost"}
 
     @QUIET

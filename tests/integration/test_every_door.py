@@ -23,7 +23,7 @@ from tests.door_list import Way, fast_ways, operations, pages, running_doors, st
 from mainstay.accounts import queries, rules, token_verbs, verbs
 from mainstay.accounts.doors import Door
 from mainstay.accounts.models import Token, User
-from mainstay.kernel.actor import ALL_SCOPES, LIMITABLE
+from mainstay.kernel.actor import all_scopes, limitable
 from mainstay.store.telemetry import open_telemetry, set_current
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -255,7 +255,7 @@ def key(token: str) -> dict[str, str]:
 def spoilt_tokens() -> dict[str, str]:
     """Tokens of all scopes that are not good (any more)."""
     made = {
-        name: token_verbs.create_token(TEST, name, sorted(ALL_SCOPES))
+        name: token_verbs.create_token(TEST, name, sorted(all_scopes()))
         for name in ("expired", "revoked", "wrong secret")
     }
     ids = {name: rules.parse_token(text).id for name, text in made.items()}  # type: ignore[union-attr]
@@ -265,7 +265,7 @@ def spoilt_tokens() -> dict[str, str]:
     person("stays@example.com", "admin")
     left = person("left@example.com", "admin")
     actor = queries.actor_of_user(left)
-    made["owner left"] = token_verbs.create_token(actor, "theirs", sorted(ALL_SCOPES))
+    made["owner left"] = token_verbs.create_token(actor, "theirs", sorted(all_scopes()))
     verbs.deactivate(TEST, left.email)
     return {**made, "unknown": str(rules.new_token()), "malformed": "mst_x", "empty": ""}
 
@@ -306,7 +306,7 @@ def test_each_role_gets_into_the_operations_of_its_scopes_and_no_others(role: st
 
 
 def test_all_scopes_but_the_one_that_is_asked_for_are_not_enough() -> None:
-    tokens = {scope: token_verbs.create_token(TEST, scope, sorted(ALL_SCOPES - {scope})) for scope in ALL_SCOPES}
+    tokens = {scope: token_verbs.create_token(TEST, scope, sorted(all_scopes() - {scope})) for scope in all_scopes()}
     wrong = []
     for way in operations():
         response = browser_of().generic(way.method, way.path, headers=bearer(tokens[scope_of(way)]))
@@ -321,7 +321,7 @@ def test_all_scopes_but_the_one_that_is_asked_for_are_not_enough() -> None:
 
 def test_a_token_with_limits_gets_into_what_heeds_them_and_nothing_else() -> None:
     made = {
-        scope: token_verbs.create_token(TEST, scope, [scope], limits=['team="core"']) for scope in sorted(LIMITABLE)
+        scope: token_verbs.create_token(TEST, scope, [scope], limits=['team="core"']) for scope in sorted(limitable())
     }
     wrong = []
     for way in operations():
@@ -345,7 +345,7 @@ def test_a_session_hands_out_access_only_shortly_after_the_person_has_shown_who_
     for way in operations():
         with undone():
             status = client.generic(way.method, way.path).status_code
-        if (status == 403) != (scope_of(way) in rules.GRANTING):
+        if (status == 403) != (scope_of(way) in rules.granting()):
             wrong.append(f"{way}: {status}")
     assert wrong == []
 
@@ -409,10 +409,10 @@ def test_every_fast_door_asks_for_its_scope() -> None:
         visitors[role] = (_cookie(user), scopes_of(user))
         token = token_verbs.create_token(TEST, role, sorted(scopes_of(user)))
         visitors[f"token of {role}"] = (bearer(token), scopes_of(user))
-    for scope in ALL_SCOPES:
-        others = ALL_SCOPES - {scope}
+    for scope in all_scopes():
+        others = all_scopes() - {scope}
         visitors[f"all but {scope}"] = (bearer(token_verbs.create_token(TEST, scope, sorted(others))), others)
-    limited = token_verbs.create_token(TEST, "limited", sorted(LIMITABLE), limits=['team="core"'])
+    limited = token_verbs.create_token(TEST, "limited", sorted(limitable()), limits=['team="core"'])
     visitors["wrong label"] = (bearer(limited), frozenset())
     visitors["signed out"] = (_over(users["admin"]), frozenset())
     connection.close()

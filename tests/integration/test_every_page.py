@@ -22,7 +22,6 @@ from django.urls import Resolver404, resolve
 from tests.door_list import Way, pages
 
 import seeding
-from mainstay.entry.web.examples import EXAMPLES
 from mainstay.kernel.resource import KINDS
 from mainstay.store.resources.files import read_body
 from mainstay.store.resources.planning import Terms, plan_reading
@@ -190,7 +189,7 @@ def test_every_page_and_form_answers_on_a_filled_store(visitor: Client, telemetr
 def test_the_editor_begins_with_an_example_of_every_kind_that_can_be_applied(kind: str, visitor: Client) -> None:
     page = visitor.get("/resources/new", {"kind": kind})
     assert page.status_code == 200
-    others = {"route": EXAMPLES["channel"], "status_page": EXAMPLES["monitor"]}.get(kind, "")
-    reading = read_body((others + EXAMPLES[kind]).encode(), "editor")
+    others = {"route": KINDS["channel"].example, "status_page": KINDS["monitor"].example}.get(kind, "")
+    reading = read_body((others + KINDS[kind].example).encode(), "editor")
     plan = plan_reading(TEST, reading, Terms("page", "test"))
     assert kind in {change.kind for change in plan.differences if change.action == "create"}

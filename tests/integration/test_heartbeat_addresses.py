@@ -13,7 +13,7 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 
 from mainstay.accounts import queries, token_verbs
-from mainstay.accounts.spec import ROLE_SCOPES
+from mainstay.accounts.spec import role_scopes
 from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.kernel.actor import Actor
 from mainstay.store import disclosures
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.usefixtures("store")
 
 OURS, BEFORE = str(uuid4()), str(uuid4())
 TOKEN = "push-token-0815"
-READER = Actor("user", "reader@example.com", ROLE_SCOPES["developer"])
+READER = Actor("user", "reader@example.com", role_scopes("developer"))
 
 
 @pytest.fixture(autouse=True)
@@ -89,7 +89,7 @@ OPERATIONS = [
 
 def _token(role: str, *scopes: str) -> dict[str, str]:
     person(f"{role}@example.com", role)
-    owner = Actor("user", f"{role}@example.com", ROLE_SCOPES[role] | {"tokens:write"})
+    owner = Actor("user", f"{role}@example.com", role_scopes(role) | {"tokens:write"})
     return {"authorization": f"Bearer {token_verbs.create_token(owner, 'reader', scopes)}"}
 
 

@@ -13,7 +13,7 @@ from django.test import override_settings
 from mainstay.accounts import queries, rules, verbs
 from mainstay.accounts.doors import token_actor
 from mainstay.accounts.models import Token
-from mainstay.accounts.spec import ROLE_SCOPES
+from mainstay.accounts.spec import role_scopes
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.store.journal import Filter, entries
@@ -30,7 +30,7 @@ def _quick() -> Iterator[None]:
 
 
 def _actor(email: str, role: str) -> Actor:
-    return Actor("user", email, ROLE_SCOPES[role])
+    return Actor("user", email, role_scopes(role))
 
 
 def test_a_token_acts_with_its_scopes_and_its_name() -> None:

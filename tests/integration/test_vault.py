@@ -18,7 +18,7 @@ from django.db import connections
 from django.test import Client, override_settings
 
 from mainstay.accounts.token_verbs import create_token
-from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.errors import Forbidden, NotFound, UserError
 from mainstay.kernel.secret import SecretMissing
 from mainstay.kernel.settings import Settings
@@ -88,7 +88,7 @@ def test_odd_names_and_values_are_refused(ours: Settings, name: str, value: str)
 
 
 def test_everything_needs_its_scope(ours: Settings) -> None:
-    almost = Actor("token", "almost", ALL_SCOPES - {"secrets:write"})
+    almost = Actor("token", "almost", all_scopes() - {"secrets:write"})
     for act in (
         lambda: vault.set_secret(almost, ours, "a", "b"),
         lambda: vault.remove_secret(almost, "a"),

@@ -4,7 +4,7 @@ import pytest
 
 from mainstay.accounts import rules
 from mainstay.accounts.spec import BUILT_IN, RoleSpec, ServiceAccountSpec, SignInSpec
-from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.errors import Forbidden, UserError
 
 NEEDING = frozenset({"admin", "operations", "support"})
@@ -16,7 +16,7 @@ def _role(name: str, **declared: object) -> rules.Role:
 
 def test_roles_hold_each_other_like_shells() -> None:
     admin, operations, support, developer = (_role(role).scopes for role in rules.ROLES)
-    assert admin == ALL_SCOPES
+    assert admin == all_scopes()
     assert developer < support < operations < admin
     assert "users:write" not in operations
     assert not any(scope.endswith((":write", ":check", ":test", ":export")) for scope in support)
@@ -41,7 +41,7 @@ def test_when_a_second_factor_is_due(role: str, has_factor: bool, day: float, st
     found = rules.standing(known, has_factor=has_factor, since=0, grace_days=7, now=day * rules.DAY)
     assert found.factor == state
     if state == "due":
-        assert found.scopes == known.scopes - rules.GRANTING
+        assert found.scopes == known.scopes - rules.granting()
     else:
         assert found.scopes == (frozenset() if state == "overdue" else known.scopes)
     assert found.scopes | found.withheld == known.scopes

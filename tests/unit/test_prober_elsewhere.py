@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.kernel.probing import Batch, CheckResult
+from mainstay.kernel.probing import RESULTS_PER_FRAME, Batch, CheckResult
 from mainstay.runtime.links import bounded
-from mainstay.runtime.prober.buffer import BATCH, WINDOW, Buffer
+from mainstay.runtime.prober.buffer import WINDOW, Buffer
 from mainstay.runtime.prober.clock_offset import ClockOffset
 from mainstay.watch.presence import STEADY, Presence, change
 
@@ -64,15 +64,17 @@ def test_old_exchanges_give_way_to_those_of_a_drifting_clock() -> None:
 
 def test_results_are_sent_in_order_and_forgotten_once_confirmed() -> None:
     buffer = Buffer(lambda: None)
-    for number in range(BATCH + 50):
+    for number in range(RESULTS_PER_FRAME + 50):
         buffer.add(found(number))
     batches = []
     while (data := buffer.next_batch(0.5)) is not None:
         batches.append(_DECODER.decode(data))
     assert [batch.number for batch in batches] == [1, 2]
-    assert [result.uid for batch in batches for result in batch.results] == [f"u{n}" for n in range(BATCH + 50)]
+    assert [result.uid for batch in batches for result in batch.results] == [
+        f"u{n}" for n in range(RESULTS_PER_FRAME + 50)
+    ]
     assert batches[0].offset == 0.5
-    assert buffer.waiting == BATCH + 50
+    assert buffer.waiting == RESULTS_PER_FRAME + 50
     buffer.confirmed(1)
     assert buffer.waiting == 50
     again = [_DECODER.decode(data) for data in buffer.unconfirmed(0.25)]
@@ -106,7 +108,7 @@ def test_the_oldest_are_dropped_first_and_counted(seed: int) -> None:
 
 def test_no_more_batches_are_on_their_way_than_the_window_holds() -> None:
     buffer = Buffer(lambda: None)
-    for number in range(BATCH * (WINDOW + 3)):
+    for number in range(RESULTS_PER_FRAME * (WINDOW + 3)):
         buffer.add(found(number))
     sent = 0
     while buffer.next_batch(0.0) is not None:

@@ -29,7 +29,7 @@ from ninja.throttling import BaseThrottle
 from ninja.utils import contribute_operation_callback
 
 from mainstay.accounts import queries, rules
-from mainstay.kernel.actor import ALL_SCOPES, LIMITABLE, Actor
+from mainstay.kernel.actor import Actor, all_scopes, limitable
 from mainstay.kernel.clock import to_iso
 
 View = TypeVar("View", bound=Callable[..., Any])
@@ -91,9 +91,9 @@ def page(
 
 
 def _door(scope: str, *, limited: bool) -> Door:
-    if scope and scope not in ALL_SCOPES:
+    if scope and scope not in all_scopes():
         raise AssertionError(f"undeclared scope {scope}")
-    if limited and scope not in LIMITABLE:
+    if limited and scope not in limitable():
         raise AssertionError(f"{scope} cannot be limited by labels")
     return Door(scope, limited=limited)
 
@@ -174,7 +174,7 @@ def person_actor(request: HttpRequest) -> Actor | None:
     if user is None:
         return None
     actor = queries.actor_of_user(user, visit(request))
-    return actor if is_fresh(request) else replace(actor, scopes=actor.scopes - rules.GRANTING)
+    return actor if is_fresh(request) else replace(actor, scopes=actor.scopes - rules.granting())
 
 
 def _sign_in_address(request: HttpRequest) -> str:

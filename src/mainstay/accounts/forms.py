@@ -10,7 +10,7 @@ from django.contrib.auth.password_validation import password_validators_help_tex
 
 from mainstay.accounts import rules
 from mainstay.accounts.models import User
-from mainstay.kernel.actor import SCOPES
+from mainstay.kernel.capability import CAPABILITIES
 
 
 class NewPasswordForm(forms.Form):
@@ -92,5 +92,5 @@ class NewTokenForm(forms.Form):
         self.fields["service"].choices = owners  # type: ignore[attr-defined] # a field with choices
         if len(owners) == 1:
             del self.fields["service"]
-        choices = [(scope, f"{scope}: {about}") for scope, about in SCOPES.items() if scope in scopes]
+        choices = [(name, f"{name}: {scope.about}") for name, scope in CAPABILITIES.scopes.items() if name in scopes]
         self.fields["scopes"].choices = choices  # type: ignore[attr-defined] # a field with choices

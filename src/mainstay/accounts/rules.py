@@ -14,8 +14,9 @@ from functools import lru_cache
 from itertools import pairwise
 from typing import Literal
 
-from mainstay.accounts.spec import ROLE_SCOPES, RoleSpec, SignInSpec
-from mainstay.kernel.actor import ALL_SCOPES, SCOPES
+from mainstay.accounts.spec import BUILT_IN, RoleSpec, SignInSpec, role_scopes
+from mainstay.kernel.actor import all_scopes
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import UserError
 
@@ -48,7 +49,8 @@ def role_of(name: str, spec: RoleSpec | None, needing: frozenset[str]) -> Role:
     A role that is neither built in nor declared (any more) may do nothing.
     """
     if spec is None:
-        return Role(name, ROLES.get(name, ""), ROLE_SCOPES.get(name, frozenset()), needs_factor=name in needing)
+        scopes = next((role_scopes(role) for role in BUILT_IN if role == name), frozenset())
+        return Role(name, ROLES.get(name, ""), scopes, needs_factor=name in needing)
     needs = spec.like != "developer" if name not in ROLES else name in needing
     if spec.second_factor is not None:
         needs = spec.second_factor == "required"
@@ -74,9 +76,13 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return ipaddress.ip_network(text)
 
 
-# What hands out access to others, or takes the place of it elsewhere, or is as good as an account on the machine. A
-# stolen password alone must not be enough to make it permanent.
-GRANTING = frozenset({"users:write", "tokens:write", "secrets:write", "programs:write"})
+def granting() -> frozenset[str]:
+    """What hands out access to others, or takes the place of it elsewhere, or is as good as an account on the machine.
+
+    A stolen password alone must not be enough to make it permanent.
+    """
+    return frozenset(name for name, scope in CAPABILITIES.scopes.items() if scope.granting)
+
 
 DAY = 86_400.0
 TOKEN_DAYS = 90
@@ -95,11 +101,11 @@ def check_role(role: str, known: Iterable[str]) -> str:
 def check_scopes(wanted: list[str]) -> frozenset[str]:
     """The scopes, if every one of them exists and there is at least one; UserError otherwise."""
     for scope in wanted:
-        if scope not in ALL_SCOPES:
-            hint = did_you_mean(scope, ALL_SCOPES) or "known scopes: " + " ".join(SCOPES)
+        if scope not in all_scopes():
+            hint = did_you_mean(scope, all_scopes()) or "known scopes: " + " ".join(CAPABILITIES.scopes)
             raise UserError(f"there is no scope `{scope[:40]}`", hint=hint)
     if not wanted:
-        raise UserError("a token needs at least one scope", hint="known scopes: " + " ".join(SCOPES))
+        raise UserError("a token needs at least one scope", hint="known scopes: " + " ".join(CAPABILITIES.scopes))
     return frozenset(wanted)
 
 
@@ -129,7 +135,7 @@ def standing(role: Role, *, has_factor: bool, since: float, grace_days: int, now
         return Standing(role.scopes, "not_required")
     due_at = since + grace_days * DAY
     if now < due_at:
-        return Standing(role.scopes - GRANTING, "due", due_at, role.scopes & GRANTING)
+        return Standing(role.scopes - granting(), "due", due_at, role.scopes & granting())
     return Standing(frozenset(), "overdue", due_at, role.scopes)
 
 

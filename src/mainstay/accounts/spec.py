@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from mainstay.kernel.actor import ALL_SCOPES, LIMITABLE, SCOPES
+from mainstay.kernel.actor import all_scopes, limitable
+from mainstay.kernel.capability import CAPABILITIES, LEVELS, Surroundings
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.resource import Complaint, Kind, Reference, Spec
@@ -19,14 +20,13 @@ from mainstay.kernel.secret import Secret
 BuiltIn = Literal["admin", "operations", "support", "developer"]
 BUILT_IN: tuple[BuiltIn, ...] = ("admin", "operations", "support", "developer")
 
-_DEVELOPER = frozenset({"monitors:read", "resources:read"})
-_SUPPORT = _DEVELOPER | {"alerts:read", "journal:read", "metrics:read", "settings:read"}
-ROLE_SCOPES: dict[str, frozenset[str]] = {
-    "admin": ALL_SCOPES,
-    "operations": ALL_SCOPES - {"users:write", "programs:write"},
-    "support": _SUPPORT,
-    "developer": _DEVELOPER,
-}
+
+def role_scopes(role: BuiltIn) -> frozenset[str]:
+    """What a built-in role may do: every scope of its level and of those below. `admin` is the highest."""
+    reached = LEVELS[: LEVELS.index(role) + 1]
+    return frozenset(name for name, scope in CAPABILITIES.scopes.items() if scope.level in reached)
+
+
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+")
 
 ScopeName = Annotated[str, Field(max_length=60)]
@@ -57,8 +57,8 @@ class Reach(Spec):
     @classmethod
     def _scopes_exist(cls, value: list[str]) -> list[str]:
         for scope in value:
-            if scope not in ALL_SCOPES:
-                guess = did_you_mean(scope, ALL_SCOPES) or "known scopes: " + " ".join(SCOPES)
+            if scope not in all_scopes():
+                guess = did_you_mean(scope, all_scopes()) or "known scopes: " + " ".join(CAPABILITIES.scopes)
                 raise ValueError(f"there is no scope `{scope}`; {guess}")
         return sorted(set(value))
 
@@ -84,11 +84,11 @@ class Reach(Spec):
 
     @model_validator(mode="after")
     def _limits_are_kept(self) -> Reach:
-        beyond = sorted(self.granted - LIMITABLE) if self.limit else []
+        beyond = sorted(self.granted - limitable()) if self.limit else []
         if beyond:
             raise ValueError(
                 f"{' '.join(beyond)} cannot be limited by labels: leave `limit` out, or name only "
-                f"{' '.join(sorted(LIMITABLE))} under `scopes`"
+                f"{' '.join(sorted(limitable()))} under `scopes`"
             )
         return self
 
@@ -103,7 +103,7 @@ class RoleSpec(Reach):
 
     @property
     def granted(self) -> frozenset[str]:
-        return ROLE_SCOPES[self.like] if self.like else frozenset(self.scopes)
+        return role_scopes(self.like) if self.like else frozenset(self.scopes)
 
     @model_validator(mode="after")
     def _scopes_come_from_one_place(self) -> RoleSpec:
@@ -210,6 +210,16 @@ def _check_sign_in(name: str, _spec: SignInSpec) -> Iterable[Complaint]:
         )
 
 
+_ROLE = """roles:
+  core-on-call:
+    description: Watches and silences what the core team runs
+    scopes: [monitors:read, monitors:check, alerts:read, alerts:write]
+    limit: ['team="core"']
+    second_factor: required
+    from: [10.0.0.0/8]
+"""
+
+
 def role_kind() -> Kind:
     return Kind(
         "role",
@@ -219,7 +229,16 @@ def role_kind() -> Kind:
         lambda: RoleSpec.model_json_schema(mode="validation"),
         check=_check_role,
         grants=lambda spec: spec.granted,
+        example=_ROLE,
     )
+
+
+_SERVICE_ACCOUNT = """service_accounts:
+  deploy:
+    description: The pipeline declares monitors
+    scopes: [resources:read, resources:write]
+    from: [192.0.2.0/24]
+"""
 
 
 def service_account_kind() -> Kind:
@@ -230,7 +249,22 @@ def service_account_kind() -> Kind:
         ServiceAccountSpec.model_validate,
         lambda: ServiceAccountSpec.model_json_schema(mode="validation"),
         grants=lambda spec: spec.granted,
+        example=_SERVICE_ACCOUNT,
     )
+
+
+_SIGN_IN = """sign_in:
+  company:
+    title: Example Login
+    server: https://login.example.com
+    client_id: mainstay
+    client_secret: "${env:OIDC_CLIENT_SECRET}"
+    domains: [example.com]
+    roles:
+      - {group: leads, role: admin}
+      - {group: sre, role: operations}
+    default_role: support
+"""
 
 
 def sign_in_kind() -> Kind:
@@ -243,8 +277,13 @@ def sign_in_kind() -> Kind:
         lambda spec: [Reference("role", role, path) for role, path in spec.given_roles if role not in BUILT_IN],
         check=_check_sign_in,
         grants=_everything,
+        example=_SIGN_IN,
     )
 
 
 def _everything(_spec: Any) -> frozenset[str]:
-    return ALL_SCOPES  # whoever says how people sign in can make them anybody
+    return all_scopes()  # whoever says how people sign in can make them anybody
+
+
+def kinds(_surroundings: Surroundings) -> tuple[Kind, ...]:
+    return role_kind(), service_account_kind(), sign_in_kind()

@@ -12,7 +12,7 @@ from django.db import connection
 from mainstay.accounts import policies, queries, rules
 from mainstay.accounts.models import Token
 from mainstay.accounts.others import require_over
-from mainstay.kernel.actor import LIMITABLE, Actor, system
+from mainstay.kernel.actor import Actor, limitable, system
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, StoreBusy, UserError
@@ -160,8 +160,8 @@ def _check_limits(limits: Iterable[str], scopes: frozenset[str]) -> list[str]:
         parsed = [check_matcher(text) for text in limits]
     except ValueError as error:
         raise UserError(str(error)) from None
-    beyond = sorted(scopes - LIMITABLE) if parsed else []
+    beyond = sorted(scopes - limitable()) if parsed else []
     if beyond:
-        hint = f"only these can: {' '.join(sorted(LIMITABLE))}"
+        hint = f"only these can: {' '.join(sorted(limitable()))}"
         raise UserError(f"{' '.join(beyond)} cannot be limited by labels", hint=hint)
     return parsed

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mainstay.kernel.event_words import SHOWN
+from mainstay.kernel.capability import shown
 from mainstay.kernel.wording import lasting, schedule_words, utc, votes_in_words
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Step:
 
 def step_of(entry: Entry) -> Step:
     """A journal entry as a line of a timeline."""
-    look, title = SHOWN.get(entry.kind, ("clock", entry.kind))
+    look, title = shown(entry.kind)
     data = entry.data
     lasted = data.get("seconds_open", data.get("seconds"))  # older entries call it so
     if entry.kind.startswith("notification."):

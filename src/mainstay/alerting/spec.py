@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, field_validator
 
+from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.ports import ChannelKind
 from mainstay.kernel.resource import Kind, Reference, Spec
@@ -63,6 +64,13 @@ class RouteSpec(Spec):
         return value
 
 
+_CHANNEL = """channels:
+  hook:
+    webhook: {url: https://hooks.example.com/alerts, secret: "${env:HOOK_SECRET}"}
+    description: The chat of the team
+"""
+
+
 def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
     """The kind `channel`, with one model for each channel kind; the key present chooses."""
     models = {name: _channel_model(channel) for name, channel in channels.items()}
@@ -80,6 +88,7 @@ def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
         validate,
         schema,
         requires=lambda spec: spec.channel.requires,
+        example=_CHANNEL,
     )
 
 
@@ -99,6 +108,11 @@ def _channel_model(channel: ChannelKind) -> type[ChannelSpec]:
     return model
 
 
+_ROUTE = """routes:
+  - {name: urgent, match: ['severity=~"P0|P1"'], to: [hook]}
+"""
+
+
 def route_kind() -> Kind:
     def references(spec: RouteSpec) -> Iterable[Reference]:
         return [Reference("channel", name, ("to", index)) for index, name in enumerate(spec.to)]
@@ -111,4 +125,9 @@ def route_kind() -> Kind:
         lambda: RouteSpec.model_json_schema(mode="validation"),
         references,
         listed=True,
+        example=_ROUTE,
     )
+
+
+def kinds(surroundings: Surroundings) -> tuple[Kind, ...]:
+    return channel_kind(surroundings.channels), route_kind()

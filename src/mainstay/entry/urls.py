@@ -7,15 +7,15 @@ from django.urls import URLPattern, URLResolver, include, path
 from mainstay.entry import errors
 from mainstay.entry.api.compat.healthchecks import views as healthchecks
 from mainstay.entry.api.root import api, docs
+from mainstay.kernel.capability import CAPABILITIES
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    path("", include("mainstay.accounts.page_urls")),
+    # Before allauth, some of whose pages accounts has its own of.
+    *(path("", include(capability.pages)) for capability in CAPABILITIES if capability.pages),
     path("accounts/", include("allauth.urls")),
-    path("", include("mainstay.alerting.page_urls")),
     path("api/docs", docs, name="api_docs"),
     *healthchecks.urlpatterns,  # before our own, which have none of these addresses
     path("api/v1/", api.urls),
-    path("", include("mainstay.entry.web.page_urls")),
 ]
 
 handler400 = errors.bad_request

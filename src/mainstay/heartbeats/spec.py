@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import AfterValidator, Field, model_validator
 
+from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.resource import Kind, Spec
@@ -86,6 +87,15 @@ class HeartbeatSpec(Spec):
         return self
 
 
+_HEARTBEAT = """heartbeats:
+  nightly-backup:
+    cron: "0 2 * * *"
+    timezone: UTC
+    grace: 30m
+    severity: P1
+"""
+
+
 def heartbeat_kind(made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | None = None) -> Kind:
     """made: uids -> the address that each heartbeat has, as its spec would declare it."""
     return Kind(
@@ -96,4 +106,15 @@ def heartbeat_kind(made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | N
         lambda: HeartbeatSpec.model_json_schema(mode="validation"),
         guarded=("uuid", "push_token"),
         made=made,
+        example=_HEARTBEAT,
     )
+
+
+def kinds(_surroundings: Surroundings) -> tuple[Kind, ...]:
+    return (heartbeat_kind(_addresses),)
+
+
+def _addresses(uids: list[str]) -> Mapping[str, dict[str, Any]]:
+    from mainstay.heartbeats.queries import addresses  # knows the tables, which a schema can do without
+
+    return addresses(uids)

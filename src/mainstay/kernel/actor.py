@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.errors import Forbidden
 from mainstay.kernel.matchers import all_match
 
@@ -13,34 +14,17 @@ if TYPE_CHECKING:
 
 ActorKind = Literal["user", "token", "system", "command", "file", "link", "public"]
 
-# One place for every scope, so that a misspelt one fails at import and the reference lists them all.
-SCOPES: dict[str, str] = {
-    "resources:read": "see declared resources, their revisions and differences",
-    "resources:write": "plan, apply, edit, delete and roll back resources",
-    "programs:write": "declare what runs a program here or speaks to what could: checks of the kinds plugin, browser "
-    "and docker",
-    "monitors:read": "see states, results and history of monitors and heartbeats",
-    "monitors:check": "run a check now, pause and resume, probe a target",
-    "probes:join": "check from another place: be sent orders with their secrets, and send results; needs a limit "
-    "to one location",
-    "alerts:read": "see alerts and notifications",
-    "alerts:write": "acknowledge, mute and unmute alerts",
-    "channels:test": "send a test notification",
-    "journal:read": "read, search and follow the journal",
-    "journal:export": "export the journal",
-    "metrics:read": "scrape metrics",
-    "tokens:write": "create and revoke API tokens",
-    "secrets:write": "set, list and remove secrets of the vault, and rotate its key; values are never shown",
-    "users:write": "invite people, change roles and policies, and how people sign in",
-    "snapshots:write": "take, restore and move snapshots of everything, secrets included",
-    "settings:read": "see health details, settings and the servers of this install",
-    "nodes:write": "let a server hand over its share, and forget one that is gone",
-}
-ALL_SCOPES = frozenset(SCOPES)
+
+def all_scopes() -> frozenset[str]:
+    """Every scope that a capability declares."""
+    if not CAPABILITIES.scopes:
+        raise AssertionError("the capabilities are not loaded yet, so nobody may do anything")
+    return frozenset(CAPABILITIES.scopes)
 
 
-# Scopes whose doors can show and change a part only, chosen by labels. An actor with limits holds no others.
-LIMITABLE = frozenset({"monitors:read", "monitors:check", "alerts:read", "alerts:write", "probes:join"})
+def limitable() -> frozenset[str]:
+    """Scopes whose doors can show and change a part only, chosen by labels. An actor with limits holds no others."""
+    return frozenset(name for name, scope in CAPABILITIES.scopes.items() if scope.limited)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +54,7 @@ class Actor:
 
     def require_some(self, scope: str) -> None:
         """Raise Forbidden unless the actor holds `scope` for something: what follows must heed `sees` by itself."""
-        if scope not in ALL_SCOPES:
+        if scope not in CAPABILITIES.scopes:
             raise AssertionError(f"undeclared scope {scope}")
         if scope not in self.scopes:
             raise Forbidden(
@@ -96,9 +80,9 @@ class Actor:
 
 def system(name: str) -> Actor:
     """A lane of Mainstay itself; it may do everything that it is written to do."""
-    return Actor("system", name, ALL_SCOPES)
+    return Actor("system", name, all_scopes())
 
 
 def command(name: str) -> Actor:
     """A person at the command line of the machine itself: whoever owns the data folder owns it all."""
-    return Actor("command", name, ALL_SCOPES)
+    return Actor("command", name, all_scopes())

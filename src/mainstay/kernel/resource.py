@@ -86,6 +86,7 @@ class Kind:
     guarded: fields whose value is a permission itself, such as an address to report in at: hidden from mere readers.
     made: uids -> values that were made for fields left out. An export has them, and repeating one is no difference.
     needs: the scopes that declaring a spec takes besides `resources:write`; a page asks likewise.
+    example: a first text for the editor: short, true, and with the keys that people ask for next.
     """
 
     name: str  # `monitor`
@@ -101,6 +102,7 @@ class Kind:
     needs: Callable[[Any], frozenset[str]] = _no_scopes
     guarded: tuple[str, ...] = ()
     made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | None = None
+    example: str = ""
 
 
 @dataclass(slots=True)

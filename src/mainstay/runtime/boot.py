@@ -9,13 +9,13 @@ import contextlib
 import dataclasses
 import os
 import secrets
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.settings import Settings
+from mainstay.runtime.capabilities import load_capabilities, register_kinds, register_reactions
 
 _current: Settings | None = None
 _light = False
@@ -193,26 +193,14 @@ def start_django(settings: Settings, *, light: bool = False) -> None:
     if _current is not None:
         return
     _current, _light = settings, light
+    load_capabilities()
     prepare_data_folder(settings)
     os.environ["DJANGO_SETTINGS_MODULE"] = "mainstay.runtime.django_settings"
     import django
 
     django.setup(set_prefix=False)
-    register_all()
-
-
-def register_all() -> None:
-    """Fill the registry of kinds and import every capability's reactions."""
-    from mainstay.runtime.kinds import register_kinds
-
     register_kinds()
-    from importlib import import_module
-
-    for capability in ("accounts", "watch", "heartbeats", "alerting"):
-        name = f"mainstay.{capability}.reactions"
-        if name in sys.modules:
-            continue
-        import_module(name)
+    register_reactions()
 
 
 def migrate() -> None:

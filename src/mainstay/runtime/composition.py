@@ -16,8 +16,6 @@ import structlog
 import uvicorn
 
 from mainstay import __version__
-from mainstay.accounts.verbs import forget_expired_sessions
-from mainstay.alerting.upkeep import prune_alerts
 from mainstay.entry.addresses import Proxies
 from mainstay.entry.api.compat.doors import compat_doors
 from mainstay.entry.api.probe_modules import Modules
@@ -29,6 +27,7 @@ from mainstay.entry.ingest.pings import PingApp
 from mainstay.entry.web.health import set_reporter
 from mainstay.entry.web.live import LiveUpdates
 from mainstay.kernel.actor import system
+from mainstay.kernel.capability import CAPABILITIES, Lane, load
 from mainstay.kernel.clock import SystemClock
 from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
@@ -62,6 +61,7 @@ from mainstay.runtime.prober.descriptors import raise_descriptor_limit
 from mainstay.runtime.probers import Probers
 from mainstay.runtime.server import Server, django_application, static_files
 from mainstay.statuspage.serving import StatusPages
+from mainstay.store.running import Running
 from mainstay.store.telemetry import open_telemetry
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.telemetry.port import Telemetry
@@ -72,7 +72,6 @@ log = structlog.get_logger("mainstay")
 
 _CONFIG_EVERY = 1.0
 _UPKEEP_EVERY = 60.0
-_DAY = 86_400.0
 _BUSY_LIMIT = 10.0  # seconds that the writer may wait before health says so
 _DELIVERY_LIMIT = 60.0  # seconds without an attempt in which messages are due before health says so
 _DRAIN = 3  # seconds that open requests get when the server stops
@@ -139,9 +138,9 @@ class Parts:
         self.status_pages = StatusPages()
         self.live = LiveUpdates()
         self.health = Health()
+        self.declared = _declared_lanes(Running(settings, self.writer, self.telemetry, clock))
         self._clock = clock
         self._checks_told = 0
-        self._swept = float("-inf")
         self.started_at = clock.now()
         if self.nodes is not None:
             self._share_out(self.nodes)
@@ -240,6 +239,10 @@ class Parts:
             "checkpoints": forever("checkpoints", self._only(UPKEEP, self.checkpoints.turn), CHECKPOINTS_EVERY),
             "snapshots": forever("snapshots", self.snapshots.turn, SNAPSHOTS_EVERY),
         }
+        for lane in self.declared:
+            lanes[lane.name] = forever(
+                lane.name, self._only(UPKEEP, lane.turn) if lane.alone else lane.turn, lane.every
+            )
         if self.settings.blackbox_modules:
             lanes["modules"] = forever("modules", self.modules.turn, _CONFIG_EVERY)
         if self.config is not None:
@@ -269,6 +272,9 @@ class Parts:
         self.health.register("lanes", TURNS.probe)
         self.health.register("changes", self._changes_probe)
         self.health.register("delivery", self._delivery_probe)
+        for lane in self.declared:
+            if lane.probe is not None:
+                self.health.register(lane.name, lane.probe, vital=lane.vital)
 
     async def _writer_probe(self) -> str:
         since = self.writer.waiting_since
@@ -310,10 +316,6 @@ class Parts:
                 await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
             except StoreBusy as error:  # health tells of it too; all of it is repeated
                 log.warning("telemetry upkeep waits", error=error.message)
-        if self._clock.monotonic() - self._swept > _DAY and self.does(UPKEEP):
-            self._swept = self._clock.monotonic()
-            await self.writer.run(forget_expired_sessions)
-            await self.writer.run(partial(prune_alerts, _ACTOR, self.settings.alert_days))
 
     async def _give_up(self) -> None:
         """A start was refused: others must not wait for this server."""
@@ -347,6 +349,10 @@ class Parts:
                 work.record(Event(kind, "mainstay", data))
 
         await self.writer.run(write)
+
+
+def _declared_lanes(running: Running) -> list[Lane]:
+    return [lane for one in CAPABILITIES if one.lanes for lane in load(one.lanes)(running)]
 
 
 def monitoring_of(parts: Parts) -> Monitoring:

@@ -7,6 +7,7 @@ from urllib.parse import unquote, urlsplit
 
 from mainstay.kernel.errors import UserError
 from mainstay.runtime.boot import current_settings, database_settings, is_booted, is_light, secret_key
+from mainstay.runtime.capabilities import apps
 
 MAINSTAY = current_settings()
 
@@ -20,14 +21,7 @@ AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = {"default": database_settings(MAINSTAY)}
 
-_OWN = [
-    "mainstay.store",
-    "mainstay.accounts",
-    "mainstay.nodes",
-    "mainstay.watch",
-    "mainstay.heartbeats",
-    "mainstay.alerting",
-]
+_OWN = apps("tables")
 _LIGHT = ["django.contrib.contenttypes", "django.contrib.auth"]
 _WEB = [
     "django.contrib.sessions",
@@ -41,7 +35,7 @@ _WEB = [
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
     "ninja",
-    "mainstay.statuspage",
+    *apps("templates"),
     "mainstay.entry.web",
 ]
 # Commands need the tables only; leaving the web out halves their start-up.

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.resource import Kind, Reference, Spec
 
 
@@ -31,6 +32,14 @@ class StatusPageSpec(Spec):
     support: str = Field("", max_length=500, description="how visitors reach you, such as an e-mail address")
 
 
+_STATUS_PAGE = """status_pages:
+  public:
+    title: Example
+    components:
+      - {name: Website, monitors: [website]}
+"""
+
+
 def status_page_kind() -> Kind:
     def references(spec: StatusPageSpec) -> Iterable[Reference]:
         for index, component in enumerate(spec.components):
@@ -45,4 +54,9 @@ def status_page_kind() -> Kind:
         StatusPageSpec.model_validate,
         lambda: StatusPageSpec.model_json_schema(mode="validation"),
         references,
+        example=_STATUS_PAGE,
     )
+
+
+def kinds(_surroundings: Surroundings) -> tuple[Kind, ...]:
+    return (status_page_kind(),)

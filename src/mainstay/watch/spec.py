@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
 
+from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.ports import CheckKind
@@ -159,6 +160,16 @@ def monitor_model(check: CheckKind) -> type[MonitorSpec]:
     return model
 
 
+_MONITOR = """monitors:
+  website:
+    http: https://example.com
+    every: 1m
+    expect: {status: 200-299, degraded_after: 1s}
+    severity: P1
+    labels: {service: website}
+"""
+
+
 def monitor_kind(checks: Mapping[str, CheckKind], here: str = "main") -> Kind:
     """The kind `monitor`, with one model for each check kind; the key present in a document chooses.
 
@@ -191,6 +202,7 @@ def monitor_kind(checks: Mapping[str, CheckKind], here: str = "main") -> Kind:
         references,
         requires=lambda spec: spec.check.requires,
         needs=lambda spec: frozenset({spec.check.scope} if spec.check.scope else ()),
+        example=_MONITOR,
     )
 
 
@@ -201,6 +213,13 @@ class LocationSpec(Spec):
     silent_after: Duration = Field(
         30.0, ge=2, le=3600, description="not heard for this long: it is lost, and one alert tells of it"
     )
+
+
+_LOCATION = """locations:
+  frankfurt:
+    description: A rented machine in Frankfurt, outside of our network
+    silent_after: 30s
+"""
 
 
 def location_kind(here: str = "main") -> Kind:
@@ -220,4 +239,9 @@ def location_kind(here: str = "main") -> Kind:
         LocationSpec.model_validate,
         lambda: LocationSpec.model_json_schema(mode="validation"),
         check=check,
+        example=_LOCATION,
     )
+
+
+def kinds(surroundings: Surroundings) -> tuple[Kind, ...]:
+    return monitor_kind(surroundings.checks, surroundings.here), location_kind(surroundings.here)

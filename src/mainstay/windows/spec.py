@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
+from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.resource import Kind, Spec
 from mainstay.kernel.windows import parse_rule
@@ -56,6 +57,15 @@ class WindowSpec(Spec):
         return self
 
 
+_WINDOW = """windows:
+  monthly:
+    rule: first tuesday 02:00-04:00
+    timezone: UTC
+    covers: ['service="website"']
+    description: Monthly updates
+"""
+
+
 def window_kind() -> Kind:
     return Kind(
         "window",
@@ -63,4 +73,9 @@ def window_kind() -> Kind:
         "planned work during which nobody is woken",
         WindowSpec.model_validate,
         lambda: WindowSpec.model_json_schema(mode="validation"),
+        example=_WINDOW,
     )
+
+
+def kinds(_surroundings: Surroundings) -> tuple[Kind, ...]:
+    return (window_kind(),)

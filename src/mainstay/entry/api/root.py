@@ -23,6 +23,7 @@ from ninja.utils import check_csrf
 from mainstay import __version__
 from mainstay.accounts.doors import address_of, page, person_actor, requires, token_actor
 from mainstay.entry.errors import mainstay_error, plain_body
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.errors import MainstayError
 
 if TYPE_CHECKING:
@@ -31,24 +32,6 @@ if TYPE_CHECKING:
     from mainstay.kernel.actor import Actor
 
 __all__ = ["api", "docs", "requires"]
-
-# Prefix, module with a `router`, and the heading in the documentation.
-_ROUTERS = (
-    ("", "mainstay.entry.api.plans", "Plans and revisions"),
-    ("/resources", "mainstay.entry.api.resources", "Resources"),
-    ("/monitors", "mainstay.watch.api", "Monitors"),
-    ("/locations", "mainstay.watch.locations_api", "Locations"),
-    ("/heartbeats", "mainstay.heartbeats.api", "Heartbeats"),
-    ("/windows", "mainstay.windows.api", "Maintenance windows"),
-    ("/alerts", "mainstay.alerting.api", "Alerts"),
-    ("/channels", "mainstay.alerting.channels_api", "Channels"),
-    ("/routes", "mainstay.alerting.routes_api", "Routes"),
-    ("/notifications", "mainstay.alerting.notifications_api", "Notifications"),
-    ("/journal", "mainstay.entry.api.journal", "Journal"),
-    ("/tokens", "mainstay.entry.api.tokens", "Tokens"),
-    ("/nodes", "mainstay.nodes.api", "Servers"),
-    ("/vault", "mainstay.entry.api.vault", "Vault"),
-)
 
 
 class TokenAuth(HttpAuthBase):
@@ -147,8 +130,8 @@ def _on_parameter_error(_request: HttpRequest, error: ParameterError) -> HttpRes
     return JsonResponse(body, status=422)
 
 
-for _prefix, _module, _tag in _ROUTERS:
-    api.add_router(_prefix, import_module(_module).router, tags=[_tag])
+for _routes in (routes for capability in CAPABILITIES for routes in capability.routes):
+    api.add_router(_routes.prefix, import_module(_routes.module).router, tags=[_routes.heading])
 
 
 @page()

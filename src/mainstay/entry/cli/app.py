@@ -1,85 +1,59 @@
-"""The command `mainstay`: a table of commands, each loaded only when it is called.
+"""The command `mainstay`: the commands of all capabilities, each loaded only when it is called.
 
 Start-up is what people feel of a command line, so neither Django nor a command's own imports are
-touched before the command is known; `--help` of the root prints this table.
+touched before the command is known; `--help` of the root prints their list.
 """
 
 from __future__ import annotations
 
-import importlib
 import os
 import sys
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from mainstay import __version__
+from mainstay.kernel.capability import CAPABILITIES, load
 from mainstay.kernel.errors import InvalidInput, MainstayError
+from mainstay.runtime.capabilities import load_capabilities
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-# name -> (module under entry/cli, attribute: a function or a typer.Typer, one line of help)
-COMMANDS: dict[str, tuple[str, str, str]] = {
-    "up": ("up", "up", "Start Mainstay and watch"),
-    "check": ("check", "check", "Run one check now and draw its phases"),
-    "status": ("monitors", "status", "What is wrong, and how many are fine"),
-    "monitors": ("monitors", "monitors", "List monitors with their states"),
-    "locations": ("locations", "locations", "List the places that checks are made from"),
-    "probe": ("probe", "probe", "Check from here for a Mainstay elsewhere"),
-    "exec": ("exec_command", "exec_command", "Run a job and report how it went"),
-    "pause": ("pausing", "pause", "Stop checking monitors, or judging heartbeats"),
-    "resume": ("pausing", "resume", "Check or judge them again"),
-    "heartbeats": ("heartbeats", "heartbeats", "List heartbeats with their deadlines"),
-    "alerts": ("alerts", "alerts", "List, acknowledge, mute and close alerts"),
-    "channels": ("channels", "channels", "List channels and whether they get through"),
-    "routes": ("channels", "routes", "List routes; ask which ones labels would take"),
-    "windows": ("windows", "windows", "List, begin and end maintenance"),
-    "plan": ("resources", "plan", "Show what a file would change"),
-    "apply": ("resources", "apply", "Change what is declared to what a file says"),
-    "import": ("imports", "imports", "Make a file of what another tool watches"),
-    "export": ("resources", "export", "Write everything declared as one file"),
-    "schema": ("resources", "schema", "Print the JSON Schema of such files"),
-    "rollback": ("resources", "rollback", "Go back to an earlier revision"),
-    "notify": ("channels", "notify", "Send a test notification"),
-    "nodes": ("nodes", "nodes", "List servers that share a database; hand over"),
-    "journal": ("journal", "journal", "Read, follow, export and verify the journal"),
-    "token": ("tokens", "token", "Create and revoke API tokens and the ping key"),
-    "users": ("tokens", "users", "List people, add them, change their roles"),
-    "access": ("access", "access", "Get back in when the way in is lost"),
-    "vault": ("vault", "vault", "Keep secrets encrypted, for ${vault:NAME}"),
-    "snapshot": ("snapshots", "snapshot", "Copy everything to one file, while it runs"),
-    "restore": ("snapshots", "restore", "Bring a snapshot back, into an empty place"),
-    "migrate-store": ("snapshots", "migrate_store", "Move the state from SQLite to PostgreSQL"),
-    "doctor": ("doctor", "doctor", "Look for what is wrong with this install"),
-}
+    from mainstay.kernel.capability import Command
+
+
+@cache
+def commands() -> dict[str, Command]:
+    """Every command by name, in the order in which they are listed."""
+    load_capabilities()
+    return CAPABILITIES.commands()
 
 
 class Lazy(click.Group):
-    """Commands from the table; nothing of them is imported to list them."""
+    """Commands of the capabilities; nothing of them is imported to list them."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return list(commands())
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[cmd_name]
-        return _as_click(cmd_name, getattr(importlib.import_module(f"mainstay.entry.cli.{module}"), attribute))
+        found = commands().get(cmd_name)
+        return _as_click(cmd_name, load(found.at)) if found else None
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+        if args and not args[0].startswith("-") and args[0] not in commands():
             from mainstay.kernel.diagnostics import did_you_mean
 
-            guess = did_you_mean(args[0], COMMANDS)
+            guess = did_you_mean(args[0], commands())
             raise click.UsageError(f"there is no command `{args[0]}`{', ' + guess if guess else ''}", ctx)
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, summary) for name, (_, _, summary) in COMMANDS.items()])
+            formatter.write_dl([(name, command.summary) for name, command in commands().items()])
 
 
 def _as_click(name: str, found: Any) -> click.Command:

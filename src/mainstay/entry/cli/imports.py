@@ -168,7 +168,8 @@ def _import(
 def _register() -> frozenset[str]:
     """Fill the registry of kinds; the names of the kinds of checks that this install has."""
     from mainstay.kernel.resource import KINDS
-    from mainstay.runtime.kinds import check_kinds, register_kinds
+    from mainstay.runtime.capabilities import register_kinds
+    from mainstay.runtime.kinds import check_kinds
 
     if "monitor" not in KINDS:
         register_kinds()

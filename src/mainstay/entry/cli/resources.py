@@ -188,7 +188,7 @@ def _ask(from_stdin: bool, as_json: bool) -> None:
 
 
 def _register_kinds() -> None:
-    from mainstay.runtime.kinds import register_kinds
+    from mainstay.runtime.capabilities import register_kinds
 
     register_kinds()
 

@@ -13,10 +13,9 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.entry.downloads import download, json_lines
+from mainstay.kernel.capability import CAPABILITIES, shown
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
-from mainstay.kernel.event import EVENTS
-from mainstay.kernel.event_words import SHOWN
 from mainstay.store.disclosures import note_export
 from mainstay.store.journal import Entry, Filter, entries, verify
 
@@ -56,7 +55,7 @@ def journal(request: PageRequest) -> HttpResponse:
         "export": urlencode(query),
         "asked": asked,
         "filtered": bool(query),
-        "kinds": sorted({kind.partition(".")[0] + ".*" for kind in EVENTS}) + sorted(EVENTS),
+        "kinds": sorted({kind.partition(".")[0] + ".*" for kind in CAPABILITIES.events}) + sorted(CAPABILITIES.events),
         "may_export": actor.may("journal:export"),
     }
     return render(request, "web/journal.html", context)
@@ -120,7 +119,7 @@ _TOLD = ("message", "reason", "error", "channel", "summary", "revision", "role",
 def _line(entry: Entry) -> Line:
     kind, _, name = entry.subject.partition("/")
     pattern = _PLACES.get(kind, "")
-    look, title = SHOWN.get(entry.kind, ("clock", entry.kind))
+    look, title = shown(entry.kind)
     data = json.dumps(entry.data, ensure_ascii=False, indent=2)
     return Line(entry, pattern.format(name) if name else "", look, title, brief(entry.data), data)
 

@@ -17,8 +17,8 @@ from mainstay.alerting.queries import notifications_of
 from mainstay.entry.web.charts import FIGURES, RANGES, UNTIMED, USUAL, figures_chart, response_chart, window_of
 from mainstay.entry.web.places import places_of
 from mainstay.entry.web.traces import TRACE, picture_address
+from mainstay.kernel.capability import shown
 from mainstay.kernel.errors import UserError
-from mainstay.kernel.event_words import SHOWN
 from mainstay.kernel.wording import votes_in_words
 from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.queries import history
@@ -129,7 +129,7 @@ class Happened:
 
 
 def happened(one: Happening) -> Happened:
-    look, words = SHOWN.get(f"monitor.{one.kind}", ("clock", one.kind))
+    look, words = shown(f"monitor.{one.kind}")
     return Happened(one.at, look, words, one.message or one.reason.replace("_", " "), one.downtime)
 
 

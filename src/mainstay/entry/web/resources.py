@@ -15,7 +15,6 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.accounts.doors import is_fresh, require_fresh
 from mainstay.entry.web.changes import change_views
-from mainstay.entry.web.examples import EXAMPLES
 from mainstay.entry.web.summaries import NAMED_BY, facts, summary
 from mainstay.kernel.errors import Conflict, InvalidInput, StalePlan, TooLarge
 from mainstay.kernel.resource import KINDS, Resource
@@ -117,7 +116,7 @@ def resource_new(request: PageRequest) -> HttpResponse:
     request.actor.require("resources:write")
     kind = request.GET.get("kind", "monitor")
     chosen = KINDS[kind] if kind in KINDS else KINDS["monitor"]
-    text = _with_others(chosen.name, EXAMPLES[chosen.name]) if chosen.listed else EXAMPLES[chosen.name]
+    text = _with_others(chosen.name, chosen.example) if chosen.listed else chosen.example
     return _editor(request, text, title=f"New {chosen.name.replace('_', ' ')}", chosen=chosen.name)
 
 

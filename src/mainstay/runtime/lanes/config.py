@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from mainstay.kernel.actor import ALL_SCOPES, Actor
+from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.errors import Conflict, InvalidInput, MainstayError
 from mainstay.kernel.event import Event
 from mainstay.store.resources.apply import apply_files
@@ -46,7 +46,7 @@ class ConfigLane:
         self._last = stamp
 
     def _apply(self) -> None:
-        actor = Actor("file", str(self._path), ALL_SCOPES)
+        actor = Actor("file", str(self._path), all_scopes())
         try:
             revision, plan = apply_files(actor, [str(self._path)], prune="sources")
         except (InvalidInput, Conflict) as error:

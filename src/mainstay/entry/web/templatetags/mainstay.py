@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.utils.html import format_html
@@ -12,11 +12,16 @@ from django.utils.safestring import SafeString
 
 from mainstay.entry.web.assets import asset_url
 from mainstay.entry.web.history import bars_svg, percent
+from mainstay.kernel.capability import CAPABILITIES, load
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.duration import format_duration
 from mainstay.kernel.wording import lasting, schedule_words, who
 from mainstay.nodes.queries import keeps_apart
 from mainstay.store.telemetry.history import Line
+
+if TYPE_CHECKING:
+    from mainstay.kernel.actor import Actor
+    from mainstay.kernel.capability import MenuEntry
 
 register = template.Library()
 register.filter(schedule_words)
@@ -89,27 +94,25 @@ def badge(value: str, text: str = "") -> SafeString:
     return format_html('<span class="badge st st-{}">{}{}</span>', shown, icon(shown), words)
 
 
-@register.simple_tag(takes_context=True)
-def navlink(context: Mapping[str, Any], url: str, name: str, label: str, scope: str = "") -> SafeString:
-    """One line of the main navigation; the page it leads to is marked as the current one.
-
-    scope: what the page asks for; who is known not to have it is not led there.
-    """
-    actor = getattr(context.get("request"), "actor", None)
-    if scope and actor is not None and not actor.may(scope):
-        return SafeString("")
-    path = context["request"].path if "request" in context else ""
-    here = path == url or (url != "/" and path.startswith(url))
-    mark = SafeString(' aria-current="page"') if here else ""
-    count = _open_alerts() if name == "alerts" else 0
-    note = format_html('<span class="count">{}<span class="hush"> open</span></span>', count) if count else ""
-    return format_html('<li><a href="{}"{}>{}{}{}</a></li>', url, mark, icon(name), label, note)
+@register.inclusion_tag("web/menu.html", takes_context=True)
+def menu(context: Mapping[str, Any]) -> dict[str, Any]:
+    """The pages of all capabilities by group; whoever is known not to hold what a page asks for is not led there."""
+    request = context.get("request")
+    actor, path = getattr(request, "actor", None), getattr(request, "path", "")
+    shown = {
+        group: [_menu_line(entry, path) for entry in entries if actor is None or _may_see(actor, entry)]
+        for group, entries in CAPABILITIES.menu().items()
+    }
+    return {"groups": [(group, lines) for group, lines in shown.items() if lines]}
 
 
-def _open_alerts() -> int:
-    from mainstay.alerting.queries import open_count
+def _may_see(actor: Actor, entry: MenuEntry) -> bool:
+    return actor.may_some(entry.scope) if CAPABILITIES.scopes[entry.scope].limited else actor.may(entry.scope)
 
-    return open_count()
+
+def _menu_line(entry: MenuEntry, path: str) -> dict[str, Any]:
+    here = path == entry.url or (entry.url != "/" and path.startswith(entry.url))
+    return {"entry": entry, "here": here, "count": load(entry.count)() if entry.count else 0}
 
 
 @register.filter

@@ -1,0 +1,34 @@
+"""What others may know of accounts."""
+
+from __future__ import annotations
+
+from mainstay.accounts.events import EVENTS
+from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, Scope
+
+CAPABILITY = Capability(
+    name="accounts",
+    order=60,
+    about="Who may do what",
+    app="tables",
+    kinds="mainstay.accounts.spec:kinds",
+    scopes=(
+        Scope("tokens:write", "create and revoke API tokens", "operations", granting=True),
+        Scope(
+            "users:write", "invite people, change roles and policies, and how people sign in", "admin", granting=True
+        ),
+    ),
+    reactions="mainstay.accounts.reactions",
+    pages="mainstay.accounts.page_urls",
+    menu=(
+        MenuEntry("Set up", 170, "People", "/users/", "user", "users:write"),
+        MenuEntry("Set up", 180, "API tokens", "/account/tokens/", "shield", "tokens:write"),
+    ),
+    routes=(Routes("/tokens", "mainstay.entry.api.tokens", "Tokens"),),
+    commands=(
+        Command("token", 220, "mainstay.entry.cli.tokens:token", "Create and revoke API tokens and the ping key"),
+        Command("users", 230, "mainstay.entry.cli.tokens:users", "List people, add them, change their roles"),
+        Command("access", 240, "mainstay.entry.cli.access:access", "Get back in when the way in is lost"),
+    ),
+    events=EVENTS,
+    lanes="mainstay.accounts.lanes:lanes",
+)

@@ -1,0 +1,19 @@
+"""What others may know of nodes."""
+
+from __future__ import annotations
+
+from mainstay.kernel.capability import Capability, Command, Routes, Scope
+from mainstay.nodes.events import EVENTS
+
+CAPABILITY = Capability(
+    name="nodes",
+    order=70,
+    about="Several servers on one database",
+    app="tables",
+    scopes=(Scope("nodes:write", "let a server hand over its share, and forget one that is gone", "operations"),),
+    routes=(Routes("/nodes", "mainstay.nodes.api", "Servers"),),
+    commands=(
+        Command("nodes", 200, "mainstay.entry.cli.nodes:nodes", "List servers that share a database; hand over"),
+    ),
+    events=EVENTS,
+)

@@ -1,0 +1,42 @@
+"""The list of capabilities, and what is made of it when a process starts. A new capability is one line here."""
+
+from __future__ import annotations
+
+import importlib
+
+from mainstay.kernel.capability import CAPABILITIES, Surroundings, load
+
+NAMES = ("watch", "heartbeats", "alerting", "windows", "statuspage", "accounts", "nodes", "store", "runtime")
+
+
+def load_capabilities() -> None:
+    """Read what each says of itself; safe to repeat. Cheap: nothing of a capability is imported but that."""
+    for name in NAMES:
+        if name not in CAPABILITIES:
+            CAPABILITIES.register(importlib.import_module(f"mainstay.{name}.capability").CAPABILITY)
+
+
+def register_kinds() -> None:
+    """Fill KINDS, in the order in which files are exported."""
+    from mainstay.kernel.resource import KINDS  # with pydantic, which lists of commands have no use for
+    from mainstay.runtime.boot import current_settings
+    from mainstay.runtime.kinds import channel_kinds, check_kinds
+
+    load_capabilities()
+    surroundings = Surroundings(check_kinds(), channel_kinds(), current_settings().location)
+    for capability in CAPABILITIES:
+        for kind in load(capability.kinds)(surroundings) if capability.kinds else ():
+            KINDS.register(kind)
+
+
+def register_reactions() -> None:
+    """Import what reacts to the events of others; Django is set up."""
+    for capability in CAPABILITIES:
+        if capability.reactions:
+            load(capability.reactions)
+
+
+def apps(kind: str) -> list[str]:
+    """The Django apps with `tables` of their own, or with `templates` alone."""
+    load_capabilities()
+    return [f"mainstay.{capability.name}" for capability in CAPABILITIES if capability.app == kind]

@@ -1,0 +1,48 @@
+"""What others may know of watch."""
+
+from __future__ import annotations
+
+from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, Scope
+from mainstay.watch.events import EVENTS
+
+CAPABILITY = Capability(
+    name="watch",
+    order=10,
+    about="Monitors, and the places that they are checked from",
+    app="tables",
+    kinds="mainstay.watch.spec:kinds",
+    scopes=(
+        Scope(
+            "programs:write",
+            "declare what runs a program here or speaks to what could: checks of the kinds plugin, browser and docker",
+            "admin",
+            granting=True,
+        ),
+        Scope("monitors:read", "see states, results and history of monitors and heartbeats", "developer", limited=True),
+        Scope("monitors:check", "run a check now, pause and resume, probe a target", "operations", limited=True),
+        Scope(
+            "probes:join",
+            "check from another place: be sent orders with their secrets, and send results; needs a limit to one "
+            "location",
+            "operations",
+            limited=True,
+        ),
+    ),
+    reactions="mainstay.watch.reactions",
+    menu=(
+        MenuEntry("Watch", 20, "Monitors", "/monitors/", "monitors", "monitors:read"),
+        MenuEntry("Set up", 150, "Locations", "/locations/", "locations", "monitors:read"),
+    ),
+    routes=(
+        Routes("/monitors", "mainstay.watch.api", "Monitors"),
+        Routes("/locations", "mainstay.watch.locations_api", "Locations"),
+    ),
+    commands=(
+        Command("check", 20, "mainstay.entry.cli.check:check", "Run one check now and draw its phases"),
+        Command("status", 30, "mainstay.entry.cli.monitors:status", "What is wrong, and how many are fine"),
+        Command("monitors", 40, "mainstay.entry.cli.monitors:monitors", "List monitors with their states"),
+        Command("locations", 50, "mainstay.entry.cli.locations:locations", "List the places that checks are made from"),
+        Command("probe", 60, "mainstay.entry.cli.probe:probe", "Check from here for a Mainstay elsewhere"),
+    ),
+    events=EVENTS,
+)

@@ -1,0 +1,23 @@
+"""What others may know of drills."""
+
+from __future__ import annotations
+
+from mainstay.kernel.capability import Capability, Command, EventKind, MenuEntry, Routes, Scope
+
+CAPABILITY = Capability(
+    name="drills",
+    order=200,
+    about="Practice",
+    kinds="mainstay.drills.parts:kinds",
+    scopes=(Scope("drills:run", "run a drill", "operations"),),
+    events=(
+        EventKind("drill.began", "play", "Drill began", "somebody practises; data: drill"),
+        EventKind("drill.ended", "up", "Drill ended", "the practice is over; data: drill"),
+    ),
+    reactions="mainstay.drills.parts",
+    pages="mainstay.drills.doors",
+    menu=(MenuEntry("Act", 95, "Drills", "/drills/", "play", "drills:run"),),
+    routes=(Routes("/drills", "mainstay.drills.doors", "Drills"),),
+    commands=(Command("drills", 195, "mainstay.drills.parts:drills", "Say how often was practised"),),
+    lanes="mainstay.drills.parts:lanes",
+)

@@ -1,0 +1,54 @@
+"""A kind, a verb, a reaction, a lane with its probe, and a command."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+from pydantic import Field
+
+from mainstay.kernel.actor import Actor
+from mainstay.kernel.capability import Lane, Surroundings
+from mainstay.kernel.event import Event
+from mainstay.kernel.resource import Kind, Spec
+from mainstay.store.running import Running
+from mainstay.store.work import Work, react, unit_of_work
+
+SEEN: list[str] = []
+
+
+class DrillSpec(Spec):
+    minutes: int = Field(30, ge=1, description="how long it may take")
+
+
+def kinds(_surroundings: Surroundings) -> tuple[Kind, ...]:
+    def schema() -> dict[str, Any]:
+        return DrillSpec.model_json_schema(mode="validation")
+
+    return (Kind("drill", "drills", "practice", DrillSpec.model_validate, schema, example="drills:\n  fire: {}\n"),)
+
+
+def begin(actor: Actor, name: str) -> int:
+    actor.require("drills:run")
+    with unit_of_work(actor) as work:
+        return work.record(Event("drill.began", f"drill/{name}", {"drill": name}))
+
+
+@react("drill.began")
+def on_began(_work: Work, event: Event) -> None:
+    SEEN.append(event.subject)
+
+
+def lanes(_running: Running) -> tuple[Lane, ...]:
+    async def turn() -> None:
+        SEEN.append("turn")
+
+    async def probe() -> str:
+        return "nobody practised for long"
+
+    return (Lane("drills", turn, 60.0, probe=probe, vital=False),)
+
+
+def drills() -> None:
+    """Say how often was practised."""
+    typer.echo("never")

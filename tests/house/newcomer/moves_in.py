@@ -1,0 +1,85 @@
+"""Run by test_capability_contract in a process of its own: a capability moves in, and the house is asked about it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+
+import mainstay
+from mainstay.runtime import capabilities
+
+mainstay.__path__.append(str(Path(__file__).parent))
+capabilities.NAMES += ("drills",)  # the one line
+
+from mainstay.runtime.boot import load_settings, migrate, start_django  # noqa: E402
+
+settings = load_settings(data=sys.argv[1], database="")
+start_django(settings)
+migrate()
+
+from django.test import Client  # noqa: E402
+from mainstay.drills import parts  # type: ignore[import-not-found] # noqa: E402
+
+from mainstay.accounts import verbs  # noqa: E402
+from mainstay.accounts.models import User  # noqa: E402
+from mainstay.accounts.spec import role_scopes  # noqa: E402
+from mainstay.entry.cli.app import commands, run  # noqa: E402
+from mainstay.kernel.actor import command  # noqa: E402
+from mainstay.kernel.errors import Forbidden  # noqa: E402
+from mainstay.runtime.composition import Parts  # noqa: E402
+from mainstay.store.journal import Filter, entries  # noqa: E402
+from mainstay.store.resources.apply import declare  # noqa: E402
+from mainstay.store.resources.schema import file_schema  # noqa: E402
+
+ME = command("test")
+FOUND: dict[str, object] = {"roles": [role for role in ("support", "operations") if "drills:run" in role_scopes(role)]}
+
+declare(ME, "drill", "fire", {"minutes": 5}, manager="web")
+FOUND["schema"] = "drills" in file_schema()["properties"]
+FOUND["event"] = parts.begin(ME, "fire") == next(iter(entries(Filter(kind="drill.began")))).seq
+FOUND["reaction"] = parts.SEEN == ["drill/fire"]
+try:
+    parts.begin(ME.__class__("user", "x"), "fire")
+except Forbidden as refused:
+    FOUND["refused"] = "drills:run" in refused.message
+
+verbs.create_user(ME, "first@example.com", "admin")
+browser = Client(HTTP_HOST="localhost")
+browser.force_login(
+    User.objects.get(email="first@example.com"), backend="allauth.account.auth_backends.AuthenticationBackend"
+)
+page = browser.get("/drills/").content.decode()
+FOUND["page"] = 'href="/drills/" aria-current="page"' in page and ">Act</p>" in page
+FOUND["journal"] = "Drill began" in browser.get("/journal/").content.decode()
+FOUND["editor"] = "fire: {}" in browser.get("/resources/new?kind=drill").content.decode()
+FOUND["operation"] = browser.get("/api/v1/drills/").json()
+FOUND["openapi"] = "/api/v1/drills/" in browser.get("/api/v1/openapi.json").json()["paths"]
+FOUND["command"] = list(commands()).index("drills") - list(commands()).index("notify")
+
+
+async def serve() -> None:
+    running = Parts(settings, None)
+    lanes = running._lanes()
+    running._register_health()
+    FOUND["probe"] = (await running.health.services())["drills"]
+    FOUND["health"] = "drills" not in running.health._vital
+    task = asyncio.create_task(lanes.pop("drills"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    FOUND["lane"] = parts.SEEN[-1] == "turn"
+    task.cancel()
+    for lane in lanes.values():
+        lane.close()
+    running.telemetry.close()
+    running.heartbeats.close()
+    running.writer.stop()
+
+
+asyncio.run(serve())
+try:
+    run(["drills"])
+except SystemExit as ended:
+    FOUND["ended"] = ended.code
+print(json.dumps(FOUND))

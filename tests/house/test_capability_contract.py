@@ -1,0 +1,80 @@
+"""A capability is one folder and one line: what it declares is found by every register of the house."""
+
+from __future__ import annotations
+
+import configparser
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from mainstay.kernel.capability import CAPABILITIES, load
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+
+
+def test_a_capability_moves_in_with_one_folder_and_one_line(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(HERE / "newcomer" / "moves_in.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    said, found = done.stdout.splitlines()[-2:]
+    assert said == "never"
+    assert json.loads(found) == {
+        "roles": ["operations"],
+        "schema": True,
+        "event": True,
+        "reaction": True,
+        "refused": True,
+        "page": True,
+        "journal": True,
+        "editor": True,
+        "operation": ["fire"],
+        "openapi": True,
+        "command": 1,
+        "probe": "nobody practised for long",
+        "health": True,
+        "lane": True,
+        "ended": 0,
+    }
+
+
+def test_what_capabilities_name_can_be_loaded() -> None:
+    places = [
+        place
+        for one in CAPABILITIES
+        for place in (
+            one.kinds,
+            one.reactions,
+            one.pages,
+            one.lanes,
+            *(entry.count for entry in one.menu),
+            *(command.at for command in one.commands),
+            *(f"{routes.module}:router" for routes in one.routes),
+        )
+        if place
+    ]
+    assert len(places) > 50
+    assert all(load(place) is not None for place in places)
+
+
+def test_every_capability_has_its_place_among_the_layers() -> None:
+    layers = configparser.ConfigParser()
+    layers.read(ROOT / ".importlinter")
+    listed = layers["importlinter:contract:layers"]["layers"].replace("|", " ").split()
+    assert {f"mainstay.{one.name}" for one in CAPABILITIES} - set(listed) == set()
+
+
+def test_saying_what_a_capability_is_costs_little() -> None:
+    """A list of commands must not import what the capabilities do."""
+    code = (
+        "import sys; from mainstay.runtime.capabilities import load_capabilities; load_capabilities();"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules} & {'django', 'pydantic', 'typer', 'rich'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout.strip() == ""
