@@ -327,7 +327,7 @@ def settle_past(known: dict[str, Resource], now: float) -> None:
             alert=alert,
             channel=channel,
             kind=kind,
-            payload={},
+            payload={"alert": {"title": "shop is down", "monitor": "shop"}},
             state=state,
             reason="route urgent",
             attempts=1,

@@ -112,7 +112,7 @@ def test_from_the_set_up_link_to_a_token_and_a_colleague(visitor: Visitor) -> No
     request = page.request.get("/api/v1/monitors", headers={"Authorization": f"Bearer {made}"})
     assert request.status == 200
     visitor.press("Revoke")
-    visitor.press("Go ahead")
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     page.get_by_text("The token is revoked").wait_for()
     assert page.request.get("/api/v1/monitors", headers={"Authorization": f"Bearer {made}"}).status == 401
 

@@ -46,5 +46,5 @@ def ways_in(_request: HttpRequest) -> dict[str, Any]:
     return {
         "sso_providers": SimpleLazyObject(policies.providers),
         "only_sso": SimpleLazyObject(policies.only_sso),
-        "fresh": SimpleLazyObject(lambda: not queries.has_admin()),
+        "fresh": SimpleLazyObject(queries.is_fresh),
     }

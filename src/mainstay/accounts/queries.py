@@ -48,6 +48,11 @@ def has_admin() -> bool:
     return any(can_sign_in(user) for user in admins)
 
 
+def is_fresh() -> bool:
+    """Whether nobody can sign in yet."""
+    return not any(can_sign_in(user) for user in User.objects.filter(is_active=True))
+
+
 def can_sign_in(user: User) -> bool:
     """Whether a person has any way in: a password, or a provider of single sign-on that knows them."""
     return user.has_usable_password() or from_provider(user) != ""

@@ -8,7 +8,7 @@ window.SwaggerUIBundle({
   dom_id: "#swagger-ui",
   presets: [window.SwaggerUIBundle.presets.apis],
   layout: "BaseLayout",
-  deepLinking: true,
+  deepLinking: false,
   defaultModelsExpandDepth: -1,
   requestInterceptor: (request) => {
     if (csrf && new URL(request.url, location.href).origin === location.origin) request.headers["X-CSRFToken"] = csrf;
