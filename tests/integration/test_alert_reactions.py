@@ -346,3 +346,17 @@ def test_flapping_is_said_in_the_message_that_it_begins_with_and_calm_in_its_end
     happen("monitor.went_up", "monitor/api", reason="calm_again")
     assert queries.alert(alert.id).resolved_reason == "it is calm again"
     assert _deliver_all() == ["hook firing", "hook resolved"]
+
+
+def test_who_has_not_heard_yet_is_spared_by_a_window_and_told_at_its_end() -> None:
+    _monitor()
+    happen("monitor.went_down", "monitor/api")
+    declare("window", "works", {"rule": "daily 00:00-24:00", "covers": ['monitor="api"', 'kind="http"']})
+    happen("monitor.went_maintenance", "monitor/api", window="works")
+    _channel()
+    assert _deliver_all() == []
+    declare("window", "works", {"from": "2020-01-01T00:00:00Z", "until": "2020-01-02T00:00:00Z"})
+    happen("monitor.went_down", "monitor/api", previous="maintenance")
+    assert _deliver_all() == ["hook firing"]
+    happen("monitor.went_down", "monitor/api", previous="maintenance")
+    assert _deliver_all() == []

@@ -37,6 +37,8 @@ def on_failing(work: Work, event: Event) -> None:
         resolve(work, alert, decision.reason)
     elif decision.action != "ignore":
         _change(work, alert, event, level, decision)
+        if event.data.get("previous") == "maintenance":
+            tell_unheard(work, alert, "the maintenance window is over")
 
 
 @react("monitor.stayed_down")

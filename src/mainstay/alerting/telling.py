@@ -11,6 +11,8 @@ from mainstay.alerting.models import OutboxRow
 from mainstay.alerting.outbox import put_firing
 from mainstay.alerting.rules import REACHED, UNDER_WAY, Routing, held_back
 from mainstay.kernel.event import Event
+from mainstay.store.resources.queries import find
+from mainstay.windows.queries import covering
 
 if TYPE_CHECKING:
     from mainstay.alerting.models import AlertRow
@@ -28,13 +30,13 @@ def send(work: Work, alert: AlertRow) -> None:
 def tell_unheard(work: Work, alert: AlertRow, why: str) -> list[str]:
     """A firing message to each channel that the alert goes to now and whose newest one did not reach it; their names.
 
-    Nobody while the alert is muted or explained by another: they are told when that ends.
+    Nobody while the alert is muted, explained by another or covered by a window: they are told when that ends.
     """
     routing = declared.known(work).routing(alert.labels)
     if routing.untold != alert.untold:
         alert.untold = routing.untold
         alert.save(update_fields=["untold"])
-    if held_back(alert.suppressed_by, alert.muted_until, work.now):
+    if held_back(alert.suppressed_by, alert.muted_until, work.now) or _is_covered(work, alert):
         return []
     heard = _heard(alert)
     missing = {channel: reason for channel, reason in routing.channels.items() if channel not in heard}
@@ -43,6 +45,15 @@ def tell_unheard(work: Work, alert: AlertRow, why: str) -> list[str]:
         work.record(Event("alert.told", alert.subject, data))
         put_firing(work, alert, Routing(missing), changes_of(work, alert), keep=keep())
     return list(missing)
+
+
+def _is_covered(work: Work, alert: AlertRow) -> bool:
+    """Whether a window covers the monitor; it is judged anew at the end. Of heartbeats nothing is heard then."""
+    kind, _, name = alert.subject.partition("/")
+    windows = declared.known(work).windows
+    if kind != "monitor" or not windows or (found := find(kind, name)) is None:
+        return False
+    return covering({**alert.labels, "kind": found.spec.check.name}, work.now, windows) is not None
 
 
 def _heard(alert: AlertRow) -> set[str]:
