@@ -95,7 +95,7 @@ def _read_parts(tar: tarfile.TarFile, into: Path | None, progress: Progress) -> 
         entry = tar.next()
         if entry is None:
             raise Damaged(f"the snapshot is torn: {part.name} and what follows is missing")
-        if entry.name != part.name or entry.size != part.size or not entry.isreg():
+        if entry.name != part.name or entry.size != part.size or entry.type != tarfile.REGTYPE or entry.issparse():
             raise Damaged(f"the snapshot is damaged: {part.name} is not where the manifest says")
         if _copy(tar, entry, into) != part.sha256:
             raise Damaged(f"the snapshot is damaged: {part.name} does not match its SHA-256")

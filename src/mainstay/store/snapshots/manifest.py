@@ -61,7 +61,7 @@ def decode(raw: bytes) -> Manifest:
                 hint="restore it with the version of Mainstay that took it, or a newer one",
             )
         return msgspec.json.decode(raw, type=Manifest)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise Damaged(f"the manifest of the snapshot cannot be read: {error}") from None
 
 

@@ -6,7 +6,6 @@ Counts and the journal's end are compared before newer migrations run, the whole
 from __future__ import annotations
 
 import gzip
-import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +20,10 @@ from mainstay.store.snapshots.postgres import MARK, PostgresTables, connected
 from mainstay.store.snapshots.sealing import Damaged
 
 Boot = Callable[[Settings], None]
+
+_BLOCK = 1024 * 1024
+_RATIO = 200  # a database packs to a twentieth at best
+_UNPACKED = 1024 * _BLOCK  # below this the ratio does not matter
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +65,20 @@ def _unpack(staging: Path, address: str, key: str, progress: Progress) -> Manife
     with places.fetched(address, staging) as file:
         manifest = archive.read(file, key, parts, progress)
     if manifest.state == "sqlite":
-        with gzip.open(parts / STATE_PART) as source, (parts / STATE_FILE).open("wb") as out:
-            shutil.copyfileobj(source, out, 1 << 20)
+        unpack(parts / STATE_PART, parts / STATE_FILE)
         sqlite.check(parts / STATE_FILE)
     restore_folder.take_secrets(staging)
     return manifest
+
+
+def unpack(packed: Path, target: Path) -> None:
+    """Damaged if it becomes so large that no database can be in it."""
+    limit = max(_UNPACKED, packed.stat().st_size * _RATIO)
+    with gzip.open(packed) as source, target.open("wb") as out:
+        while block := source.read(_BLOCK):
+            if out.tell() + len(block) > limit:
+                raise Damaged(f"{packed.name} unpacks to more than {limit // 1024 // 1024} MiB, which no database does")
+            out.write(block)
 
 
 def _rebuild(actor: Actor, settings: Settings, manifest: Manifest, address: str, progress: Progress) -> list[str]:

@@ -26,6 +26,7 @@ from mainstay.store.snapshots.sealing import Damaged
 
 Row = Sequence[Any]
 SUFFIX = ".rows.gz"
+_LONGEST = 64 * 1024 * 1024  # bytes of one row; the largest hold a document or the body of a ping
 _BATCH = 2000
 _EXACT = decimal.Context(prec=20_000, Emax=decimal.MAX_EMAX, Emin=decimal.MIN_EMIN)
 
@@ -74,16 +75,19 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[list[Any]]]:
 
     def rows() -> Iterator[list[Any]]:
         with lines:
-            for line in lines:
+            while line := lines.readline(_LONGEST + 1):
                 yield [_from_json(value) for value in _decoded(path, line)]
 
-    return [str(name) for name in _decoded(path, lines.readline())], rows()
+    return [str(name) for name in _decoded(path, lines.readline(_LONGEST + 1))], rows()
 
 
 def _decoded(path: Path, line: bytes) -> list[Any]:
+    if len(line) > _LONGEST:
+        what = f"a row of it is longer than {_LONGEST // 1024 // 1024} MiB"
+        raise Damaged(f"the table {path.name.removesuffix(SUFFIX)} cannot be read: {what}")
     try:
         return msgspec.json.decode(line, type=list[Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise Damaged(f"the table {path.name.removesuffix(SUFFIX)} cannot be read: {error}") from None
 
 
