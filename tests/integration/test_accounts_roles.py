@@ -187,12 +187,12 @@ def test_limits_are_matchers_like_all_others(limits: list[str]) -> None:
 
 
 def test_live_updates_reach_a_limited_role() -> None:
-    from mainstay.entry.web.live import session_may_watch
+    from mainstay.entry.web.live import session_watcher
 
     _role(**CORE)
     client = _limited()
     cookie = f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}".encode()
-    assert session_may_watch({"type": "http", "headers": [(b"cookie", cookie)], "client": ("127.0.0.1", 1)})
+    assert session_watcher({"type": "http", "headers": [(b"cookie", cookie)], "client": ("127.0.0.1", 1)})
 
 
 # Networks

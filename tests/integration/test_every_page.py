@@ -120,7 +120,10 @@ class Walk:
             transaction.set_rollback(True)
         if response.status_code >= 500:
             self.broken.append(f"{method} {address}: {response.status_code}")
-        if response.streaming or "html" not in response.get("Content-Type", ""):
+        if response.streaming:
+            response.close()  # or its slot stays taken
+            return ""
+        if "html" not in response.get("Content-Type", ""):
             return ""
         return str(response.content.decode())
 
