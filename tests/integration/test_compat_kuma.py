@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import re
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 from compat_rig import Rig, rigged
 from pinging import heartbeat
 
-from mainstay.entry.api.compat.kuma_metrics import kuma_metrics_response
+from mainstay.entry.api.compat.gatus_endpoints import Endpoint, response_time, uptime
+from mainstay.entry.api.compat.kuma_badges import Duration, Shown, badge, duration_of
+from mainstay.entry.api.compat.kuma_metrics import WINDOWS, kuma_metrics_response
 from mainstay.entry.api.metrics import HeartbeatSnapshot, MonitorSnapshot, Snapshot
+from mainstay.entry.cli.import_history import _row
 from mainstay.heartbeats import queries
+from mainstay.importing.kuma_history import Day
 from mainstay.kernel.probing import CheckResult
 from mainstay.statuspage.view import PublicComponent, PublicIncident, PublicPage
-from mainstay.store.telemetry.history import CALM, NO_DATA, DayMark, Line
+from mainstay.store.telemetry import set_current
+from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.store.telemetry.history import CALM, HISTORY, NO_DATA, DayMark, Line, periods
+from mainstay.store.telemetry.port import Sample
 
 pytestmark = pytest.mark.usefixtures("store")
+DAY = 86_400
 
 NOT_FOUND = {"ok": False, "msg": "Monitor not found or not active."}
 
@@ -83,7 +94,7 @@ def test_pushes_that_are_refused(clock: object) -> None:
     rigged(clock, test)
 
 
-def _page() -> PublicPage:
+def _page(*parts: str) -> PublicPage:
     days = Line(1_800_000_000.0 - 2 * 86_400, (NO_DATA, CALM, DayMark("down", 0.25, 300.0, 100.0)))
     return PublicPage(
         slug="public",
@@ -96,11 +107,89 @@ def _page() -> PublicPage:
         at=1_800_000_000.0,
         indicator="major",
         components=(
-            PublicComponent("0123456789ab", "API", "", "Core", "outage", 0.0, days),
+            PublicComponent("0123456789ab", "API", "", "Core", "outage", 0.0, days, parts),
             PublicComponent("ba9876543210", "Web", "", "", "operational", 0.0, None),
         ),
         incidents=(PublicIncident("00ff00ff00ff", "API is down", "outage", 0.0, 60.0, None, None, ("API",)),),
     )
+
+
+@pytest.fixture
+def month(store: None, tmp_path: Path) -> Iterator[DuckTelemetry]:
+    """Thirty days of another tool, of which 96.44 % were good."""
+    telemetry = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    today = int(time.time()) // DAY * DAY
+    good = {"up": DAY * 0.9644, "down": DAY * 0.0356}
+    days = [Day("api", today - DAY * ago, 100, 4, good, 0.2, 0.2, 0.2, 0.2) for ago in range(1, 31)]
+    telemetry.import_days([_row("uid-api", day) for day in days])
+    telemetry.append(
+        [Sample(uid="uid-api", at=time.time() - 1, verdict="up", duration=0.1, charge="up", charged=0.001)]
+    )
+    telemetry.flush()
+    set_current(telemetry)
+    HISTORY.forget()
+    yield telemetry
+    set_current(None)
+    HISTORY.forget()
+    telemetry.close()
+
+
+def test_every_door_tells_the_same_uptime(month: DuckTelemetry, clock: object) -> None:
+    endpoint = Endpoint("monitor", "monitor/api", "uid-api", "", "api", "", 60, True, True)
+    gatus = uptime(endpoint, 720)
+    assert gatus == pytest.approx(0.9644, abs=1e-4)
+    assert response_time(endpoint, 720) == pytest.approx(0.2, abs=1e-3)
+    assert next(one.share for one in periods("uid-api", time.time()) if one.words == "30 days") == gatus
+    known = {window: HISTORY.uptimes(["uid-api"], seconds, time.time()) for window, seconds in WINDOWS.items()}
+    snapshot = Snapshot(version="1", monitors=[MonitorSnapshot("api", "http", "https://a", "up", uid="uid-api")])
+    text = kuma_metrics_response("", snapshot, time.time(), known)[1]
+    ratios = {line.partition('window="')[2].partition('"')[0]: float(line.rpartition(" ")[2])
+              for line in text.splitlines() if line.startswith("monitor_uptime_ratio{")}  # fmt: skip
+    assert ratios["30d"] == gatus
+    assert ratios["1d"] == 1.0
+    assert "monitor_response_time_seconds{" in text
+
+    async def test(rig: Rig) -> None:
+        rig.pages.append(_page("uid-api"))
+        page = (await rig.client.get("/api/status-page/public")).json()
+        number = page["publicGroupList"][0]["monitorList"][0]["id"]
+        drawn = (await rig.client.get(f"/api/badge/{number}/uptime/30d")).text
+        assert _label(drawn) == "Uptime (30h): 96.44%"
+        told = (await rig.client.get("/api/status-page/heartbeat/public")).json()
+        assert told["uptimeList"] == {f"{number}_24": 1.0}
+
+    rigged(clock, test)
+
+
+@pytest.mark.parametrize(
+    ("share", "text", "color"),
+    [(1.0, "100.0%", "#66c20a"), (0.99996, "99.99%", "#66c20a"), (0.075, "7.500%", ""), (0.0, "0.000%", "#c2290a")],
+)
+def test_uptime_has_four_digits_and_is_never_rounded_up(share: float, text: str, color: str) -> None:
+    drawn = badge("uptime", Shown(1, share, "24"), {}) or ""
+    assert _label(drawn) == f"Uptime (24h): {text}"
+    assert color in drawn
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("24", Duration("24", DAY)),
+        ("90m", Duration("90", 5400)),
+        ("4w", Duration("4", 28 * DAY)),
+        ("1y", Duration("1", 365 * DAY)),
+        ("1000h", "The maximum number of hours is 720"),
+        ("2y", "The maximum number of days is 365"),
+        ("5x", "Unsupported unit (x) for badge duration 5x"),
+        ("h", "Invalid duration: h"),
+    ],
+)
+def test_durations_of_badges(written: str, words: Duration | str) -> None:
+    if isinstance(words, Duration):
+        assert duration_of(written) == words
+    else:
+        with pytest.raises(ValueError, match=re.escape(words)):
+            duration_of(written)
 
 
 def test_status_pages_and_their_beats(clock: object) -> None:
@@ -124,18 +213,26 @@ def test_status_pages_and_their_beats(clock: object) -> None:
         assert [beat["status"] for beat in told["heartbeatList"][first]] == [1, 0]
         assert told["heartbeatList"][first][-1]["time"] == "2027-01-15 08:00:00.000"
         assert [beat["status"] for beat in told["heartbeatList"][second]] == [1]
-        assert told["uptimeList"] == {f"{first}_24": 0.75}
+        assert told["uptimeList"] == {}  # nothing was measured in the last 24 hours
         missing = await rig.client.get("/api/status-page/other")
         assert (missing.status_code, missing.json()["msg"]) == (404, "Status Page Not Found")
-        assert (await rig.client.get("/api/status-page/heartbeat/other")).status_code == 404
+        nothing = await rig.client.get("/api/status-page/heartbeat/other")
+        assert (nothing.status_code, nothing.json()) == (200, {"heartbeatList": {}, "uptimeList": {}})
+        assert (await rig.client.get("/api/status-page/public/manifest.json")).json()["name"] == "Example"
+        past = (await rig.client.get("/api/status-page/public/incident-history")).json()
+        assert [one["title"] for one in past["incidents"]] == ["API is down"]
+        assert _label((await rig.client.get("/api/status-page/public/badge?label=all")).text) == "all: Degraded"
+        assert _label((await rig.client.get("/api/status-page/other/badge")).text) == "N/A"
+        assert {"analyticsId", "rssTitle"} <= page["config"].keys()
 
         badge = f"/api/badge/{first}"
         assert _label((await rig.client.get(f"{badge}/status")).text) == "Status: Down"
         own = "?label=API&downLabel=broken&downColor=ff0000"
         drawn = (await rig.client.get(f"{badge}/status{own}")).text
         assert (_label(drawn), "#ff0000" in drawn) == ("API: broken", True)
-        assert _label((await rig.client.get(f"{badge}/uptime")).text) == "Uptime (24h): 75%"
-        assert _label((await rig.client.get(f"{badge}/uptime/720?suffix=")).text).startswith("Uptime (720h): 99.")
+        assert _label((await rig.client.get(f"{badge}/uptime")).text) == "N/A"
+        refused = await rig.client.get(f"{badge}/uptime/7x")
+        assert (refused.status_code, refused.json()["status"]) == (403, "fail")
         assert _label((await rig.client.get(f"{badge}/ping")).text) == "N/A"
         assert _label((await rig.client.get("/api/badge/1/status")).text) == "N/A"
         assert (await rig.client.get(f"{badge}/nonsense")).status_code == 404
@@ -160,7 +257,7 @@ def test_metrics_have_the_names_and_labels_of_the_original() -> None:
         ],
         heartbeats=[HeartbeatSnapshot("cron", "up", last_duration=2.0)],
     )
-    kind, text = kuma_metrics_response("", snapshot, now)
+    kind, text = kuma_metrics_response("", snapshot, now, {})
     assert kind.startswith("text/plain")
     assert "# TYPE monitor_status gauge" in text
     api = (

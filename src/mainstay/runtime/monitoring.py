@@ -21,7 +21,7 @@ from mainstay import __version__
 from mainstay.accounts.doors import Door, public, session_actor, token_actor
 from mainstay.alerting import queries as alerting
 from mainstay.entry.addresses import client_address
-from mainstay.entry.api.compat.kuma_metrics import kuma_metrics_response
+from mainstay.entry.api.compat.kuma_metrics import WINDOWS, kuma_metrics_response
 from mainstay.entry.api.metrics import (
     HeartbeatSnapshot,
     LocationSnapshot,
@@ -41,6 +41,7 @@ from mainstay.runtime.lanes.watch import WatchLane
 from mainstay.runtime.probers import ProberReport, Probers
 from mainstay.store.journal import head
 from mainstay.store.resources.queries import latest_revision
+from mainstay.store.telemetry.history import HISTORY
 from mainstay.store.telemetry.port import Telemetry
 from mainstay.watch import queries as monitors
 
@@ -152,9 +153,13 @@ class Monitoring:
 
     async def _kuma_metrics(self, request: Request) -> Response:
         stored = await asyncio.to_thread(_read_stored)
-        kind, text = await asyncio.to_thread(
-            kuma_metrics_response, request.headers.get("accept", ""), self._snapshot(stored), time.time()
-        )
+        snapshot, now = self._snapshot(stored), time.time()
+        uids = [monitor.uid for monitor in snapshot.monitors]
+        uptimes = {
+            window: await asyncio.to_thread(HISTORY.uptimes, uids, seconds, now) for window, seconds in WINDOWS.items()
+        }
+        accept = request.headers.get("accept", "")
+        kind, text = await asyncio.to_thread(kuma_metrics_response, accept, snapshot, now, uptimes)
         return _fresh(Response(text, media_type=kind))
 
     def _snapshot(self, stored: Stored) -> Snapshot:
@@ -176,6 +181,7 @@ class Monitoring:
                     since=entry.state.since or None,
                     flapping=entry.state.flapping,
                     result=entry.last,
+                    uid=entry.watched.facts.uid,
                 )
                 for entry in sources.watch.all()
             ],

@@ -153,6 +153,7 @@ def _component(slug: str, spec: Component, part: Sequence[Behind], lines: Mappin
         condition=component_condition([one.state for one in part]),
         changed_at=max((one.since for one in part), default=0.0),
         line=together(own) if own else None,
+        parts=tuple(one.uid for one in part),
     )
 
 

@@ -49,7 +49,7 @@ def answers(page: PublicPage) -> dict[str, Answer]:
     root = f"/status/{page.slug}"
     html = answer(html_of(page).encode(), b"text/html; charset=utf-8")
     found = {root: html, f"{root}/": html}
-    found[f"{root}/feed.xml"] = answer(rss(page), b"application/rss+xml; charset=utf-8")
+    found[f"{root}/feed.xml"] = found[f"{root}/rss"] = answer(rss(page), b"application/rss+xml; charset=utf-8")
     for path, document in documents(page).items():
         body = json.dumps(document, ensure_ascii=False).encode()
         found[f"{root}/api/v2/{path}"] = answer(body, b"application/json; charset=utf-8", shared=True)

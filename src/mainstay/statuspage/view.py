@@ -20,6 +20,7 @@ class PublicComponent:
     condition: Condition
     changed_at: float
     line: Line | None
+    parts: tuple[str, ...] = ()  # uids of what is behind it, to read more of its history; never shown
 
     @property
     def words(self) -> str:

@@ -33,6 +33,7 @@ class MonitorSnapshot:
     since: float | None = None  # epoch seconds at which the state began
     flapping: bool = False
     result: CheckResult | None = None
+    uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,12 @@ _SPAN = "at_us >= {start:Int64} AND at_us < {end:Int64}"
 _WHOSE = f"uid = {{uid:String}} AND location = {{location:String}} AND {_SPAN}"
 _SAMPLE = ", ".join(SAMPLE_COLUMNS)
 _CHARGED = ("checks", "failures", *(f"s_{name}" for name in CHARGES))
+# Of roll-ups: seconds that checks took which were no failures, and how many those are.
+_SPENT = "coalesce(mean * (checks - failures), 0) AS spent, if(mean IS NULL, 0, checks - failures) AS measured"
+_TIMED = (
+    "sumIf(duration, verdict IN ('up', 'degraded')) AS spent, "
+    "toUInt32(countIf(verdict IN ('up', 'degraded'))) AS measured"
+)
 _COUNTS = "toUInt32(count()) AS checks, toUInt32(countIf(verdict = 'down')) AS failures"
 
 PROGRESS = "SELECT grain, toInt64(max(until_us)) FROM progress GROUP BY grain"
@@ -99,7 +105,7 @@ HOURS = (
     "WHERE uid = {uid:String} AND location = '' AND at_us IN {starts:Array(Int64)} ORDER BY at_us"
 )
 DAYS = (
-    f"SELECT uid, at_us, checks, failures, {', '.join(f's_{name}' for name in CHARGES)} FROM by_day FINAL "
+    f"SELECT uid, at_us, checks, failures, {', '.join(f's_{name}' for name in CHARGES)}, {_SPENT} FROM by_day FINAL "
     f"WHERE {_SPAN} AND location = '' AND {_AMONG}"
 )
 PARTITIONS = """SELECT DISTINCT toInt64OrZero(partition_id) FROM system.parts
@@ -142,15 +148,15 @@ def points(table: str, width: int) -> str:
 
 
 def charged_seconds(pieces: Sequence[Piece]) -> str:
-    sums = ", ".join(f"sum({name})" for name in _CHARGED)
+    sums = ", ".join(f"sum({name})" for name in (*_CHARGED, "spent", "measured"))
     return f"SELECT uid, {sums} FROM ({' UNION ALL '.join(_piece(*piece) for piece in pieces)}) GROUP BY uid"
 
 
 def _piece(table: str, start: int, end: int) -> str:
     if table == "sample":
-        columns, source, group = f"{_COUNTS}, {_charged()}", "sample", "GROUP BY uid"
+        columns, source, group = f"{_COUNTS}, {_charged()}, {_TIMED}", "sample", "GROUP BY uid"
     else:
-        columns, source, group = ", ".join(_CHARGED), f"{table} FINAL", ""
+        columns, source, group = ", ".join((*_CHARGED, _SPENT)), f"{table} FINAL", ""
     chosen = f"at_us >= {int(start)} AND at_us < {int(end)} AND location = ''"
     return f"SELECT uid, {columns} FROM {source} WHERE {chosen} AND {_AMONG} {group}"
 

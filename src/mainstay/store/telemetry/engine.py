@@ -136,10 +136,10 @@ class Engine(Protocol):
         """Start and POINT_COLUMNS of buckets of `width`, from raw results or from a roll-up."""
 
     def charged(self, pieces: Sequence[Piece], uids: Sequence[str]) -> list[Row]:
-        """uid, checks, failures and the seconds of each of CHARGES, with no location, of all pieces together."""
+        """uid and a row for `rows.uptime_of`, with no location, of all pieces together."""
 
     def days(self, uids: Sequence[str], span: Span) -> list[Row]:
-        """uid, midnight, checks, failures and the seconds of each of CHARGES, with no location."""
+        """uid, midnight, and then as `charged`."""
 
     def measure(self) -> None:
         """Look up what `vitals` tells, which itself asks nobody."""

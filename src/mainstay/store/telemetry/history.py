@@ -20,6 +20,7 @@ _DAY = 86_400
 _NOTICEABLE = 0.01  # share of a day that must be degraded before its bar says so
 _TODAY_KEPT = 30.0
 _PAST_KEPT = 600.0
+_MANY = 100_000  # uptimes that are kept at once
 _RANK: dict[Level, int] = {"none": 0, "up": 1, "maintenance": 2, "degraded": 3, "down": 4}
 
 
@@ -103,13 +104,12 @@ class Period:
 
 def periods(uid: str, now: float) -> list[Period]:
     """The usual periods of one resource, for the tiles of its page."""
-    telemetry = _open()
-    found = [(words, telemetry.uptimes([uid], now - seconds, now)[uid]) for words, seconds in PERIODS]
+    found = [(words, HISTORY.uptimes([uid], seconds, now)[uid]) for words, seconds in PERIODS]
     return [Period(words, uptime.share, uptime.seconds.get("down", 0.0)) for words, uptime in found]
 
 
 class History:
-    """Lines for many resources at once, kept between requests; safe to ask from any thread."""
+    """Lines and uptimes for many resources at once, kept between requests; safe to ask from any thread."""
 
     def __init__(self, telemetry: Callable[[], Telemetry]) -> None:
         self._telemetry = telemetry
@@ -117,6 +117,20 @@ class History:
         self._midnight = 0
         self._past: dict[tuple[str, int], tuple[float, tuple[DayMark, ...]]] = {}
         self._today: dict[str, tuple[float, DayMark]] = {}
+        self._uptimes: dict[tuple[str, int], tuple[float, Uptime]] = {}
+
+    def uptimes(self, uids: Iterable[str], seconds: int, now: float) -> dict[str, Uptime]:
+        """Of the time up to now, by the hour: what every door says that tells an uptime or a mean response time."""
+        wanted = list(dict.fromkeys(uids))
+        with self._lock:
+            stale = [uid for uid in wanted if now - self._uptimes.get((uid, seconds), (0.0,))[0] > _TODAY_KEPT]
+            if stale:
+                if len(self._uptimes) > _MANY:
+                    self._uptimes.clear()
+                    stale = wanted
+                for uid, uptime in self._telemetry().uptimes(stale, now - seconds, now).items():
+                    self._uptimes[uid, seconds] = (now, uptime)
+            return {uid: self._uptimes[uid, seconds][1] for uid in wanted}
 
     def lines(self, uids: Iterable[str], days: int, now: float) -> dict[str, Line]:
         """`days` marks for each uid, the last of them today."""
@@ -137,6 +151,7 @@ class History:
         with self._lock:
             self._past.clear()
             self._today.clear()
+            self._uptimes.clear()
 
     def _read_past(self, uids: Sequence[str], days: int, now: float) -> None:
         stale = [uid for uid in uids if now - self._past.get((uid, days), (0.0,))[0] > _PAST_KEPT]

@@ -47,6 +47,7 @@ class Uptime(msgspec.Struct, frozen=True, gc=False):
     seconds: Mapping[str, float] = msgspec.field(default_factory=dict)
     checks: int = 0
     failures: int = 0
+    mean: float | None = None
 
     @property
     def share(self) -> float | None:

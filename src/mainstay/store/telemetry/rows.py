@@ -93,8 +93,8 @@ def point_of(row: Sequence[Any]) -> Point:
 
 
 def uptime_of(row: Sequence[float]) -> Uptime:
-    """row: checks, failures, then seconds per state in the order of CHARGES."""
+    """row: checks, failures, seconds per state in the order of CHARGES, the time of good checks, their number."""
     checks, failures, *seconds = row
-    return Uptime(
-        {name: value for name, value in zip(CHARGES, seconds, strict=True) if value}, int(checks), int(failures)
-    )
+    *seconds, spent, measured = seconds
+    charged = {name: value for name, value in zip(CHARGES, seconds, strict=True) if value}
+    return Uptime(charged, int(checks), int(failures), spent / measured if measured else None)

@@ -23,6 +23,8 @@ def uptime_spans(since: float, until: float, progress: Mapping[str, int], hour_d
     elif hours_end > position:
         spans.append(("by_hour", position, hours_end))
         position = hours_end
+    if position < next_midnight < min(done["day"], end):
+        position = next_midnight  # of that day only its sum is known: history of another tool
     for table, until_us in (
         ("by_day", done["day"]),
         ("by_hour", done["hour"]),

@@ -44,6 +44,15 @@ SCHEMA = [
 _AMONG = "uid IN (SELECT unnest($3::VARCHAR[]))"
 _SAMPLE = ", ".join(SAMPLE_COLUMNS)
 _CHARGED = ("checks", "failures", *(f"s_{name}" for name in CHARGES))
+# Of roll-ups: seconds that checks took which were no failures, and how many those are.
+_SPENT = (
+    "coalesce(mean * (checks - failures), 0) AS spent, "
+    "CASE WHEN mean IS NULL THEN 0 ELSE checks - failures END AS measured"
+)
+_TIMED = (
+    "coalesce(sum(duration) FILTER (verdict IN ('up', 'degraded')), 0) AS spent, "
+    "count(*) FILTER (verdict IN ('up', 'degraded')) AS measured"
+)
 _COUNTS = "count(*) AS checks, count(*) FILTER (verdict = 'down') AS failures"
 
 ADVANCE = (
@@ -55,7 +64,7 @@ HOURS = (
     "WHERE uid = ? AND location = '' AND at_us IN (SELECT unnest(?::BIGINT[])) ORDER BY at_us"
 )
 DAYS = (
-    f"SELECT uid, at_us, checks, failures, {', '.join(f's_{name}' for name in CHARGES)} FROM by_day "
+    f"SELECT uid, at_us, checks, failures, {', '.join(f's_{name}' for name in CHARGES)}, {_SPENT} FROM by_day "
     f"WHERE at_us >= $1 AND at_us < $2 AND location = '' AND {_AMONG}"
 )
 NEWEST_OF = (
@@ -117,16 +126,16 @@ def points(source: str, width: int, *, raw: bool) -> str:
 
 
 def charged_seconds(pieces: Sequence[Piece]) -> str:
-    """Sums of seconds per state for uids $1, of all pieces in one reading: uid, checks, failures, six sums."""
-    sums = ", ".join(f"sum({name})" for name in _CHARGED)
+    """Sums of seconds per state for uids $1, of all pieces in one reading: for `rows.uptime_of`."""
+    sums = ", ".join(f"sum({name})" for name in (*_CHARGED, "spent", "measured"))
     return f"SELECT uid, {sums} FROM ({' UNION ALL '.join(_piece(*piece) for piece in pieces)}) GROUP BY uid"
 
 
 def _piece(table: str, start: int, end: int) -> str:
     if table == "sample":
-        columns, group = f"{_COUNTS}, {_charged()}", "GROUP BY uid"
+        columns, group = f"{_COUNTS}, {_charged()}, {_TIMED}", "GROUP BY uid"
     else:
-        columns, group = ", ".join(_CHARGED), ""
+        columns, group = ", ".join((*_CHARGED, _SPENT)), ""
     chosen = f"at_us >= {int(start)} AND at_us < {int(end)} AND location = ''"
     return f"SELECT uid, {columns} FROM {table} WHERE {chosen} AND uid IN (SELECT unnest($1::VARCHAR[])) {group}"
 

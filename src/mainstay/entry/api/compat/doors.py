@@ -27,4 +27,5 @@ def compat_doors(pings: PingDoor, pages: Pages) -> dict[str, Application]:
         "/api/status-page/": kuma,
         "/api/badge/": kuma,
         "/api/v1/endpoints/": gatus,
+        "/api/v1/suites/": gatus,
     }

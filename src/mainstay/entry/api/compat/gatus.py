@@ -5,7 +5,8 @@
     GET  /api/v1/endpoints/statuses, /api/v1/endpoints/<key>/statuses   API token or session with monitors:read
     GET  /api/v1/endpoints/<key>/health/badge.svg|badge.shields         open for what stands on a public status
     GET  /api/v1/endpoints/<key>/uptimes/<30d|7d|24h|1h>[/badge.svg]    page; else as statuses
-    GET  /api/v1/endpoints/<key>/response-times/<duration>[/badge.svg]
+    GET  /api/v1/endpoints/<key>/response-times/<duration>[/badge.svg|/history]
+    GET  /api/v1/suites/statuses                                        as statuses: there are no suites here
 
 A key is `<group>_<name>`, both in lower case with `/ _ . ,` and spaces as `-`; the label `group` names the group.
 Endpoints are monitors and heartbeats; where both have a key, the monitor is meant.
@@ -63,7 +64,7 @@ class Refused(Exception):
 
 
 class Gatus:
-    """An ASGI application for `/api/v1/endpoints/`."""
+    """An ASGI application for `/api/v1/endpoints/` and `/api/v1/suites/`."""
 
     def __init__(self, pings: PingDoor) -> None:
         self._pings = pings
@@ -80,6 +81,8 @@ class Gatus:
                 Route(f"{root}/{{key}}/uptimes/{{duration}}/badge.svg", _plainly(self._uptime)),
                 Route(f"{root}/{{key}}/response-times/{{duration}}", _plainly(self._response_time)),
                 Route(f"{root}/{{key}}/response-times/{{duration}}/badge.svg", _plainly(self._response_time)),
+                Route(f"{root}/{{key}}/response-times/{{duration}}/history", _plainly(self._history)),
+                Route("/api/v1/suites/statuses", _plainly(self._suites, "monitors:read")),
             ]
         )
 
@@ -163,6 +166,14 @@ class Gatus:
             return _svg(label, "?", _UNSURE)
         color = next((color for most, color in _TIME_COLORS if milliseconds <= most), _BAD)
         return _svg(label, f"{milliseconds}ms", color)
+
+    async def _history(self, request: Request) -> Response:
+        hours = _hours(request)
+        endpoint = await _seen(request)
+        return open_to_all(JSONResponse(await _read(partial(endpoints.history, endpoint, hours))))
+
+    async def _suites(self, _request: Request) -> Response:
+        return _fresh(JSONResponse([]))
 
 
 def _plainly(endpoint: Answer, scope: str = "") -> Answer:

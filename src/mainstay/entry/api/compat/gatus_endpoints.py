@@ -15,12 +15,14 @@ from mainstay.heartbeats.queries import HeartbeatView, PingView
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.queries import resources
 from mainstay.store.telemetry import current
+from mainstay.store.telemetry.history import HISTORY
 from mainstay.store.telemetry.port import Sample
 from mainstay.watch import queries as watch
 from mainstay.watch.queries import MonitorView
 
 _LOOK_BACK = 86_400.0  # seconds: the list of all statuses shows nothing older
 _EVENTS = 50
+_PINGS = 1000  # of a heartbeat that its uptime is made of, at most
 _MANY = 200  # heartbeats; beyond them the list shows only how each stands
 
 
@@ -126,22 +128,40 @@ def status(endpoint: Endpoint, page: int, size: int) -> dict[str, Any]:
 
 
 def uptime(endpoint: Endpoint, hours: int, now: float | None = None) -> float | None:
-    """0..1 over the last hours; None without data. Heartbeats charge no time, so theirs is not known."""
+    """0..1 over the last hours; None without data. Heartbeats charge no time: theirs is the share of good pings."""
     moment = time.time() if now is None else now
-    return current().uptimes([endpoint.uid], moment - hours * 3600, moment)[endpoint.uid].share
+    if endpoint.kind == "heartbeat":
+        results = _results_since(endpoint, moment - hours * 3600)
+        return sum(ping.kind == "success" for ping in results) / len(results) if results else None
+    return HISTORY.uptimes([endpoint.uid], hours * 3600, moment)[endpoint.uid].share
 
 
 def response_time(endpoint: Endpoint, hours: int, now: float | None = None) -> float | None:
     """Mean seconds of the checks that succeeded in the last hours; None without data."""
     moment = time.time() if now is None else now
-    points = [
-        point
-        for point in current().series(endpoint.uid, moment - hours * 3600, moment, 30)
-        if point.mean is not None and point.checks > point.failures
-    ]
-    good = sum(point.checks - point.failures for point in points)
-    total = sum((point.mean or 0.0) * (point.checks - point.failures) for point in points)
-    return total / good if good else None
+    if endpoint.kind == "heartbeat":
+        known = [ping.duration for ping in _results_since(endpoint, moment - hours * 3600) if ping.duration is not None]
+        return sum(known) / len(known) if known else None
+    return HISTORY.uptimes([endpoint.uid], hours * 3600, moment)[endpoint.uid].mean
+
+
+def history(endpoint: Endpoint, hours: int, now: float | None = None) -> dict[str, list[int]]:
+    """Mean milliseconds of each hour (each five minutes of the last hour) by its start in epoch milliseconds."""
+    moment = time.time() if now is None else now
+    buckets = hours if hours > 1 else 12
+    points = (
+        current().series(endpoint.uid, moment - hours * 3600, moment, buckets) if endpoint.kind == "monitor" else []
+    )
+    known = [(point.at, point.mean) for point in points if point.mean is not None]
+    return {
+        "timestamps": [int(at * 1000) for at, _ in known],
+        "values": [round(mean * 1000) for _, mean in known],
+    }
+
+
+def _results_since(endpoint: Endpoint, since: float) -> list[PingView]:
+    found = heartbeats.pings(endpoint.uid, limit=_PINGS)
+    return [ping for ping in found if ping.at >= since and ping.kind in ("success", "fail")]
 
 
 def _document(endpoint: Endpoint, results: list[dict[str, Any]]) -> dict[str, Any]:
@@ -189,6 +209,8 @@ def _of_ping(ping: PingView) -> dict[str, Any]:
 def _result(*, at: float, seconds: float, success: bool, errors: list[str], status: int, host: str) -> dict[str, Any]:
     """Durations are nanoseconds there; what is empty is left out."""
     document: dict[str, Any] = {"duration": int(seconds * 1e9), "success": success, "timestamp": _time(at)}
+    # Expectations are not kept one by one: all of them together are told as one condition.
+    document["conditionResults"] = [{"condition": "everything that is expected", "success": success}]
     if status:
         document["status"] = status
     if host:

@@ -3,6 +3,7 @@
     /api/push/<token>                       any method; ?status=up|down&msg=&ping=<milliseconds>
     /api/status-page/<slug>                 a public page: config, incident, groups of monitors, maintenance
     /api/status-page/heartbeat/<slug>       a beat for each day and uptimes
+    /api/status-page/<slug>/manifest.json, incident-history, badge
     /api/badge/<id>/status|uptime|ping|...  badges of the monitors on public pages; others are N/A
 
 The token is a heartbeat's `push_token`, else its ping uuid (with or without dashes). What Kuma calls a monitor of
@@ -12,9 +13,11 @@ component's names.
 
 from __future__ import annotations
 
+import asyncio
 import math
 import re
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -24,11 +27,13 @@ from starlette.routing import Route, Router
 
 from mainstay.accounts.doors import public
 from mainstay.entry.api.compat.badges import open_to_all
-from mainstay.entry.api.compat.kuma_badges import Shown, badge
+from mainstay.entry.api.compat.kuma_badges import Duration, Shown, badge, duration_of, page_badge
 from mainstay.entry.api.compat.pushes import PingDoor, Push, take_push
+from mainstay.kernel.errors import MainstayError
 from mainstay.statuspage.rules import Condition
 from mainstay.statuspage.view import PublicComponent, PublicIncident, PublicPage, PublicWindow
-from mainstay.store.telemetry.history import Level
+from mainstay.store.telemetry.history import HISTORY, Level
+from mainstay.store.telemetry.port import Uptime
 
 DOWN, UP, PENDING, MAINTENANCE = 0, 1, 2, 3
 _STATUS: dict[Condition, int] = {
@@ -40,6 +45,7 @@ _STATUS: dict[Condition, int] = {
     "unknown": PENDING,
 }
 _MARKS: dict[Level, int] = {"up": UP, "degraded": UP, "down": DOWN, "maintenance": MAINTENANCE}
+_DAY = 86_400
 _LONGEST_PING = 100_000_000_000  # milliseconds, as the original bounds it
 _NOT_FOUND = "Monitor not found or not active."
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?")
@@ -58,6 +64,9 @@ class Kuma:
             [
                 Route("/api/push/{token}", self._push, methods=every),
                 Route("/api/status-page/heartbeat/{slug}", self._heartbeats),
+                Route("/api/status-page/{slug}/manifest.json", self._manifest),
+                Route("/api/status-page/{slug}/incident-history", self._incidents),
+                Route("/api/status-page/{slug}/badge", self._page_badge),
                 Route("/api/status-page/{slug}", self._page),
                 Route("/api/badge/{id}/{what}", self._badge),
                 Route("/api/badge/{id}/{what}/{duration}", self._badge),
@@ -116,23 +125,50 @@ class Kuma:
     @public
     async def _heartbeats(self, request: Request) -> Response:
         page = self._named(request.path_params["slug"])
-        if page is None:
-            return open_to_all(_refusal("Status Page Not Found", 404))
-        beats = {str(component_id(one)): _beats(one, page.at) for one in page.components}
-        uptimes = {f"{component_id(one)}_24": _share(one, 24) for one in page.components}
+        components = page.components if page is not None else ()  # a page that there is not has none, as there
+        beats = {str(component_id(one)): _beats(one, page.at) for one in components if page is not None}
+        known = await _uptimes(components, _DAY)
+        uptimes = {f"{component_id(one)}_24": _share(one, known) for one in components}
         uptimes = {key: share for key, share in uptimes.items() if share is not None}
         return open_to_all(JSONResponse({"heartbeatList": beats, "uptimeList": uptimes}))
+
+    @public
+    async def _manifest(self, request: Request) -> Response:
+        page = self._named(request.path_params["slug"])
+        if page is None:
+            return open_to_all(_failure("Not Found", 404))
+        icon = {"src": "/icon.svg", "sizes": "128x128", "type": "image/png"}
+        document = {"name": page.title, "start_url": f"/status/{page.slug}", "display": "standalone", "icons": [icon]}
+        return open_to_all(JSONResponse(document))
+
+    @public
+    async def _incidents(self, request: Request) -> Response:
+        page = self._named(request.path_params["slug"])
+        if page is None:
+            return open_to_all(_failure("Status Page Not Found", 404))
+        listed = [_incident(one) for one in sorted(page.incidents, key=lambda one: -one.since)]
+        document = {"ok": True, "incidents": listed, "total": len(listed), "nextCursor": None, "hasMore": False}
+        return open_to_all(JSONResponse(document))
+
+    @public
+    async def _page_badge(self, request: Request) -> Response:
+        page = self._named(request.path_params["slug"])
+        states = {_STATUS[one.condition] for one in page.components} if page is not None else set()
+        return open_to_all(Response(page_badge(states, request.query_params), media_type="image/svg+xml"))
 
     @public
     async def _badge(self, request: Request) -> Response:
         wanted = request.path_params
         component = self._component(wanted["id"])
-        shown = None
+        duration, shown = Duration("24", _DAY), None
+        try:
+            if wanted["what"] == "uptime":
+                duration = duration_of(wanted.get("duration", "24h"))
+        except ValueError as error:
+            return open_to_all(_failure(str(error), 403))
         if component is not None:
-            hours = _hours(wanted.get("duration", "24h"))
-            shown = Shown(
-                _STATUS[component.condition], None if hours is None else _share(component, hours), hours or 24
-            )
+            known = await _uptimes((component,), duration.seconds) if wanted["what"] == "uptime" else {}
+            shown = Shown(_STATUS[component.condition], _share(component, known), duration.words)
         svg = badge(wanted["what"], shown, request.query_params)
         if svg is None:
             return open_to_all(_refusal("Unknown badge", 404))
@@ -158,19 +194,22 @@ def _milliseconds(text: str) -> float | None:
     return number if number and math.isfinite(number) else None
 
 
-def _hours(text: str) -> int | None:
-    """`24`, `24h`, `7d`, `1m`, `1y` in hours, a year at most; None if it is none of them."""
-    found = re.fullmatch(r"(\d{1,5})([hdmy]?)", text)
-    if found is None:
-        return None
-    return min(max(1, int(found[1])) * {"": 1, "h": 1, "d": 24, "m": 720, "y": 8760}[found[2]], 8760)
+async def _uptimes(components: Sequence[PublicComponent], seconds: int) -> Mapping[str, Uptime]:
+    """By uid; empty while the store does not answer."""
+    uids = [uid for component in components for uid in component.parts]
+    try:
+        return await asyncio.to_thread(HISTORY.uptimes, uids, seconds, time.time()) if uids else {}
+    except MainstayError:
+        return {}
 
 
-def _share(component: PublicComponent, hours: int) -> float | None:
-    """Uptime over the newest days that hold so many hours, today among them; None without data."""
-    marks = component.line.marks[-math.ceil(hours / 24) :] if component.line else ()
-    good, bad = sum(mark.good for mark in marks), sum(mark.bad for mark in marks)
-    return good / (good + bad) if good + bad > 0 else None
+def _share(component: PublicComponent, known: Mapping[str, Uptime]) -> float | None:
+    """The uptime of all that is behind it together, as its page counts it; None without data."""
+    seconds: dict[str, float] = {}
+    for uid in component.parts:
+        for state, spent in known[uid].seconds.items() if uid in known else ():
+            seconds[state] = seconds.get(state, 0.0) + spent
+    return Uptime(seconds).share
 
 
 def _beats(component: PublicComponent, now: float) -> list[dict[str, Any]]:
@@ -193,6 +232,7 @@ def _time(at: float, *, fraction: bool = False) -> str:
 
 
 def _config(page: PublicPage) -> dict[str, Any]:
+    """Looks and analytics are not declared here: they stand as Kuma delivers them."""
     return {
         "slug": page.slug,
         "title": page.title,
@@ -205,9 +245,13 @@ def _config(page: PublicPage) -> dict[str, Any]:
         "customCSS": "",
         "footerText": page.support or None,
         "showPoweredBy": False,
-        "googleAnalyticsId": None,
+        "analyticsId": None,
+        "analyticsScriptUrl": None,
+        "analyticsType": None,
+        "googleAnalyticsId": None,  # its name in 1.x
         "showCertificateExpiry": False,
         "showOnlyLastHeartbeat": False,
+        "rssTitle": None,
     }
 
 
@@ -217,25 +261,40 @@ def _incident(incident: PublicIncident) -> dict[str, Any]:
         "style": "danger" if incident.impact in ("outage", "partial") else "warning",
         "title": incident.title,
         "content": ", ".join(incident.components),
-        "pin": True,
+        "pin": incident.until is None,
+        "active": incident.until is None,
         "createdDate": _time(incident.since),
         "lastUpdatedDate": _time(incident.updated_at),
     }
 
 
 def _maintenance(window: PublicWindow) -> dict[str, Any]:
+    midnight = {"hours": 0, "minutes": 0, "seconds": 0}
     slot = {"startDate": _time(window.start), "endDate": _time(window.until)}
     return {
         "id": int(window.id[:8], 16),
         "title": window.title,
         "description": ", ".join(window.components),
         "strategy": "single",
+        "intervalDay": 1,
         "active": True,
+        "dateRange": list(slot.values()),
+        "timeRange": [midnight, midnight],
+        "weekdays": [],
+        "daysOfMonth": [],
+        "cron": None,
+        "duration": None,
+        "durationMinutes": None,
+        "timezoneOption": "UTC",
         "status": "under-maintenance" if window.active else "scheduled",
         "timezone": "UTC",
         "timezoneOffset": "+00:00",
         "timeslotList": [slot],
     }
+
+
+def _failure(message: str, status: int) -> Response:
+    return JSONResponse({"status": "fail", "msg": message}, status)
 
 
 def _refusal(message: str, status: int, headers: dict[str, str] | None = None) -> Response:

@@ -6,8 +6,10 @@ certificate badges are N/A: a component of a public page tells no response times
 
 from __future__ import annotations
 
+import colorsys
+import math
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from mainstay.heartbeats.badges import badge_svg
@@ -33,16 +35,48 @@ _STATES = {
     2: ("pending", "Pending", "#f8a306"),
     3: ("maintenance", "Maintenance", "#1747f5"),
 }
+# unit -> (seconds, the most of what they are counted in, what that is)
+_UNITS = {
+    "m": (60, 1440, "minutes"),
+    "h": (3600, 720, "hours"),
+    "d": (86_400, 365, "days"),
+    "w": (7 * 86_400, 365, "days"),
+    "M": (30 * 86_400, 365, "days"),
+    "y": (365 * 86_400, 365, "days"),
+}
 _WITHOUT_DATA = ("ping", "avg-response", "response", "cert-exp")
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What a public component tells: Kuma's number for its status, its uptime (0..1) over so many hours."""
+    """What a public component tells: Kuma's number for its status, its uptime (0..1) over a time in words."""
 
     status: int
     uptime: float | None
-    hours: int
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Duration:
+    """`words` is its number, which Kuma's label shows without the unit."""
+
+    words: str
+    seconds: int
+
+
+def duration_of(text: str) -> Duration:
+    """`24`, `24h`, `90m`, `30d`, `4w`, `6M`, `1y`; ValueError in Kuma's words."""
+    written = f"{text}h" if text.isascii() and text.isdigit() else text
+    number, unit = written[:-1], written[-1:]
+    if not re.fullmatch(r"[0-9]{1,6}", number):
+        raise ValueError(f"Invalid duration: {written[:40]}")
+    if unit not in _UNITS:
+        raise ValueError(f"Unsupported unit ({unit}) for badge duration {written[:40]}")
+    seconds, most, word = _UNITS[unit]
+    grain = seconds // {"minutes": 60, "hours": 3600, "days": 86_400}[word]
+    if int(number) * grain > most:
+        raise ValueError(f"The maximum number of {word} is {most}")
+    return Duration(number, max(1, int(number)) * seconds)
 
 
 def badge(what: str, shown: Shown | None, options: Mapping[str, str]) -> str | None:
@@ -63,11 +97,39 @@ def _status(shown: Shown, options: Mapping[str, str]) -> str:
 def _uptime(shown: Shown, options: Mapping[str, str]) -> str:
     if shown.uptime is None:
         return badge_svg("", "N/A", _NA)
-    default = f"Uptime ({shown.hours}{_option(options, 'labelSuffix', 'h')})"
+    default = f"Uptime ({shown.words}{_option(options, 'labelSuffix', 'h')})"
     label = _joined(_option(options, "labelPrefix", ""), _option(options, "label", default))
-    message = _joined(_option(options, "prefix", ""), f"{percent(shown.uptime):g}", _option(options, "suffix", "%"))
-    color = _color(options.get("color"), f"hsl({int(shown.uptime * 80 + 10)}, 90%, 40%)")
+    message = _joined(_option(options, "prefix", ""), _four_digits(shown.uptime), _option(options, "suffix", "%"))
+    color = _color(options.get("color"), _shade(shown.uptime))
     return badge_svg(label, message, color, _color(options.get("labelColor"), "#555"))
+
+
+def page_badge(states: Collection[int], options: Mapping[str, str]) -> str:
+    """A whole page by Kuma's numbers for its components; what is pending does not count."""
+    seen = set(states) - {2}
+    if not seen:
+        return badge_svg("", "N/A", _NA)
+    if 3 in seen:
+        name, message, default = "maintenanceColor", "Maintenance", "#808080"
+    elif seen == {1}:
+        name, message, default = "upColor", "Up", "#66c20a"
+    elif 1 in seen:
+        name, message, default = "partialColor", "Degraded", "#F6BE00"
+    else:
+        name, message, default = "downColor", "Down", "#c2290a"
+    return badge_svg(_option(options, "label", ""), message, _color(options.get(name), default))
+
+
+def _four_digits(share: float) -> str:
+    """As JavaScript's toPrecision(4), but never rounded up: 100.0, 99.99, 7.500."""
+    digits = 3 - math.floor(math.log10(share * 100)) if share > 0 else 3
+    return f"{percent(share, digits):.{digits}f}"
+
+
+def _shade(share: float) -> str:
+    """From red to green, as hexadecimal."""
+    parts = colorsys.hls_to_rgb((share * 80 + 10) / 360, 0.4, 0.9)
+    return "#" + "".join(f"{round(part * 255):02x}" for part in parts)
 
 
 def _joined(*parts: str) -> str:

@@ -7,7 +7,7 @@ shown, as monitors that are switched off are not there.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from mainstay.entry.api.exposition import OPENMETRICS_TYPE, TEXT_TYPE, Family, accepts_openmetrics, render
@@ -15,6 +15,7 @@ from mainstay.entry.api.metrics import MonitorSnapshot, Snapshot
 from mainstay.entry.api.probe_metrics import rows
 from mainstay.kernel.probing import CheckResult
 from mainstay.statuspage.names import stable_id
+from mainstay.store.telemetry.port import Uptime
 
 _STATUS = {"up": 1, "degraded": 1, "down": 0, "unknown": 2, "maintenance": 3}
 _TYPES = {"http": "http", "tcp": "port", "icmp": "ping", "dns": "dns", "tls": "port", "heartbeat": "push"}
@@ -23,10 +24,14 @@ _DAY = 86_400
 _EARLIEST, _VERIFIED = "probe_ssl_earliest_cert_expiry", "probe_ssl_last_chain_expiry_timestamp_seconds"
 
 
-def kuma_metrics_response(accept: str, snapshot: Snapshot, now: float) -> tuple[str, str]:
+Uptimes = Mapping[str, Mapping[str, Uptime]]  # by uid, of each window
+WINDOWS = {"1d": _DAY, "30d": 30 * _DAY, "365d": 365 * _DAY}
+
+
+def kuma_metrics_response(accept: str, snapshot: Snapshot, now: float, uptimes: Uptimes) -> tuple[str, str]:
     """(content type, body) for an Accept header; `now` in epoch seconds, for days that are left."""
     openmetrics = accepts_openmetrics(accept)
-    text = render(_families(snapshot, now), openmetrics=openmetrics)
+    text = render([*_families(snapshot, now), *_windows(snapshot, uptimes)], openmetrics=openmetrics)
     return (OPENMETRICS_TYPE if openmetrics else TEXT_TYPE), text
 
 
@@ -50,6 +55,24 @@ def _families(snapshot: Snapshot, now: float) -> Sequence[Family]:
             status.add(_BEATS[beat.state], labels)
             response.add(-1.0 if beat.last_duration is None else beat.last_duration * 1000, labels)
     return (status, response, days, valid)
+
+
+def _windows(snapshot: Snapshot, uptimes: Uptimes) -> Sequence[Family]:
+    """What was measured of monitors up to now; windows without data are left out."""
+    about = "calculated over sliding window specified by the 'window' label"
+    ratio = Family("monitor_uptime_ratio", f"Uptime ratio {about}. (0.0 - 1.0)")
+    seconds = Family("monitor_response_time_seconds", f"Average response time in seconds {about}")
+    for monitor in snapshot.monitors:
+        if monitor.state not in _STATUS:
+            continue
+        for window, known in uptimes.items():
+            found = known.get(monitor.uid)
+            labels = _labels("monitor", monitor.name, monitor.kind, monitor.target) | {"window": window}
+            if found is not None and found.share is not None:
+                ratio.add(found.share, labels)
+            if found is not None and found.mean is not None:
+                seconds.add(found.mean, labels)
+    return ratio, seconds
 
 
 def _milliseconds(monitor: MonitorSnapshot) -> float:
