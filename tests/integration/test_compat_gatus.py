@@ -97,6 +97,8 @@ def test_statuses_tell_results_and_events_to_those_who_may_read(company: DuckTel
 
     async def test(rig: Rig) -> None:
         assert (await rig.client.get("/api/v1/endpoints/statuses")).status_code == 401
+        assert (await rig.client.get("/api/v1/suites/statuses")).status_code == 401
+        assert (await rig.client.get("/api/v1/suites/statuses", headers=authorization)).json() == []
         every = (await rig.client.get("/api/v1/endpoints/statuses?pageSize=5", headers=authorization)).json()
         monitors = [one for one in every if one["results"] and "hostname" in one["results"][0]]
         assert monitors
@@ -104,7 +106,7 @@ def test_statuses_tell_results_and_events_to_those_who_may_read(company: DuckTel
             assert len(one["results"]) <= 5
             times = [result["timestamp"] for result in one["results"]]
             assert times == sorted(times)
-            assert {"duration", "success", "timestamp"} <= set(one["results"][0])
+            assert {"duration", "success", "timestamp", "conditionResults"} <= set(one["results"][0])
             assert one["results"][0]["duration"] > 1000  # nanoseconds
         key = monitors[0]["key"]
         one = (await rig.client.get(f"/api/v1/endpoints/{key}/statuses", headers=authorization)).json()
@@ -146,6 +148,24 @@ def test_badges_are_open_for_what_stands_on_a_public_page_only(company: DuckTele
     rigged(clock, test)
 
 
+def test_external_endpoints_have_uptimes_and_response_times_too(company: DuckTelemetry, clock: object) -> None:
+    heartbeat("ext", labels={"group": "core"}, push_token="potato-potato")
+    token = create_token(ACTOR, "reader", ["monitors:read"])
+
+    async def test(rig: Rig) -> None:
+        base, sender = "/api/v1/endpoints/core_ext", {"authorization": "Bearer potato-potato"}
+        for success in ("true", "true", "true", "false"):
+            query = f"success={success}&duration=250ms"
+            pushed = await rig.client.post(f"{base}/external?{query}", headers=sender)
+            assert pushed.status_code == 200
+        rig.client.headers["authorization"] = f"Bearer {token}"
+        assert (await rig.client.get(f"{base}/uptimes/24h")).text == "0.750000"
+        assert (await rig.client.get(f"{base}/response-times/24h")).text == "250"
+        assert _label((await rig.client.get(f"{base}/uptimes/24h/badge.svg")).text) == "uptime 24h: 75%"
+
+    rigged(clock, test)
+
+
 def test_badges_tell_uptime_and_response_time(company: DuckTelemetry, clock: object) -> None:
     token = create_token(ACTOR, "reader", ["monitors:read"])
 
@@ -159,5 +179,8 @@ def test_badges_tell_uptime_and_response_time(company: DuckTelemetry, clock: obj
         assert _label((await rig.client.get(f"{base}/uptimes/24h/badge.svg")).text).endswith("%")
         assert int((await rig.client.get(f"{base}/response-times/1h")).text) > 0
         assert _label((await rig.client.get(f"{base}/response-times/1h/badge.svg")).text).endswith("ms")
+        past = (await rig.client.get(f"{base}/response-times/1h/history")).json()
+        assert len(past["timestamps"]) == len(past["values"]) > 0
+        assert past["timestamps"][0] > 1_600_000_000_000
 
     rigged(clock, test)
