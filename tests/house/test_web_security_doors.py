@@ -33,6 +33,9 @@ OPEN_FAST = {
     "/api/push/{token}": "the token is the permission",
     "/api/status-page/heartbeat/{slug}": "public pages",
     "/api/status-page/{slug}": "public pages",
+    "/api/status-page/{slug}/badge": "public pages",
+    "/api/status-page/{slug}/incident-history": "public pages",
+    "/api/status-page/{slug}/manifest.json": "public pages",
     "/api/badge/{id}/{what}": "components of public pages",
     "/api/badge/{id}/{what}/{duration}": "components of public pages",
     "/api/v1/endpoints/{key}/external": "the heartbeat's push token, or an API token",
@@ -41,6 +44,7 @@ OPEN_FAST = {
     "/api/v1/endpoints/{key}/uptimes/{duration}": "what stands on a public page, else monitors:read",
     "/api/v1/endpoints/{key}/uptimes/{duration}/badge.svg": "what stands on a public page, else monitors:read",
     "/api/v1/endpoints/{key}/response-times/{duration}": "what stands on a public page, else monitors:read",
+    "/api/v1/endpoints/{key}/response-times/{duration}/history": "what stands on a public page, else monitors:read",
     "/api/v1/endpoints/{key}/response-times/{duration}/badge.svg": "what stands on a public page, else monitors:read",
 }
 
