@@ -42,6 +42,7 @@ class Uptime(msgspec.Struct, frozen=True, gc=False):
     """Seconds charged per state over a period; `share` is (up + degraded) / (up + degraded + down).
 
     A page of history makes them by the ten thousand, which is why this is no dataclass.
+    mean: seconds that a check took which was not a failure; None where none was measured.
     """
 
     seconds: Mapping[str, float] = msgspec.field(default_factory=dict)
