@@ -6,10 +6,13 @@ import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import pytest
 from accounts_browser import PASSWORD, TEST, browser, person, sign_in, signed_in
 from django.conf import settings
+from django.contrib.auth.hashers import MD5PasswordHasher
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.cache import cache
 from django.test import Client, override_settings
 from tests.channel_rigs import Mailbox, mail_server
@@ -227,3 +230,47 @@ def test_a_link_to_reset_ends_with_a_change_of_the_address(mailbox: Mailbox) -> 
     ask(client)
     client.post(link_in(letters(mailbox)[1][1]))
     assert "invalid" in browser().get(reset, follow=True).content.decode()
+
+
+def test_a_link_to_reset_works_once_and_not_for_ever(mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    person()
+    form = {"password1": "quite another phrase", "password2": "quite another phrase"}
+    browser().post("/accounts/password/reset/", {"email": OLD})
+    used = link_in(letters(mailbox)[0][1])
+    client = browser()
+    assert client.post(client.get(used).headers["location"], form).status_code == 302
+    assert "invalid" in browser().get(used, follow=True).content.decode()
+    browser().post("/accounts/password/reset/", {"email": OLD})
+    late = link_in(letters(mailbox)[-1][1])
+    assert browser().get(late).status_code == 302
+    in_four_days = datetime.now() + timedelta(days=4)  # noqa: DTZ005  as Django has it
+    monkeypatch.setattr(PasswordResetTokenGenerator, "_now", lambda _self: in_four_days)
+    assert "invalid" in browser().get(late, follow=True).content.decode()
+
+
+@pytest.mark.parametrize("headers", [{"host": "evil.example"}, {"x-forwarded-host": "evil.example"}])
+def test_no_header_leads_a_link_elsewhere(mailbox: Mailbox, headers: dict[str, str]) -> None:
+    person()
+    Client(headers={"host": "localhost", **headers}).post("/accounts/password/reset/", {"email": OLD})
+    assert "evil" not in str(letters(mailbox))
+    assert len(letters(mailbox)) == (0 if "host" in headers else 1)
+
+
+def test_an_unknown_address_costs_the_same_work_as_a_wrong_password(
+    mailbox: Mailbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    person()
+    work: list[str] = []
+    encode = MD5PasswordHasher.encode
+
+    def counted(self: MD5PasswordHasher, password: str, salt: str) -> str:
+        work.append(password)
+        return encode(self, password, salt)
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", counted)
+    done = []
+    for email in (OLD, "nobody@example.com"):
+        work.clear()
+        assert sign_in(browser(), email, "a wrong one") == 200
+        done.append(list(work))
+    assert done[0] == done[1] == ["a wrong one"]

@@ -192,6 +192,18 @@ def test_the_answer_to_another_question_is_refused(provider: Provider) -> None:
     assert "another sign-in" in _refusal()
 
 
+def test_the_answer_of_another_provider_is_refused(provider: Provider) -> None:
+    _declare(provider, default_role="support")
+    other = sign_in_document(provider, default_role="admin", title="Other")
+    declare(TEST, "sign_in", "other", other, manager="page")
+    provider.describe("u10", email="first@example.com", email_verified=True)
+    client = browser()
+    back = urlsplit(provider.consent(client.get(START).headers["location"], "u10"))
+    assert client.get(f"{back.path.replace('company', 'other')}?{back.query}").status_code == 403
+    assert client.get("/account/").status_code == 302
+    assert User.objects.count() == 0
+
+
 @pytest.mark.parametrize("extra", ["auth_params=scope%3Dadmin%26redirect_uri%3Dhttps://evil.example", "scope=evil"])
 def test_visitors_add_nothing_to_the_question(provider: Provider, extra: str) -> None:
     _declare(provider)

@@ -103,6 +103,29 @@ def test_nothing_private_is_told_in_any_form(company: DuckTelemetry) -> None:
             assert secret not in text, (path, secret)
 
 
+def test_nothing_that_a_cache_does_not_look_at_changes_an_answer(company: DuckTelemetry) -> None:
+    paths = ["/status/acme/", "/status/acme/feed.xml", "/status/acme/api/v2/summary.json", "/api/v2/summary.json"]
+    odd = {
+        "host": "evil.example",
+        "x_forwarded_host": "evil.example",
+        "x_original_url": "/users/",
+        "x_http_method_override": "DELETE",
+        "accept_language": "de",
+        "cookie": "a=b",
+    }
+
+    async def run() -> None:
+        async with opened() as pages:
+            for path in paths:
+                plain = await ask(pages, path)
+                for again in (await ask(pages, path, query="x=<script>&utm=1"), await ask(pages, path, **odd)):
+                    assert (again.status, again.body, again.headers) == (plain.status, plain.body, plain.headers)
+                assert plain.headers["vary"] == "accept-encoding"
+                assert "set-cookie" not in plain.headers
+
+    asyncio.run(run())
+
+
 def test_the_page_tells_state_history_and_incidents(company: DuckTelemetry) -> None:
     (answer,) = served("/status/acme/")
     text = answer.body.decode()
