@@ -23,7 +23,7 @@ from django.test import Client, override_settings
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import response_schema_conformance
+from schemathesis.specs.openapi.checks import response_schema_conformance, status_code_conformance
 from tests.door_list import SOURCES, Way, pages
 from tests.fuzzing import WORDS, mutate
 
@@ -38,6 +38,7 @@ pytestmark = pytest.mark.usefixtures("store")
 
 EXAMPLES = int(os.environ.get("FUZZ_EXAMPLES", "12"))
 KNOWN = {"name": ["api", "backup", "mail"], "kind": ["monitor", "heartbeat", "channel"], "number": [1, 2]}
+CHECKS = [not_a_server_error, response_schema_conformance, status_code_conformance]
 QUIET = settings(
     max_examples=EXAMPLES,
     deadline=None,
@@ -91,7 +92,7 @@ def test_an_operation_answers_as_the_document_says(label: str) -> None:
             if known and name in KNOWN:
                 case.path_parameters[name] = KNOWN[name][known % len(KNOWN[name])]
         response = case.call(headers=headers)
-        case.validate_response(response, checks=[not_a_server_error, response_schema_conformance])
+        case.validate_response(response, checks=CHECKS)
 
     run()
     KNOWN["name"] = ["api", "backup", "mail"]

@@ -22,8 +22,10 @@ _TITLES: dict[int, tuple[str, str]] = {
     409: ("Somebody was faster", "The thing has changed in the meantime."),
     411: ("How long is it?", "The request must carry a Content-Length."),
     413: ("That is too large", "The request is larger than what is accepted."),
+    422: ("This is not valid", "The input has mistakes; each is told with its place."),
     429: ("Too many attempts", "Wait a few minutes, then try again."),
     500: ("Something broke", "The mistake is ours. It is in the log of the server."),
+    502: ("Another system failed", "What was asked for this did not answer as it should."),
     503: ("Just a moment", "The database is busy. Try again in a few seconds."),
 }
 
@@ -35,6 +37,11 @@ _BROKEN_PAGE = """<!doctype html>
 <div class="actions"><a class="btn" href="/">Overview</a></div></div></div>
 <p class="small muted">Error 500</p></main></body></html>
 """
+
+
+def error_titles() -> dict[int, str]:
+    """What each status that a request may meet says, for the description of the API."""
+    return {status: title for status, (title, _) in _TITLES.items() if status != 500}
 
 
 def error_body(error: MainstayError) -> dict[str, Any]:

@@ -16,13 +16,14 @@ from django.urls import reverse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError
 from ninja.errors import ValidationError as ParameterError
+from ninja.openapi.schema import OpenAPISchema
 from ninja.security import APIKeyCookie
 from ninja.security.http import HttpAuthBase
 from ninja.utils import check_csrf
 
 from mainstay import __version__
 from mainstay.accounts.doors import address_of, page, person_actor, requires, token_actor
-from mainstay.entry.errors import mainstay_error, plain_body
+from mainstay.entry.errors import error_titles, mainstay_error, plain_body
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.errors import MainstayError
 
@@ -79,7 +80,52 @@ def _unauthorized(_request: HttpRequest) -> HttpResponse:
     return JsonResponse(body, status=401, headers={"WWW-Authenticate": 'Bearer realm="mainstay"'})
 
 
-api = NinjaAPI(
+_TEXT, _NUMBER = {"type": "string"}, {"type": "integer"}
+_ERROR = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {
+            "type": "object",
+            "required": ["code", "message", "hint", "diagnostics"],
+            "properties": {
+                "code": _TEXT,
+                "message": _TEXT,
+                "hint": _TEXT,
+                "diagnostics": {
+                    "type": "array",
+                    "description": "every mistake of an input with its place; empty for other errors",
+                    "items": {
+                        "type": "object",
+                        "properties": {
+                            **{"file": _TEXT, "path": _TEXT, "severity": _TEXT, "message": _TEXT, "hint": _TEXT},
+                            **{"line": _NUMBER, "column": _NUMBER},
+                        },
+                    },
+                },
+            },
+        }
+    },
+}
+
+
+class _Api(NinjaAPI):
+    """Its document names the answers of every operation that are errors, all of one shape."""
+
+    def get_openapi_schema(self, **options: Any) -> OpenAPISchema:
+        document = super().get_openapi_schema(**options)
+        document["components"].setdefault("schemas", {})["Error"] = _ERROR
+        content = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
+        answers = {status: {"description": words, "content": content} for status, words in error_titles().items()}
+        for operations in document["paths"].values():
+            for operation in operations.values():
+                operation["responses"] |= {
+                    code: one for code, one in answers.items() if code not in operation["responses"]
+                }
+        return document
+
+
+api = _Api(
     title="Mainstay",
     version=__version__,
     description="Everything that a person can do on the pages. Errors are JSON: code, message, hint, diagnostics.",
