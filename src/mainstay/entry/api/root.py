@@ -98,8 +98,13 @@ _ERROR = {
                     "items": {
                         "type": "object",
                         "properties": {
-                            **{"file": _TEXT, "path": _TEXT, "severity": _TEXT, "message": _TEXT, "hint": _TEXT},
-                            **{"line": _NUMBER, "column": _NUMBER},
+                            "file": _TEXT,
+                            "path": _TEXT,
+                            "severity": _TEXT,
+                            "message": _TEXT,
+                            "hint": _TEXT,
+                            "line": _NUMBER,
+                            "column": _NUMBER,
                         },
                     },
                 },
