@@ -16,7 +16,7 @@ from test_journeys import CONTRAST, NAMELESS, Visit
 from mainstay.kernel.actor import command
 from mainstay.nodes import queries
 from mainstay.nodes.models import LeaseRow, NodeRow
-from mainstay.nodes.rules import shard_name
+from mainstay.nodes.rules import TTL, shard_name
 from mainstay.store.journal import entries
 from mainstay.store.resources.apply import declare
 from mainstay.store.telemetry import set_current
@@ -36,8 +36,12 @@ def world(now: float) -> None:
     """Three servers: one at work, one that hands over, one that is not heard."""
     told = {"monitors": 810, "lag": 0.012, "version": "0.1.0"}
     rows = [
-        ("a", 3600.0, {"address": "0.0.0.0:8800", **told}),
-        ("b", 3600.0, {"address": "0.0.0.0:8800", "draining": True, "waiting": 3, "spooled": 12, "version": "0.1.1"}),
+        ("a", 2 * TTL - 0.5, {"address": "0.0.0.0:8800", **told}),
+        (
+            "b",
+            2 * TTL - 0.5,
+            {"address": "0.0.0.0:8800", "draining": True, "waiting": 3, "spooled": 12, "version": "0.1.1"},
+        ),
         ("c", -90.0, {"address": "0.0.0.0:8800", "lost_at": now - 84, "version": "0.1.0"}),
     ]
     for name, ends, more in rows:
