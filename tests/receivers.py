@@ -13,7 +13,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
 from mainstay.kernel.actor import system
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.event import Event
+from mainstay.kernel.wording import cause_words
+from mainstay.store.resources.queries import find
 from mainstay.store.work import unit_of_work
 
 T = TypeVar("T")
@@ -156,5 +159,19 @@ def happen(kind: str, subject: str, clock: Any = None, **data: Any) -> None:
         "evidence": {"address": "192.0.2.1"},
         "suppressed_by": "",
     }
+    if CAPABILITIES.events[kind].tells == "trouble":
+        defaults |= _trouble(kind, subject, flapping="flapping" in data)
     with unit_of_work(system("watch"), clock) as work:
         work.record(Event(kind, subject, {"since": work.now - 10, **defaults, **data}))
+
+
+def _trouble(kind: str, subject: str, *, flapping: bool) -> dict[str, Any]:
+    """What the capability of the subject would say of it, by the contract of `kernel.subject`."""
+    about, _, name = subject.partition("/")
+    level = kind.partition("went_")[2] if kind.startswith("monitor.went_") else "down"
+    words = {"down": "is down", "degraded": "is degraded", "unknown": "cannot be checked"}
+    titles = {"heartbeat": f"{name} did not report in", "uplink": cause_words(subject)}
+    title = f"{name} is flapping" if flapping else titles.get(about, f"{name} {words[level]}")
+    found = find("monitor", name) if about == "monitor" else None
+    alert_on = found.document.get("alert_on", ["down"]) if found else ["down"]
+    return {"title": title, "level": level, "alert_on": alert_on}

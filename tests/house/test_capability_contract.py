@@ -31,6 +31,8 @@ def test_a_capability_moves_in_with_one_folder_and_one_line(tmp_path: Path) -> N
         "event": True,
         "reaction": True,
         "refused": True,
+        "alert": ["drill/fire", "the drill fire overran", "P3", "firing"],
+        "ended_by": "it works again",
         "page": True,
         "journal": True,
         "editor": True,

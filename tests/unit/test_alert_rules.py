@@ -11,7 +11,6 @@ from mainstay.alerting.rules import (
     held_back,
     on_trouble,
     resolved_twin,
-    title_of,
 )
 from mainstay.alerting.spec import RouteSpec
 from mainstay.kernel.errors import Refused, Unavailable
@@ -123,19 +122,6 @@ def test_why_a_message_is_held_back() -> None:
     assert held_back("", 100, 100) == ""
 
 
-@pytest.mark.parametrize(
-    ("level", "kind", "title"),
-    [
-        ("down", "monitor", "api is down"),
-        ("degraded", "monitor", "api is degraded"),
-        ("unknown", "monitor", "api cannot be checked"),
-        ("down", "heartbeat", "api did not report in"),
-    ],
-)
-def test_titles(level: str, kind: str, title: str) -> None:
-    assert title_of("api", level, kind) == title
-
-
-def test_titles_of_the_machine_itself() -> None:
-    assert title_of("network", "down", "uplink") == "this machine has no network"
-    assert title_of("resolver", "down", "uplink") == "this machine cannot look names up"
+def test_a_cause_with_an_alert_of_its_own_is_named_in_words() -> None:
+    assert held_back("uplink/network", None, 0) == "this machine has no network, which has an alert of its own"
+    assert held_back("uplink/resolver/b", None, 0).startswith("the server b cannot look names up, ")

@@ -11,7 +11,6 @@ from pydantic import ValidationError
 
 from mainstay.alerting.rules import Routing, choose_channels
 from mainstay.kernel.clock import to_datetime
-from mainstay.kernel.errors import NotFound
 from mainstay.store.resources.queries import by_uid, history, newest_change, resource, resources
 from mainstay.windows.queries import Window
 from mainstay.windows.queries import declared as declared_windows
@@ -20,7 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mainstay.alerting.spec import ChannelSpec, RouteSpec
-    from mainstay.kernel.event import Event
     from mainstay.store.resources.queries import Revision
     from mainstay.store.work import Work
 
@@ -93,19 +91,6 @@ def known(work: Work) -> Known:
 def forget(work: Work) -> None:
     """What is declared has changed in this unit of work."""
     _known.pop(work, None)
-
-
-def alert_on(event: Event) -> frozenset[str]:
-    """The states that open an alert: as the event tells; everything but monitors alerts on down only."""
-    kind, _, name = event.subject.partition("/")
-    if kind != "monitor":
-        return frozenset({"down"})
-    if isinstance(told := event.data.get("alert_on"), list):
-        return frozenset(map(str, told))
-    try:
-        return frozenset(resource(kind, name).spec.alert_on)
-    except (NotFound, ValidationError):
-        return frozenset({"down"})
 
 
 def exists(uid: str) -> bool:

@@ -34,6 +34,7 @@ def payload_of(alert: AlertRow, status: str, changes: Sequence[str] = ()) -> dic
     return {
         "alert": {
             "id": alert.id,
+            "subject": alert.subject,
             "monitor": alert.name,
             "kind": alert.subject.partition("/")[0],
             "severity": alert.severity,

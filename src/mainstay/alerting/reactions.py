@@ -8,8 +8,9 @@ from typing import Any
 from mainstay.alerting import declared
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close, put_firing, put_resolved
-from mainstay.alerting.rules import Decision, held_back, on_trouble, title_of
+from mainstay.alerting.rules import Decision, held_back, on_trouble
 from mainstay.alerting.telling import changes_of, keep, send, tell_unheard
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.store.erasure import on_erasure
@@ -23,13 +24,19 @@ def forget_person(before: str, after: str) -> None:
     AlertRow.objects.filter(noted_by=before).update(noted_by=after)
 
 
-@react("monitor.went_down", "monitor.went_degraded", "monitor.went_unknown", "heartbeat.went_down")
-def on_failing(work: Work, event: Event) -> None:
-    level = event.kind.partition("went_")[2]
+def _telling(what: str) -> list[str]:
+    """The kinds of events by which subjects of any capability say so; see `kernel.subject`."""
+    return [event.name for event in CAPABILITIES.events.values() if event.tells == what]
+
+
+@react(*_telling("trouble"))
+def on_trouble_told(work: Work, event: Event) -> None:
+    """Something began to fail, got worse or milder, or its parent no longer explains it."""
+    level = str(event.data.get("level", "down"))
     alert = open_alert(event.subject)
     current = None if alert is None else alert.level
     severities = None if alert is None else (alert.severity, _severity(event))
-    decision = on_trouble(level, declared.alert_on(event), current, severities)
+    decision = on_trouble(level, event.data.get("alert_on", ("down",)), current, severities)
     if alert is None:
         if decision.action == "open":
             fire(work, _new_alert(work, event, level))
@@ -41,93 +48,13 @@ def on_failing(work: Work, event: Event) -> None:
             tell_unheard(work, alert, "the maintenance window is over")
 
 
-@react("monitor.stayed_down")
-def on_stayed_down(work: Work, event: Event) -> None:
-    """The parent that explained it is back: whoever was spared must be told now."""
-    alert = open_alert(event.subject)
-    if alert is None:
-        if "down" in declared.alert_on(event):
-            fire(work, _new_alert(work, event, "down"))
-        return
-    if not alert.suppressed_by:
-        return
-    parent, alert.suppressed_by = alert.suppressed_by, ""
-    _take_over(alert, event, alert.level)
-    data = {"alert": alert.id, "monitor": alert.name, "suppressed_by": parent}
-    work.record(Event("alert.unsuppressed", alert.subject, data))
-    send(work, alert)
-
-
-@react("monitor.went_up", "heartbeat.went_up")
-def on_up(work: Work, event: Event) -> None:
-    """Watch holds recoveries back while a monitor flaps, so this one counts."""
+@react(*_telling("over"))
+def on_over(work: Work, event: Event) -> None:
+    """It works again or was set aside by a person. A window that begins is no end: what fails may go on failing when it
+    is over, and nobody is told twice."""
     alert = open_alert(event.subject)
     if alert is not None:
-        resolve(work, alert, "it is calm again" if event.data.get("reason") == "calm_again" else "it works again")
-
-
-@react("monitor.went_paused", "heartbeat.went_paused")
-def on_set_aside(work: Work, event: Event) -> None:
-    """A window that begins is no end: what fails may go on failing when it is over, and nobody is told twice."""
-    alert = open_alert(event.subject)
-    if alert is not None:
-        resolve(work, alert, f"the {event.subject.partition('/')[0]} was paused")
-
-
-@react("uplink.lost")
-def on_uplink_lost(work: Work, event: Event) -> None:
-    """One alert about this machine itself stands for all that it cannot check meanwhile."""
-    if open_alert(event.subject) is None:
-        fire(work, _uplink_alert(work, event))
-
-
-@react("uplink.restored")
-def on_uplink_restored(work: Work, event: Event) -> None:
-    alert = open_alert(event.subject)
-    if alert is not None:
-        resolve(work, alert, "it is back")
-
-
-@react("location.went_silent")
-def on_location_lost(work: Work, event: Event) -> None:
-    """One alert about the place stands for all monitors that miss its vote."""
-    if open_alert(event.subject) is None:
-        fire(work, _new_alert(work, event, "down"))
-
-
-@react("location.came_back")
-def on_location_back(work: Work, event: Event) -> None:
-    alert = open_alert(event.subject)
-    if alert is not None:
-        resolve(work, alert, "it is heard again")
-
-
-@react("node.lost")
-def on_node_lost(work: Work, event: Event) -> None:
-    """The others have taken over; somebody must look at the one that vanished."""
-    if open_alert(event.subject) is None:
-        fire(work, _new_alert(work, event, "down"))
-
-
-@react("node.returned", "node.joined", "node.left", "node.forgotten")
-def on_node_back(work: Work, event: Event) -> None:
-    alert = open_alert(event.subject)
-    if alert is not None:
-        resolve(work, alert, "it was forgotten" if event.kind == "node.forgotten" else "it is heard again")
-
-
-@react("mainstay.reaction_failed")
-def on_own_fault(work: Work, event: Event) -> None:
-    """A part of this program is at fault, so somebody may not have been told of something else."""
-    if open_alert(event.subject) is None:
-        fire(work, _new_alert(work, event, "down"))
-
-
-@react("mainstay.reaction_works")
-def on_own_fault_over(work: Work, event: Event) -> None:
-    alert = open_alert(event.subject)
-    if alert is not None:
-        resolve(work, alert, "it works again")
+        resolve(work, alert, str(event.data.get("over") or CAPABILITIES.events[event.kind].over))
 
 
 @react("resources.applied")
@@ -160,6 +87,7 @@ def fire(work: Work, alert: AlertRow) -> None:
     alert.save(force_insert=True)
     data: dict[str, Any] = {
         "alert": alert.id,
+        "subject": alert.subject,
         "monitor": alert.name,
         "severity": alert.severity,
         "level": alert.level,
@@ -182,6 +110,7 @@ def resolve(work: Work, alert: AlertRow, reason: str) -> None:
     alert.save()
     data = {
         "alert": alert.id,
+        "subject": alert.subject,
         "monitor": alert.name,
         "reason": alert.resolved_reason,
         "seconds_open": round(max(0.0, work.now - alert.opened_at), 3),
@@ -198,11 +127,18 @@ def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Dec
     alert.suppressed_by = explained_by if worse or parent else ""
     _take_over(alert, event, level)
     if decision.action in ("escalate", "ease"):
-        data = {"alert": alert.id, "monitor": alert.name, "level": level, "severity": alert.severity, "was": was}
+        data = {
+            "alert": alert.id,
+            "subject": alert.subject,
+            "monitor": alert.name,
+            "level": level,
+            "severity": alert.severity,
+            "was": was,
+        }
         kind = "alert.escalated" if worse else "alert.eased"
         work.record(Event(kind, alert.subject, {**data, "reason": decision.reason}))
     if parent and not explained_by:
-        data = {"alert": alert.id, "monitor": alert.name, "suppressed_by": parent}
+        data = {"alert": alert.id, "subject": alert.subject, "monitor": alert.name, "suppressed_by": parent}
         work.record(Event("alert.unsuppressed", alert.subject, data))
     if worse or (parent and not explained_by):
         send(work, alert)
@@ -222,13 +158,6 @@ def _new_alert(work: Work, event: Event, level: str) -> AlertRow:
     return alert
 
 
-def _uplink_alert(work: Work, event: Event) -> AlertRow:
-    part = event.subject.partition("/")[2]
-    alert = _new_alert(work, event, "down")
-    alert.severity, alert.labels = "P1", {"uplink": part, "severity": "P1"}
-    return alert
-
-
 def _take_over(alert: AlertRow, event: Event, level: str) -> None:
     _describe(alert, event, level)
     alert.save()
@@ -240,8 +169,7 @@ def _describe(alert: AlertRow, event: Event, level: str) -> None:
     alert.labels = {str(key): str(value) for key, value in dict(data.get("labels") or {}).items()}
     flapping = str(data.get("flapping", ""))
     alert.reason, alert.code = str(data.get("reason", ""))[:300], str(data.get("code", ""))[:60]
-    kind = alert.subject.partition("/")[0]
-    alert.title = title_of(alert.name, "flapping" if flapping else level, kind, alert.code)[:300]
+    alert.title = str(data.get("title") or f"{alert.name} is {level}")[:300]
     alert.address = str(data.get("address", ""))[:2000]
     message = str(data.get("message", ""))
     if flapping:

@@ -25,6 +25,7 @@ from mainstay.alerting.spec import RouteSpec
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import MainstayError, Unavailable
 from mainstay.kernel.matchers import all_match, is_broken
+from mainstay.kernel.wording import cause_words
 
 Action = Literal["open", "escalate", "ease", "update", "resolve", "ignore"]
 LEVELS = {"unknown": 0, "degraded": 1, "down": 2}
@@ -97,8 +98,8 @@ def choose_channels(
 
 def held_back(suppressed_by: str, muted_until: float | None, now: float) -> str:
     """Why a firing message must not be sent now; empty if it may."""
-    if suppressed_by.startswith("uplink/"):
-        return f"{title_of(suppressed_by.removeprefix('uplink/'), 'down', 'uplink')}, which has an alert of its own"
+    if "/" in suppressed_by:
+        return f"{cause_words(suppressed_by)}, which has an alert of its own"
     if suppressed_by:
         return f"its parent {suppressed_by} is failing too"
     if muted_until is not None and muted_until > now:
@@ -154,28 +155,3 @@ def backoff(attempts: int, chance: float) -> float:
     """1, 2, 4 ... 300 s, each between 75 % and 125 %, so that repeats do not come in step."""
     pause = min(LONGEST_PAUSE, FIRST_PAUSE * 2.0 ** min(max(attempts, 1) - 1, 30))
     return pause * (0.75 + chance / 2)
-
-
-def title_of(name: str, level: str, kind: str, code: str = "") -> str:
-    """What is wrong, in a heading. `code`: of a heartbeat, which tells whether its job reported a failure itself."""
-    if kind == "uplink":
-        part, _, node = name.partition("/")
-        whose = f"the server {node}" if node else "this machine"
-        return f"{whose} cannot look names up" if part == "resolver" else f"{whose} has no network"
-    if kind == "node":
-        return f"nothing is heard of the server {name}"
-    if kind == "mainstay":
-        return f"a part of Mainstay itself fails: {name}"
-    if kind == "heartbeat":
-        return f"{name} {_of_job(code)}"
-    if kind == "location":
-        return f"nothing is heard of the location {name}"
-    words = {"down": "is down", "degraded": "is degraded", "unknown": "cannot be checked", "flapping": "is flapping"}
-    return f"{name} {words.get(level, level)}"
-
-
-def _of_job(code: str) -> str:
-    if code.startswith("exit_"):
-        return f"exited with {code.removeprefix('exit_')}"
-    said = {"fail": "reported a failure", "overran": "did not end in time", "not_started": "did not start in time"}
-    return said.get(code, "did not report in")

@@ -41,7 +41,13 @@ def tell_unheard(work: Work, alert: AlertRow, why: str) -> list[str]:
     heard = _heard(alert)
     missing = {channel: reason for channel, reason in routing.channels.items() if channel not in heard}
     if missing:
-        data = {"alert": alert.id, "monitor": alert.name, "channels": list(missing), "why": why}
+        data = {
+            "alert": alert.id,
+            "subject": alert.subject,
+            "monitor": alert.name,
+            "channels": list(missing),
+            "why": why,
+        }
         work.record(Event("alert.told", alert.subject, data))
         put_firing(work, alert, Routing(missing), changes_of(work, alert), keep=keep())
     return list(missing)

@@ -278,7 +278,7 @@ def _locked(actor: Actor, alert_id: str) -> AlertRow:
 
 
 def _named(alert: AlertRow) -> dict[str, Any]:
-    return {"alert": alert.id, "monitor": alert.name}
+    return {"alert": alert.id, "subject": alert.subject, "monitor": alert.name}
 
 
 def _must_be_open(alert: AlertRow, what: str) -> None:

@@ -10,12 +10,14 @@ EVENTS = (
         "down",
         "Went down",
         "a deadline passed or a failure was reported; data: reason, last ping, deadline",
+        tells="trouble",
     ),
     EventKind(
         "heartbeat.went_up",
         "up",
         "Reported success",
         "a success was reported; data: previous, downtime in seconds",
+        tells="over",
     ),
     EventKind(
         "heartbeat.went_unknown",
@@ -23,7 +25,14 @@ EVENTS = (
         "Became unknown",
         "a ping may have been missed through no fault of the job; data as for went_down",
     ),
-    EventKind("heartbeat.went_paused", "paused", "Paused", "paused by a person or by its declaration"),
+    EventKind(
+        "heartbeat.went_paused",
+        "paused",
+        "Paused",
+        "paused by a person or by its declaration",
+        tells="over",
+        over="the heartbeat was paused",
+    ),
     EventKind(
         "heartbeat.created_by_ping",
         "plus",

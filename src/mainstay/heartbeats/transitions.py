@@ -52,9 +52,19 @@ def _event(entry: Entry, before: Condition, after: Condition, transition: Transi
         "evidence": evidence,
         "suppressed_by": "",
     }
+    if transition.state == "down":
+        data |= {"level": "down", "title": title_of(entry.name, transition.code)}
     if transition.downtime is not None:
         data["downtime"] = round(transition.downtime, 3)
     return Event(f"heartbeat.went_{transition.state}", f"heartbeat/{entry.name}", data)
+
+
+def title_of(name: str, code: str) -> str:
+    """What is wrong with a job, in a heading. `code`: why it is down, which tells whether it said so itself."""
+    if code.startswith("exit_"):
+        return f"{name} exited with {code.removeprefix('exit_')}"
+    said = {"fail": "reported a failure", "overran": "did not end in time", "not_started": "did not start in time"}
+    return f"{name} {said.get(code, 'did not report in')}"
 
 
 def _iso(at: float | None) -> str:

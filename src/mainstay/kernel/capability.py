@@ -46,12 +46,18 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class EventKind:
-    """Something that happens. `icon` is one of icons.svg, `title` heads it in timelines, `about` tells its data."""
+    """Something that happens. `icon` is one of icons.svg, `title` heads it in timelines, `about` tells its data.
+
+    tells: what it says of its subject by the contract of `kernel.subject`; `over`: why its alert ends then, unless the
+    event's data say another reason under that name.
+    """
 
     name: str
     icon: str
     title: str
     about: str
+    tells: Literal["", "trouble", "over"] = ""
+    over: str = "it works again"
 
 
 @dataclass(frozen=True, slots=True)

@@ -166,3 +166,13 @@ def votes_in_words(votes: Mapping[str, Any]) -> str:
     words = [f"{name}: {vote.get('verdict', 'unknown')}" for name, vote in said]
     notes = [f" ({vote['message']})" if vote.get("message") else "" for _, vote in said]
     return ", ".join(word + note for word, note in zip(words, notes, strict=True))[:2000]
+
+
+def cause_words(subject: str) -> str:
+    """What is wrong with a subject that explains the trouble of others, such as `uplink/network`."""
+    kind, _, name = subject.partition("/")
+    if kind != "uplink":
+        return f"{subject} is failing"
+    part, _, node = name.partition("/")
+    whose = f"the server {node}" if node else "this machine"
+    return f"{whose} cannot look names up" if part == "resolver" else f"{whose} has no network"

@@ -14,6 +14,7 @@ from django.db import connection
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, NotFound
 from mainstay.kernel.event import Event
+from mainstay.kernel.subject import Trouble
 from mainstay.nodes.models import LeaseRow, NodeRow
 from mainstay.nodes.queries import database_time
 from mainstay.nodes.rules import SHARDS, TTL, Lease, heard_until, shard_name
@@ -131,16 +132,15 @@ def note_lost(actor: Actor, sessions: Iterable[str]) -> list[str]:
                 continue
             row.lost_at = now
             row.save(update_fields=["lost_at"])
-            data = {
-                "node": row.id,
-                "session": row.session,
-                "since": round(row.seen_at, 3),
-                "severity": "P2",
-                "labels": {"node": row.name, "severity": "P2"},
-                "address": row.address,
-                "reason": "not_heard",
-                "message": "others check what it checked",
-            }
+            trouble = Trouble(
+                title=f"nothing is heard of the server {row.name}",
+                since=row.seen_at,
+                labels={"node": row.name},
+                reason="not_heard",
+                message="others check what it checked",
+                address=row.address,
+            )
+            data = trouble.as_data() | {"node": row.id, "session": row.session}
             work.record(Event("node.lost", f"node/{row.name}", data))
             told.append(row.session)
     return told

@@ -13,8 +13,11 @@ EVENTS = (
         "Mainstay failed to react",
         "a part of this program failed at what follows from an event, which stands all the same; told once; data: "
         "reaction, event, about, reason, message",
+        tells="trouble",
     ),
-    EventKind("mainstay.reaction_works", "up", "Mainstay reacts again", "that part works again; data: reaction"),
+    EventKind(
+        "mainstay.reaction_works", "up", "Mainstay reacts again", "that part works again; data: reaction", tells="over"
+    ),
     EventKind(
         "config.rejected",
         "degraded",

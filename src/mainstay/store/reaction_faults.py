@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 from mainstay.kernel.event import Event
+from mainstay.kernel.subject import Trouble
 from mainstay.store.models import FactRow
 
 _OWN_KINDS = frozenset({"mainstay.reaction_failed", "mainstay.reaction_works"})
@@ -38,16 +39,15 @@ class Faults:
         if about is not None:
             return None
         what = f"{event.kind} of {event.subject}"
-        data = {
-            "reaction": reaction,
-            "event": event.kind,
-            "about": event.subject,
-            "severity": "P1",
-            "labels": {"mainstay": reaction, "severity": "P1"},
-            "since": now,
-            "reason": f"it failed at {what}"[:300],
-            "message": f"{type(error).__name__} at {what}: perhaps nobody was told of that; the log has more"[:1000],
-        }
+        trouble = Trouble(
+            title=f"a part of Mainstay itself fails: {reaction}",
+            since=now,
+            severity="P1",
+            labels={"mainstay": reaction},
+            reason=f"it failed at {what}"[:300],
+            message=f"{type(error).__name__} at {what}: perhaps nobody was told of that; the log has more"[:1000],
+        )
+        data = trouble.as_data() | {"reaction": reaction, "event": event.kind, "about": event.subject}
         return Event("mainstay.reaction_failed", f"mainstay/{reaction}", data)
 
     def worked(self, reaction: str, event: Event, now: float) -> Event | None:

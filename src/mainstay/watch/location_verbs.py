@@ -10,6 +10,7 @@ from typing import Any, cast
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.event import Event
+from mainstay.kernel.subject import Trouble
 from mainstay.store.work import Work, unit_of_work
 from mainstay.watch.models import LocationRow
 from mainstay.watch.presence import PresenceState
@@ -72,20 +73,25 @@ def record_presence(
 
 
 def _tell(work: Work, row: LocationRow, previous: str, since: float) -> None:
-    labels = {"location": row.name, "severity": SEVERITY}
-    data: dict[str, Any] = {"uid": row.uid, "severity": SEVERITY, "labels": labels, "address": row.address}
+    subject = f"location/{row.name}"
     if row.state == "up":
+        labels = {"location": row.name, "severity": SEVERITY}
+        data: dict[str, Any] = {"uid": row.uid, "severity": SEVERITY, "labels": labels, "address": row.address}
         data |= {"previous": previous, "seconds": round(max(0.0, work.now - since), 3)}
-        work.record(Event("location.came_back", f"location/{row.name}", data))
+        work.record(Event("location.came_back", subject, data))
         return
-    data |= {
-        "since": round(row.heard_at, 3),
-        "reason": "not_heard",
-        "message": f"nothing was heard of the prober at {row.name}; monitors that need its vote are unknown",
-        "version": row.version,
-        "evidence": {"version": row.version, "address": row.address, "monitors": row.assigned},
-    }
-    work.record(Event("location.went_silent", f"location/{row.name}", data))
+    trouble = Trouble(
+        title=f"nothing is heard of the location {row.name}",
+        since=row.heard_at,
+        severity=SEVERITY,
+        labels={"location": row.name},
+        uid=row.uid,
+        reason="not_heard",
+        message=f"nothing was heard of the prober at {row.name}; monitors that need its vote are unknown",
+        evidence={"version": row.version, "address": row.address, "monitors": row.assigned},
+        address=row.address,
+    )
+    work.record(Event("location.went_silent", subject, trouble.as_data() | {"version": row.version}))
 
 
 def save_locations(actor: Actor, seen: Iterable[Seen], clock: Clock | None = None) -> None:

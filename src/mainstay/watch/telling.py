@@ -9,7 +9,8 @@ from typing import Any
 
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
-from mainstay.kernel.wording import lasting
+from mainstay.kernel.subject import Trouble
+from mainstay.kernel.wording import cause_words, lasting
 from mainstay.watch.state import Decision, Reason, Transition
 from mainstay.watch.uplink import Change
 
@@ -104,6 +105,8 @@ def events_of(facts: Facts, decision: Decision, finding: Finding) -> list[Event]
             "since": decision.state.since,
             "reason": decision.reason.value,
             "suppressed_by": "",
+            "level": "down",
+            "title": _title(facts, "down"),
         }
         events.append(Event("monitor.stayed_down", facts.subject, data))
     if decision.flapping is False:
@@ -121,8 +124,17 @@ def uplink_event(change: Change, node: str = "") -> Event:
     since = round(change.since, 3)
     if change.lost:
         evidence = {"part": change.part, "why": change.why}
-        data = {"since": since, "reason": change.why, "message": change.why, "evidence": evidence}
-        return Event("uplink.lost", uplink_subject(change.part, node), data)
+        subject = uplink_subject(change.part, node)
+        trouble = Trouble(
+            title=cause_words(subject),
+            since=since,
+            severity="P1",
+            labels={"uplink": subject.partition("/")[2]},
+            reason=change.why,
+            message=change.why,
+            evidence=evidence,
+        )
+        return Event("uplink.lost", subject, trouble.as_data())
     data = {"since": since, "seconds": round(change.seconds, 3)}
     return Event("uplink.restored", uplink_subject(change.part, node), data)
 
@@ -142,8 +154,17 @@ def _transition(facts: Facts, transition: Transition, decision: Decision, findin
         data["window"] = decision.state.window
     if transition.to == "paused":
         data["by"] = decision.state.paused_by
+    if transition.to in ("down", "degraded", "unknown"):
+        data |= {"level": transition.to, "title": _title(facts, "flapping" if decision.flapped else transition.to)}
+    if transition.reason is Reason.CALM_AGAIN:
+        data["over"] = "it is calm again"
     kind = "monitor.resumed" if transition.to == "pending" else f"monitor.went_{transition.to}"
     return Event(kind, facts.subject, data)
+
+
+def _title(facts: Facts, what: str) -> str:
+    words = {"down": "is down", "degraded": "is degraded", "unknown": "cannot be checked", "flapping": "is flapping"}
+    return f"{facts.name} {words[what]}"
 
 
 def _suppressor(transition: Transition) -> str:

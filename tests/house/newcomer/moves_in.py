@@ -25,6 +25,7 @@ from mainstay.drills import parts  # type: ignore[import-not-found] # noqa: E402
 from mainstay.accounts import verbs  # noqa: E402
 from mainstay.accounts.models import User  # noqa: E402
 from mainstay.accounts.spec import role_scopes  # noqa: E402
+from mainstay.alerting.queries import alerts  # noqa: E402
 from mainstay.entry.cli.app import commands, run  # noqa: E402
 from mainstay.kernel.actor import command  # noqa: E402
 from mainstay.kernel.errors import Forbidden  # noqa: E402
@@ -44,6 +45,12 @@ try:
     parts.begin(ME.__class__("user", "x"), "fire")
 except Forbidden as refused:
     FOUND["refused"] = "drills:run" in refused.message
+
+parts.tell(ME, "drill.overran", "fire")
+(alert,) = alerts()
+FOUND["alert"] = [alert.subject, alert.title, alert.severity, alert.status]
+parts.tell(ME, "drill.ended", "fire")
+FOUND["ended_by"] = alerts(status="")[0].resolved_reason
 
 verbs.create_user(ME, "first@example.com", "admin")
 browser = Client(HTTP_HOST="localhost")

@@ -12,7 +12,8 @@ CAPABILITY = Capability(
     scopes=(Scope("drills:run", "run a drill", "operations"),),
     events=(
         EventKind("drill.began", "play", "Drill began", "somebody practises; data: drill"),
-        EventKind("drill.ended", "up", "Drill ended", "the practice is over; data: drill"),
+        EventKind("drill.ended", "up", "Drill ended", "the practice is over; data: drill", tells="over"),
+        EventKind("drill.overran", "down", "Drill overran", "it takes too long; data: of a trouble", tells="trouble"),
     ),
     reactions="mainstay.drills.parts",
     pages="mainstay.drills.doors",

@@ -11,6 +11,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.capability import Lane, Surroundings
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Kind, Spec
+from mainstay.kernel.subject import Trouble
 from mainstay.store.running import Running
 from mainstay.store.work import Work, react, unit_of_work
 
@@ -32,6 +33,13 @@ def begin(actor: Actor, name: str) -> int:
     actor.require("drills:run")
     with unit_of_work(actor) as work:
         return work.record(Event("drill.began", f"drill/{name}", {"drill": name}))
+
+
+def tell(actor: Actor, event: str, name: str) -> None:
+    actor.require("drills:run")
+    with unit_of_work(actor) as work:
+        trouble = Trouble(title=f"the drill {name} overran", since=work.now, severity="P3", labels={"drill": name})
+        work.record(Event(event, f"drill/{name}", trouble.as_data() if event == "drill.overran" else {}))
 
 
 @react("drill.began")
