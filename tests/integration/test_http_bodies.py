@@ -26,6 +26,7 @@ WORDS = b"fine words\n"
         ("identity", WORDS),
         ("none", WORDS),
     ],
+    ids=["gzip", "x-gzip", "deflate", "twice", "br", "identity", "none"],
 )
 def test_what_comes_packed_is_unpacked_though_nobody_asked(encoding: str, packed: bytes) -> None:
     seen: list[tuple[str, dict[str, str], bytes]] = []
