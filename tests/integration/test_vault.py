@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -68,6 +70,24 @@ def test_a_secret_goes_in_and_comes_out_at_use_only(ours: Settings) -> None:
         read(ours)
     with pytest.raises(NotFound):
         vault.remove_secret(TEST, "db")
+
+
+def test_what_was_read_last_stands_while_the_database_is_damaged(ours: Settings, tmp_path: Path) -> None:
+    vault.set_secret(TEST, ours, "db", VALUE)
+    apart = replace(ours, data=tmp_path, database="")
+    (tmp_path / "vault.key").write_bytes((ours.data / "vault.key").read_bytes())
+    path = tmp_path / "state.sqlite3"
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TABLE vault_secret (name, sealed)")
+        database.execute("INSERT INTO vault_secret VALUES ('db', ?)", [VaultRow.objects.get().sealed])
+        database.commit()
+    reader = VaultReader(apart)
+    assert reader.value("db") == VALUE
+    path.write_bytes(b"damaged" * 1000)
+    assert reader._rows(0.0)
+    assert reader.value("db") == VALUE
+    with pytest.raises(SecretMissing, match="damaged"):
+        VaultReader(apart).value("db")
 
 
 def test_the_key_is_for_its_owner_alone_and_no_reference_reaches_it(ours: Settings) -> None:

@@ -37,6 +37,11 @@ def channel_names() -> list[str]:
     return [found.name for found in resources("channel")]
 
 
+def routes() -> list[tuple[str, RouteSpec]]:
+    """Every usable route in its order."""
+    return _usable("route")
+
+
 def channel(name: str) -> ChannelSpec:
     """NotFound, with what was probably meant."""
     spec: ChannelSpec = resource("channel", name).spec
@@ -56,7 +61,7 @@ class Known:
 
     @cached_property
     def routes(self) -> list[tuple[str, RouteSpec]]:
-        return _usable("route")
+        return routes()
 
     @cached_property
     def windows(self) -> list[Window]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mainstay.kernel.errors import MainstayError, Refused, RemoteError, Unavailable
 from mainstay.kernel.masking import Masker
@@ -23,13 +23,14 @@ def _source(settings: Settings) -> SecretSource:
     return SecretSource(settings)
 
 
+def look_up_secrets(spec: ChannelSpec, settings: Settings) -> None:
+    """Have in memory what the channel's references stand for in the vault, for when the database cannot be read."""
+    _source(settings).missing(_document(spec, settings))
+
+
 def hand_over(spec: ChannelSpec, message: Notification, settings: Settings, now: float) -> Receipt:
     """Deliver on this thread. Refused or Unavailable if not; a missing secret may turn up, so it is Unavailable."""
-    document = {
-        "target": spec.target.model_dump(mode="json", by_alias=True),
-        "proxy": spec.proxy or settings.channel_proxy,
-    }
-    source = _source(settings)
+    document, source = _document(spec, settings), _source(settings)
     try:
         filled = source.fill(document)
         masker = Masker(source.values(document))
@@ -41,6 +42,13 @@ def hand_over(spec: ChannelSpec, message: Notification, settings: Settings, now:
     except RemoteError as error:
         raise _without(error, masker) from None
     return Receipt(masker.text(receipt.detail), masker.value(receipt.data))
+
+
+def _document(spec: ChannelSpec, settings: Settings) -> dict[str, Any]:
+    return {
+        "target": spec.target.model_dump(mode="json", by_alias=True),
+        "proxy": spec.proxy or settings.channel_proxy,
+    }
 
 
 def _without(error: RemoteError, masker: Masker) -> MainstayError:

@@ -28,7 +28,7 @@ from mainstay.entry.web.health import set_reporter
 from mainstay.entry.web.live import LiveUpdates
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import CAPABILITIES, Lane, load
-from mainstay.kernel.clock import SystemClock
+from mainstay.kernel.clock import Clock, SystemClock
 from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
@@ -48,6 +48,8 @@ from mainstay.runtime.lanes.delivery import DeliveryLane
 from mainstay.runtime.lanes.erasing import erase_wished
 from mainstay.runtime.lanes.heartbeats import EVERY as HEARTBEATS_EVERY
 from mainstay.runtime.lanes.heartbeats import HeartbeatLane
+from mainstay.runtime.lanes.last_word import EVERY as LAST_WORD_EVERY
+from mainstay.runtime.lanes.last_word import LastWordLane
 from mainstay.runtime.lanes.nodes import CONFIG, UPKEEP, NodesLane
 from mainstay.runtime.lanes.places import EVERY as PLACES_EVERY
 from mainstay.runtime.lanes.places import PlacesLane
@@ -56,7 +58,7 @@ from mainstay.runtime.lanes.snapshots import SnapshotLane
 from mainstay.runtime.lanes.watch import WatchLane
 from mainstay.runtime.links import Links
 from mainstay.runtime.monitoring import Monitoring, Sources
-from mainstay.runtime.node_identity import identity
+from mainstay.runtime.node_identity import identity, node_name
 from mainstay.runtime.prober.descriptors import raise_descriptor_limit
 from mainstay.runtime.probers import Probers
 from mainstay.runtime.server import Server, django_application, static_files
@@ -110,13 +112,13 @@ async def serve(settings: Settings, listener: socket.socket, config: Path | None
 class Parts:
     """The lanes and what they share."""
 
-    def __init__(self, settings: Settings, config: Path | None) -> None:
-        clock = SystemClock()
+    def __init__(self, settings: Settings, config: Path | None, clock: Clock | None = None) -> None:
+        clock = clock or SystemClock()
         self.settings = settings
         self.telemetry: Telemetry = open_telemetry(settings)
         self.writer = Writer()
         self.probers = Probers(settings, self._judge)
-        self.nodes = self._nodes(config) if settings.database else None
+        self.nodes = self._nodes(config, clock) if settings.database else None
         share = self.nodes.share if self.nodes else None
         self.links = Links(self._judge_from)
         fleet = Fleet(self.probers, self.links, settings.location)
@@ -138,6 +140,7 @@ class Parts:
         self.status_pages = StatusPages()
         self.live = LiveUpdates()
         self.health = Health()
+        self.last_word = LastWordLane(settings, self.health, clock, node_name(settings))
         self.declared = _declared_lanes(Running(settings, self.writer, self.telemetry, clock))
         self._clock = clock
         self._checks_told = 0
@@ -145,7 +148,7 @@ class Parts:
         if self.nodes is not None:
             self._share_out(self.nodes)
 
-    def _nodes(self, config: Path | None) -> NodesLane:
+    def _nodes(self, config: Path | None, clock: Clock) -> NodesLane:
         """This server among those that share a database."""
 
         def vitals() -> Vitals:
@@ -156,8 +159,7 @@ class Parts:
             await self.watch.hand_over(shards)
 
         tasks = [UPKEEP, *([CONFIG] if config else [])]
-        me, clock = identity(self.settings), SystemClock()
-        return NodesLane(me, self.writer, clock, vitals=vitals, hand_over=hand_over, tasks=tasks)
+        return NodesLane(identity(self.settings), self.writer, clock, vitals=vitals, hand_over=hand_over, tasks=tasks)
 
     def _share_out(self, nodes: NodesLane) -> None:
         self.delivery.claimant, self.delivery.living = nodes.me.session, lambda: nodes.living
@@ -232,6 +234,7 @@ class Parts:
             "watch": self.watch.run(),
             "places": forever("places", self.places.turn, PLACES_EVERY),
             "delivery": self.delivery.run(),
+            "last word": forever("last word", self.last_word.turn, LAST_WORD_EVERY),
             "heartbeats": forever("heartbeats", self.heartbeats.turn, HEARTBEATS_EVERY),
             "attendance": forever("attendance", self._only(UPKEEP, self.attendance.turn), ATTENDANCE_EVERY),
             "telemetry": forever("telemetry", self._upkeep, _UPKEEP_EVERY),
@@ -338,6 +341,7 @@ class Parts:
         self.places.close()
         self.heartbeats.close()
         await self.delivery.stop(patience=2.0)
+        self.last_word.close()
         with contextlib.suppress(TimeoutError, StoreBusy):
             await asyncio.wait_for(self._record("mainstay.stopped", {"reason": "signal"}), 2.0)
         await asyncio.to_thread(self.telemetry.close)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from django.db import DatabaseError, close_old_connections, connection
@@ -52,6 +52,12 @@ class Health:
                 self._known = dict(zip(self._probes, answers, strict=True))
                 self._asked = time.monotonic()
             return self._known
+
+    async def wrong(self, names: Iterable[str]) -> dict[str, str]:
+        """What is not well among these, asked now."""
+        asked = [name for name in names if name in self._probes]
+        answers = await asyncio.gather(*(_ask(self._probes[name]) for name in asked))
+        return {name: answer for name, answer in zip(asked, answers, strict=True) if answer != "ok"}
 
     async def report(self) -> dict[str, Any]:
         services = await self.services()

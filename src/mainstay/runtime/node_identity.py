@@ -21,11 +21,16 @@ def identity(settings: Settings) -> Identity:
     return Identity(
         id=_id(settings),
         session=uuid.uuid4().hex,
-        name=(settings.node or socket.gethostname() or "node")[:100],
+        name=node_name(settings),
         version=__version__,
         address=settings.listen[:300],
         keys=fingerprint(settings),
     )
+
+
+def node_name(settings: Settings) -> str:
+    """What people call this server."""
+    return (settings.node or socket.gethostname() or "node")[:100]
 
 
 def fingerprint(settings: Settings) -> str:

@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from mainstay.kernel.errors import InternalError, UserError
+from mainstay.kernel.errors import Broken, InternalError, StoreBusy, UserError
 from mainstay.kernel.secret import SecretMissing
 from mainstay.kernel.settings import Settings
 from mainstay.store import vault_keys
@@ -36,7 +36,10 @@ def open_sealed(keys: MultiFernet, name: str, sealed: str) -> str:
 
 
 class VaultReader:
-    """What is stored is read at most every two seconds, whoever asks; values are decrypted at each use."""
+    """What is stored is read at most every two seconds, whoever asks; values are decrypted at each use.
+
+    While the database does not answer, or is damaged, what was read last stands.
+    """
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -65,7 +68,14 @@ class VaultReader:
         """Name and sealed value of every secret, read `fresh` seconds ago at most."""
         with self._lock:
             if time.monotonic() - self._read_at > fresh:
-                with glance(self._settings) as opened:
-                    self._sealed = dict(opened.rows("SELECT name, sealed FROM vault_secret"))
+                try:
+                    self._sealed = self._read()
+                except (StoreBusy, Broken):
+                    if not self._sealed:
+                        raise
                 self._read_at = time.monotonic()
             return self._sealed
+
+    def _read(self) -> dict[str, str]:
+        with glance(self._settings) as opened:
+            return dict(opened.rows("SELECT name, sealed FROM vault_secret"))
