@@ -76,7 +76,7 @@ def _running(modules: set[str]) -> set[str]:
 def test_a_started_prober_has_loaded_no_kind() -> None:
     modules = loaded(_START)
     assert _running(modules) == set()
-    assert not _tops(modules) & (_CLIENTS | {"pycurl", "cryptography", "dns", "icmplib"})
+    assert not _tops(modules) & (_CLIENTS | {"pycurl", "cryptography", "dns"})
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -270,6 +270,8 @@ class Parts:
         self.health.register("locations", self.places.probe, vital=False)
         if self.settings.blackbox_modules:
             self.health.register("blackbox_modules", self.modules.health, vital=False)
+        if self.config is not None:
+            self.health.register("configuration", self.config.probe, vital=False)
         self.health.register("snapshots", self.snapshots.probe, vital=False)
         self.health.register("vault", self._vault_probe)
         self.health.register("lanes", TURNS.probe)

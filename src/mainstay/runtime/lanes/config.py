@@ -26,7 +26,10 @@ class ConfigLane:
         self._writer = writer
         self._seen: tuple[int, int, int] | None = None  # as it was when it was applied
         self._last: tuple[int, int, int] | None = None  # as it was a turn ago
-        self.problem = ""  # what health and pages show while the file is not applied
+        self._problem = ""  # what health says while the file is not applied; open to all, so it names no path
+
+    async def probe(self) -> str:
+        return self._problem or "ok"
 
     def _stamp(self) -> tuple[int, int, int] | None:
         try:
@@ -38,7 +41,7 @@ class ConfigLane:
     async def turn(self) -> None:
         stamp = self._stamp()
         if stamp is None:
-            self.problem = f"{self._path} cannot be read; what it declared stays"
+            self._problem = "the file cannot be read; what it declared stays"
         elif stamp != self._seen and (self._seen is None or stamp == self._last):
             # Unchanged for a turn, so that a file that is still being written is not taken for the whole of it.
             self._seen = stamp
@@ -52,12 +55,12 @@ class ConfigLane:
         except (InvalidInput, Conflict) as error:
             self._reject(actor, error)
             return
-        self.problem = ""
+        self._problem = ""
         if not plan.is_empty:
             log.info("configuration applied", file=str(self._path), revision=revision)
 
     def _reject(self, actor: Actor, error: MainstayError) -> None:
-        self.problem = f"{self._path} has mistakes and is not applied: {error.message}"
+        self._problem = "the file has mistakes and is not applied; the journal has them"
         found = list(error.diagnostics) if isinstance(error, InvalidInput) else []
         for diagnostic in found:
             log.error("configuration has a mistake", where=str(diagnostic.place), problem=diagnostic.message)
