@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from django.db import connections
 from django.test import override_settings
+from msgspec.structs import replace as replace_fields
 from watching import ACTOR, closing, in_loop, location, monitor, watching
 
 from mainstay.accounts import queries as accounts
@@ -351,6 +352,29 @@ async def test_what_is_no_frame_ends_the_link(token: str, wrong: dict[str, Any])
         visitor.mumble(**wrong)
         assert await visitor.ended() == 4400
     assert scene.links.stations["fra"].link is None
+
+
+@pytest.mark.parametrize(
+    "wild",
+    [{"checks": 2**63}, {"waiting": -1}, {"offset": float("nan")}, {"round_trip": float("inf")}],
+    ids=["large", "less than nothing", "no number", "endless"],
+)
+@in_loop
+async def test_vitals_that_no_database_holds_end_the_link(token: str, wild: dict[str, Any]) -> None:
+    """All locations are saved together: the word of one prober must not keep the others from being saved."""
+    scene = Scene()
+    async with _joined(scene, token) as (visitor, _):
+        visitor.say(replace_fields(Vitals(time.time(), 0, 0, 5, 0.0, 1), **wild))
+        assert await visitor.ended() == 4400
+        assert next(iter(wild)) in visitor.reason
+    assert scene.links.stations["fra"].vitals is None
+
+
+@in_loop
+async def test_a_version_with_what_no_database_holds_ends_the_link(token: str) -> None:
+    visitor = Scene().visit(token)
+    visitor.say(Hello("0.1.0\0", "fra", "one", 7))
+    assert await visitor.ended() == 4400
 
 
 def _batches(count: int, size: int) -> list[Batch]:

@@ -11,9 +11,12 @@ from django.test import Client
 from watching import ACTOR, FakeTelemetry, monitor, moves
 
 from mainstay.accounts.verbs import create_token
+from mainstay.alerting.queries import alerts
 from mainstay.entry.cli.app import run
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
+from mainstay.kernel.event import Event
+from mainstay.kernel.probing import CheckResult
 from mainstay.runtime.boot import current_settings
 from mainstay.store import telemetry
 from mainstay.store.glance import glance
@@ -24,7 +27,7 @@ from mainstay.watch import glance as quick
 from mainstay.watch import queries, verbs
 from mainstay.watch.board import Moved
 from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
-from mainstay.watch.telling import NOTHING_FOUND
+from mainstay.watch.telling import NOTHING_FOUND, finding_of
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -58,6 +61,26 @@ def test_transitions_are_written_once_and_only_on_top_of_what_they_were_decided_
     kinds = [entry.kind for entry in entries(Filter(kind="monitor.*"), newest_first=False)]
     assert kinds == ["monitor.went_up", "monitor.went_down"]
     assert verbs.record_transitions(ACTOR, [Moved("gone", "gone", 1, found[0].state, NOTHING_FOUND, ())]) == []
+
+
+def test_an_answer_with_a_nul_opens_its_alert_and_is_saved() -> None:
+    """PostgreSQL keeps it in no text, and what an answer holds must keep nobody from hearing of it."""
+    uid = monitor("api")
+    wild = CheckResult(
+        uid=uid, at=1.8e9, verdict="down", code="x.\0", message="it says \0", evidence={"\0": {"b\0": ["c\0"]}}
+    )
+    state = moves("api", "down", "down")[0].state
+    data = {"uid": uid, "level": "down", "code": finding_of(wild).code, "message": finding_of(wild).message}
+    event = Event("monitor.went_down", "monitor/api", data | {"evidence": finding_of(wild).evidence})
+    assert verbs.record_transitions(ACTOR, [Moved(uid, "api", 1, state, finding_of(wild), (event,))]) == []
+    (alert,) = alerts(status="firing")
+    assert (alert.subject, alert.message, alert.evidence) == (
+        "monitor/api",
+        "it says \ufffd",
+        {"\ufffd": {"b\ufffd": ["c\ufffd"]}},
+    )
+    verbs.save_counters(ACTOR, [verbs.Latest(uid, 2, state, wild)])
+    assert queries.monitor("api").last_message == "it says \ufffd"
 
 
 def test_a_pause_overtakes_what_was_decided_before_it() -> None:

@@ -60,6 +60,25 @@ def test_every_form_is_masked_and_what_is_around_it_stays(form: str, secret: str
     assert _telling(FORMS[form](secret)) not in said
 
 
+@pytest.mark.parametrize("form", FORMS)
+def test_what_a_message_quotes_of_a_secret_is_masked_though_it_goes_on(form: str) -> None:
+    secret = "eyJhbGciOiJIUzI1NiJ9/" + "Zm9v+YmFy" * 20
+    shown = FORMS[form](secret)[:80]
+    said = Masker([secret]).text(f"$.token is `{shown}`, expected `yes`")
+    assert said.startswith("$.token is `")
+    assert said.endswith("`, expected `yes`")
+    assert _telling(shown) not in said
+
+
+def test_a_secret_that_begins_like_itself_is_masked_whole() -> None:
+    assert Masker(["aaaaaaaaaaaab"]).text(f"({'a' * 16}b)") == "(***)"
+
+
+def test_other_addresses_that_begin_like_a_secret_one_stay() -> None:
+    masker = Masker(["https://hooks.example.com/services/T0K3N-of-the-channel"])
+    assert masker.text("https://hooky.example.com/ is another") == "https://hooky.example.com/ is another"
+
+
 def _telling(form: str) -> str:
     """The middle of what stands for a secret: the edges of base64 may be its neighbour's."""
     third = len(form) // 3

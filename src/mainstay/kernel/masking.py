@@ -22,22 +22,26 @@ _SHORTEST = 4  # shorter values are masked nowhere: they stand in ordinary words
 _SHORTEST_CUT = 6  # characters of a secret that are told from ordinary words at the end of a text that was cut off
 _LONGEST_CUT = 500  # of which so many are looked for
 _MAY_BE_CUT = 40  # characters of the shortest text that may have been cut off
+_BEGINNING = 12  # characters by which a secret is known anywhere, as messages quote the beginning of an answer
 _SEPARATORS = re.compile(r"[/:@?&=+#]+")
 _TOKEN = re.compile(r"(?=.*[0-9]).{8,}|.{16,}")  # what looks like a key and not like a word
 _BASE64 = re.compile(r"[A-Za-z0-9+/_-]")
 
 
 class Masker:
-    """Knows the values of some secrets, whole, by line, and by the telling parts of a URL."""
+    """Knows the values of some secrets: whole, by line, by the telling parts of a URL, and by how they begin."""
 
-    __slots__ = ("_needles", "_whole", "values")
+    __slots__ = ("_needles", "values")
 
     def __init__(self, values: Iterable[str]) -> None:
         self.values = tuple(dict.fromkeys(value for value in values if len(value) >= _SHORTEST))
         pieces = {piece for value in self.values for piece in _pieces(value) if len(piece) >= _SHORTEST}
-        self._whole = tuple(sorted(pieces, key=len, reverse=True))
-        encoded = {core for piece in pieces for core in _in_base64(piece.encode("utf-8", "surrogatepass"))}
-        self._needles = (*((piece, False) for piece in self._whole), *((core, True) for core in encoded))
+        # The beginning of a URL is its host, which is no secret.
+        needles = {_Needle(piece, piece if "://" in piece else piece[:_BEGINNING]) for piece in pieces}
+        for piece in pieces:
+            for core in _in_base64(piece.encode("utf-8", "surrogatepass")):
+                needles.add(_Needle(core, core if "://" in piece else core[:_BEGINNING], encoded=True))
+        self._needles = tuple(needles)
 
     def text(self, text: str) -> str:
         """The text with every secret replaced, in whatever form it stands there."""
@@ -62,17 +66,32 @@ class Masker:
     def _found(self, layer: _Layer) -> Iterator[tuple[int, int]]:
         """Where secrets stand, as places in the text that the layer came from."""
         text = layer.text
-        for needle, encoded in self._needles:
-            begin = text.find(needle)
-            while begin >= 0:
-                end = begin + len(needle)
-                yield layer.source(*(_widened(text, begin, end) if encoded else (begin, end)))
-                begin = text.find(needle, end)
+        for needle in self._needles:
+            for sought in dict.fromkeys((needle.text, needle.beginning)):
+                begin = text.find(sought)
+                while begin >= 0:
+                    end = begin + _shared(needle.text, text[begin : begin + len(needle.text)])
+                    yield layer.source(*(_widened(text, begin, end) if needle.encoded else (begin, end)))
+                    begin = text.find(sought, end)
         bare = text.removesuffix("…")
         if len(bare) >= _MAY_BE_CUT:
-            for piece, _ in self._needles:
-                if length := _cut_off(bare, piece):
+            for needle in self._needles:
+                if length := _cut_off(bare, needle.text):
                     yield layer.source(len(bare) - length, len(bare))
+
+
+class _Needle(NamedTuple):
+    """What is looked for: a text, known by its `beginning`, whatever may follow."""
+
+    text: str
+    beginning: str
+    encoded: bool = False
+
+
+def _shared(one: str, other: str) -> int:
+    """How many characters both begin with."""
+    pairs = enumerate(zip(one, other, strict=False))
+    return next((at for at, (left, right) in pairs if left != right), min(len(one), len(other)))
 
 
 def _pieces(value: str) -> set[str]:

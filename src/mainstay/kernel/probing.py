@@ -148,20 +148,26 @@ class OnceDone(msgspec.Struct, frozen=True, tag="done"):
     result: CheckResult
 
 
+# What a database holds: one prober's word is saved together with those of all others.
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
+_Seconds = Annotated[float, msgspec.Meta(ge=-1e12, le=1e12)]
+_Name = Annotated[str, msgspec.Meta(max_length=100, pattern=r"^[^\x00-\x1f\x7f]*$")]
+
+
 class Vitals(msgspec.Struct, frozen=True, tag="vitals"):
     """Sent every second or so: a prober that stops sending is replaced."""
 
-    at: float
-    assigned: int
-    running: int
-    checks: int  # run since it started
-    lag_p99: float  # of the last minute, seconds
-    memory: int  # resident bytes
-    skipped: int = 0  # slots left out since it started because the check before was still running
-    dropped: int = 0  # results thrown away since it started because the main process did not read
-    waiting: int = 0  # results of a prober elsewhere that the server has not confirmed
-    offset: float = 0.0  # the server's clock less its own
-    round_trip: float = 0.0  # of the exchange that the offset is from; it is right within half of this
+    at: _Seconds
+    assigned: _Count
+    running: _Count
+    checks: _Count  # run since it started
+    lag_p99: _Seconds  # of the last minute
+    memory: _Count  # resident bytes
+    skipped: _Count = 0  # slots left out since it started because the check before was still running
+    dropped: _Count = 0  # results thrown away since it started because the main process did not read
+    waiting: _Count = 0  # results of a prober elsewhere that the server has not confirmed
+    offset: _Seconds = 0.0  # the server's clock less its own
+    round_trip: _Seconds = 0.0  # of the exchange that the offset is from; it is right within half of this
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
@@ -174,10 +180,10 @@ FromProber = Results | OnceDone | Vitals | Ready
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
     """The first frame of a prober elsewhere. `instance` is made at its start: the same one may come back."""
 
-    version: str
-    location: str
-    instance: str
-    pid: int
+    version: _Name
+    location: _Name
+    instance: _Name
+    pid: _Count
 
 
 class Batch(msgspec.Struct, frozen=True, tag="batch"):

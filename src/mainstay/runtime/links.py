@@ -34,7 +34,7 @@ from mainstay.kernel.probing import (
     Withdraw,
 )
 from mainstay.watch.facts import share_of
-from mainstay.watch.telling import plain
+from mainstay.watch.telling import plain, text_of
 
 _log = structlog.get_logger(__name__)
 
@@ -44,7 +44,6 @@ _OLDEST = 7 * 86_400.0  # seconds; results that are older are not taken in
 _TAKEN = 4409
 _UNDECLARED = 4404
 _REVOKED = 4403
-_TEXT = 1000
 _PHASES = 12
 
 OnResults = Callable[[str, list[CheckResult]], None]
@@ -197,8 +196,8 @@ class Links:
 def bounded(result: CheckResult) -> CheckResult:
     """What came from elsewhere, within bounds."""
     result.duration, result.lag = _length(result.duration), _length(result.lag)
-    result.code, result.message = result.code[:60], result.message[:_TEXT]
-    result.phases = {name[:20]: _length(value) for name, value in list(result.phases.items())[:_PHASES]}
+    result.code, result.message = text_of(result.code, 60), text_of(result.message)
+    result.phases = {text_of(name, 20): _length(value) for name, value in list(result.phases.items())[:_PHASES]}
     result.evidence = plain(result.evidence)
     return result
 

@@ -59,12 +59,17 @@ NOTHING_FOUND = Finding()
 
 def finding_of(result: CheckResult) -> Finding:
     """Bounded, because a prober passes on what a target sent."""
-    evidence = {str(key): _plain(value) for key, value in list(result.evidence.items())[:_EVIDENCE_KEYS]}
+    evidence = {text_of(str(key)): _plain(value) for key, value in list(result.evidence.items())[:_EVIDENCE_KEYS]}
     if result.phases:
         evidence["phases"] = result.phases
     if result.duration:
         evidence["duration"] = round(result.duration, 6)
-    return Finding(result.code[:60], result.message[:_TEXT_LIMIT], evidence)
+    return Finding(text_of(result.code, 60), text_of(result.message), evidence)
+
+
+def text_of(said: str, limit: int = _TEXT_LIMIT) -> str:
+    """What was said, bounded, and without the one character that PostgreSQL keeps in no text."""
+    return said[:limit].replace("\0", "\ufffd")
 
 
 def plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
@@ -74,7 +79,7 @@ def plain(evidence: Mapping[str, Any]) -> dict[str, Any]:
         picture = (
             isinstance(value, str) and value.startswith("data:image/jpeg;base64,") and len(value) <= _PICTURE_LIMIT
         )
-        found[str(key)[:100]] = value if picture else _plain(value)
+        found[text_of(str(key), 100)] = value if picture else _plain(value)
     return found
 
 
@@ -85,11 +90,11 @@ def _plain(value: Any, depth: int = 4) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping) and depth:
-        return {str(key)[:100]: _plain(inner, depth - 1) for key, inner in list(value.items())[:_EVIDENCE_KEYS]}
+        return {text_of(str(key), 100): _plain(inner, depth - 1) for key, inner in list(value.items())[:_EVIDENCE_KEYS]}
     if isinstance(value, list | tuple) and depth:
         return [_plain(inner, depth - 1) for inner in value[:_EVIDENCE_KEYS]]
     text = str(value)
-    return "(a picture, kept with the result)" if text.startswith("data:image/") else text[:_TEXT_LIMIT]
+    return "(a picture, kept with the result)" if text.startswith("data:image/") else text_of(text)
 
 
 def events_of(facts: Facts, decision: Decision, finding: Finding) -> list[Event]:

@@ -22,7 +22,7 @@ from mainstay.watch.facts import facts_of
 from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
 from mainstay.watch.rules import decide
 from mainstay.watch.state import RANKS, MonitorState, Paused, Policy, Resumed, from_json, to_json
-from mainstay.watch.telling import NOTHING_FOUND, Facts, Finding, events_of, uplink_event
+from mainstay.watch.telling import NOTHING_FOUND, Facts, Finding, events_of, text_of, uplink_event
 from mainstay.watch.uplink import Change, reached_fact
 
 # The uids among these whose decisions do not count any more, because another node has taken them over; asked within
@@ -98,7 +98,7 @@ def _saved(item: Latest) -> tuple[str | float | bool, ...]:
     state, result = item.state, item.result
     found = ("", 0.0, 0.0, "", "")
     if result is not None:
-        found = (result.verdict, result.at, result.duration, result.code[:60], result.message[:1000])
+        found = (result.verdict, result.at, result.duration, text_of(result.code, 60), text_of(result.message))
     counters = (to_json(state), state.reason, state.suppressed_by, state.window, state.flapping)
     return (*counters, *found, item.uid, item.version)
 
