@@ -238,7 +238,11 @@ def pause(uid: str, now: float) -> None:
 
 def outage_event(resource: Resource, state: str, since: float, code: str, message: str) -> Event:
     document = resource.document
+    words = {"down": "is down", "degraded": "is degraded", "unknown": "cannot be checked"}
     data = {
+        "title": f"{resource.name} {words.get(state, 'is up')}",
+        "level": state,
+        "alert_on": document.get("alert_on", ["down"]),
         "uid": resource.uid,
         "severity": document.get("severity", "P2"),
         "labels": {**document.get("labels", {}), "monitor": resource.name, "severity": document.get("severity", "P2")},
