@@ -393,6 +393,8 @@ def test_maintenance_begins_shows_and_ends_on_pages(company: Client) -> None:
     assert window.spec.until.timestamp() - window.spec.start.timestamp() == pytest.approx(5400, abs=1)
     listed = client.get("/windows/").content.decode()
     assert listed.index("new disks") < listed.index("first Tuesday of every month, 02:00 to 04:00 UTC")
+    assert re.search(r"Ends <time [^>]+>in 1 h (29|30) min", listed)
+    assert re.search(r", <time [^>]+>in \d+ ", listed), "the next of the recurring one"
     client.post("/windows/maintenance-shop/end")
     listed = client.get("/windows/").content.decode()
     assert listed.index("<h2>Past</h2>") < listed.index("new disks")
