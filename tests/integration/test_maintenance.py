@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -102,9 +103,30 @@ def test_an_actor_with_limits_may_do_it_where_it_sees() -> None:
 def test_what_a_file_keeps_is_left_to_the_file() -> None:
     from mainstay.store.resources.apply import declare as keep
 
-    keep(ACTOR, "window", "maintenance-api", {"rule": "daily 02:00-03:00"}, manager="file", source="a.yaml")
+    times = {"from": "2030-01-01T00:00:00Z", "until": "2030-01-02T00:00:00Z"}
+    keep(ACTOR, "window", "maintenance-api", {**times, "covers": ['monitor="api"']}, manager="file", source="a.yaml")
     with pytest.raises(Conflict):
         begin_maintenance(PERSON, "api", 3600)
+
+
+def test_a_monitor_and_a_heartbeat_of_one_name_have_windows_of_their_own() -> None:
+    declare("heartbeat", "api", {"every": "1d", "labels": {"team": "core"}})
+    begin_maintenance(PERSON, "api", 3600, clock=At())
+    begin_maintenance(replace(PERSON, limits=('team="core"',)), "api", 60, kind="heartbeat", clock=At())
+    assert (_covers("api", NOW + 59) != "", _covers("api", NOW + 59, "heartbeat") != "") == (True, True)
+    assert (_covers("api", NOW + 61) != "", _covers("api", NOW + 61, "heartbeat") != "") == (True, False)
+    assert [end_maintenance(PERSON, "api", kind="heartbeat") for _ in range(2)] == [True, False]
+    assert _covers("api", NOW + 59) == "maintenance-api", "whoever ends one ends no other"
+
+
+@pytest.mark.parametrize("document", [{"rule": "daily 02:00-03:00"}, {"rule": "daily 02:00-03:00", "covers": ["a=b"]}])
+def test_a_declared_window_that_has_the_name_by_chance_is_left_alone(document: dict[str, Any]) -> None:
+    declare("window", "maintenance-api", document)
+    assert end_maintenance(PERSON, "api") is False
+    begin_maintenance(PERSON, "api", 3600, clock=At())
+    assert _covers("api", NOW + 59) != ""
+    assert end_maintenance(PERSON, "api")
+    assert [one.document for one in resources("window")] == [document]
 
 
 def test_the_api_begins_lists_and_ends_it() -> None:

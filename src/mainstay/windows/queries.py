@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from mainstay.kernel.clock import to_iso
-from mainstay.kernel.matchers import all_match
+from mainstay.kernel.matchers import Matcher, all_match
 from mainstay.kernel.resource import Resource
 from mainstay.kernel.windows import Rule, next_period, parse_rule, period_at
 from mainstay.store.resources.queries import find, resources
@@ -79,14 +79,33 @@ def window_of(name: str, spec: WindowSpec) -> Window:
     return Window(name, spec.description, tuple(spec.covers), rule, ZoneInfo(spec.timezone), period)
 
 
+def covers_of(subject: Resource) -> list[str]:
+    """The matchers that one monitor or heartbeat alone fits."""
+    return [str(Matcher(subject.kind, "=", subject.name))]
+
+
+def own(subject: Resource) -> Resource | None:
+    """The window that holds the maintenance of one monitor or heartbeat alone. Others may have a name like that: of
+    the heartbeat that is called as the monitor is, or declared by somebody for something else."""
+    named = (find("window", name) for name in _names_for(subject))
+    found = (one for one in named if one is not None and one.spec.covers == covers_of(subject) and not one.spec.rule)
+    return next(found, None)
+
+
 def name_for(subject: Resource) -> str:
-    """The name of the window that holds the maintenance of one monitor or heartbeat alone."""
-    return f"maintenance-{subject.name if len(subject.name) <= _NAME_ROOM else subject.uid}"
+    """The name of the window that holds that, or will: one that no other window has."""
+    known, names = own(subject), _names_for(subject)
+    return known.name if known else next((name for name in names if find("window", name) is None), names[-1])
+
+
+def _names_for(subject: Resource) -> list[str]:
+    words = [subject.name, subject.uid] if len(subject.name) <= _NAME_ROOM else [subject.uid]
+    return [f"maintenance-{word}" for word in words]
 
 
 def own_window(subject: Resource, now: float) -> tuple[float, float] | None:
     """The maintenance of one monitor or heartbeat alone that is under way: (start, end)."""
-    found = find("window", name_for(subject))
+    found = own(subject)
     return window_of(found.name, found.spec).active(now) if found else None
 
 

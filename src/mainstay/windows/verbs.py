@@ -12,12 +12,11 @@ from typing import Literal
 from mainstay.kernel.actor import Actor, ActorKind
 from mainstay.kernel.clock import Clock, to_iso
 from mainstay.kernel.errors import NotFound, UserError
-from mainstay.kernel.matchers import Matcher
 from mainstay.kernel.resource import Manager, Resource
 from mainstay.store.resources.apply import declare, remove
 from mainstay.store.resources.queries import find, resource
 from mainstay.store.work import unit_of_work
-from mainstay.windows.queries import Occurrence, name_for, window_of
+from mainstay.windows.queries import Occurrence, covers_of, name_for, own, window_of
 
 Subject = Literal["monitor", "heartbeat"]
 LONGEST = 30 * 86_400.0  # seconds; planned work that lasts longer is declared
@@ -31,7 +30,7 @@ def begin_maintenance(
     """From now on and for so long nobody is woken about it. A repeat moves the end.
 
     reason: a person's words, shown on public status pages too. NotFound if it is not declared, UserError if it is to
-    last less than a minute or more than 30 days, Conflict if a file keeps a window of that name.
+    last less than a minute or more than 30 days, Conflict if a file keeps its window.
     """
     actor.require_some("monitors:check")
     with unit_of_work(actor, clock) as work:
@@ -40,11 +39,10 @@ def begin_maintenance(
             raise UserError("maintenance lasts from a minute to 30 days", hint="declare a window for what lasts longer")
         if len(reason) > 2000:
             raise UserError("a reason has at most 2,000 characters", hint="say less, and link to the rest")
-        covers = str(Matcher(kind, "=", subject.name))
         document: dict[str, object] = {
             "from": to_iso(work.now),
             "until": to_iso(work.now + seconds),
-            "covers": [covers],
+            "covers": covers_of(subject),
         }
         if reason.strip():
             document["description"] = reason.strip()
@@ -58,7 +56,7 @@ def end_maintenance(actor: Actor, name: str, *, kind: Subject = "monitor", clock
     """Over before its time: the window that `begin_maintenance` made is deleted. False if there is none."""
     actor.require_some("monitors:check")
     with unit_of_work(actor, clock):
-        window = find("window", name_for(_seen(actor, kind, name)))
+        window = own(_seen(actor, kind, name))
         if window is None:
             return False
         remove(_declarer(actor), "window", window.name, manager=_manager(actor))
