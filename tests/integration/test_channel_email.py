@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import socket
 import ssl
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any
 
 import pytest
 import trustme
+from check_servers import tcp_server
 from pydantic import ValidationError
 
 from channel_rigs import SECRET, Mailbox, mail_server, notification, text_of
@@ -112,6 +114,21 @@ def test_the_server_of_the_settings(tls: ssl.SSLContext) -> None:
     assert [sender for sender, *_ in box.mails] == ["m@example.org"] * 2
     with pytest.raises(Refused, match="MAINSTAY_SMTP"):
         deliver(target, notification(), _context(smtp="mail.example.com"))
+
+
+def test_a_password_of_the_setting_is_not_told_though_the_server_says_the_sign_in_again() -> None:
+    def serve(connection: socket.socket) -> None:
+        connection.sendall(b"220 mail.test\r\n")
+        for line in connection.makefile("rb"):
+            hello = line.lower().startswith(b"ehlo")
+            connection.sendall(b"250-mail.test\r\n250 AUTH PLAIN\r\n" if hello else b"535 5.7.8 " + line)
+
+    target = {"to": ["ops@example.com"], "from": None, "smtp": None}
+    with tcp_server(serve) as port:
+        context = _context(smtp=f"smtp://mainstay:{SECRET}@127.0.0.1:{port}", mail_from="m@example.org")
+        with pytest.raises(Refused) as refusal:
+            deliver(target, notification(), context)
+    assert refusal.value.message == "the mail server answered 535 5.7.8 AUTH PLAIN AG1haW5zdGF5A***"
 
 
 def test_without_trusted_encryption_nothing_is_sent(tls: ssl.SSLContext) -> None:

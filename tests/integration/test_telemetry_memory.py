@@ -50,6 +50,16 @@ def test_pictures_are_files_of_which_the_newest_of_each_monitor_are_kept(tmp_pat
     DuckTelemetry(tmp_path / "t.duckdb", memory=SMALL).close()
 
 
+@pytest.mark.parametrize("wrong", ["é", "no base64", "\ufffd"])
+def test_a_picture_that_is_none_costs_itself_only(tmp_path: Path, wrong: str) -> None:
+    store = DuckTelemetry(tmp_path / "t.duckdb", memory=SMALL)
+    store.append([_sample("m", time.time(), screenshot=pictures.INLINE + wrong)])
+    assert pictures.Pictures(tmp_path).keep("m-1.jpg", pictures.INLINE + wrong) is False
+    store.flush()
+    assert len(store.latest("m", 1)) == 1
+    store.close()
+
+
 @pytest.mark.parametrize("left_by", ["a stop", "a kill"])
 def test_a_file_that_is_full_of_pictures_is_upgraded(tmp_path: Path, left_by: str) -> None:
     """As servers of before wrote it. The kill leaves a log that alone is more than the limit of memory."""

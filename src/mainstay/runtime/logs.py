@@ -70,7 +70,7 @@ def set_up_logs(settings: Settings) -> None:
 def _passwords(settings: Settings) -> frozenset[str]:
     """Of the addresses in the settings, which libraries quote when they cannot connect."""
     found = []
-    for address in (settings.database, settings.telemetry, settings.smtp):
+    for address in (settings.database, settings.telemetry, settings.smtp, settings.channel_proxy):
         with suppress(ValueError):  # whoever opens it says what is wrong with it
             found.append(urlsplit(address).password)
     return frozenset(form for password in found if password for form in (password, unquote(password)))

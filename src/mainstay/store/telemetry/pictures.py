@@ -8,7 +8,6 @@ snapshot.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections import deque
 from collections.abc import Iterable, Sequence
@@ -74,7 +73,7 @@ class Pictures:
                 partial.rename(self._folder / name)
             finally:
                 partial.unlink(missing_ok=True)
-        except (OSError, binascii.Error) as error:
+        except (OSError, ValueError) as error:  # ValueError: no base64, or not even ASCII
             log.warning("a picture cannot be kept", picture=name, error=str(error)[:200])
             return False
         return True

@@ -19,6 +19,7 @@ from mainstay.integrations.channels.email.address import is_address, is_sender, 
 from mainstay.integrations.channels.email.message import Envelope, compose
 from mainstay.integrations.channels.email.session import Session
 from mainstay.kernel.errors import Refused, RemoteError, Unavailable
+from mainstay.kernel.masking import Masker
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
 from mainstay.kernel.wording import one_line
 
@@ -118,6 +119,4 @@ def _trouble(error: OSError | smtplib.SMTPException | ValueError, server: Server
 
 def _reply(code: int, text: str | bytes, server: Server) -> str:
     words = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
-    if len(server.password) >= 4:
-        words = words.replace(server.password, "***")
-    return one_line(f"the mail server answered {code} {words}", 300)
+    return one_line(f"the mail server answered {code} {Masker([server.password]).text(words)}", 300)
