@@ -11,6 +11,8 @@ import pytest
 
 from mainstay.alerting import queries
 from mainstay.alerting.models import OutboxRow
+from mainstay.alerting.verbs import mute_alert
+from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
 from mainstay.runtime.boot import current_settings
 from mainstay.runtime.lanes import delivery as lane_module
@@ -127,6 +129,65 @@ def test_what_cannot_be_delivered_in_a_day_expires_with_its_end(hook: Receiver, 
     kinds = [entry.kind for entry in queries.journal_of(queries.alerts()[0])]
     assert "alert.resolved" in kinds
     assert queries.channel_health()[0].expired == 1
+
+
+def test_a_clock_that_is_set_forward_ages_no_message_and_delivers_it(hook: Receiver, clock: Any) -> None:
+    hook.answer = lambda _: Reply(503)
+
+    async def play() -> None:
+        async with lane_of(clock) as lane:
+            await settled(lane)
+            clock.set(400 * 24 * HOUR)
+            await settled(lane)
+            clock.advance(HOUR)
+            hook.answer = lambda _: Reply(200)
+            await settled(lane)
+
+    _declare("hook", hook.url)
+    happen("monitor.went_down", "monitor/api", clock)
+    asyncio.run(play())
+    assert _states() == {"hook firing": "delivered"}
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_mute_that_was_made_while_the_clock_was_ahead_lasts_as_long_as_it_was_meant_to(
+    clock: Any, restarted: bool
+) -> None:
+    async def play() -> None:
+        async with lane_of(clock) as lane:
+            await settled(lane)
+            alert = (await in_thread(queries.alerts))[0]
+            clock.set(48 * HOUR)
+            await settled(lane)
+            await in_thread(mute_alert, system("test"), alert.id, clock.now() + HOUR, clock)
+            clock.set(-48 * HOUR)
+            if not restarted:
+                await settled(lane)
+        async with lane_of(clock) as lane:
+            await settled(lane)
+            clock.advance(HOUR - 1)
+            await settled(lane)
+            assert (await in_thread(queries.alerts))[0].muted_until == clock.now() + 1
+            clock.advance(1)
+            await settled(lane)
+            assert (await in_thread(queries.alerts))[0].muted_until is None
+
+    happen("monitor.went_down", "monitor/api", clock)
+    asyncio.run(play())
+
+
+def test_a_mute_that_was_made_before_ends_when_it_was_meant_to(clock: Any) -> None:
+    async def play() -> None:
+        async with lane_of(clock) as lane:
+            alert, end = (await in_thread(queries.alerts))[0], clock.now() + 72 * HOUR
+            await in_thread(mute_alert, system("test"), alert.id, end, clock)
+            for seconds in (48 * HOUR, -48 * HOUR):
+                clock.set(seconds)
+                await settled(lane)
+            assert (await in_thread(queries.alerts))[0].muted_until == end
+
+    happen("monitor.went_down", "monitor/api", clock)
+    asyncio.run(play())
 
 
 def test_retry_after_is_waited_for_by_the_whole_channel(hook: Receiver, clock: Any) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import subprocess
 import sys
 import threading
@@ -190,7 +191,7 @@ def test_a_lane_that_does_not_get_through_is_told_until_it_does(tmp_path: Path) 
             await in_thread(_rename, "outbox", "elsewhere")
             try:
                 found = await _wrong(parts, ("lanes",), bool, poke=True)
-                assert "delivery failed 3 times in a row (" in found["lanes"]
+                assert re.match(r"delivery failed \d+ times in a row \(", found["lanes"])
             finally:
                 await in_thread(_rename, "elsewhere", "outbox")
             await _wrong(parts, ("lanes",), lambda found: not found, poke=True)

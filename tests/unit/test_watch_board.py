@@ -271,6 +271,16 @@ class TestGuard:
         scene.guard_looks(online=True)
         assert scene.rechecks == [("a", 2.5), ("b", 2.5)]
 
+    def test_what_is_excused_after_the_clock_was_set_back_was_not_seen_in_the_future(self) -> None:
+        scene = Scene(watched(location=PUBLIC))
+        scene.result("m", "up")
+        scene.guard_looks(online=True)
+        scene.result("m", "down")
+        scene.guard_looks(online=False)
+        scene.now -= 7200
+        scene.result("m", "down")
+        assert scene.board.entries["m"].state.seen_at == scene.now
+
     def test_what_is_down_already_asks_now_and_then(self) -> None:
         scene = Scene(watched(location=PUBLIC))
         scene.result("m", "down")

@@ -152,6 +152,13 @@ def hasten(actor: Actor, channel: str = "", clock: Clock | None = None) -> int:
         return (later.filter(channel=channel) if channel else later).update(next_at=work.now)
 
 
+def postpone_expiry(actor: Actor, seconds: float, clock: Clock | None = None) -> int:
+    """The wall clock was set forward by so much: no message has waited longer for that. The number of messages."""
+    actor.require("alerts:write")
+    with unit_of_work(actor, clock, quiet=True):
+        return OutboxRow.objects.filter(state__in=UNDER_WAY).update(expires_at=F("expires_at") + seconds)
+
+
 def _expire(work: Work, late: QuerySet[OutboxRow]) -> None:
     """Give up what could not be delivered in its time, oldest first."""
     for row in late.select_for_update(of=("self",)).select_related("alert").order_by("created_at", "id")[:200]:

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING
 from mainstay.alerting.upkeep import prune_alerts
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import Lane
+from mainstay.kernel.clock import Steps
 
 if TYPE_CHECKING:
     from mainstay.store.running import Running
 
 
 def lanes(running: Running) -> tuple[Lane, ...]:
+    steps = Steps(running.clock)
+
     async def prune() -> None:
-        await running.writer.run(partial(prune_alerts, system("alerts"), running.settings.alert_days))
+        if steps.steady():
+            await running.writer.run(
+                partial(prune_alerts, system("alerts"), running.settings.alert_days, running.clock)
+            )
 
     return (Lane("old alerts", prune, 3600.0, alone=True),)

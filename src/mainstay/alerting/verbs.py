@@ -21,6 +21,7 @@ from mainstay.kernel.errors import Conflict, MainstayError, NotFound, UserError
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.ports import Notification, Receipt
+from mainstay.store.journal import Filter, entries
 from mainstay.store.work import Work, quietly, unit_of_work
 
 if TYPE_CHECKING:
@@ -118,6 +119,26 @@ def end_mutes(actor: Actor, clock: Clock | None = None) -> int:
         return len(alerts)
 
     return quietly(actor, clock, end)
+
+
+def bring_mutes_back(actor: Actor, clock: Clock | None = None) -> int:
+    """Mutes that were made while the clock was ahead last as long as they were meant to, from now on; how many."""
+    actor.require("alerts:write")
+
+    def bring_back(work: Work) -> int:
+        found = 0
+        for alert in AlertRow.objects.select_for_update().filter(status="firing", next_at__gt=work.now).order_by("id"):
+            wanted = Filter(kind="alert.muted", subject=alert.subject, since=work.now)
+            made_at = next((one.at for one in entries(wanted, limit=1) if one.data["alert"] == alert.id), None)
+            if made_at is None or alert.muted_until is None or made_at <= work.now:
+                continue
+            alert.muted_until = alert.next_at = work.now + alert.muted_until - made_at
+            alert.save()
+            work.record(Event("alert.muted", alert.subject, {**_named(alert), "until": to_iso(alert.muted_until)}))
+            found += 1
+        return found
+
+    return quietly(actor, clock, bring_back)
 
 
 def _end_mute(work: Work, alert: AlertRow, why: str) -> None:

@@ -28,7 +28,7 @@ from mainstay.entry.web.health import set_reporter
 from mainstay.entry.web.live import LiveUpdates
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import CAPABILITIES, Lane, load
-from mainstay.kernel.clock import Clock, SystemClock
+from mainstay.kernel.clock import Clock, Steps, SystemClock
 from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
@@ -142,7 +142,7 @@ class Parts:
         self.health = Health()
         self.last_word = LastWordLane(settings, self.health, clock, node_name(settings))
         self.declared = _declared_lanes(Running(settings, self.writer, self.telemetry, clock))
-        self._clock = clock
+        self._clock, self._steps = clock, Steps(clock)
         self._checks_told = 0
         self.started_at = clock.now()
         if self.nodes is not None:
@@ -318,7 +318,8 @@ class Parts:
         if not self.settings.telemetry or self.does(UPKEEP):  # several servers share ClickHouse: one is enough
             try:
                 await erase_wished(self.telemetry, self.writer, self._clock)
-                await asyncio.to_thread(self.telemetry.maintain, self._clock.now())
+                upkeep = partial(self.telemetry.maintain, self._clock.now(), steady=self._steps.steady())
+                await asyncio.to_thread(upkeep)
             except StoreBusy as error:  # health tells of it too; all of it is repeated
                 log.warning("telemetry upkeep waits", error=error.message)
 

@@ -221,8 +221,8 @@ class Board:
             self._note_success(entry, result, now)
         elif (excuse := self.uplink.excuse(entry.location, result.code)) is not None:
             excused = _excused(result, excuse)
-            decision = decide(entry.state, Excused(excuse), now, entry.watched.policy)
-            entry.state = replace(entry.state, seen_at=max(entry.state.seen_at, result.at))
+            seen = replace(entry.state, seen_at=min(max(entry.state.seen_at, result.at), now))
+            decision = decide(seen, Excused(excuse), now, entry.watched.policy)
             self._settle(entry, decision, excused, mono)
             return
         outside = entry.location.scope != "loopback"

@@ -20,10 +20,19 @@ from functools import partial
 
 import structlog
 
-from mainstay.alerting.delivery import Claim, Room, claim_due, hasten, mark_delivered, mark_failed, reclaim
+from mainstay.alerting.delivery import (
+    Claim,
+    Room,
+    claim_due,
+    hasten,
+    mark_delivered,
+    mark_failed,
+    postpone_expiry,
+    reclaim,
+)
 from mainstay.alerting.handover import hand_over
 from mainstay.alerting.rules import LONGEST_RETRY_AFTER, after_failure, backoff
-from mainstay.alerting.verbs import end_mutes
+from mainstay.alerting.verbs import bring_mutes_back, end_mutes
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock, Steps
 from mainstay.kernel.errors import RemoteError, StoreBusy, Unavailable
@@ -133,8 +142,7 @@ class DeliveryLane:
             await self.writer.run(partial(reclaim, _LANE, self.clock, living=self.living()))
             self._started = True
         now = self.clock.monotonic()
-        if self._steps.set_back():  # messages wait for their next attempt by the wall clock
-            await self.writer.run(partial(hasten, _LANE, clock=self.clock))
+        await self._follow_clock()
         await self.writer.run(partial(end_mutes, _LANE, self.clock))
         busy = sum(channel.running for channel in self._channels.values())
         if busy >= THREADS:
@@ -149,6 +157,15 @@ class DeliveryLane:
             self._running.add(task)
             task.add_done_callback(self._ended)
         return len(claims)
+
+    async def _follow_clock(self) -> None:
+        """Messages wait, and are given up, by the wall clock, and so do mutes end."""
+        step = self._steps.step()
+        if step < 0:
+            await self.writer.run(partial(hasten, _LANE, clock=self.clock))
+            await self.writer.run(partial(bring_mutes_back, _LANE, self.clock))
+        elif step > 0:
+            await self.writer.run(partial(postpone_expiry, _LANE, step, self.clock))
 
     def _free(self, now: float, busy: int, name: str, claimed: int) -> int:
         """Messages that a channel may have; `claimed` are those of others in this turn."""

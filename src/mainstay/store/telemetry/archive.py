@@ -147,10 +147,10 @@ class Archive:
 
     # upkeep
 
-    def maintain(self, now: float) -> None:
+    def maintain(self, now: float, *, steady: bool = True) -> None:
         """Delete what is past its time, then rewrite for as long as a turn may take."""
         with self._turn:
-            if self._days:
+            if self._days and steady:
                 before = kept_from(now, self._days)
                 for one in self._files.days():
                     if one.day < before:

@@ -138,11 +138,12 @@ class Telemetry(Protocol):
     def bars(self, uids: Sequence[str], days: int, until: float) -> dict[str, list[Bar]]:
         """`days` bars per uid, oldest first, days in UTC; days without data have an empty Uptime."""
 
-    def maintain(self, now: float) -> None:
+    def maintain(self, now: float, *, steady: bool = True) -> None:
         """Roll up what is complete, archive and delete what is past its retention; called every minute or so.
 
         Retention is by whole days in UTC: what is deleted is older than asked, by less than a day. StoreBusy while
-        the store does not answer; all of it is repeated next time.
+        the store does not answer; all of it is repeated next time. `steady`: `now` can be trusted to tell what is old;
+        nothing is deleted otherwise.
         """
 
     def forget(self, uids: Sequence[str], wished_at: float = 0.0) -> None:

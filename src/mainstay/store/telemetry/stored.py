@@ -77,25 +77,25 @@ class StoredTelemetry:
 
     # upkeep
 
-    def maintain(self, now: float) -> None:
+    def maintain(self, now: float, *, steady: bool = True) -> None:
         with self._upkeep:
             try:
-                self._maintain(now)
+                self._maintain(now, steady=steady)
                 self._looked_up = (float("-inf"), {})
             except StoreBusy as error:
                 self._trouble = error.message
                 raise
             self._trouble = ""
 
-    def _maintain(self, now: float) -> None:
+    def _maintain(self, now: float, *, steady: bool) -> None:
         self._engine.mend()
         self._roll_up(now)
         gone = kept_from(now, self._days["raw"])
         if self._archive is not None:
-            self._move_to_archive(self._archive, gone, now)
-        else:
+            self._move_to_archive(self._archive, gone, now, steady=steady)
+        elif steady:
             self._expire("raw", "sample", gone)
-        for grain in GRAINS:
+        for grain in GRAINS if steady else ():
             self._expire(grain, f"by_{grain}", kept_from(now, self._days[grain]))
         self._engine.measure()
 
@@ -129,7 +129,7 @@ class StoredTelemetry:
         self._engine.expire(table, before)
         self._expired[name] = before
 
-    def _move_to_archive(self, archive: Archive, gone: int, now: float) -> None:
+    def _move_to_archive(self, archive: Archive, gone: int, now: float, *, steady: bool) -> None:
         """Write days that are past their hot time to the archive, and only then delete them here."""
         days = self._engine.raw_days(gone)
         self._waiting_days = len(days)
@@ -137,7 +137,7 @@ class StoredTelemetry:
             for day in days[:_ARCHIVED_AT_ONCE]:
                 self._archive_day(archive, day)
                 self._waiting_days -= 1
-            archive.maintain(now)
+            archive.maintain(now, steady=steady)
             archive.error = ""
         except StoreBusy:
             raise
