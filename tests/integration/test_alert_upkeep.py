@@ -1,18 +1,23 @@
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from typing import Any, cast
 
 import pytest
 
 from mainstay.alerting import delivery, queries
+from mainstay.alerting.lanes import lanes
 from mainstay.alerting.models import OutboxRow
 from mainstay.alerting.upkeep import prune_alerts
 from mainstay.kernel.actor import Actor, system
+from mainstay.kernel.clock import Steps
 from mainstay.kernel.errors import Forbidden
 from mainstay.kernel.ports import Receipt
 from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import verify
-from receivers import declare, happen
+from mainstay.store.running import Running
+from mainstay.store.writer import Writer
+from receivers import declare, happen, in_thread
 
 pytestmark = pytest.mark.usefixtures("store")
 LANE = system("test")
@@ -53,6 +58,25 @@ def test_an_alert_with_a_message_on_its_way_stays(hook: None, clock: Any) -> Non
     clock.advance(60 * DAY)
     assert prune_alerts(LANE, 30, clock) == 0
     assert len(queries.alerts()) == 1
+
+
+def test_a_clock_that_is_set_forward_deletes_no_alert_before_it_was_steady_for_a_while(hook: None, clock: Any) -> None:
+    async def play() -> list[int]:
+        writer, left = Writer(), []
+        (lane,) = lanes(Running(current_settings(), writer, cast("Any", None), clock))
+        for seconds in (0, 0, 400 * DAY, 0, 0):
+            clock.set(seconds)
+            await lane.turn()
+            left.append(await in_thread(lambda: len(queries.alerts())))
+            clock.advance(Steps.STEADY / 2)
+        await in_thread(writer.stop)
+        return left
+
+    happen("monitor.went_down", "monitor/api", clock)
+    _deliver_all(clock)
+    happen("monitor.went_up", "monitor/api", clock)
+    _deliver_all(clock)
+    assert asyncio.run(play()) == [1, 1, 1, 1, 0]
 
 
 def test_it_asks_for_its_scope(clock: Any) -> None:
