@@ -15,6 +15,7 @@ from django.conf import settings
 
 from mainstay.kernel.event import Event
 from mainstay.store import checkpoints
+from mainstay.store.erasures import ERASED
 from mainstay.store.journal import hash_of, verify
 from mainstay.store.models import JournalEntry, JournalHead
 from mainstay.store.proof import canonical, digest_of, erase_parts, shown, shown_digest
@@ -112,6 +113,25 @@ def test_what_an_erased_entry_shows_is_not_changed_again(tmp_path: Path) -> None
     JournalEntry.objects.filter(seq=3).update(actor="user:erased-aaaaaaaaaa")
     assert verify().broken_at == 3
     assert "not as the erasure" in verify().reason
+
+
+SHAPES = ["x", "null", "5", "[]", "{}", '{"who":1,"key":"x"}', '{"keys":{},"gone":{}}', '{"keys":5,"gone":{}}']
+
+
+@pytest.mark.usefixtures("store")
+@pytest.mark.parametrize("erased", [*SHAPES, '{"gone":{"actor":"","data":"","salt":""},"keys":{}}'])
+def test_what_no_erasure_leaves_is_told_and_not_stumbled_over(erased: str) -> None:
+    write(3)
+    JournalEntry.objects.filter(seq=2).update(erased=erased)
+    assert verify().broken_at == 2
+
+
+@pytest.mark.usefixtures("store")
+def test_an_erasure_that_tells_of_all_numbers_takes_no_memory_for_them() -> None:
+    write(2)
+    with unit_of_work(TEST) as work:
+        work.record(Event(ERASED, "user/nobody", {"entries": [[1, 2**62]], "digest": "x"}))
+    assert verify().reason == "entry 3 tells of an erasure that cannot have been"
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:

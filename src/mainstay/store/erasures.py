@@ -22,7 +22,9 @@ class Told:
 
 def told_by(seq: int, data: str) -> Told:
     found = json.loads(data)
-    rows = frozenset(number for first, last in found.get("entries", ()) for number in range(first, last + 1))
+    # One that tells of itself or of later ones cannot have been; how many more it claims does not matter.
+    spans = ((max(0, first), min(last, seq)) for first, last in found.get("entries", ()))
+    rows = frozenset(number for first, last in spans for number in range(first, last + 1))
     return Told(seq, rows, str(found.get("digest", "")))
 
 

@@ -69,13 +69,32 @@ def holds(row: Row) -> bool:
             digest_of(row.salt, row.actor, row.subject, row.data),
             _first_digest(row.salt, row.actor, row.subject, row.data),
         )
-    kept = json.loads(row.erased)
+    kept = _readable(row.erased)
+    if kept is None:
+        return False
     if "who" in kept:
         parts = [kept["who"], kept.get("what") or _part(kept["key"], row.data)]
     else:
         keys, gone = kept["keys"], kept["gone"]
         parts = [gone.get(name) or _part(keys[name], getattr(row, name)) for name in PARTS]
     return all(len(part) == 64 for part in parts) and sha256("".join(parts)) == row.data_digest
+
+
+def _readable(erased: str) -> dict[str, Any] | None:
+    """What is kept of an erased entry; None if it is not of a shape that an erasure leaves."""
+    try:
+        kept = json.loads(erased)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(kept, dict):
+        return None
+    if kept.keys() in ({"who", "key"}, {"who", "what"}):
+        return kept if all(isinstance(text, str) for text in kept.values()) else None
+    if kept.keys() != {"keys", "gone"} or not all(isinstance(part, dict) for part in kept.values()):
+        return None
+    texts = [*kept["keys"].values(), *kept["gone"].values()]
+    whole = sorted([*kept["keys"], *kept["gone"]]) == sorted(PARTS)
+    return kept if whole and all(isinstance(text, str) for text in texts) else None
 
 
 def shows_only_what_it_may(row: Row, *, names: bool = True) -> bool:
