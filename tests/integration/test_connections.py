@@ -20,7 +20,7 @@ from mainstay.entry.downloads import SLOTS, download
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
-from mainstay.runtime import http_protocol
+from mainstay.runtime import bodies, http_protocol
 from mainstay.runtime.crowd import RESERVE, TOTAL, Crowd, room
 from mainstay.runtime.http_protocol import protocols
 from mainstay.statuspage.serving import wants_gzip
@@ -107,6 +107,45 @@ def _until(condition: Callable[[], bool]) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_bodies_that_are_announced_or_held_by_one_network_leave_room_for_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bodies, "HELD_LIMIT", 40)
+    site = bodies.WholeBodies(_application, 100)
+
+    async def post(address: str, *parts: bytes) -> int:
+        """The status; 0 while more of the body is waited for."""
+        scope = {"path": "/", "query_string": b"", "client": (address, 1), "headers": [(b"content-length", b"100")]}
+        waiting = [{"type": "http.request", "body": part, "more_body": part != b"."} for part in parts]
+        told: list[Any] = []
+
+        async def receive() -> Any:
+            return waiting.pop(0) if waiting else await asyncio.Event().wait()
+
+        async def send(message: Any) -> None:
+            told.append(message)
+
+        tasks.append(asyncio.create_task(site(scope, receive, send)))
+        await asyncio.wait(tasks[-1:], timeout=0.05)
+        return int(told[0]["status"]) if told else 0
+
+    tasks: list[asyncio.Task[None]] = []
+
+    async def main() -> None:
+        assert [await post("192.0.2.1") for _ in range(5)] == [0] * 5
+        assert await post("192.0.2.1", b"x" * 19, b".") == 200
+        assert await post("192.0.2.1", b"x" * 20) == 0
+        assert await post("192.0.2.1", b".") == 503
+        assert await post("198.51.100.1", b".") == 200, "a neighbour has room"
+        assert [await post(f"203.0.113.{n}", b"x" * 10) for n in range(3)] == [0, 0, 503], "all together have none"
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+        assert await post("192.0.2.1", b"x" * 19, b".") == 200, "what is gone is not held"
+
+    asyncio.run(main())
 
 
 def test_slow_heads_slow_bodies_and_who_does_not_read_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,13 +3,18 @@
 longer than Django takes, or of unknown length   passed on at once; Django refuses it without reading
 not complete in BODY_SECONDS                     408
 too many bytes of bodies held already            503, Retry-After
+
+What counts is what came, not what was announced: that costs its sender nothing. One network may hold half of it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
+
+from mainstay.entry.addresses import client_address, network_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -21,13 +26,21 @@ BODY_SECONDS = 30.0
 HELD_LIMIT = 64 * 1024 * 1024  # bytes of bodies that are being read
 
 
-class WholeBodies:
-    """An ASGI application around another, which gets each body whole. `limit`: bytes of the longest it takes."""
+class _TooMuch(Exception):
+    """More is being sent than may be held."""
 
-    def __init__(self, application: Application, limit: int) -> None:
+
+class WholeBodies:
+    """An ASGI application around another, which gets each body whole.
+
+    limit: bytes of the longest it takes. proxies: the setting of trusted ones.
+    """
+
+    def __init__(self, application: Application, limit: int, proxies: str = "") -> None:
         self._application = application
-        self._limit = limit
+        self._limit, self._proxies = limit, proxies
         self._held = 0
+        self._of: Counter[str] = Counter()  # bytes by network; this machine and undeclared proxies have no name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["query_string"].isascii():  # not a URL (RFC 3986), and WSGI has no word for it
@@ -37,20 +50,44 @@ class WholeBodies:
         if length is None or not 0 < length <= self._limit:
             await self._application(scope, receive, send)
             return
-        if self._held + length > HELD_LIMIT:
-            await _answer(send, 503, b"Too much is being sent at once; try again.", (b"retry-after", b"5"))
-            return
-        self._held += length
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await _read(receive)
+                body = await self._read(receive, network_of(client_address(scope, self._proxies)))
         except TimeoutError:
             await _answer(send, 408, b"The body took too long to arrive.")
             return
-        finally:
-            self._held -= length
+        except _TooMuch:
+            await _answer(send, 503, b"Too much is being sent at once; try again.", (b"retry-after", b"5"))
+            return
         if body is not None:
             await self._application(scope, _replay(body, receive), send)
+
+    async def _read(self, receive: Receive, network: str) -> bytes | None:
+        """The whole body; None if the sender went away."""
+        parts: list[bytes] = []
+        held = 0
+        try:
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return None
+                parts.append(message.get("body", b""))
+                held += self._hold(network, len(parts[-1]))
+                if not message.get("more_body", False):
+                    return b"".join(parts)
+        finally:
+            self._hold(network, -held)
+
+    def _hold(self, network: str, size: int) -> int:
+        """Count this many bytes more, or less; _TooMuch if there is no room for them."""
+        beside = self._of[network] + size if network else 0
+        if size > 0 and (self._held + size > HELD_LIMIT or beside > HELD_LIMIT // 2):
+            raise _TooMuch
+        self._held += size
+        self._of[network] += size
+        if not self._of[network]:
+            del self._of[network]
+        return size
 
 
 def _length(scope: Scope) -> int | None:
@@ -59,18 +96,6 @@ def _length(scope: Scope) -> int | None:
     announced: bytes = headers.get(b"content-length", b"0")
     known = b"transfer-encoding" not in headers and announced.isdigit() and len(announced) < 20
     return int(announced) if known else None
-
-
-async def _read(receive: Receive) -> bytes | None:
-    """The whole body; None if the sender went away."""
-    parts = []
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            return None
-        parts.append(message.get("body", b""))
-        if not message.get("more_body", False):
-            return b"".join(parts)
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

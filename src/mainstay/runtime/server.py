@@ -30,7 +30,7 @@ def django_application() -> Application:
     # Django's handler is a WSGI application whose stub says only what it returns.
     wsgi = cast("Any", get_wsgi_application())
     application = cast("Application", a2wsgi.WSGIMiddleware(wsgi, workers=_WEB_THREADS))
-    return WholeBodies(application, settings.BODY_LIMIT)
+    return WholeBodies(application, settings.BODY_LIMIT, settings.MAINSTAY.trusted_proxies)
 
 
 class _Files(StaticFiles):
