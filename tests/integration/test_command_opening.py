@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 import os
 import shutil
@@ -148,3 +149,15 @@ def test_nothing_starts_on_a_bad_key(mainstay: Mainstay, tmp_path: Path, install
     assert what in told
     assert "secret.key" in told
     assert "bring it back from a snapshot" in told
+
+
+@pytest.mark.parametrize("command", ["status", "monitors"])
+def test_states_are_told_to_be_old_where_no_server_runs(
+    mainstay: Mainstay, tmp_path: Path, install: None, command: str
+) -> None:
+    old = f"no server runs on {tmp_path / 'data'}: nothing is checked, these states are old"
+    assert old in mainstay(command)
+    with (tmp_path / "data" / "server.lock").open("a") as held:
+        assert old in mainstay(command), "a lock that a stopped server left"
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert old not in mainstay(command)

@@ -139,6 +139,7 @@ def test_an_address_that_is_watched_already_is_added_only_when_asked_again(compa
     again = company.post("/add", {"address": address, "again": "1"})
     assert again["Location"] == "/monitors/shop.acme.example/"
     assert company.post("/add", {"address": "http://a b/"}).status_code == 422
+    assert 'id="problems"' in text_of(company, "/add")  # what the page that tells of it asks for to stay current
 
 
 def test_an_empty_install_says_what_to_do(store: None, telemetry: DuckTelemetry) -> None:
@@ -405,8 +406,16 @@ def test_maintenance_begins_shows_and_ends_on_pages(company: Client) -> None:
     assert client.post("/maintenance", {"name": "shop", "for": "soon"}).status_code == 400
 
 
+def test_the_list_of_resources_tells_every_kind_of_schedule(company: Client) -> None:
+    text = "heartbeats: {pay: {on_calendar: 'Mon..Fri 06:00', timezone: Asia/Kolkata}, tidy: {cron: 0 2 * * *}}"
+    company.post("/resources/apply", {"text": text, "base": str(latest_revision())})
+    page = text_of(company, "/resources/?kind=heartbeat")
+    assert "Mon..Fri 06:00 Asia/Kolkata" in page
+    assert "cron 0 2 * * * UTC" in page
+
+
 def test_an_address_that_takes_no_such_request_says_which_it_takes(company: Client) -> None:
-    refused = company.get("/add")
+    refused = company.get("/maintenance")
     assert (refused.status_code, refused["Allow"]) == (405, "POST")
     page = refused.content.decode()
     assert "<h1>Not like this</h1>" in page

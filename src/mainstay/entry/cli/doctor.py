@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from mainstay.entry.cli.opening import server_process
 from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.settings import Settings
 from mainstay.store.damage import check_sound, check_there, damage_in, errors
@@ -111,20 +112,12 @@ def _icmp() -> Iterator[Finding]:
 
 
 def _server(settings: Settings) -> Iterator[Finding]:
-    import fcntl
-
-    lock = settings.data / "server.lock"
-    if not lock.exists():
-        yield Finding("server", "warning", "has never run on this folder", "start it with `mainstay up`")
+    process = server_process(settings.data)
+    if process is not None:
+        yield Finding("server", "ok", f"runs as process {process}")
         return
-    with lock.open("a+") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            handle.seek(0)
-            yield Finding("server", "ok", f"runs as process {handle.read().strip()}")
-            return
-    yield Finding("server", "warning", "does not run now", "start it with `mainstay up`")
+    what = "does not run now" if (settings.data / "server.lock").exists() else "has never run on this folder"
+    yield Finding("server", "warning", what, "start it with `mainstay up`")
 
 
 def _database_parts() -> list[Callable[[Settings], Iterator[Finding]]]:

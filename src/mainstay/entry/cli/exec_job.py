@@ -182,7 +182,8 @@ def _ping_key() -> str:
             return key
     raise Misnamed(
         "a heartbeat is found by its name with the ping key only; give MAINSTAY_PING_KEY, or keep the key in "
-        f"{own}/mainstay/ping-key or /etc/mainstay/ping-key (`mainstay token ping-key` shows it)"
+        f"{own}/mainstay/ping-key or /etc/mainstay/ping-key, or give the heartbeat's URL "
+        "(`mainstay token ping-key` makes a new key, and the old one stops working)"
     )
 
 

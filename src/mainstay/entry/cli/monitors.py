@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mainstay.entry.cli.opening import warn_of_stopped_server
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -38,8 +40,10 @@ def monitors(
 
     if state and state not in watch.STATES:
         raise UserError(f"there is no state `{state[:40]}`", hint=f"states are {', '.join(watch.STATES)}")
-    with glance(load_settings()) as database:
+    settings = load_settings()
+    with glance(settings) as database:
         found = watch.monitors(database, text=text, state=state, tag=tag, label=label)
+    warn_of_stopped_server(settings)
     if as_json:
         typer.echo(json.dumps([monitor.as_dict() for monitor in found], ensure_ascii=False))
     elif found:
@@ -55,11 +59,13 @@ def status(*, as_json: AsJson = False) -> None:
     from mainstay.watch import glance as watch
 
     wrong: list[Seen] = []
-    with glance(load_settings()) as database:
+    settings = load_settings()
+    with glance(settings) as database:
         counts = watch.counts(database)
         for state in ("down", "degraded", "unknown"):
             if counts[state]:
                 wrong += watch.monitors(database, state=state)
+    warn_of_stopped_server(settings)
     if as_json:
         typer.echo(json.dumps({"counts": counts, "wrong": [one.as_dict() for one in wrong]}, ensure_ascii=False))
     else:

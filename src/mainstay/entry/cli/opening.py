@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import getpass
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+import typer
 
 import mainstay
 from mainstay.kernel.errors import StoreBusy, UserError
@@ -33,6 +36,27 @@ def open_data(*, light: bool = True) -> Settings:
     else:
         _check_version(settings)
     return settings
+
+
+def server_process(data: Path) -> str | None:
+    """Id of the process that serves this data folder now; None if there is none."""
+    try:
+        with (data / "server.lock").open() as handle:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: two commands at once are no server
+    except FileNotFoundError:
+        return None
+    except BlockingIOError:
+        return (data / "server.lock").read_text().strip()
+    return None
+
+
+def warn_of_stopped_server(settings: Settings) -> None:
+    """Say on standard error that states are old, where no server keeps them current.
+
+    With PostgreSQL a server of another machine may, so nothing is said there.
+    """
+    if not settings.database and server_process(settings.data) is None:
+        typer.echo(f"mainstay: no server runs on {settings.data}: nothing is checked, these states are old", err=True)
 
 
 def me() -> Actor:

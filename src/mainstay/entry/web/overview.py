@@ -11,7 +11,7 @@ from urllib.parse import quote
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.views.decorators.http import require_GET, require_POST
+from django.views.decorators.http import require_GET, require_http_methods
 from pydantic import ValidationError
 
 from mainstay.alerting.queries import Alert, channel_health, open_alerts_by_subject
@@ -137,9 +137,14 @@ def _applied_since(at: float) -> bool:
     return bool(newest) and newest[0].at > at
 
 
-@require_POST
+@require_http_methods(["GET", "POST"])
 def add(request: PageRequest) -> HttpResponse:
-    """Watch one more address, as typed into the form; one that is watched already only if `again` says so."""
+    """Watch one more address, as typed into the form; one that is watched already only if `again` says so.
+
+    The overview that tells of a mistake stands at this address, and is asked for anew here when something changes.
+    """
+    if request.method == "GET":
+        return overview(request)
     request.actor.require("resources:write")
     address = request.POST.get("address", "").strip()[:2000]
     try:

@@ -54,6 +54,8 @@ def _monitor(document: Mapping[str, Any]) -> str:
 def _heartbeat(document: Mapping[str, Any]) -> str:
     if "cron" in document:
         return f"cron {document['cron']} {document.get('timezone', 'UTC')}"
+    if "on_calendar" in document:
+        return f"{document['on_calendar']} {document.get('timezone', 'UTC')}"
     return f"every {document.get('every', '')}"
 
 
