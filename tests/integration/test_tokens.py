@@ -1,23 +1,30 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from accounts_browser import TEST, browser, person, signed_in, switch_factor_on
+from django.conf import settings as django_settings
+from django.db.models import F
 from django.test import override_settings
 
 from mainstay.accounts import queries, rules, verbs
 from mainstay.accounts.doors import token_actor
+from mainstay.accounts.lanes import lanes
 from mainstay.accounts.models import Token
 from mainstay.accounts.spec import role_scopes
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare, remove
+from mainstay.store.running import Running
+from mainstay.store.writer import Writer
+from receivers import in_thread
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -76,6 +83,29 @@ def test_wrong_expired_and_revoked_tokens_are_nobody() -> None:
     assert queries.actor_of_token(text) is None, "also from memory, at once"
     verbs.revoke_token(TEST, parsed.id)
     assert [entry.kind for entry in entries()] == ["token.revoked", "token.created"]
+
+
+def test_a_token_that_was_made_while_the_clock_was_ahead_lives_as_long_as_it_was_meant_to(clock: Any) -> None:
+    verbs.create_token(TEST, "before", ["monitors:read"], days=60)
+    text = verbs.create_token(TEST, "ahead", ["monitors:read"], days=30)
+    made, year = time.time(), int(365 * rules.DAY * 1e6)
+    Token.objects.filter(name="ahead").update(
+        created_us=F("created_us") + year, expires_us=F("expires_us") + year
+    )  # as a clock that is a year ahead makes it
+
+    async def play() -> None:
+        writer = Writer()
+        (lane,) = lanes(Running(django_settings.MAINSTAY, writer, cast("Any", None), clock))
+        await lane.turn()
+        await in_thread(writer.stop)
+
+    clock.at = made
+    asyncio.run(play())
+    queries.forget_tokens()
+    assert queries.actor_of_token(text, now=made + 29 * rules.DAY) is not None
+    assert queries.actor_of_token(text, now=made + 31 * rules.DAY) is None
+    lifetimes = {row.name: round((row.expires_us / 1e6 - made) / rules.DAY) for row in Token.objects.all()}
+    assert lifetimes == {"before": 60, "ahead": 30}
 
 
 def test_a_revocation_by_another_process_counts_within_a_second() -> None:
