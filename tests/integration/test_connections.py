@@ -117,7 +117,11 @@ def test_bodies_that_are_announced_or_held_by_one_network_leave_room_for_others(
 
     async def post(address: str, *parts: bytes) -> int:
         """The status; 0 while more of the body is waited for."""
-        scope = {"path": "/", "query_string": b"", "client": (address, 1), "headers": [(b"content-length", b"100")]}
+        headers = [
+            (b"content-length", b"100"),
+            (b"x-forwarded-for", b"198.51.100.%d" % len(tasks)),
+        ]  # believed by nobody
+        scope = {"path": "/", "query_string": b"", "client": (address, 1), "headers": headers}
         waiting = [{"type": "http.request", "body": part, "more_body": part != b"."} for part in parts]
         told: list[Any] = []
 

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from mainstay.entry.addresses import client_address, network_of
+from mainstay.entry.addresses import Proxies, network_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -38,9 +38,9 @@ class WholeBodies:
 
     def __init__(self, application: Application, limit: int, proxies: str = "") -> None:
         self._application = application
-        self._limit, self._proxies = limit, proxies
+        self._limit, self._proxies = limit, Proxies(proxies)
         self._held = 0
-        self._of: Counter[str] = Counter()  # bytes by network; this machine and undeclared proxies have no name
+        self._of: Counter[str] = Counter()  # bytes by network; this machine has no name
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["query_string"].isascii():  # not a URL (RFC 3986), and WSGI has no word for it
@@ -52,7 +52,7 @@ class WholeBodies:
             return
         try:
             async with asyncio.timeout(BODY_SECONDS):
-                body = await self._read(receive, network_of(client_address(scope, self._proxies)))
+                body = await self._read(receive, self._network(scope))
         except TimeoutError:
             await _answer(send, 408, b"The body took too long to arrive.")
             return
@@ -61,6 +61,11 @@ class WholeBodies:
             return
         if body is not None:
             await self._application(scope, _replay(body, receive), send)
+
+    def _network(self, scope: Scope) -> str:
+        """Of the client, or of a proxy that nobody declared: what that says of others counts for nothing."""
+        peer = scope["client"][0] if scope.get("client") else ""
+        return network_of(self._proxies.origin(peer, "", dict(scope["headers"]))[0])
 
     async def _read(self, receive: Receive, network: str) -> bytes | None:
         """The whole body; None if the sender went away."""
