@@ -209,7 +209,7 @@ def _requests() -> list[Target]:
     from mainstay.entry.addresses import Proxies, parse_networks
     from mainstay.entry.api.compat import gatus, kuma
     from mainstay.entry.api.compat.badges import _wanted
-    from mainstay.entry.api.compat.kuma_badges import Shown, badge
+    from mainstay.entry.api.compat.kuma_badges import Shown, badge, duration_of
     from mainstay.entry.api.exposition import Family, accepts_openmetrics, render
     from mainstay.entry.api.probe import MODULES, scrape_limit
     from mainstay.entry.ingest.mail import recipient
@@ -250,10 +250,13 @@ def _requests() -> list[Target]:
         request: Any = SimpleNamespace(query_params={"page": text, "pageSize": text}, path_params={"duration": text})
         gatus._paging(request)
         kuma._milliseconds(text)
-        kuma._hours(text)
+        with suppress(ValueError):
+            assert duration_of(text).seconds > 0
         _wanted(text)
         badge(
-            "uptime", Shown(1, 0.5, 24), {"label": text, "color": text, "upColor": text, "prefix": text, "style": text}
+            "uptime",
+            Shown(1, 0.5, "24"),
+            {"label": text, "color": text, "upColor": text, "prefix": text, "style": text},
         )
 
     def scrape(text: str) -> None:

@@ -26,7 +26,7 @@ _LABELS = {"mainstay": _NAME, "severity": _SEVERITY}
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class Outage:
     """`id` stays from its first message to its last; `since` and `until` are epoch seconds."""
 
     id: str
@@ -48,7 +48,7 @@ def remember(settings: Settings) -> dict[str, ChannelSpec]:
     return {name: channels[name] for name in chosen}
 
 
-def message(trouble: Trouble, settings: Settings) -> Notification:
+def message(trouble: Outage, settings: Settings) -> Notification:
     """What is wrong, since when, on which server and what to do; or that it is over, once `until` is set."""
     over = trouble.until is not None
     wrong = "; ".join(f"{name}: {answer}" for name, answer in trouble.wrong.items())[:1000]

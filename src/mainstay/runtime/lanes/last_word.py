@@ -16,7 +16,7 @@ import structlog
 from django.db import DatabaseError, close_old_connections
 
 from mainstay.alerting.handover import hand_over
-from mainstay.alerting.last_word import Trouble, message, remember
+from mainstay.alerting.last_word import Outage, message, remember
 from mainstay.kernel.errors import MainstayError, Refused
 from mainstay.kernel.ids import new_id
 from mainstay.store.resources.queries import latest_revision
@@ -85,7 +85,7 @@ class LastWordLane:
     _channels: Mapping[str, ChannelSpec] = field(default_factory=dict)
     _revision: int = -1
     _read_at: float = float("-inf")  # monotonic, as the others
-    _trouble: Trouble | None = None
+    _trouble: Outage | None = None
     _wrong_since: float = 0.0
     _well_since: float | None = None
     _firing: _Telling | None = None
@@ -114,7 +114,7 @@ class LastWordLane:
         self._well_since = None
         if self._trouble is None:
             at = self.clock.now()
-            self._trouble, self._wrong_since = Trouble(new_id(at), self.server, at, wrong), now
+            self._trouble, self._wrong_since = Outage(new_id(at), self.server, at, wrong), now
         elif self._firing is None and now - self._wrong_since >= PATIENCE:
             self._trouble = replace(self._trouble, wrong=wrong)
             self._firing = _Telling(message(self._trouble, self.settings), self._channels)
