@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -242,6 +243,14 @@ def test_status_pages_and_their_beats(clock: object) -> None:
         ET.fromstring(nasty)
 
     rigged(clock, test)
+
+
+@pytest.mark.parametrize("wild", [{"status": "x"}, {"certificate": 5}, {"certificates": [{"not_after": "x"}]}])
+def test_evidence_of_any_shape_costs_no_other_monitor_its_metrics(wild: dict[str, Any]) -> None:
+    result = CheckResult(uid="a", at=1.0, verdict="up", duration=0.123, evidence=wild | {"tls": "x"})
+    monitors = [MonitorSnapshot(name, "http", "https://a.example", "up", result=result) for name in ("api", "web")]
+    text = kuma_metrics_response("", Snapshot(version="1", monitors=monitors), time.time(), {})[1]
+    assert text.count("monitor_status{") == 2
 
 
 def test_metrics_have_the_names_and_labels_of_the_original() -> None:

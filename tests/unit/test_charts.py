@@ -126,3 +126,13 @@ def test_figures_of_other_kinds_are_read_from_what_their_results_carry() -> None
     for kind, (evidence, figures) in told.items():
         assert FIGURES[kind][1](evidence) == figures, kind
         assert all(value is None for value in FIGURES[kind][1]({}).values()), kind
+
+
+@pytest.mark.parametrize("kind", FIGURES)
+@pytest.mark.parametrize("wild", ["x", 5, ["x"], {"x": "y"}])
+def test_evidence_of_another_shape_shows_no_figures(telemetry: DuckTelemetry, kind: str, wild: Any) -> None:
+    uid = new_id(NOW - 200)
+    names = ("disks", "performance", "values", "days_left", "up")
+    telemetry.append([sample(uid, 100, evidence=dict.fromkeys(names, wild))])
+    telemetry.flush()
+    assert figures_chart(telemetry, kind, uid, window_of(uid, 60.0, "1h", NOW)) is not None

@@ -151,8 +151,7 @@ def figures_chart(telemetry: Telemetry, kind: str, uid: str, window: Window) -> 
         return None
     unit, read = FIGURES[kind]
     samples = telemetry.results(uid, window.since, window.until, _FIGURES)[::-1]
-    read_out = [(sample.at, {name: value for name, value in read(sample.evidence).items() if _is_number(value)})
-                for sample in samples]  # fmt: skip
+    read_out = [(sample.at, _numbers(read, sample.evidence)) for sample in samples]
     names = list(dict.fromkeys(name for _, values in read_out for name in values))[:COLOURS]
     lines = [
         {
@@ -165,6 +164,14 @@ def figures_chart(telemetry: Telemetry, kind: str, uid: str, window: Window) -> 
     failed = failures([(sample.at, sample.verdict == "down") for sample in samples], window.interval, window)
     data = _json({**_axis(window), "unit": unit, "lines": lines, "failed": failed})
     return Chart(names, data, empty=not lines, cut=_FIGURES if len(samples) >= _FIGURES else 0)
+
+
+def _numbers(read: Callable[[Mapping[str, Any]], dict[str, Any]], evidence: Mapping[str, Any]) -> dict[str, float]:
+    """None of evidence that has another shape: a prober elsewhere may send any."""
+    try:
+        return {name: value for name, value in read(evidence).items() if _is_number(value)}
+    except (AttributeError, LookupError, TypeError, ValueError):
+        return {}
 
 
 def _broken(values: Sequence[tuple[float, Any]], step: float) -> list[tuple[float, Any]]:

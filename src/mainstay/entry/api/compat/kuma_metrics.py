@@ -83,7 +83,10 @@ def _milliseconds(monitor: MonitorSnapshot) -> float:
 
 def _certificate(kind: str, result: CheckResult | None) -> Iterator[tuple[float, float]]:
     """(earliest expiry, that of a chain that was verified), if the check saw a certificate."""
-    found = {name: value for name, _, value in rows(kind, result)} if result is not None else {}
+    try:
+        found = {name: value for name, _, value in rows(kind, result)} if result is not None else {}
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        return  # evidence of a prober elsewhere may have any shape
     if _EARLIEST in found:
         yield found[_EARLIEST], found.get(_VERIFIED, 0.0)
 
