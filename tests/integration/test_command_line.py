@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -13,6 +15,7 @@ import pytest
 
 from mainstay.entry.cli.app import run
 from mainstay.entry.cli.output import print_table
+from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import UserError
 from mainstay.runtime.boot import current_settings
@@ -90,6 +93,22 @@ def test_monitors_and_heartbeats_are_paused_and_resumed_by_name(mainstay: Run) -
     assert mainstay("monitors", "--state", "paused")[1] == "no monitor fits\n", "nothing was half done"
     code, _, err = mainstay("resume", "apo")
     assert (code, "there is no monitor or heartbeat `apo`" in err, "api" in err) == (1, True, True)
+
+
+def test_status_tells_of_heartbeats_too(mainstay: Run) -> None:
+    declare(system("test"), "monitor", "api", {"http": "https://a.example"}, manager="web")
+    declare(system("test"), "heartbeat", "job", {"every": "1h"}, manager="web")
+    assert "1 unknown   1 new" in mainstay("status")[1]
+    HeartbeatRow.objects.update(state="up", reason="reported_success")
+    assert mainstay("status")[0] == 0
+    HeartbeatRow.objects.update(state="down", reason="exit_status")
+    code, out, _ = mainstay("status")
+    assert (code, "1 down" in out) == (1, True)
+    assert re.search(r"down +job .* exit status", out)
+    code, out, _ = mainstay("status", "--json")
+    told = json.loads(out)
+    assert (code, told["counts"]["down"], told["heartbeats"]["counts"]["down"]) == (1, 0, 1)
+    assert [one["name"] for one in told["heartbeats"]["wrong"]] == ["job"]
 
 
 def test_a_wrong_state_is_an_error_everywhere(mainstay: Run) -> None:

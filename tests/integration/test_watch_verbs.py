@@ -220,7 +220,7 @@ def _on_this_database(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_on_this_database")
 def test_the_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert outcome("status") == 0
-    assert "no monitor is declared yet" in capsys.readouterr().out
+    assert "nothing is declared yet" in capsys.readouterr().out
     monitor("api", labels={"service": "shop"}, tags=["web"])
     monitor("site", tags=["web-2"])
     verbs.record_transitions(ACTOR, moves("site", "up"))
