@@ -51,6 +51,10 @@ def test_results_of_external_endpoints_are_pings(clock: object) -> None:
     view = heartbeat("ext-ep", labels={"group": "core"}, push_token="potato-potato")
     token = create_token(ACTOR, "gatus", ["monitors:check"])
     reader = create_token(ACTOR, "reader", ["monitors:read"])
+    here = {"scopes": ["monitors:check"], "from": ["127.0.0.0/8"]}
+    declare(ACTOR, "service_account", "pusher", here, manager="api")
+    declare(ACTOR, "service_account", "elsewhere", here | {"from": ["192.0.2.0/24"]}, manager="api")
+    bound = {name: create_token(ACTOR, name, [], service=name) for name in ("pusher", "elsewhere")}
     address = "/api/v1/endpoints/core_ext-ep/external"
 
     async def test(rig: Rig) -> None:
@@ -62,6 +66,8 @@ def test_results_of_external_endpoints_are_pings(clock: object) -> None:
         assert await push("?success=false&error=timeout%20of%20it&duration=1m2.5s") == (200, "")
         assert await push("?success=false", json={"error": "said in the body"}) == (200, "")
         assert await push("?success=true&error=ignored", bearer=token) == (200, "")
+        assert await push("?success=true&error=ignored", bearer=bound["pusher"]) == (200, "")
+        assert await push("?success=true", bearer=bound["elsewhere"]) == (401, "invalid token")
         assert await push("?success=true", bearer=reader) == (401, "invalid token")
         assert await push("?success=true", bearer="wrong") == (401, "invalid token")
         assert await push("?success=true", bearer=" ") == (401, "bearer token must not be empty")
@@ -86,6 +92,7 @@ def test_results_of_external_endpoints_are_pings(clock: object) -> None:
         ("success", 10.0, None),
         ("fail", 62.5, b"timeout of it"),
         ("fail", None, b"said in the body"),
+        ("success", None, None),
         ("success", None, None),
         ("fail", None, None),
     ]

@@ -16,10 +16,12 @@ from mainstay.store.hub import HUB
 class Listener:
     """One open stream and what came over it."""
 
-    def __init__(self, live: LiveUpdates, client: str = "127.0.0.1") -> None:
+    def __init__(
+        self, live: LiveUpdates, client: str = "127.0.0.1", headers: tuple[tuple[bytes, bytes], ...] = ()
+    ) -> None:
         self.messages: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.gone = asyncio.Event()
-        scope = {"type": "http", "method": "GET", "path": "/live", "headers": [], "client": (client, 1)}
+        scope = {"type": "http", "method": "GET", "path": "/live", "headers": [*headers], "client": (client, 1)}
         self.task = asyncio.ensure_future(live(scope, self._receive, self._send))
 
     async def _receive(self) -> dict[str, Any]:
@@ -119,3 +121,16 @@ def test_one_person_or_network_leaves_streams_to_others(
         return found
 
     assert asyncio.run(run()) == statuses
+
+
+def test_nobody_leaves_a_network_by_claiming_to_forward_for_others() -> None:
+    async def run() -> int:
+        names = iter(range(100))
+        live = LiveUpdates(lambda _scope: str(next(names)), limit=4)
+        live.start()
+        claims = [((b"x-forwarded-for", b"198.51.100.%d" % number),) for number in range(3)]
+        found = [(await Listener(live, "192.0.2.1", claim).next())["status"] for claim in claims]
+        live.stop()
+        return int(found[-1])
+
+    assert asyncio.run(run()) == 429

@@ -97,7 +97,8 @@ class Gatus:
         entry = await self._pings.find(lambda directory: directory.by_key.get(key))
         if entry is None:
             raise Refused(404, "not found")
-        if not await _may_push(entry, token):
+        address = client_address(request.scope, settings.MAINSTAY.trusted_proxies)
+        if not await _may_push(entry, token, address):
             raise Refused(401, "invalid token")
         seconds = _go_duration(query["duration"]) if query.get("duration") else None
         up = query["success"] == "true"
@@ -238,11 +239,11 @@ def _bearer(request: Request) -> str:
     return token
 
 
-async def _may_push(entry: Entry, token: str) -> bool:
+async def _may_push(entry: Entry, token: str, address: str) -> bool:
     """By the endpoint's own token, or an API token that may report for every heartbeat."""
     if entry.push_token_hash and hmac.compare_digest(key_hash(token), entry.push_token_hash):
         return True
-    actor = await _read(partial(token_actor, f"Bearer {token}"))
+    actor = await _read(partial(token_actor, f"Bearer {token}", address))
     return actor is not None and actor.may("monitors:check")
 
 
