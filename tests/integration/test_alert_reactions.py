@@ -349,6 +349,17 @@ def test_flapping_is_said_in_the_message_that_it_begins_with_and_calm_in_its_end
     assert _deliver_all() == ["hook firing", "hook resolved"]
 
 
+def test_what_stays_down_after_flapping_is_told_once_more() -> None:
+    _monitor()
+    _channel()
+    happen("monitor.went_down", "monitor/api", flapping="it went down 3 times within 30 min", message="timed out")
+    again = "it flaps no more and stays down"
+    happen("monitor.stayed_down", "monitor/api", title="api is down", message="timed out", again=again)
+    alert = queries.alerts()[0]
+    assert (alert.title, alert.message) == ("api is down", "timed out")
+    assert _deliver_all() == ["hook firing", "hook firing"]
+
+
 def test_who_has_not_heard_yet_is_spared_by_a_window_and_told_at_its_end() -> None:
     _monitor()
     happen("monitor.went_down", "monitor/api")

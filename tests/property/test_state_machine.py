@@ -91,7 +91,7 @@ class MonitorMachine(RuleBasedStateMachine):
             assert decision.flapping or self.flapping_told
             self.flapping_told.append(decision.flapping)
         if decision.stayed_down:
-            assert before.suppressed_by
+            assert before.suppressed_by or decision.flapping is False
             assert not decision.state.suppressed_by
             assert self.counting[-self.policy.failures :] == ["down"] * self.policy.failures
         if decision.recheck_after is not None:

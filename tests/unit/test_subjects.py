@@ -41,6 +41,14 @@ def test_a_monitor_that_flaps_says_so_in_its_title() -> None:
     assert said("down", flapped=(4, 600.0))["title"] == "api is flapping"
 
 
+def test_a_monitor_that_stays_down_after_flapping_says_so() -> None:
+    decision = Decision(MonitorState(state="down", since=5.0), Reason.STEADY, flapping=False, stayed_down=True)
+    told, calm = events_of(FACTS, decision, Finding("code", "message", {}))
+    assert (told.kind, told.data["title"], told.data["level"]) == ("monitor.stayed_down", "api is down", "down")
+    assert told.data["again"]
+    assert calm.kind == "monitor.flapping_stopped"
+
+
 def test_the_end_of_flapping_is_another_reason_for_an_end() -> None:
     assert CAPABILITIES.events["monitor.went_up"].tells == "over"
     assert said("up", reason=Reason.CALM_AGAIN)["over"] == "it is calm again"

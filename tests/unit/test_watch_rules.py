@@ -295,6 +295,8 @@ class TestFlapping:
         assert machine.state.flapping
         calm = machine.feed("d")
         assert (calm.flapping, calm.transition, machine.state.state) == (False, None, "down")
+        assert calm.stayed_down, "people were told that it flaps, and hear now that it does not work"
+        assert not machine.feed("d").stayed_down
 
     def test_what_wakes_nobody_is_no_fall(self) -> None:
         machine = Machine(replace(POLICY, failures=1, successes=1))

@@ -120,7 +120,7 @@ def resolve(work: Work, alert: AlertRow, reason: str) -> None:
 
 
 def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Decision) -> None:
-    """An open alert got worse, milder or news; only getting worse is worth waking people again."""
+    """An open alert got worse, milder or news; getting worse is worth waking people again, and news that says so."""
     was = {"level": alert.level, "severity": alert.severity}
     worse, parent = decision.action == "escalate", alert.suppressed_by
     explained_by = str(event.data.get("suppressed_by", ""))[:100]
@@ -140,7 +140,7 @@ def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Dec
     if parent and not explained_by:
         data = {"alert": alert.id, "subject": alert.subject, "monitor": alert.name, "suppressed_by": parent}
         work.record(Event("alert.unsuppressed", alert.subject, data))
-    if worse or (parent and not explained_by):
+    if worse or (parent and not explained_by) or event.data.get("again"):
         send(work, alert)
 
 

@@ -1,8 +1,9 @@
 """The one contract by which every capability says that something is wrong, or over.
 
 An event kind that `tells` trouble carries `Trouble` in its data; one that tells `over` ends the alert of its subject.
-Trouble with a subject that is known already makes it worse, milder or news, by its level and severity. Alerting knows
-subjects by this contract alone, and none of them by name.
+Trouble with a subject that is known already makes it worse, milder or news, by its level and severity; news wakes
+people once more only if `again` in the data says why it should. Alerting knows subjects by this contract alone, and
+none of them by name.
 """
 
 from __future__ import annotations

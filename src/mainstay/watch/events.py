@@ -51,8 +51,8 @@ EVENTS = (
     EventKind(
         "monitor.stayed_down",
         "down",
-        "Still down after its parent came back",
-        "still failing after the parent that suppressed it came back; data as for went_down",
+        "Still down",
+        "still failing after the parent that suppressed it came back, or after flapping; data as for went_down",
         tells="trouble",
     ),
     EventKind(

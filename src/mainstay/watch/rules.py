@@ -105,7 +105,13 @@ def _on_result(state: MonitorState, result: Result, now: float, policy: Policy) 
     decision = _judged(replace(state, flapping=False, falls=()), result, now, policy)
     if decision.reason is Reason.RECOVERED and decision.transition is not None:
         decision = _renamed(decision, Reason.CALM_AGAIN)
-    return replace(decision, flapping=False)
+    stays = decision.stayed_down or (decision.transition is None and _fails_on(state, policy))
+    return replace(decision, flapping=False, stayed_down=stays)
+
+
+def _fails_on(state: MonitorState, policy: Policy) -> bool:
+    """Whether it is down, confirmed anew, and no parent explains it."""
+    return state.state == "down" and state.failed_streak >= policy.failures and not state.suppressed_by
 
 
 def _counted(state: MonitorState, result: Result) -> MonitorState:

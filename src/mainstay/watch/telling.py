@@ -113,6 +113,8 @@ def events_of(facts: Facts, decision: Decision, finding: Finding) -> list[Event]
             "level": "down",
             "title": _title(facts, "down"),
         }
+        if decision.flapping is False:
+            data["again"] = "it flaps no more and stays down"
         events.append(Event("monitor.stayed_down", facts.subject, data))
     if decision.flapping is False:
         events.append(_flapping(facts, decision, "stopped"))
