@@ -14,6 +14,7 @@ from mainstay.alerting import queries, verbs
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.texts import Identifier, Text
 
 router = Router()
 
@@ -76,8 +77,8 @@ class AlertFilter(Schema):
 
     status: Literal["", "firing", "resolved"] = ""
     severity: Literal["", "P0", "P1", "P2", "P3"] = ""
-    subject: str = Field("", max_length=200, description="such as `monitor/api`")
-    text: str = Field("", max_length=200, description="part of the title or the error")
+    subject: Text = Field("", max_length=200, description="such as `monitor/api`")
+    text: Text = Field("", max_length=200, description="part of the title or the error")
     limit: int = Field(100, ge=1, le=500)
     offset: int = Field(0, ge=0, le=1_000_000)
 
@@ -90,18 +91,18 @@ class MuteIn(Schema):
 
 
 class NoteIn(Schema):
-    note: str = Field(max_length=1000, description="in place of an earlier one; empty: none")
+    note: Text = Field(max_length=1000, description="in place of an earlier one; empty: none")
 
 
 class ReasonIn(Schema):
-    reason: str = Field(min_length=1, max_length=250, description="why it is over; others read it")
+    reason: Text = Field(min_length=1, max_length=250, description="why it is over; others read it")
 
 
 class BulkIn(Schema):
     order: Literal["acknowledge", "unacknowledge", "mute", "unmute", "resolve"]
-    ids: list[Annotated[str, Field(max_length=26)]] = Field(max_length=500)
+    ids: list[Annotated[Identifier, Field(max_length=26)]] = Field(max_length=500)
     duration: Duration | None = Field(None, alias="for", description="of a mute, such as 2h")
-    reason: str = Field("", max_length=250, description="of a resolve")
+    reason: Text = Field("", max_length=250, description="of a resolve")
 
 
 class BulkOut(Schema):
@@ -136,7 +137,7 @@ def bulk(request: HttpRequest, wanted: BulkIn) -> dict[str, Any]:
 
 @router.get("/{alert_id}", response=AlertDetail, summary="One alert with its notifications and journal entries")
 @requires("alerts:read", limited=True)
-def get_alert(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+def get_alert(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     alert = queries.alert(alert_id, actor_of(request).limits)
     return alert.as_dict() | {
         "notifications": [one.as_dict() for one in queries.notifications_of_alert(alert.id)],
@@ -146,14 +147,14 @@ def get_alert(request: HttpRequest, alert_id: str) -> dict[str, Any]:
 
 @router.post("/{alert_id}/acknowledge", response=AlertOut, summary="Take an alert; a repeat changes nothing")
 @requires("alerts:write", limited=True)
-def acknowledge(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+def acknowledge(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     verbs.acknowledge_alert(actor_of(request), alert_id)
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
 @router.post("/{alert_id}/mute", response=AlertOut, summary="No more firing notifications until a time")
 @requires("alerts:write", limited=True)
-def mute(request: HttpRequest, alert_id: str, wanted: MuteIn) -> dict[str, Any]:
+def mute(request: HttpRequest, alert_id: Identifier, wanted: MuteIn) -> dict[str, Any]:
     if (wanted.duration is None) == (wanted.until is None):
         raise UserError("exactly one of `for` and `until` is needed", hint='such as {"for": "2h"}')
     until = wanted.until.timestamp() if wanted.until is not None else time.time() + (wanted.duration or 0)
@@ -163,33 +164,33 @@ def mute(request: HttpRequest, alert_id: str, wanted: MuteIn) -> dict[str, Any]:
 
 @router.post("/{alert_id}/unmute", response=AlertOut, summary="Notifications again")
 @requires("alerts:write", limited=True)
-def unmute(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+def unmute(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     verbs.unmute_alert(actor_of(request), alert_id)
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
 @router.post("/{alert_id}/unacknowledge", response=AlertOut, summary="Nobody has it any more; a repeat changes nothing")
 @requires("alerts:write", limited=True)
-def unacknowledge(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+def unacknowledge(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     verbs.unacknowledge_alert(actor_of(request), alert_id)
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
 @router.post("/{alert_id}/note", response=AlertOut, summary="Write a note on it")
 @requires("alerts:write", limited=True)
-def note(request: HttpRequest, alert_id: str, wanted: NoteIn) -> dict[str, Any]:
+def note(request: HttpRequest, alert_id: Identifier, wanted: NoteIn) -> dict[str, Any]:
     verbs.note_alert(actor_of(request), alert_id, wanted.note)
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
 @router.post("/{alert_id}/resolve", response=AlertOut, summary="Close it by hand; channels that were told hear of it")
 @requires("alerts:write", limited=True)
-def resolve(request: HttpRequest, alert_id: str, wanted: ReasonIn) -> dict[str, Any]:
+def resolve(request: HttpRequest, alert_id: Identifier, wanted: ReasonIn) -> dict[str, Any]:
     verbs.resolve_alert(actor_of(request), alert_id, wanted.reason)
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
 @router.post("/{alert_id}/send", response=SentOut, summary="Tell channels that have not heard of it; nobody twice")
 @requires("alerts:write", limited=True)
-def send(request: HttpRequest, alert_id: str) -> dict[str, Any]:
+def send(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     return {"channels": verbs.send_alert(actor_of(request), alert_id)}

@@ -11,6 +11,7 @@ from pydantic import Field
 from mainstay.accounts.doors import requires
 from mainstay.alerting import queries, verbs
 from mainstay.alerting.api import actor_of
+from mainstay.kernel.texts import ResourceName
 
 router = Router()
 
@@ -43,6 +44,6 @@ def list_channels(request: HttpRequest) -> list[dict[str, Any]]:
 
 @router.post("/{name}/test", response=ReceiptOut, summary="Send a test message now and wait for the answer")
 @requires("channels:test")
-def send_test(request: HttpRequest, name: str) -> dict[str, Any]:
+def send_test(request: HttpRequest, name: ResourceName) -> dict[str, Any]:
     receipt = verbs.test_channel(actor_of(request), name)
     return {"detail": receipt.detail, "data": receipt.data}

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest
-from ninja import Router
+from ninja import Query, Router, Schema
+from pydantic import Field
 
 from mainstay.accounts.doors import requires
 from mainstay.alerting import queries
 from mainstay.alerting.api import NotificationOut
+from mainstay.kernel.texts import Text
 
 router = Router()
-State = Literal["", "pending", "delivering", "delivered", "refused", "expired", "suppressed", "cancelled"]
+
+
+class NotificationFilter(Schema):
+    """Empty fields fit everything."""
+
+    channel: Text = Field("", max_length=100)
+    state: Literal["", "pending", "delivering", "delivered", "refused", "expired", "suppressed", "cancelled"] = ""
+    limit: int = Field(100, ge=1, le=500)
+    offset: int = Field(0, ge=0, le=1_000_000)
 
 
 @router.get("", response=list[NotificationOut], summary="Notifications, the newest first")
 @requires("alerts:read")
-def list_notifications(
-    request: HttpRequest, channel: str = "", state: State = "", limit: int = 100, offset: int = 0
-) -> list[dict[str, Any]]:
-    found = queries.notifications(
-        channel=channel[:100],
-        state=state,
-        limit=max(1, min(limit, 500)),
-        offset=max(0, min(offset, 1_000_000)),
-    )
-    return [one.as_dict() for one in found]
+def list_notifications(request: HttpRequest, wanted: Annotated[NotificationFilter, Query()]) -> list[dict[str, Any]]:
+    return [one.as_dict() for one in queries.notifications(**wanted.model_dump())]

@@ -6,12 +6,13 @@ from typing import Annotated, Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from ninja import Query, Router, Schema
+from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
 from mainstay.accounts.doors import requires
 from mainstay.heartbeats import queries, verbs
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.texts import MOST, WITHOUT_NUL, ResourceName
 
 router = Router()
 
@@ -86,7 +87,8 @@ def _shown(request: HttpRequest, view: queries.HeartbeatView) -> dict[str, Any]:
 @router.get("", response=list[HeartbeatOut], summary="All heartbeats, what needs attention first")
 @requires("monitors:read", limited=True)
 def list_heartbeats(
-    request: HttpRequest, state: Annotated[str, Query(max_length=10, description="only those in this state")] = ""
+    request: HttpRequest,
+    state: Annotated[str, Query(max_length=10, pattern=WITHOUT_NUL, description="only those in this state")] = "",
 ) -> list[dict[str, Any]]:
     return [
         _shown(request, view)
@@ -97,7 +99,7 @@ def list_heartbeats(
 
 @router.get("/{name}", response=HeartbeatOut, summary="One heartbeat")
 @requires("monitors:read", limited=True)
-def one_heartbeat(request: HttpRequest, name: str) -> dict[str, Any]:
+def one_heartbeat(request: HttpRequest, name: ResourceName) -> dict[str, Any]:
     return _shown(request, queries.heartbeat(name, limits=_actor(request).limits))
 
 
@@ -105,9 +107,9 @@ def one_heartbeat(request: HttpRequest, name: str) -> dict[str, Any]:
 @requires("monitors:read", limited=True)
 def list_pings(
     request: HttpRequest,
-    name: str,
+    name: ResourceName,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    before: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+    before: Annotated[int | None, Query(ge=0, le=MOST)] = None,
 ) -> dict[str, Any]:
     found = queries.pings(queries.heartbeat(name, limits=_actor(request).limits).uid, limit=limit + 1, before=before)
     page = [ping.as_dict() for ping in found[:limit]]
@@ -116,19 +118,19 @@ def list_pings(
 
 @router.get("/{name}/pings/{int:n}/body", summary="What a ping sent, as it came (the kept part)")
 @requires("monitors:read", limited=True)
-def ping_body(request: HttpRequest, name: str, n: int) -> HttpResponse:
-    found = queries.ping(queries.heartbeat(name, limits=_actor(request).limits).uid, min(n, 2**63 - 1))
+def ping_body(request: HttpRequest, name: ResourceName, n: Annotated[int, Path(ge=0, le=MOST)]) -> HttpResponse:
+    found = queries.ping(queries.heartbeat(name, limits=_actor(request).limits).uid, n)
     headers = {"Content-Disposition": f'attachment; filename="ping-{found.n}.txt"', "X-Content-Type-Options": "nosniff"}
     return HttpResponse(found.body or b"", content_type="application/octet-stream", headers=headers)
 
 
 @router.post("/{name}/pause", response=Changed, summary="Stop judging it until it is resumed or reports success")
 @requires("monitors:check", limited=True)
-def pause(request: HttpRequest, name: str) -> dict[str, bool]:
+def pause(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
     return {"changed": verbs.pause_heartbeat(_actor(request), name)}
 
 
 @router.post("/{name}/resume", response=Changed, summary="Judge it again")
 @requires("monitors:check", limited=True)
-def resume(request: HttpRequest, name: str) -> dict[str, bool]:
+def resume(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
     return {"changed": verbs.resume_heartbeat(_actor(request), name)}

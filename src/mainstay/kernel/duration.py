@@ -11,6 +11,8 @@ from mainstay.kernel.timespan import format_duration, parse_duration
 
 __all__ = ["Duration", "format_duration", "parse_duration"]
 
+LONGEST = 366 * 86_400  # seconds
+
 
 def _validate(value: Any) -> float:
     seconds = parse_duration(value)
@@ -21,15 +23,15 @@ def _validate(value: Any) -> float:
 Duration = Annotated[
     float,
     BeforeValidator(_validate),
-    Field(ge=0, le=366 * 86400),
+    Field(ge=0, le=LONGEST),
     PlainSerializer(format_duration, return_type=str, when_used="json"),
     WithJsonSchema(
         {
             "anyOf": [
-                {"type": "string", "pattern": r"^(\d+(\.\d+)?(ms|s|m|h|d|w)\s*)+$"},
-                {"type": "number", "minimum": 0},
+                {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w) *)+$", "maxLength": 100},
+                {"type": "number", "minimum": 0, "maximum": LONGEST},
             ],
-            "description": "a duration such as 30s, 5m, 1h30m or 250ms",
+            "description": "a duration such as 30s, 5m, 1h30m or 250ms; 366d at most",
         }
     ),
 ]

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from mainstay.accounts.doors import requires
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.texts import NodeName
 from mainstay.nodes import queries, verbs
 
 router = Router()
@@ -47,20 +48,20 @@ def list_nodes(request: HttpRequest) -> list[dict[str, Any]]:
 
 @router.post("/{name}/drain", response={204: None}, summary="Let a server hand over its share")
 @requires("nodes:write")
-def drain(request: HttpRequest, name: str) -> Status[None]:
+def drain(request: HttpRequest, name: NodeName) -> Status[None]:
     verbs.drain_node(_actor(request), name)
     return Status(204, None)
 
 
 @router.post("/{name}/undrain", response={204: None}, summary="Let it take a share again")
 @requires("nodes:write")
-def undrain(request: HttpRequest, name: str) -> Status[None]:
+def undrain(request: HttpRequest, name: NodeName) -> Status[None]:
     verbs.drain_node(_actor(request), name, draining=False)
     return Status(204, None)
 
 
 @router.delete("/{name}", response={204: None}, summary="Forget a server that is gone for good")
 @requires("nodes:write")
-def forget(request: HttpRequest, name: str) -> Status[None]:
+def forget(request: HttpRequest, name: NodeName) -> Status[None]:
     verbs.forget_node(_actor(request), name)
     return Status(204, None)

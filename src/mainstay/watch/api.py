@@ -16,12 +16,15 @@ from mainstay.accounts.doors import requires
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.texts import WITHOUT_NUL, ResourceName, Text, told
 from mainstay.store.telemetry import current
 from mainstay.store.telemetry.port import Sample
 from mainstay.watch import queries, verbs
 from mainstay.watch.erasing import erase_history
 
 router = Router()
+StateName = Annotated[str, told(enum=list(queries.STATES))]
+LabelPair = Annotated[str, told(pattern=r"^[^\x00=]*=[^\x00]*$")]
 
 
 class LastOut(Schema):
@@ -102,12 +105,12 @@ def _actor(request: HttpRequest) -> Actor:
 class Wanted(Schema):
     """Which monitors; what is left out fits everything."""
 
-    text: str = Field("", max_length=200, description="words in name, address, tags or labels")
-    state: list[str] = Field([], max_length=10, description="one or more states")
-    tag: str = Field("", max_length=200)
-    label: list[str] = Field([], max_length=10, description="`name=value`, all of which must fit")
-    kind: str = Field("", max_length=40)
-    severity: str = Field("", max_length=2)
+    text: Text = Field("", max_length=200, description="words in name, address, tags or labels")
+    state: list[StateName] = Field([], max_length=10, description="one or more states")
+    tag: Text = Field("", max_length=200)
+    label: list[LabelPair] = Field([], max_length=10, description="`name=value`, all of which must fit")
+    kind: Text = Field("", max_length=40)
+    severity: Text = Field("", max_length=2)
 
     def as_filter(self) -> queries.MonitorFilter:
         labels = {}
@@ -136,7 +139,7 @@ def list_monitors(
 
 @router.get("/{name}", response=MonitorOut, summary="One monitor")
 @requires("monitors:read", limited=True)
-def one_monitor(request: HttpRequest, name: str) -> dict[str, Any]:
+def one_monitor(request: HttpRequest, name: ResourceName) -> dict[str, Any]:
     return queries.monitor(name, _actor(request).limits).as_dict()
 
 
@@ -144,10 +147,12 @@ def one_monitor(request: HttpRequest, name: str) -> dict[str, Any]:
 @requires("monitors:read", limited=True)
 def list_results(
     request: HttpRequest,
-    name: str,
+    name: ResourceName,
     *,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
-    location: Annotated[str, Query(max_length=100, description="what this place found; default: what counted")] = "",
+    location: Annotated[
+        str, Query(max_length=100, pattern=WITHOUT_NUL, description="what this place found; default: what counted")
+    ] = "",
     since: Annotated[float | None, Query(ge=0, lt=2**40, description="epoch seconds; archived results too")] = None,
     until: Annotated[float | None, Query(ge=0, lt=2**40, description="epoch seconds")] = None,
 ) -> list[dict[str, Any]]:
@@ -162,7 +167,7 @@ def list_results(
 @requires("monitors:read", limited=True)
 def list_transitions(
     request: HttpRequest,
-    name: str,
+    name: ResourceName,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=0, lt=2**63, description="only entries with a lower number")] = None,
 ) -> list[dict[str, Any]]:
@@ -172,25 +177,25 @@ def list_transitions(
 
 @router.post("/{name}/pause", response=Changed, summary="Stop checking it until it is resumed")
 @requires("monitors:check", limited=True)
-def pause(request: HttpRequest, name: str) -> dict[str, bool]:
+def pause(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
     return {"changed": verbs.pause_monitors(_actor(request), [name]) > 0}
 
 
 @router.post("/{name}/resume", response=Changed, summary="Check it again")
 @requires("monitors:check", limited=True)
-def resume(request: HttpRequest, name: str) -> dict[str, bool]:
+def resume(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
     return {"changed": verbs.resume_monitors(_actor(request), [name]) > 0}
 
 
 @router.post("/{name}/check", response={202: Changed}, summary="Check it now, beside its schedule")
 @requires("monitors:check", limited=True)
-def check(request: HttpRequest, name: str) -> dict[str, bool]:
+def check(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
     return {"changed": verbs.check_now(_actor(request), [name]) > 0}
 
 
 @router.delete("/{name}/history", response={202: None}, summary="Delete all of its results up to now, for good")
 @requires("resources:write")
-def erase(request: HttpRequest, name: str) -> Status[None]:
+def erase(request: HttpRequest, name: ResourceName) -> Status[None]:
     erase_history(_actor(request), name)
     return Status(202, None)
 

@@ -9,6 +9,7 @@ from ninja import Router, Schema
 from pydantic import Field
 
 from mainstay.accounts.doors import requires
+from mainstay.kernel.texts import ResourceName
 from mainstay.watch import location_queries
 
 router = Router()
@@ -45,5 +46,5 @@ def list_locations(request: HttpRequest) -> list[dict[str, Any]]:
 
 @router.get("/{name}", response=LocationOut, summary="One location")
 @requires("monitors:read")
-def one_location(request: HttpRequest, name: str) -> dict[str, Any]:
+def one_location(request: HttpRequest, name: ResourceName) -> dict[str, Any]:
     return location_queries.location(name).as_dict()

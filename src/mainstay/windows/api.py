@@ -15,6 +15,7 @@ from pydantic import Field
 from mainstay.accounts.doors import requires
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.texts import ResourceName, Text
 from mainstay.windows import queries, verbs
 
 router = Router()
@@ -34,9 +35,9 @@ class WindowOut(Schema):
 
 class MaintenanceIn(Schema):
     kind: verbs.Subject = "monitor"
-    name: str = Field(max_length=100, description="of the monitor or heartbeat")
+    name: ResourceName = Field(max_length=100, description="of the monitor or heartbeat")
     seconds: Duration = Field(description="how long from now on, such as `1h`: a minute to 30 days")
-    reason: str = Field("", max_length=2000, description="shown on public status pages too")
+    reason: Text = Field("", max_length=2000, description="shown on public status pages too")
 
 
 class Ended(Schema):
@@ -65,6 +66,6 @@ def begin(request: HttpRequest, wanted: MaintenanceIn) -> dict[str, Any]:
 @router.delete("", response={200: Ended}, summary="End the maintenance of one monitor or heartbeat now")
 @requires("monitors:check", limited=True)
 def end(
-    request: HttpRequest, name: Annotated[str, Query(max_length=100)], kind: verbs.Subject = "monitor"
+    request: HttpRequest, name: Annotated[ResourceName, Query(max_length=100)], kind: verbs.Subject = "monitor"
 ) -> Status[dict[str, bool]]:
     return Status(200, {"changed": verbs.end_maintenance(_actor(request), name, kind=kind)})

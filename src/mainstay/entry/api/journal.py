@@ -12,6 +12,7 @@ from pydantic import Field
 
 from mainstay.accounts.doors import requires
 from mainstay.entry.downloads import download, json_lines
+from mainstay.kernel.texts import MOST, Text
 from mainstay.store.disclosures import note_export
 from mainstay.store.journal import Filter, entries, verify
 
@@ -21,14 +22,14 @@ router = Router()
 class JournalFilter(Schema):
     """Which entries; empty fields fit everything."""
 
-    kind: str = Field("", max_length=60, description="such as `monitor.went_down`, or `monitor.*`")
-    subject: str = Field("", max_length=200, description="such as `monitor/api`")
-    actor: str = Field("", max_length=300, description="part of the actor, such as `user:`")
-    text: str = Field("", max_length=200, description="part of the entry's data")
+    kind: Text = Field("", max_length=60, description="such as `monitor.went_down`, or `monitor.*`")
+    subject: Text = Field("", max_length=200, description="such as `monitor/api`")
+    actor: Text = Field("", max_length=300, description="part of the actor, such as `user:`")
+    text: Text = Field("", max_length=200, description="part of the entry's data")
     since: datetime | None = None
     until: datetime | None = None
-    after: int = Field(0, ge=0, description="entries with a higher number only")
-    before: int | None = Field(None, ge=0, description="entries with a lower number only")
+    after: int = Field(0, ge=0, le=MOST, description="entries with a higher number only")
+    before: int | None = Field(None, ge=0, le=MOST, description="entries with a lower number only")
 
     def as_filter(self) -> Filter:
         return Filter(

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from ninja import Query, Router, Schema
+from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
 from mainstay.accounts.doors import requires
 from mainstay.entry.api.resources import BODY, actor_of, read_request, secret_source
 from mainstay.kernel.errors import StalePlan
+from mainstay.kernel.texts import MOST, WITHOUT_NUL
 from mainstay.store.resources import apply, queries
 from mainstay.store.resources.plan import Plan
 from mainstay.store.resources.planning import Terms, plan_reading
@@ -80,7 +81,7 @@ def make_plan(request: HttpRequest, options: Options) -> dict[str, Any]:
 )
 @requires("resources:write")
 def apply_file(
-    request: HttpRequest, options: Options, base: Annotated[int | None, Query(ge=0, le=2**62)] = None
+    request: HttpRequest, options: Options, base: Annotated[int | None, Query(ge=0, le=MOST)] = None
 ) -> dict[str, Any]:
     for _ in range(_REPEATS):
         plan = _plan(request, options)
@@ -102,7 +103,7 @@ def apply_file(
 )
 @requires("resources:read")
 def export(
-    request: HttpRequest, kind: Annotated[str, Query(max_length=40)] = "", addresses: bool = True
+    request: HttpRequest, kind: Annotated[str, Query(max_length=40, pattern=WITHOUT_NUL)] = "", addresses: bool = True
 ) -> HttpResponse:
     found = queries.resources(queries.kind_named(kind).name if kind else None)
     text = export_file(actor_of(request), found, addresses=addresses)
@@ -121,7 +122,7 @@ def schema(request: HttpRequest) -> HttpResponse:
 def list_revisions(
     request: HttpRequest,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    before: Annotated[int | None, Query(ge=0, le=2**62)] = None,
+    before: Annotated[int | None, Query(ge=0, le=MOST)] = None,
 ) -> list[dict[str, Any]]:
     return [revision.as_dict() for revision in queries.revisions(limit=limit, before=before)]
 
@@ -129,14 +130,14 @@ def list_revisions(
 @router.get("/revisions/{number}", response=RevisionOut, summary="One revision with its first changes")
 @requires("resources:read")
 def read_revision(
-    request: HttpRequest, number: int, limit: Annotated[int, Query(ge=1, le=5000)] = 500
+    request: HttpRequest, number: Annotated[int, Path(ge=0, le=MOST)], limit: Annotated[int, Query(ge=1, le=5000)] = 500
 ) -> dict[str, Any]:
     return shown_revisions(actor_of(request), [queries.revision(number, limit=limit)])[0].as_dict()
 
 
 @router.post("/revisions/{number}/rollback", response=AppliedOut, summary="Go back to a revision")
 @requires("resources:write")
-def roll_back(request: HttpRequest, number: int) -> dict[str, Any]:
+def roll_back(request: HttpRequest, number: Annotated[int, Path(ge=0, le=MOST)]) -> dict[str, Any]:
     actor = actor_of(request)
     revision, plan = apply.rollback(actor, number, manager="api", source=actor.name[:400])
     return {"revision": revision, **shown_plan(actor, plan).as_dict()}

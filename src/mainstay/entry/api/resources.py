@@ -18,6 +18,7 @@ from mainstay.accounts.doors import requires
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import StalePlan
 from mainstay.kernel.resource import Resource
+from mainstay.kernel.texts import KindName, ResourceName, Text
 from mainstay.store.resources import apply, queries
 from mainstay.store.resources.files import Reading, read_body
 from mainstay.store.resources.showing import shown, shown_revisions
@@ -58,10 +59,10 @@ class ResourceList(Schema):
 
 
 class ResourceFilter(Schema):
-    kind: str = Field("", max_length=40)
+    kind: Text = Field("", max_length=40)
     manager: Literal["", "file", "page", "api", "command", "ping"] = ""
-    source: str = Field("", max_length=400)
-    text: str = Field("", max_length=100, description="part of the name")
+    source: Text = Field("", max_length=400)
+    text: Text = Field("", max_length=100, description="part of the name")
 
 
 class WriteOptions(Schema):
@@ -118,7 +119,7 @@ def list_resources(
 
 @router.get("/{kind}/{name}", response=ResourceOut, summary="One resource")
 @requires("resources:read")
-def read_resource(request: HttpRequest, response: HttpResponse, kind: str, name: str) -> dict[str, Any]:
+def read_resource(request: HttpRequest, response: HttpResponse, kind: KindName, name: ResourceName) -> dict[str, Any]:
     return _answer(request, response, queries.resource(kind, name))
 
 
@@ -133,8 +134,8 @@ def read_resource(request: HttpRequest, response: HttpResponse, kind: str, name:
 def write_resource(
     request: HttpRequest,
     response: HttpResponse,
-    kind: str,
-    name: str,
+    kind: KindName,
+    name: ResourceName,
     options: Annotated[WriteOptions, Query()],
 ) -> Status[dict[str, Any]]:
     expected = _expected(request, kind, name)
@@ -159,7 +160,7 @@ def write_resource(
 
 @router.delete("/{kind}/{name}", response={204: None}, summary="Delete one resource")
 @requires("resources:write")
-def delete_resource(request: HttpRequest, kind: str, name: str, takeover: bool = False) -> Status[None]:
+def delete_resource(request: HttpRequest, kind: KindName, name: ResourceName, takeover: bool = False) -> Status[None]:
     expected = _expected(request, kind, name)
     actor = actor_of(request)
     try:
@@ -172,7 +173,7 @@ def delete_resource(request: HttpRequest, kind: str, name: str, takeover: bool =
 @router.get("/{kind}/{name}/history", response=list[dict[str, Any]], summary="The revisions that touched it")
 @requires("resources:read")
 def read_history(
-    request: HttpRequest, kind: str, name: str, limit: Annotated[int, Query(ge=1, le=500)] = 50
+    request: HttpRequest, kind: KindName, name: ResourceName, limit: Annotated[int, Query(ge=1, le=500)] = 50
 ) -> list[dict[str, Any]]:
     found = queries.history(queries.kind_named(kind).name, name, limit=limit)
     return [revision.as_dict() for revision in shown_revisions(actor_of(request), found)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
@@ -11,18 +11,22 @@ from pydantic import Field
 
 from mainstay.accounts import queries, rules, token_verbs
 from mainstay.accounts.doors import requires
-from mainstay.kernel.actor import Actor
+from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.texts import MatcherText, Text, TokenId
 
 router = Router()
+Scope = Annotated[str, Field(json_schema_extra=lambda schema: schema.update(enum=sorted(all_scopes())))]
 
 
 class TokenIn(Schema):
-    name: str = Field(max_length=100, description="what it is for")
-    scopes: list[str] = Field([], max_length=50, description="part of your own scopes")
-    service: str = Field("", max_length=100, description="a service account; all its scopes unless some are named")
-    limit: list[str] = Field([], max_length=20, description='label matchers such as team="core"')
+    name: Text = Field(
+        max_length=100, json_schema_extra={"pattern": r"^[^\x00]*[^\s\x00][^\x00]*$"}, description="what it is for"
+    )
+    scopes: list[Scope] = Field([], max_length=50, description="part of your own scopes")
+    service: Text = Field("", max_length=100, description="a service account; all its scopes unless some are named")
+    limit: list[MatcherText] = Field([], max_length=20, description='label matchers such as team="core"')
     expires_days: float = Field(rules.TOKEN_DAYS, gt=0, le=rules.LONGEST_TOKEN_DAYS)
 
 
@@ -32,7 +36,7 @@ class TokenMade(Schema):
 
 
 class RotateIn(Schema):
-    overlap: Duration = Field(86_400.0, description="how long the old one goes on working, such as 24h")
+    overlap: Duration = Field(86_400.0, description="how long the old one goes on working, such as 24h; 30d at most")
 
 
 class TokenOut(Schema):
@@ -85,7 +89,7 @@ def create_token(request: HttpRequest, wanted: TokenIn) -> Status[dict[str, str]
 
 @router.post("/{token_id}/rotate", response={201: TokenMade}, summary="Put a new token in its place")
 @requires("tokens:write")
-def rotate_token(request: HttpRequest, token_id: str, wanted: RotateIn) -> Status[dict[str, str]]:
+def rotate_token(request: HttpRequest, token_id: TokenId, wanted: RotateIn) -> Status[dict[str, str]]:
     return _made(token_verbs.rotate_token(_actor(request), token_id, wanted.overlap))
 
 
@@ -96,6 +100,6 @@ def _made(text: str) -> Status[dict[str, str]]:
 
 @router.delete("/{token_id}", response={204: None}, summary="Revoke a token at once")
 @requires("tokens:write")
-def revoke_token(request: HttpRequest, token_id: str) -> Status[None]:
+def revoke_token(request: HttpRequest, token_id: TokenId) -> Status[None]:
     token_verbs.revoke_token(_actor(request), token_id)
     return Status(204, None)

@@ -12,13 +12,14 @@ from pydantic import Field
 from mainstay.accounts.doors import requires
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import to_iso
+from mainstay.kernel.texts import SecretName, Text
 from mainstay.store import vault
 
 router = Router()
 
 
 class SecretIn(Schema):
-    value: str = Field(min_length=1, max_length=vault.VALUE_LIMIT, description="never shown again")
+    value: Text = Field(min_length=1, max_length=vault.VALUE_LIMIT, description="never shown again")
 
 
 class SecretOut(Schema):
@@ -43,13 +44,13 @@ def list_secrets(request: HttpRequest) -> list[dict[str, Any]]:
 
 @router.put("/{name}", response={204: None}, summary="Store or replace a secret")
 @requires("secrets:write")
-def set_secret(request: HttpRequest, name: str, wanted: SecretIn) -> Status[None]:
+def set_secret(request: HttpRequest, name: SecretName, wanted: SecretIn) -> Status[None]:
     vault.set_secret(_actor(request), settings.MAINSTAY, name, wanted.value)
     return Status(204, None)
 
 
 @router.delete("/{name}", response={204: None}, summary="Forget a secret")
 @requires("secrets:write")
-def remove_secret(request: HttpRequest, name: str) -> Status[None]:
+def remove_secret(request: HttpRequest, name: SecretName) -> Status[None]:
     vault.remove_secret(_actor(request), name)
     return Status(204, None)

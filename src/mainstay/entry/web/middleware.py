@@ -11,6 +11,7 @@ from django.http import HttpResponseNotAllowed
 from mainstay.entry.errors import error_response, mainstay_error
 from mainstay.entry.web.hosts import host_allowed
 from mainstay.kernel.errors import MainstayError, UserError
+from mainstay.kernel.texts import NO_NUL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,6 @@ _HEADERS = (
     ("Cross-Origin-Opener-Policy", "same-origin"),
     ("Cross-Origin-Resource-Policy", "same-origin"),
 )
-_NO_NUL = "Text may hold every character but NUL (U+0000)."
 _HSTS = ("Strict-Transport-Security", "max-age=31536000")
 
 
@@ -63,7 +63,7 @@ class GuardMiddleware:
             return error_response(request, 400, "This server is not known under that name.", hint)
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             # PostgreSQL keeps none; an answer that is streamed could not say so any more.
-            return error_response(request, 400, _NO_NUL, "Leave it out of the address.")
+            return error_response(request, 400, NO_NUL, "Leave it out of the address.")
         if "HTTP_TRANSFER_ENCODING" in request.META:
             # Django reads no body without a length: a file sent in chunks would look like an empty one.
             return error_response(request, 411, "The request must say how long it is.", "Send a Content-Length.")
@@ -92,5 +92,5 @@ class ErrorsMiddleware:
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponseBase | None:
         if isinstance(exception, DataError) and "NUL" in str(exception):  # PostgreSQL keeps every other character
-            exception = UserError(_NO_NUL, hint="leave it out")
+            exception = UserError(NO_NUL, hint="leave it out")
         return mainstay_error(request, exception) if isinstance(exception, MainstayError) else None
