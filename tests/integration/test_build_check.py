@@ -17,16 +17,19 @@ from mainstay.integrations.checks.build.run import judge
 from mainstay.integrations.checks.build.spec import KIND, BuildTarget
 from mainstay.kernel.probing import CheckResult
 
-NOW = time.time()
-
 
 def iso(ago: float) -> str:
-    return datetime.fromtimestamp(NOW - ago, UTC).isoformat().replace("+00:00", "Z")
+    return datetime.fromtimestamp(time.time() - ago, UTC).isoformat().replace("+00:00", "Z")
 
 
 def vercel(*states: tuple[str, float]) -> Any:
     found = [
-        {"uid": f"dpl_{at}", "url": "shop-1.vercel.app", "createdAt": int((NOW - ago) * 1000), "readyState": state}
+        {
+            "uid": f"dpl_{at}",
+            "url": "shop-1.vercel.app",
+            "createdAt": int((time.time() - ago) * 1000),
+            "readyState": state,
+        }
         for at, (state, ago) in enumerate(states)
     ]
     return {"deployments": found, "pagination": {"count": len(found), "next": None, "prev": None}}
@@ -167,5 +170,5 @@ def test_mistakes_are_told(target: dict[str, Any], says: str) -> None:
 
 
 def test_a_build_without_a_time_is_never_slow() -> None:
-    found = judge([Build("under way", "QUEUED"), Build("good", "READY")], 1.0, NOW, {})
+    found = judge([Build("under way", "QUEUED"), Build("good", "READY")], 1.0, time.time(), {})
     assert found.verdict == "up"

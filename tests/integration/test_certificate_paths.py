@@ -142,7 +142,7 @@ def test_a_certificate_above_the_servers_own_that_ends_soon_is_told(
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_common_name_alone_is_no_name(kind: str, look: Callable[..., CheckResult]) -> None:
     root = issue("root", None, days=900)
-    leaf = issue("good.test", root, days=200, ca=False)
+    leaf = issue("good.test", root, days=300, ca=False)
     result = look(kind, [leaf], [root])
     assert (result.verdict, result.code) == ("down", "tls.name_mismatch")
     assert "a common name is none (RFC 9525), not for good.test" in result.message

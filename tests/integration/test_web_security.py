@@ -170,6 +170,7 @@ def test_sign_in_is_throttled_by_account_and_address_also_with_changing_hosts() 
 
 
 def test_sign_in_is_throttled_by_address_over_many_accounts() -> None:
+    person()
     statuses = [
         browser().post("/accounts/login/", {"login": f"u{n}@example.com", "password": "x"}).content.decode()
         for n in range(11)
@@ -179,6 +180,7 @@ def test_sign_in_is_throttled_by_address_over_many_accounts() -> None:
 
 
 def test_a_forged_forwarding_header_does_not_change_the_counted_address() -> None:
+    person()
     for n in range(11):
         form = {"login": f"u{n}@example.com", "password": "x"}
         page = browser().post("/accounts/login/", form, headers={"x-forwarded-for": f"10.9.9.{n}"})

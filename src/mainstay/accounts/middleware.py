@@ -42,9 +42,9 @@ class PlaceMiddleware:
 
 
 def ways_in(_request: HttpRequest) -> dict[str, Any]:
-    """For the sign-in page: `sso_providers`, `only_sso` where that is the only way, `fresh` before anybody is in."""
+    """For the sign-in page: `sso_providers`, `only_sso` where that is the only way, `unclaimed` where there is none."""
     return {
         "sso_providers": SimpleLazyObject(policies.providers),
         "only_sso": SimpleLazyObject(policies.only_sso),
-        "fresh": SimpleLazyObject(queries.is_fresh),
+        "unclaimed": SimpleLazyObject(lambda: queries.is_unclaimed() and not policies.providers()),
     }

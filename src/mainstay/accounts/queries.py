@@ -48,8 +48,8 @@ def has_admin() -> bool:
     return any(can_sign_in(user) for user in admins)
 
 
-def is_fresh() -> bool:
-    """Whether nobody can sign in yet."""
+def is_unclaimed() -> bool:
+    """Whether nobody has an account that they can sign in to."""
     return not any(can_sign_in(user) for user in User.objects.filter(is_active=True))
 
 
