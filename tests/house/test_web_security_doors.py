@@ -46,6 +46,8 @@ OPEN_FAST = {
     "/api/v1/endpoints/{key}/response-times/{duration}": "what stands on a public page, else monitors:read",
     "/api/v1/endpoints/{key}/response-times/{duration}/history": "what stands on a public page, else monitors:read",
     "/api/v1/endpoints/{key}/response-times/{duration}/badge.svg": "what stands on a public page, else monitors:read",
+    "/api/v1/endpoints/{key}/response-times/{duration}/chart.svg": "what stands on a public page, else monitors:read",
+    "/api/v1/config": "tells only whether whoever asks may read",
 }
 
 # Verbs that no scope guards, with what does. Everything else must refuse an actor without scopes before it does

@@ -41,7 +41,13 @@ def _label(svg: str) -> str:
 
 @pytest.mark.parametrize(
     ("group", "name", "key"),
-    [("core", "ext-ep-test", "core_ext-ep-test"), ("", "name", "_name"), ("A/b_c.d,e f", "Name", "a-b-c-d-e-f_name")],
+    [
+        ("core", "ext-ep-test", "core_ext-ep-test"),
+        ("", "name", "_name"),
+        ("A/b_c.d,e f", "Name", "a-b-c-d-e-f_name"),
+        ("R&D #1", "C++", "r-d--1_c--"),
+        (" Grün", "ΠΥΡΓΟΣ İ", "grün_πυργοσ-i"),
+    ],
 )
 def test_keys_are_made_as_gatus_makes_them(group: str, name: str, key: str) -> None:
     assert endpoint_key(group, name) == key
@@ -189,5 +195,39 @@ def test_badges_tell_uptime_and_response_time(company: DuckTelemetry, clock: obj
         past = (await rig.client.get(f"{base}/response-times/1h/history")).json()
         assert len(past["timestamps"]) == len(past["values"]) > 0
         assert past["timestamps"][0] > 1_600_000_000_000
+        chart = await rig.client.get(f"{base}/response-times/1h/chart.svg")
+        assert chart.headers["content-type"] == "image/svg+xml"
+        assert _label(chart.text) == f"Response time in milliseconds, {min(past['values'])} to {max(past['values'])}"
+        line = ET.fromstring(chart.text).find("{http://www.w3.org/2000/svg}polyline")
+        assert line is not None
+        points = [[float(part) for part in point.split(",")] for point in line.get("points", "").split()]
+        assert len(points) == len(past["values"])
+        assert all(80 <= x <= 1250 and 20 <= y <= 260 for x, y in points)
+
+    rigged(clock, test)
+
+
+def test_the_page_is_told_whether_it_may_read(company: DuckTelemetry, clock: object) -> None:
+    token = create_token(ACTOR, "reader", ["monitors:read"])
+
+    async def test(rig: Rig) -> None:
+        told = {"oidc": False, "authenticated": False, "announcements": []}
+        assert (await rig.client.get("/api/v1/config")).json() == told
+        rig.client.headers["authorization"] = f"Bearer {token}"
+        assert (await rig.client.get("/api/v1/config")).json() == told | {"authenticated": True}
+
+    rigged(clock, test)
+
+
+def test_a_key_of_any_letters_stands_in_an_address(company: DuckTelemetry, clock: object) -> None:
+    declare(ACTOR, "monitor", "Größe", {"tcp": "127.0.0.1:1", "labels": {"group": "Ägypten"}}, manager="api")
+    token = create_token(ACTOR, "reader", ["monitors:read"])
+
+    async def test(rig: Rig) -> None:
+        rig.client.headers["authorization"] = f"Bearer {token}"
+        base = "/api/v1/endpoints/ägypten_größe"
+        assert (await rig.client.get(f"{base}/statuses")).json()["name"] == "Größe"
+        empty = await rig.client.get(f"{base}/response-times/24h/chart.svg")
+        assert (empty.status_code, empty.text) == (204, "")
 
     rigged(clock, test)

@@ -18,7 +18,7 @@ from mainstay.heartbeats.rules import PingKind, Rhythm
 from mainstay.heartbeats.spec import Keywords
 
 _UUID_LIKE = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
-_KEY_SIGNS = str.maketrans("/_., ", "-----")
+_KEY_SIGNS = str.maketrans("/_., #+&", "--------")
 _NOT_SLUG = re.compile(r"[^a-z0-9_-]+")
 
 
@@ -34,7 +34,8 @@ def endpoint_key(group: str, name: str) -> str:
 
 
 def _sanitized(text: str) -> str:
-    return text.lower().strip().translate(_KEY_SIGNS)
+    # Sign by sign, as Go does it: the last sigma of a word is one like the others, and a dotted I becomes a plain i.
+    return "".join(sign.lower()[:1] for sign in text).strip().translate(_KEY_SIGNS)
 
 
 def classify(keywords: Keywords, text: str) -> PingKind:

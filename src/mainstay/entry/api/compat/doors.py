@@ -28,4 +28,5 @@ def compat_doors(pings: PingDoor, pages: Pages) -> dict[str, Application]:
         "/api/badge/": kuma,
         "/api/v1/endpoints/": gatus,
         "/api/v1/suites/": gatus,
+        "/api/v1/config": gatus,
     }

@@ -5,10 +5,11 @@
     GET  /api/v1/endpoints/statuses, /api/v1/endpoints/<key>/statuses   API token or session with monitors:read
     GET  /api/v1/endpoints/<key>/health/badge.svg|badge.shields         open for what stands on a public status
     GET  /api/v1/endpoints/<key>/uptimes/<30d|7d|24h|1h>[/badge.svg]    page; else as statuses
-    GET  /api/v1/endpoints/<key>/response-times/<duration>[/badge.svg|/history]
+    GET  /api/v1/endpoints/<key>/response-times/<duration>[/badge.svg|/chart.svg|/history]
     GET  /api/v1/suites/statuses                                        as statuses: there are no suites here
+    GET  /api/v1/config                                                 open: whether this token or session may read
 
-A key is `<group>_<name>`, both in lower case with `/ _ . ,` and spaces as `-`; the label `group` names the group.
+A key is `<group>_<name>`, both in lower case with `/ _ . , # + &` and spaces as `-`; the label `group` names the group.
 Endpoints are monitors and heartbeats; where both have a key, the monitor is meant.
 """
 
@@ -33,6 +34,7 @@ from mainstay.accounts.doors import Door, session_actor, token_actor
 from mainstay.entry.addresses import client_address
 from mainstay.entry.api.compat import gatus_endpoints as endpoints
 from mainstay.entry.api.compat.badges import open_to_all
+from mainstay.entry.api.compat.gatus_chart import chart_svg
 from mainstay.entry.api.compat.gatus_endpoints import Endpoint
 from mainstay.entry.api.compat.pushes import PingDoor, Push, take_push
 from mainstay.heartbeats.badges import badge_svg
@@ -64,7 +66,7 @@ class Refused(Exception):
 
 
 class Gatus:
-    """An ASGI application for `/api/v1/endpoints/` and `/api/v1/suites/`."""
+    """An ASGI application for `/api/v1/endpoints/`, `/api/v1/suites/` and `/api/v1/config`."""
 
     def __init__(self, pings: PingDoor) -> None:
         self._pings = pings
@@ -82,6 +84,8 @@ class Gatus:
                 Route(f"{root}/{{key}}/response-times/{{duration}}", _plainly(self._response_time)),
                 Route(f"{root}/{{key}}/response-times/{{duration}}/badge.svg", _plainly(self._response_time)),
                 Route(f"{root}/{{key}}/response-times/{{duration}}/history", _plainly(self._history)),
+                Route(f"{root}/{{key}}/response-times/{{duration}}/chart.svg", _plainly(self._chart)),
+                Route("/api/v1/config", _plainly(self._config)),
                 Route("/api/v1/suites/statuses", _plainly(self._suites, "monitors:read")),
             ]
         )
@@ -172,6 +176,24 @@ class Gatus:
         hours = _hours(request)
         endpoint = await _seen(request)
         return open_to_all(JSONResponse(await _read(partial(endpoints.history, endpoint, hours))))
+
+    async def _chart(self, request: Request) -> Response:
+        """204 without data, as there."""
+        hours = _hours(request)
+        endpoint = await _seen(request)
+        now = time.time()
+        past = await _read(partial(endpoints.history, endpoint, hours, now))
+        if not past["values"]:
+            return open_to_all(Response(status_code=204))
+        first = min(int((now - hours * 3600) * 1000), past["timestamps"][0])  # the first mean may begin before
+        span = (first, int(now * 1000))
+        svg = chart_svg(past["timestamps"], past["values"], span)
+        return open_to_all(Response(svg, media_type="image/svg+xml"))
+
+    async def _config(self, request: Request) -> Response:
+        """What its page asks for first."""
+        may_read = await _may(request, "monitors:read")
+        return _fresh(JSONResponse({"oidc": False, "authenticated": may_read, "announcements": []}))
 
     async def _suites(self, _request: Request) -> Response:
         return _fresh(JSONResponse([]))
