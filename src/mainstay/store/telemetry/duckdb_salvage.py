@@ -20,13 +20,17 @@ _AHEAD = 2
 
 
 def carry_over(connection: duckdb.DuckDBPyConnection, damaged: Path) -> list[str]:
-    """Copy into the empty tables of `connection`; what was lost, in words."""
+    """Copy into the empty tables of `connection`; what was lost, in words.
+
+    A new file has marks of its own in `progress`; those of the damaged one count, for it is its rows that come.
+    """
     quoted = str(damaged).replace("'", "''")
     try:
         connection.execute(f"ATTACH '{quoted}' AS damaged")
     except duckdb.Error as error:
         return [f"all of it ({str(error)[:100]})"]
     try:
+        connection.execute("DELETE FROM progress")
         small = ("progress", "late")
         lost = [f"the table {table}" for table in small if not _copied(connection, _insert(table))]
         for table in TABLES:
