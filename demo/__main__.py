@@ -66,7 +66,7 @@ def _up(estate: Estate, port: int, *, reset: bool) -> None:
     from demo.running import Running
 
     os.umask(0o077)
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)
     estate.make()
     with _alone(estate):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 import email.policy
+import json
 import time
 from collections import deque
 from collections.abc import Callable
@@ -44,9 +45,8 @@ def take_mail(port: int) -> None:
 
 async def hook(request: Request) -> Response:
     told: dict[str, Any] = await request.json()
-    alert = told.get("alert", {})
-    heading = f"{told.get('status', 'told')}: {alert.get('title', 'a test')}"
-    MESSAGES.appendleft(Message(time.time(), "webhook", heading, str(alert.get("summary", ""))))
+    heading = f"{told['status']}: {told['evidence'].get('title') or 'a message'}"
+    MESSAGES.appendleft(Message(time.time(), "webhook", heading, json.dumps(told, indent=2)))
     return Response(status_code=204)
 
 

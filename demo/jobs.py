@@ -26,12 +26,12 @@ def work() -> None:
     """Send orders each second, and report in every ten."""
     while True:
         with suppress(OSError, psycopg.OperationalError), psycopg.connect(ESTATE.database) as connection:
+            connection.execute(FORGET)
+            urllib.request.urlopen(f"{ESTATE.url('mainstay')}/ping/{WORKER}", timeout=5).close()  # noqa: S310
             for _ in range(10):
                 connection.execute(TAKE)
-                connection.execute(FORGET)
                 connection.commit()
                 time.sleep(1)
-            urllib.request.urlopen(f"{ESTATE.url('mainstay')}/ping/{WORKER}", timeout=5).close()  # noqa: S310
         time.sleep(0.5)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from starlette.applications import Starlette
@@ -18,6 +19,7 @@ async def complete(request: Request) -> JSONResponse:
     if ESTATE.is_broken("provider"):
         return JSONResponse({"error": {"type": "overloaded_error", "message": "Overloaded"}}, 529)
     asked = await request.json()
+    await asyncio.sleep(0.25)  # as long as a short answer takes
     words = "OK. Rooibos: it holds no caffeine."
     return JSONResponse(
         {
