@@ -95,11 +95,10 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _clear(estate: Estate) -> None:
-    for path in estate.folder.iterdir():
-        if path.is_dir() and path.name not in ("broken", "logs"):
-            shutil.rmtree(path)
-        elif path.suffix in (".password", ".json", ".yaml"):
-            path.unlink()
+    for path in (estate.data, estate.folder / "postgres"):
+        shutil.rmtree(path, ignore_errors=True)
+    for path in (*estate.folder.glob("*.password"), *estate.folder.glob("logs/*.log")):
+        path.unlink()
 
 
 def _greet(estate: Estate) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -30,14 +31,16 @@ class Database:
 
         self._estate = estate
         self._folder = estate.folder / "postgres"
+        self._made = self._folder / "made"
+        if not self._made.exists():  # not to its end
+            shutil.rmtree(self._folder, ignore_errors=True)
         self._folder.mkdir(exist_ok=True, mode=0o700)
         self._server = PostgresServer(self._folder)
         self.user: str = self._server.system_user or ""
 
     def make(self) -> None:
         """A cluster with a password, if there is none yet."""
-        made = self._folder / "made"
-        if made.exists():
+        if self._made.exists():
             return
         self._server.ensure_pgdata_inited()
         alone = [self._program, "--single", "-D", str(self._folder), "postgres"]
@@ -45,7 +48,7 @@ class Database:
         identity = {"user": self.user} if self.user else {}
         subprocess.run(alone, input=statement.encode(), check=True, capture_output=True, cwd="/", **identity)  # type: ignore[call-overload]
         (self._folder / "pg_hba.conf").write_text(_RULES)
-        made.touch()
+        self._made.touch()
 
     @property
     def command(self) -> list[str]:

@@ -69,6 +69,11 @@ class Estate:
         """Mainstay's data folder."""
         return self.folder / "mainstay"
 
+    @property
+    def made(self) -> Path:
+        """There once Mainstay's data was made to its end."""
+        return self.data / "made-up-history"
+
     def choose_ports(self, first: int) -> None:
         """Keep the ports for all parts, `first` and those after it; 0: any that are free. Refused if one is taken."""
         held = [_listening(first and first + number) for number in range(len(PORTS))]

@@ -53,6 +53,7 @@ def make(estate: Estate, settings: Settings, now: float) -> None:
     _fill(settings, known, past, now)
     _settle(known, past, now)
     _make_administrator(estate)
+    estate.made.touch()
 
 
 def _tell(known: dict[str, Resource], past: list[Spell]) -> None:

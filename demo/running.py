@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -81,7 +82,8 @@ class Running:
     def start(self) -> None:
         """Return once all of it answers. Refused if something does not."""
         history = Part("history", [sys.executable, "-m", "demo.history"])
-        if not self._estate.data.exists():
+        if not self._estate.made.exists():
+            shutil.rmtree(self._estate.data, ignore_errors=True)
             history.start(self._estate)
         try:
             self._database.make()
