@@ -18,6 +18,9 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
+# Not while somebody reads a message.
+_RELOAD = "<script>setInterval(() => document.querySelector('details[open]') || location.reload(), 5000)</script>"
+
 
 class Message(NamedTuple):
     at: float  # epoch seconds
@@ -61,7 +64,7 @@ def application(page: Callable[[str, str], HTMLResponse]) -> Starlette:
             f"</summary><pre style='white-space:pre-wrap'>{escape(one.text[:4000])}</pre></details>"
             for one in list(MESSAGES)
         )
-        return page("What Mainstay sent", f"<meta http-equiv=refresh content=10>{shown or '<p>Nothing yet.</p>'}")
+        return page("What Mainstay sent", f"{shown or '<p>Nothing yet.</p>'}{_RELOAD}")
 
     routes = [Route("/", show), Route("/hook", hook, methods=["POST"]), Route("/messages", messages)]
     return Starlette(routes=routes)
