@@ -9,6 +9,8 @@ TARGETS ?=
 CONFIG ?=
 DATA ?=
 LISTEN ?=
+PORT ?=
+RESET ?=
 # Files of tests run side by side, each process with its own folder and database.
 PARALLEL ?= -n 2 --dist loadfile
 # What the container image has beyond a plain install.
@@ -33,6 +35,10 @@ setup: $(VENV)/.run ## make .venv from the hashed locks; the command is .venv/bi
 .PHONY: run
 run: setup ## start it: make run TARGETS="https://a.example" CONFIG=file.yaml LISTEN=127.0.0.1:8800 DATA=folder
 	@exec $(BIN)/mainstay up $(TARGETS) $(if $(CONFIG),--config $(CONFIG)) $(if $(DATA),--data $(DATA)) $(if $(LISTEN),--listen $(LISTEN))
+
+.PHONY: demo
+demo: $(VENV)/.dev ## a made-up estate with Mainstay beside it, to try: make demo RESET=1 PORT=9900 DATA=folder
+	@exec $(BIN)/python -m demo $(if $(DATA),--data $(DATA)) up $(if $(PORT),--port $(PORT)) $(if $(RESET),--reset)
 
 .PHONY: check
 check: $(VENV)/.dev ## style, types, layers, migrations in step
