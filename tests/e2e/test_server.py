@@ -84,6 +84,7 @@ def test_commands_know_where_the_running_server_listens(server: RunningServer) -
     server.command("exec", "--heartbeat", job["ping_url"].rpartition("/")[2], "--", "true")
     assert json.loads(server.command("heartbeats", "job", "--json"))["last_pings"][0]["kind"] == "success"
     assert server.command("access", "setup").startswith(f"{server.url}/setup/")
+    assert f"mainstay --data {server.environment['MAINSTAY_DATA']} " in server.log
 
 
 def test_health_has_exactly_the_promised_shape(server: RunningServer) -> None:

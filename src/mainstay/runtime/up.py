@@ -18,7 +18,7 @@ from mainstay.kernel.actor import command, system
 from mainstay.kernel.errors import Conflict, UserError
 from mainstay.kernel.resource import KINDS
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.boot import prepare_data_folder, remember_address, start_django
+from mainstay.runtime.boot import default_data_folder, prepare_data_folder, remember_address, start_django
 from mainstay.runtime.logs import set_up_logs
 
 log = structlog.get_logger("mainstay")
@@ -140,5 +140,7 @@ def setup_link(settings: Settings) -> str:
 
 def _greet(settings: Settings, link: str) -> None:
     print(f"\n  Mainstay is watching: {settings.base_url}", flush=True)  # noqa: T201  for the person who started it
+    if settings.data != default_data_folder():
+        print(f"  Commands find it with: mainstay --data {settings.data} ...", flush=True)  # noqa: T201  likewise
     if link:
         print(f"  Create the first administrator (once, within a day): {link}\n", flush=True)  # noqa: T201
