@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,6 +53,14 @@ def _loopback_only() -> None:
     from pytest_socket import socket_allow_hosts
 
     socket_allow_hosts(["127.0.0.1", "::1"], allow_unix_socket=True)
+
+
+@pytest.fixture(autouse=True)
+def _slots_of_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of each test its own: who asks without a server may not close every answer, which a server always does."""
+    from mainstay.entry import downloads
+
+    monkeypatch.setattr(downloads, "_free", threading.BoundedSemaphore(downloads.SLOTS))
 
 
 @pytest.fixture

@@ -88,7 +88,7 @@ def test_what_anything_else_tells_with_a_traceback_or_by_value(form: str) -> Non
         except ValueError as error:
             logging.getLogger("django.request").error("Internal Server Error: %s", f"/recover/{SECRET}", exc_info=error)
             structlog.get_logger("test").exception("it broke", url=link, path=f"/ping/{UUID}/fail")
-        logging.getLogger("uvicorn.error").warning("GET /api/push/%s?status=up", SECRET)
+        logging.getLogger("asyncio").warning("GET /api/push/%s?status=up", SECRET)
         broken = "one placeholder too many %s %s"
         logging.getLogger("test").warning(broken, link)
     said = log.getvalue()
