@@ -229,6 +229,7 @@ def test_forwarded_addresses_are_believed_of_trusted_proxies_only(store: None, c
             assert (ping.remote, ping.scheme) == expected
 
 
+@pytest.mark.usefixtures("store")
 def test_runs_that_overlap_are_each_timed_by_their_own_start(clock: Any) -> None:
     view = heartbeat("job", grace="1h")
     first, second, third = (str(uuid.uuid4()) for _ in range(3))
@@ -251,6 +252,7 @@ def test_runs_that_overlap_are_each_timed_by_their_own_start(clock: Any) -> None
     assert [ping.duration for ping in ends] == [15.0, 10.0, None, None, 5.0]
 
 
+@pytest.mark.usefixtures("store")
 def test_one_that_begins_paused_resumes_with_its_next_ping_unless_a_person_must(clock: Any) -> None:
     moved, waits = heartbeat("moved", begins_paused=True), heartbeat("waits", begins_paused=True, manual_resume=True)
     assert (moved.state, waits.state) == ("paused", "paused")
