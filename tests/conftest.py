@@ -8,8 +8,12 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 
 _FOLDER = Path(tempfile.mkdtemp(prefix="mainstay-tests-"))
 
@@ -78,6 +82,19 @@ def store() -> Iterator[None]:
         else:
             for table in tables:
                 cursor.execute(f"DELETE FROM {connection.ops.quote_name(table)}")
+
+
+@pytest.fixture
+def telemetry(tmp_path: Path) -> Iterator[DuckTelemetry]:
+    """An embedded telemetry store of the test's own, which pages and doors read."""
+    from mainstay.store.telemetry import set_current
+    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+
+    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    set_current(opened)
+    yield opened
+    set_current(None)
+    opened.close()
 
 
 class FakeClock:

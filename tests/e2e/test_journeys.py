@@ -18,7 +18,6 @@ from mainstay.accounts import verbs
 from mainstay.accounts.models import User
 from mainstay.kernel.actor import system
 from mainstay.store.resources.queries import resource
-from mainstay.store.telemetry import set_current
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 
 # Folder that pictures for README and docs go to; none are taken otherwise.
@@ -93,15 +92,6 @@ def session_key() -> str:
     person = User.objects.get(email="ops@acme.example")
     client.force_login(person, backend="allauth.account.auth_backends.AuthenticationBackend")
     return str(client.cookies[settings.SESSION_COOKIE_NAME].value)
-
-
-@pytest.fixture
-def telemetry(tmp_path: Path) -> Iterator[DuckTelemetry]:
-    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
-    set_current(opened)
-    yield opened
-    set_current(None)
-    opened.close()
 
 
 @pytest.fixture

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter, deque
-from collections.abc import Iterator
 from html.parser import HTMLParser
-from pathlib import Path
 from urllib.parse import quote, urljoin, urlsplit
 
 import pytest
@@ -25,7 +23,6 @@ import seeding
 from mainstay.kernel.resource import KINDS
 from mainstay.store.resources.files import read_body
 from mainstay.store.resources.planning import Terms, plan_reading
-from mainstay.store.telemetry import set_current
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -126,15 +123,6 @@ class Walk:
         if "html" not in response.get("Content-Type", ""):
             return ""
         return str(response.content.decode())
-
-
-@pytest.fixture
-def telemetry(tmp_path: Path) -> Iterator[DuckTelemetry]:
-    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
-    set_current(opened)
-    yield opened
-    set_current(None)
-    opened.close()
 
 
 @pytest.fixture

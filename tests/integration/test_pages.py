@@ -6,8 +6,6 @@ import base64
 import json
 import re
 import time
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from accounts_browser import TEST, browser, person
@@ -47,15 +45,6 @@ PAGES = [
     "/journal/",
     "/health/",
 ]
-
-
-@pytest.fixture
-def telemetry(tmp_path: Path) -> Iterator[DuckTelemetry]:
-    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
-    set_current(opened)
-    yield opened
-    set_current(None)
-    opened.close()
 
 
 @pytest.fixture
