@@ -70,7 +70,7 @@ def _scope_check() -> float:
 
 
 def _limit_check() -> float:
-    from mainstay.entry.ingest.limits import Limits
+    from mainstay.frames.limits import Limits
 
     given = Settings(data=Path("/nonexistent"), requests_per_address=10**6, reports_per_key=10**6)
     limits = Limits(given)

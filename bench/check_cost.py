@@ -33,7 +33,7 @@ from bench.figures import Figure, at_most, hand_over, told
 from bench.server import free_port
 from mainstay.kernel.probing import CheckOrder, CheckResult
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.probers import Probers
+from mainstay.watch.probers import Probers
 
 _ROUNDS = 5
 _RATE = 400  # checks per second of either; at rest both cost more per check, at full load less

@@ -57,7 +57,7 @@ def measure() -> list[Figure]:
 
 
 def _measure(folder: Path) -> list[Figure]:
-    from mainstay.runtime.boot import load_settings, migrate, start_django
+    from mainstay.frames.boot import load_settings, migrate, start_django
 
     start_django(load_settings(data=folder))
     migrate()

@@ -88,7 +88,7 @@ def _door(addresses: list[str]) -> Iterator[RunningServer]:
 
 
 def _serve(port: int) -> None:
-    from mainstay.runtime.boot import load_settings, migrate, start_django
+    from mainstay.frames.boot import load_settings, migrate, start_django
 
     settings = load_settings()
     start_django(settings)
@@ -97,11 +97,11 @@ def _serve(port: int) -> None:
     import uvicorn
     import uvloop
 
-    from mainstay.entry.ingest.pings import PingApp
+    from mainstay.frames.lanes import forever
+    from mainstay.heartbeats.doors.pings import PingApp
+    from mainstay.heartbeats.lane import EVERY, HeartbeatLane
     from mainstay.kernel.actor import command
     from mainstay.kernel.clock import SystemClock
-    from mainstay.runtime.lanes import forever
-    from mainstay.runtime.lanes.heartbeats import EVERY, HeartbeatLane
     from mainstay.store.resources.apply import declare_all
     from mainstay.store.writer import Writer
 

@@ -13,13 +13,13 @@ import msgspec
 
 from demo.estate import ADMINISTRATOR, Estate
 from demo.story import DAY, DAYS, SEED, Spell, spells, usual
+from mainstay.frames.boot import load_settings, start_django
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Resource
 from mainstay.kernel.settings import Settings
 from mainstay.kernel.subject import Trouble
-from mainstay.runtime.boot import load_settings, start_django
 
 RAW_DAYS = 3  # with single results; days before are roll-ups
 STEP = 60.0  # seconds between results

@@ -32,7 +32,7 @@ def _boot() -> None:
     """At import, because conftests of folders import modules that need a booted Django."""
     for name in [name for name in os.environ if name.startswith("MAINSTAY_") and name != "MAINSTAY_TEST_DATABASE"]:
         del os.environ[name]
-    from mainstay.runtime.boot import load_settings, migrate, start_django
+    from mainstay.frames.boot import load_settings, migrate, start_django
 
     start_django(load_settings(data=_FOLDER / "data", database=_database()))
     migrate()
@@ -62,7 +62,7 @@ def _loopback_only() -> None:
 @pytest.fixture(autouse=True)
 def _slots_of_downloads(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of each test its own: who asks without a server may not close every answer, which a server always does."""
-    from mainstay.entry import downloads
+    from mainstay.frames import downloads
 
     monkeypatch.setattr(downloads, "_free", threading.BoundedSemaphore(downloads.SLOTS))
 

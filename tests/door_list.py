@@ -18,8 +18,8 @@ from starlette.routing import Mount, Route
 
 import mainstay
 from mainstay.accounts.doors import Door
-from mainstay.entry.api.root import api
-from mainstay.runtime.boot import current_settings
+from mainstay.frames.boot import current_settings
+from mainstay.runtime.api import api
 from mainstay.store import telemetry
 
 SOURCES = Path(mainstay.__file__).parent

@@ -57,7 +57,7 @@ _YAML = {
 @cache
 def _kinds() -> frozenset[str]:
     """Imports look kinds up, as the command does."""
-    from mainstay.entry.cli.imports import _register
+    from mainstay.foreign.commands import _register
 
     return _register()
 
@@ -72,7 +72,7 @@ def _place() -> Path:
 
 def _import(read: Callable[[str], Any], fill: Callable[..., object]) -> Callable[[bytes], None]:
     """Read a file and make a draft of it: either its mistakes are told, or what comes of it can be declared."""
-    from mainstay.importing.draft import Draft
+    from mainstay.foreign.importing.draft import Draft
     from mainstay.kernel.diagnostics import Diagnostics
     from mainstay.store.resources.declarations import declared
     from mainstay.store.resources.documents import read_text
@@ -96,14 +96,14 @@ def _import(read: Callable[[str], Any], fill: Callable[..., object]) -> Callable
 
 
 def imports() -> list[Target]:
-    from mainstay.importing.blackbox import import_blackbox
-    from mainstay.importing.gatus import import_gatus
-    from mainstay.importing.kuma import import_kuma
-    from mainstay.importing.kuma_history import read_days
-    from mainstay.importing.kuma_source import read_kuma
-    from mainstay.importing.prometheus import import_prometheus
-    from mainstay.importing.source import read_yaml
-    from mainstay.importing.uptimerobot import import_uptimerobot, read_uptimerobot
+    from mainstay.foreign.importing.blackbox import import_blackbox
+    from mainstay.foreign.importing.gatus import import_gatus
+    from mainstay.foreign.importing.kuma import import_kuma
+    from mainstay.foreign.importing.kuma_history import read_days
+    from mainstay.foreign.importing.kuma_source import read_kuma
+    from mainstay.foreign.importing.prometheus import import_prometheus
+    from mainstay.foreign.importing.source import read_yaml
+    from mainstay.foreign.importing.uptimerobot import import_uptimerobot, read_uptimerobot
     from mainstay.kernel.errors import MainstayError
 
     kuma = {
@@ -155,7 +155,7 @@ def _with_file(read: Callable[[Path], object]) -> Callable[[bytes], None]:
 
 
 def kept_files() -> list[Target]:
-    from mainstay.entry.api.probe_modules import read_modules
+    from mainstay.foreign.compat.probe_modules import read_modules
     from mainstay.kernel.errors import MainstayError
     from mainstay.store import vault_keys
     from mainstay.store.checkpoints import read_checkpoint

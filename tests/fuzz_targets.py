@@ -31,13 +31,13 @@ def targets() -> tuple[Target, ...]:
 
 
 def _boot() -> None:
-    from mainstay.runtime.boot import is_booted
+    from mainstay.frames.boot import is_booted
 
     if is_booted():
         return
     import tempfile
 
-    from mainstay.runtime.boot import load_settings, migrate, start_django
+    from mainstay.frames.boot import load_settings, migrate, start_django
 
     start_django(load_settings(data=Path(tempfile.mkdtemp(prefix="mainstay-fuzz-")) / "data", database=""))
     migrate()
@@ -130,7 +130,7 @@ def _times() -> list[Target]:
 
 
 def _languages() -> list[Target]:
-    from mainstay.entry.api.compat.healthchecks.keys import Refusal
+    from mainstay.foreign.compat.healthchecks.keys import Refusal
     from mainstay.integrations.addresses import parse_allow
     from mainstay.integrations.checks.endpoints import split_endpoint
     from mainstay.integrations.checks.http.statuses import parse_statuses
@@ -192,7 +192,7 @@ def _comparison(text: str) -> None:
 
 
 def _wish(text: str) -> None:
-    from mainstay.entry.api.compat.healthchecks.wishes import read_wish
+    from mainstay.foreign.compat.healthchecks.wishes import read_wish
 
     try:
         document = json.loads(text)
@@ -206,18 +206,18 @@ def _wish(text: str) -> None:
 
 
 def _requests() -> list[Target]:
-    from mainstay.entry.addresses import Proxies, parse_networks
-    from mainstay.entry.api.compat import gatus, kuma
-    from mainstay.entry.api.compat.badges import _wanted
-    from mainstay.entry.api.compat.kuma_badges import Shown, badge, duration_of
-    from mainstay.entry.api.exposition import Family, accepts_openmetrics, render
-    from mainstay.entry.api.probe import MODULES, scrape_limit
-    from mainstay.entry.ingest.mail import recipient
-    from mainstay.entry.ingest.mail_words import words
-    from mainstay.entry.ingest.ping_request import read_signal
-    from mainstay.entry.ingest.pings import printable
-    from mainstay.entry.web.hosts import host_allowed
+    from mainstay.foreign.compat import gatus, kuma
+    from mainstay.foreign.compat.badges import _wanted
+    from mainstay.foreign.compat.kuma_badges import Shown, badge, duration_of
+    from mainstay.foreign.compat.probe import MODULES, scrape_limit
+    from mainstay.frames.addresses import Proxies, parse_networks
+    from mainstay.frames.exposition import Family, accepts_openmetrics, render
+    from mainstay.frames.web.hosts import host_allowed
     from mainstay.heartbeats.directory import Directory, Entry, classify, key_hash
+    from mainstay.heartbeats.doors.mail import recipient
+    from mainstay.heartbeats.doors.mail_words import words
+    from mainstay.heartbeats.doors.ping_request import read_signal
+    from mainstay.heartbeats.doors.pings import printable
     from mainstay.heartbeats.rules import Rhythm
     from mainstay.heartbeats.spec import Keywords
     from mainstay.kernel.schedule import Schedule
@@ -442,7 +442,7 @@ def _certificate() -> bytes:
 def _protocols() -> list[Target]:
     from mainstay.kernel.errors import Broken
     from mainstay.kernel.probing import Assign, CheckOrder, CheckResult, FromProber, Ready, Results, ToProber
-    from mainstay.runtime.prober.wire import Frames, pack
+    from mainstay.watch.prober.wire import Frames, pack
 
     def frames(raw: bytes) -> None:
         for union in (ToProber, FromProber):

@@ -23,7 +23,7 @@ import mainstay
 # Runs in a process of its own: rows for every table, with what is hard to carry over.
 _FILL = """
 import sys, json, datetime as dt
-from mainstay.runtime.boot import load_settings, migrate, start_django
+from mainstay.frames.boot import load_settings, migrate, start_django
 settings = load_settings()
 start_django(settings)
 migrate()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 
-from mainstay.runtime.boot import load_settings, start_django
+from mainstay.frames.boot import load_settings, start_django
 
 with tempfile.TemporaryDirectory() as folder:
     start_django(load_settings(data=folder))

@@ -55,8 +55,8 @@ def scopes() -> Iterator[str]:
 def commands() -> Iterator[str]:
     import click
 
-    from mainstay.entry.cli.app import cli
-    from mainstay.entry.cli.app import commands as every
+    from mainstay.runtime.app import cli
+    from mainstay.runtime.app import commands as every
 
     yield "# Commands\n"
     yield "`mainstay --data DIR COMMAND`; every command has `--help`. Exit codes, where nothing else is said: 0 done,"

@@ -7,10 +7,10 @@ import sys
 
 def main() -> None:
     if sys.argv[1:2] == ["exec"]:  # jobs start often, and wait for no library of the command line
-        from mainstay.entry.cli.exec_job import run_plainly
+        from mainstay.heartbeats.exec.job import run_plainly
 
         run_plainly(sys.argv[2:])
-    from mainstay.entry.cli.app import run
+    from mainstay.runtime.app import run
 
     run()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-from mainstay.runtime.boot import load_settings, migrate, start_django
+from mainstay.frames.boot import load_settings, migrate, start_django
 
 
 def main(data: str, port: int) -> None:
@@ -15,9 +15,9 @@ def main(data: str, port: int) -> None:
 
     import uvicorn
 
-    from mainstay.entry.ingest.pings import PingApp
+    from mainstay.heartbeats.doors.pings import PingApp
+    from mainstay.heartbeats.lane import HeartbeatLane
     from mainstay.kernel.clock import SystemClock
-    from mainstay.runtime.lanes.heartbeats import HeartbeatLane
     from mainstay.store.writer import Writer
 
     async def serve() -> None:

@@ -23,7 +23,7 @@ KILLS = max(4, int(os.environ.get("CHAOS_ROUNDS", "4")) // 5)
 LIFE = """
 import asyncio, contextlib, itertools, json, sys
 from pathlib import Path
-from mainstay.runtime.boot import load_settings, migrate, start_django
+from mainstay.frames.boot import load_settings, migrate, start_django
 
 settings = load_settings(data=sys.argv[1])
 start_django(settings, light=True)
@@ -31,7 +31,7 @@ from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
 from mainstay.kernel.event import Event
-from mainstay.runtime.lanes.delivery import DeliveryLane
+from mainstay.alerting.delivery_lane import DeliveryLane
 from mainstay.store.journal import verify
 from mainstay.store.work import unit_of_work
 from mainstay.store.writer import Writer

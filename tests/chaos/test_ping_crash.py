@@ -26,7 +26,7 @@ def _declare(folder: Path) -> None:
     lines = [f"  job{number}: {{every: 1h, uuid: {address}}}" for number, address in enumerate(_ADDRESSES)]
     (folder / "jobs.yaml").write_text("heartbeats:\n" + "\n".join(lines) + "\n")
     code = (
-        "import sys; from mainstay.runtime.boot import *;"
+        "import sys; from mainstay.frames.boot import *;"
         "start_django(load_settings(data=sys.argv[1])); migrate();"
         "from mainstay.store.resources.apply import apply_files; from mainstay.kernel.actor import command;"
         "apply_files(command('test'), [sys.argv[2]])"

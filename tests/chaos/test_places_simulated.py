@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from mainstay.kernel.probing import CheckResult, Verdict
-from mainstay.runtime.lanes.voting import Voting
 from mainstay.watch.board import Board, Watched
+from mainstay.watch.lanes.voting import Voting
 from mainstay.watch.location import Location
 from mainstay.watch.state import Policy
 from mainstay.watch.telling import Facts

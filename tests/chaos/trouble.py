@@ -50,7 +50,7 @@ class Group(RunningServer):
         return {pid: line for pid, line in found.items() if line}
 
     def probers(self) -> list[int]:
-        return sorted(pid for pid, line in self.members().items() if "mainstay.runtime.prober" in line)
+        return sorted(pid for pid, line in self.members().items() if "mainstay.watch.prober" in line)
 
     def signal(self, number: int) -> None:
         """To every process of the group."""

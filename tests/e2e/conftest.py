@@ -14,7 +14,7 @@ import pytest
 import uvicorn
 from django.db import connections
 
-from mainstay.entry.web.live import LiveUpdates
+from mainstay.runtime.live import LiveUpdates
 from mainstay.runtime.server import Server, django_application, static_files
 from mainstay.statuspage.serving import StatusPages
 

@@ -184,7 +184,7 @@ def become(arguments: list[str], environment: dict[str, str], output: str) -> No
     os.dup2(told, 1)
     os.dup2(told, 2)
     assert not any(name.partition(".")[0] == "mainstay" for name in sys.modules)
-    from mainstay.entry.cli.app import run
+    from mainstay.runtime.app import run
 
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
     run(arguments)

@@ -311,7 +311,7 @@ def test_mistakes_are_told_before_anything_is_joined(tmp_path: Path) -> None:
 
 def test_a_prober_loads_neither_django_nor_pydantic() -> None:
     code = (
-        "import sys; import mainstay.entry.cli.probe, mainstay.runtime.prober.remote, mainstay.runtime.boot;"
+        "import sys; import mainstay.watch.probe_command, mainstay.watch.prober.remote, mainstay.frames.boot;"
         "print([name for name in ('django', 'pydantic', 'starlette', 'duckdb') if name in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)

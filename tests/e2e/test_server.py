@@ -19,7 +19,7 @@ import pytest
 from bench.server import RunningServer
 
 from changeable import Hook, Target, wait_for
-from mainstay.entry.web.assets import asset_url
+from mainstay.frames.web.assets import asset_url
 
 SECRET = "a secret of this test"
 

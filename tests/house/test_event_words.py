@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mainstay.kernel.capability import CAPABILITIES
 
-ICONS = Path(__file__).resolve().parents[2] / "src" / "mainstay" / "entry" / "web" / "static" / "icons.svg"
+ICONS = Path(__file__).resolve().parents[2] / "src" / "mainstay" / "frames" / "web" / "static" / "icons.svg"
 
 
 def test_every_kind_of_event_has_a_title() -> None:

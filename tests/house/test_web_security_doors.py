@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.door_list import SOURCES, Way, fast_ways, operations, pages, patterns, running_doors, verbs
 
-from mainstay.entry.api.root import api
 from mainstay.kernel.actor import Actor, all_scopes
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.errors import Forbidden
+from mainstay.runtime.api import api
 
 # Guarded by the libraries' own checks, which tests/integration/test_every_door.py tries one by one.
 BORROWED = ("accounts/", "api/v1/")
@@ -73,7 +75,7 @@ OTHERWISE_GUARDED = {
     "store.resources.showing.shown_plan": "hides from an actor what it may not see",
     "store.resources.showing.shown_revisions": "hides from an actor what it may not see",
     "store.resources.showing.text_of": "hides from an actor what it may not see",
-    "entry.web.changes.change_views": "hides from an actor what it may not see",
+    "resources.changes.change_views": "hides from an actor what it may not see",
     "accounts.queries.owner_of": "reads who stands behind an actor",
     "store.work.unit_of_work": "the transaction that verbs open",
     "store.work.quietly": "the transaction that verbs open",
@@ -184,11 +186,19 @@ def _call(function: Any, actor: Actor) -> None:
 # The command line
 
 
+def command_files() -> list[Path]:
+    """Every module that a command is made of."""
+    named = {command.at.partition(":")[0] for one in CAPABILITIES for command in one.commands}
+    files = sorted(SOURCES.parent / f"{name.replace('.', '/')}.py" for name in named)
+    assert len(files) > 15
+    return files
+
+
 def test_commands_act_as_whoever_owns_the_folder_and_as_nobody_else() -> None:
     """A command is a person at the machine: `command(...)`. None takes an actor or a role from its arguments."""
     wrong = [
         f"{path.name}:{node.lineno} {node.func.id}(...)"
-        for path in sorted((SOURCES / "entry" / "cli").glob("*.py"))
+        for path in command_files()
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("system", "Actor")
     ]
@@ -198,7 +208,7 @@ def test_commands_act_as_whoever_owns_the_folder_and_as_nobody_else() -> None:
 def test_every_command_can_be_loaded_and_asks_the_folder_first() -> None:
     from click.testing import CliRunner
 
-    from mainstay.entry.cli.app import cli, commands
+    from mainstay.runtime.app import cli, commands
 
     for name in commands():
         done = CliRunner().invoke(cli, [name, "-h"])
@@ -208,8 +218,8 @@ def test_every_command_can_be_loaded_and_asks_the_folder_first() -> None:
 # Sockets
 
 LISTENERS = {
-    "runtime/lanes/snapshots.py": "a socket in the data folder, for the commands of whoever owns it",
-    "entry/ingest/mail.py": "pings by mail, if `mail_listen` names an address",
+    "snapshots/lane.py": "a socket in the data folder, for the commands of whoever owns it",
+    "heartbeats/doors/mail.py": "pings by mail, if `mail_listen` names an address",
     "integrations/checks/browser/gate.py": "a browser's only way out, on loopback while a check of that kind runs",
     "runtime/up.py": "the web server, at `listen`",
 }

@@ -13,8 +13,8 @@ from mainstay.integrations.addresses import Guard
 from mainstay.integrations.lookup import Lookup
 from mainstay.kernel.probing import CheckOrder, CheckResult
 from mainstay.runtime.kinds import check_kinds
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 
 Serve = Callable[[socket.socket], None]
 

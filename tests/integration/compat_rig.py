@@ -13,12 +13,12 @@ import httpx
 from django.db import connections
 from pinging import ACTOR, uncovered
 
-from mainstay.entry.api.compat.doors import compat_doors
-from mainstay.entry.ingest.mail import MailDoor
-from mainstay.entry.ingest.pings import PingApp
+from mainstay.foreign.compat.doors import compat_doors
+from mainstay.frames.boot import current_settings
+from mainstay.heartbeats.doors.mail import MailDoor
+from mainstay.heartbeats.doors.pings import PingApp
+from mainstay.heartbeats.lane import HeartbeatLane
 from mainstay.heartbeats.verbs import rotate_ping_key
-from mainstay.runtime.boot import current_settings
-from mainstay.runtime.lanes.heartbeats import HeartbeatLane
 from mainstay.runtime.server import Server
 from mainstay.statuspage.view import PublicPage
 from mainstay.store.writer import Writer

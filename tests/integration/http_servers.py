@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.secret import resolve
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import PreparedCheck, prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import PreparedCheck, prepare
 
 Serve = Callable[[socket.socket], None]
 

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 import yaml
 
-from mainstay.entry.cli.app import run
-from mainstay.importing.report import dotted, leaves
+from mainstay.foreign.importing.report import dotted, leaves
 from mainstay.kernel.actor import command
+from mainstay.runtime.app import run
 from mainstay.store.resources.files import read_paths
 from mainstay.store.resources.planning import Terms, plan_reading
 

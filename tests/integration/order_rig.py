@@ -10,8 +10,8 @@ from check_servers import order_for
 
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.secret import resolve
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 
 
 def run_filled(

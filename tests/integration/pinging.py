@@ -13,12 +13,12 @@ import httpx
 import uvicorn
 from django.db import connections
 
-from mainstay.entry.ingest.pings import PingApp
+from mainstay.frames.boot import current_settings
 from mainstay.heartbeats import queries
+from mainstay.heartbeats.doors.pings import PingApp
+from mainstay.heartbeats.lane import HeartbeatLane
 from mainstay.heartbeats.verbs import rotate_ping_key
 from mainstay.kernel.actor import command
-from mainstay.runtime.boot import current_settings
-from mainstay.runtime.lanes.heartbeats import HeartbeatLane
 from mainstay.store.resources.apply import declare
 from mainstay.store.writer import Writer
 

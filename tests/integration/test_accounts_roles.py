@@ -19,7 +19,7 @@ from mainstay.accounts import policies, queries, verbs
 from mainstay.accounts.models import User
 from mainstay.accounts.spec import role_scopes
 from mainstay.alerting.models import AlertRow
-from mainstay.entry.addresses import client_address
+from mainstay.frames.addresses import client_address
 from mainstay.heartbeats.verbs import pause_heartbeat
 from mainstay.integrations import checks
 from mainstay.kernel.actor import Actor, limitable
@@ -187,7 +187,7 @@ def test_limits_are_matchers_like_all_others(limits: list[str]) -> None:
 
 
 def test_live_updates_reach_a_limited_role() -> None:
-    from mainstay.entry.web.live import session_watcher
+    from mainstay.runtime.live import session_watcher
 
     _role(**CORE)
     client = _limited()

@@ -11,6 +11,7 @@ from pinging import Served, heartbeat, serving
 
 from mainstay.alerting import queries
 from mainstay.alerting.delivery import Room, claim_due
+from mainstay.frames.boot import current_settings
 from mainstay.integrations.channels.apprise.deliver import plain_text
 from mainstay.integrations.channels.email.message import html_of
 from mainstay.integrations.channels.pagerduty.deliver import document_of as pager_document
@@ -18,7 +19,6 @@ from mainstay.integrations.channels.slack.deliver import document_of as slack_do
 from mainstay.integrations.channels.webhook.deliver import body_of
 from mainstay.kernel.actor import system
 from mainstay.kernel.ports import Notification
-from mainstay.runtime.boot import current_settings
 from receivers import declare, happen
 
 RUNBOOK = "https://wiki.example.com/run?a=1&b=2"

@@ -8,9 +8,9 @@ import pytest
 
 from mainstay.alerting import delivery, queries, verbs
 from mainstay.alerting.models import OutboxRow
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.errors import Conflict, UserError
-from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import Entry, entries
 from receivers import declare, happen
 

@@ -15,14 +15,14 @@ from typer.testing import CliRunner
 
 from mainstay.accounts import verbs as accounts
 from mainstay.accounts.models import User
+from mainstay.alerting import channel_commands as channels_command
+from mainstay.alerting import commands as alerts_command
 from mainstay.alerting import delivery, queries, verbs
 from mainstay.alerting.rules import Failure
 from mainstay.alerting.showing import step_of, told_of
-from mainstay.entry.cli import alerts as alerts_command
-from mainstay.entry.cli import channels as channels_command
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Unavailable
-from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import Entry
 from mainstay.store.telemetry import set_current
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry

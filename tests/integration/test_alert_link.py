@@ -10,9 +10,9 @@ from django.test import Client
 
 from mainstay.accounts.verbs import create_token
 from mainstay.alerting import delivery, links, queries, verbs
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import Actor, command, system
 from mainstay.kernel.errors import NotFound
-from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import entries
 from receivers import Reply, declare, happen, receiver
 

@@ -8,11 +8,11 @@ import pytest
 from mainstay.alerting import delivery, queries, verbs
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.rules import Failure
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Refused
 from mainstay.kernel.event import Event
 from mainstay.kernel.ports import Receipt
-from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import entries
 from mainstay.store.work import unit_of_work
 from receivers import declare, happen, remove

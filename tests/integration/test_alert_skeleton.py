@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from mainstay.alerting.delivery_lane import DeliveryLane
 from mainstay.alerting.models import AlertRow, OutboxRow
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.clock import SystemClock
-from mainstay.runtime.boot import current_settings
-from mainstay.runtime.lanes.delivery import DeliveryLane
 from mainstay.store.writer import Writer
 from receivers import Receiver, declare, happen, in_thread, receiver
 

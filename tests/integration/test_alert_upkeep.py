@@ -9,11 +9,11 @@ from mainstay.alerting import delivery, queries
 from mainstay.alerting.lanes import lanes
 from mainstay.alerting.models import OutboxRow
 from mainstay.alerting.upkeep import prune_alerts
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.clock import Steps
 from mainstay.kernel.errors import Forbidden
 from mainstay.kernel.ports import Receipt
-from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import verify
 from mainstay.store.running import Running
 from mainstay.store.writer import Writer

@@ -6,9 +6,9 @@ import pytest
 
 from mainstay.alerting import delivery, queries, verbs
 from mainstay.alerting.models import OutboxRow
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, Refused, Unavailable, UserError
-from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import entries
 from receivers import Reply, declare, happen, receiver
 

@@ -29,8 +29,8 @@ from tests.fuzzing import WORDS, mutate
 
 from mainstay.accounts.models import User
 from mainstay.accounts.verbs import create_token
-from mainstay.entry.api.root import api
 from mainstay.kernel.actor import all_scopes
+from mainstay.runtime.api import api
 from mainstay.store.resources.apply import declare
 from mainstay.store.telemetry import open_telemetry, set_current
 

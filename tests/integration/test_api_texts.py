@@ -13,12 +13,12 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from mainstay.accounts.verbs import create_token
-from mainstay.entry.api.root import api
 from mainstay.kernel.actor import all_scopes
 from mainstay.kernel.duration import parse_duration
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.matchers import parse_matcher
 from mainstay.kernel.resource import check_name
+from mainstay.runtime.api import api
 
 DOCUMENT = api.get_openapi_schema()
 FEW = settings(max_examples=200, deadline=None, database=None, derandomize=True)

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from accounts_browser import TEST
 
+from mainstay.heartbeats.attendance_lane import EVERY, AttendanceLane
 from mainstay.heartbeats.models import HeartbeatRow
-from mainstay.runtime.lanes.attendance import EVERY, AttendanceLane
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import resource
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry

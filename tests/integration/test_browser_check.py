@@ -25,8 +25,8 @@ from mainstay.integrations.checks.browser.gate import Gate
 from mainstay.integrations.checks.browser.spec import KIND
 from mainstay.kernel.probing import CheckResult, Configure
 from mainstay.kernel.secret import resolve
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 
 _HTML = ("Content-Type: text/html; charset=utf-8",)
 _PAGES = {

@@ -23,7 +23,7 @@ from http_servers import always, answer
 
 from mainstay.integrations.checks.certificate_paths import path_of
 from mainstay.kernel.probing import CheckResult
-from mainstay.runtime.prober.trust import default_ca_file
+from mainstay.watch.prober.trust import default_ca_file
 
 NOW = dt.datetime.now(dt.UTC)
 PEM, DER = serialization.Encoding.PEM, serialization.Encoding.DER

@@ -9,13 +9,13 @@ import pytest
 from pydantic import ValidationError
 
 from channel_rigs import notification
+from mainstay.frames.boot import current_settings
 from mainstay.integrations.channels.apprise import deliver as apprise_channel
 from mainstay.integrations.channels.pagerduty import deliver as pagerduty
 from mainstay.integrations.channels.slack import deliver as slack
 from mainstay.kernel.errors import Refused, Unavailable
 from mainstay.kernel.ports import DeliveryContext
 from mainstay.kernel.resource import KINDS
-from mainstay.runtime.boot import current_settings
 from receivers import Receiver, Reply, Request, receiver
 
 NOW = 1_800_000_000.0

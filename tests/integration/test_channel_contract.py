@@ -13,10 +13,10 @@ import pytest
 from channel_rigs import SECRET, Rig, notification, rig_of
 from mainstay.alerting import handover
 from mainstay.alerting.handover import hand_over
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.errors import MainstayError, Refused, Unavailable
 from mainstay.kernel.ports import Notification, Receipt
 from mainstay.kernel.resource import KINDS
-from mainstay.runtime.boot import current_settings
 from mainstay.runtime.kinds import channel_kinds
 
 NOW = 1_800_000_000.0  # 2027-01-15 08:00:00 UTC

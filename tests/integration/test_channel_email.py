@@ -13,12 +13,12 @@ from check_servers import tcp_server
 from pydantic import ValidationError
 
 from channel_rigs import SECRET, Mailbox, mail_server, notification, text_of
+from mainstay.frames.boot import current_settings
 from mainstay.integrations import http_client
 from mainstay.integrations.channels.email.deliver import deliver
 from mainstay.kernel.errors import Refused, Unavailable
 from mainstay.kernel.ports import DeliveryContext
 from mainstay.kernel.resource import KINDS
-from mainstay.runtime.boot import current_settings
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from channel_rigs import SECRET, Mailbox, mail_server, notification
 from mainstay.alerting import verbs
+from mainstay.frames.boot import current_settings
 from mainstay.integrations.channels.apprise.deliver import deliver as apprise_deliver
 from mainstay.integrations.channels.email.deliver import deliver as mail_deliver
 from mainstay.integrations.channels.webhook.deliver import deliver as webhook_deliver
@@ -23,7 +24,6 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Refused, Unavailable
 from mainstay.kernel.ports import DeliveryContext
 from mainstay.kernel.resource import KINDS
-from mainstay.runtime.boot import current_settings
 from receivers import Receiver, declare, receiver
 
 

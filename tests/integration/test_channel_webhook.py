@@ -10,12 +10,12 @@ import pytest
 from pydantic import ValidationError
 
 from channel_rigs import notification
+from mainstay.frames.boot import current_settings
 from mainstay.integrations.channels.webhook.deliver import deliver
 from mainstay.integrations.http_client import Answer
 from mainstay.kernel.errors import Refused, Unavailable
 from mainstay.kernel.ports import DeliveryContext
 from mainstay.kernel.resource import KINDS
-from mainstay.runtime.boot import current_settings
 from receivers import Receiver, Reply, receiver
 
 

@@ -14,10 +14,10 @@ import pytest
 from check_servers import free_port, tcp_server, until_closed
 from rich.console import Console
 
-from mainstay.entry.cli.check import address_of, make_order, parse_pairs, run
-from mainstay.entry.cli.check_drawing import bar, draw, evidence_rows, seconds
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.probing import CheckResult
+from mainstay.watch.check_command import address_of, make_order, parse_pairs, run
+from mainstay.watch.check_drawing import bar, draw, evidence_rows, seconds
 
 
 def command(*arguments: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -172,7 +172,7 @@ def test_exit_codes(tmp_path: Path) -> None:
 
 def test_neither_django_nor_the_store_is_imported(tmp_path: Path) -> None:
     code = (
-        "import sys; from mainstay.entry.cli.check import make_order, run; "
+        "import sys; from mainstay.watch.check_command import make_order, run; "
         f"run(make_order('127.0.0.1:{free_port()}', None, [], [], '1s')); "
         "print([name for name in sys.modules if name.split('.')[0] in ('django', 'duckdb', 'pydantic', 'starlette')])"
     )

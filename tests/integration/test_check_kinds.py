@@ -8,14 +8,14 @@ import sys
 
 import pytest
 
-from mainstay.entry.cli.check import address_of, make_order
-from mainstay.entry.web.monitor import found
 from mainstay.kernel.actor import command
 from mainstay.kernel.errors import InvalidInput, UserError
 from mainstay.kernel.probing import CheckResult
 from mainstay.store.resources import planning
 from mainstay.store.resources.files import read_body
 from mainstay.store.telemetry.port import Sample
+from mainstay.watch.check_command import address_of, make_order
+from mainstay.watch.monitor_page import found
 from mainstay.watch.telling import finding_of
 
 _HEAVY = ("psutil", "playwright", "greenlet")
@@ -31,7 +31,7 @@ def loaded(code: str) -> set[str]:
 def _prepared(kind: str, target: str) -> str:
     return (
         "from mainstay.kernel.probing import CheckOrder\n"
-        "from mainstay.runtime.prober.dispatch import prepare\n"
+        "from mainstay.watch.prober.dispatch import prepare\n"
         f"order = CheckOrder(uid='m', kind={kind!r}, interval=60, timeout=5, options={{'target': {target}}})\n"
         "assert prepare(order)._plan is not None\n"
         "assert type(prepare(order)._plan).__name__ == 'Plan', prepare(order)._plan"

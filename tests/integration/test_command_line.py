@@ -13,12 +13,12 @@ from collections.abc import Callable
 
 import pytest
 
-from mainstay.entry.cli.app import run
-from mainstay.entry.cli.output import print_table
+from mainstay.frames.boot import current_settings
+from mainstay.frames.output import print_table
 from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import UserError
-from mainstay.runtime.boot import current_settings
+from mainstay.runtime.app import run
 from mainstay.store.resources.apply import declare
 from mainstay.watch.targets import monitor_from_address
 
@@ -53,7 +53,7 @@ def test_a_table_in_a_pipe_holds_the_whole_text(capsys: pytest.CaptureFixture[st
 
 def test_a_narrow_terminal_folds_the_last_column_only() -> None:
     code = (
-        "from mainstay.entry.cli.output import print_table\n"
+        "from mainstay.frames.output import print_table\n"
         f"print_table(['id', 'state', 'why'], [['{'X' * 26}', 'acknowledged', {LONG!r}]])"
     )
     parent, child = pty.openpty()

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from mainstay.entry.cli.opening import me
+from mainstay.frames.opening import me
 
 Mainstay = Callable[..., str]
 

@@ -13,19 +13,19 @@ import pytest
 from compat_rig import Rig, rigged
 from pinging import heartbeat
 
-from mainstay.entry.api.compat.gatus_endpoints import Endpoint, response_time, uptime
-from mainstay.entry.api.compat.kuma_badges import Duration, Shown, badge, duration_of
-from mainstay.entry.api.compat.kuma_metrics import WINDOWS, kuma_metrics_response
-from mainstay.entry.api.metrics import HeartbeatSnapshot, MonitorSnapshot, Snapshot
-from mainstay.entry.cli.import_history import _row
+from mainstay.foreign.compat.gatus_endpoints import Endpoint, response_time, uptime
+from mainstay.foreign.compat.kuma_badges import Duration, Shown, badge, duration_of
+from mainstay.foreign.compat.kuma_metrics import WINDOWS, kuma_metrics_response
+from mainstay.foreign.import_history import _row
+from mainstay.foreign.importing.kuma_history import Day
 from mainstay.heartbeats import queries
-from mainstay.importing.kuma_history import Day
 from mainstay.kernel.probing import CheckResult
 from mainstay.statuspage.view import PublicComponent, PublicIncident, PublicPage
 from mainstay.store.telemetry import set_current
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.telemetry.history import CALM, HISTORY, NO_DATA, DayMark, Line, periods
 from mainstay.store.telemetry.port import Sample
+from mainstay.watch.metrics import HeartbeatSnapshot, MonitorSnapshot, Snapshot
 
 pytestmark = pytest.mark.usefixtures("store")
 DAY = 86_400

@@ -16,9 +16,9 @@ from compat_rig import Rig, rigged
 from django.db import connections
 from pinging import ACTOR, heartbeat
 
-from mainstay.entry.ingest import mail as mail_door
-from mainstay.entry.ingest.mail import MailDoor, meaning
 from mainstay.heartbeats import queries
+from mainstay.heartbeats.doors import mail as mail_door
+from mainstay.heartbeats.doors.mail import MailDoor, meaning
 from mainstay.heartbeats.spec import Keywords
 from mainstay.kernel.errors import UserError
 from mainstay.store.resources.apply import remove

@@ -15,8 +15,8 @@ import pytest
 import uvicorn
 from django.http import StreamingHttpResponse
 
-from mainstay.entry.addresses import Proxies
-from mainstay.entry.downloads import SLOTS, download
+from mainstay.frames.addresses import Proxies
+from mainstay.frames.downloads import SLOTS, download
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
+from mainstay.alerting import delivery_lane as lane_module
 from mainstay.alerting import queries
+from mainstay.alerting.delivery_lane import DeliveryLane
 from mainstay.alerting.models import OutboxRow
 from mainstay.alerting.verbs import mute_alert
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
-from mainstay.runtime.boot import current_settings
-from mainstay.runtime.lanes import delivery as lane_module
-from mainstay.runtime.lanes.delivery import DeliveryLane
 from mainstay.store.writer import Writer
 from receivers import Receiver, Reply, declare, happen, in_thread, receiver, remove
 

@@ -24,8 +24,8 @@ from mainstay.integrations.addresses import Guard
 from mainstay.integrations.checks.docker.container import Container, Looks, State
 from mainstay.integrations.checks.docker.spec import KIND
 from mainstay.kernel.probing import CheckResult
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 
 Serve = Callable[[socket.socket], None]
 _ID = "aa86eacfb3b3ed4cd362c1e88fc89a53908ad05fb3a4103bca3f9b28292d14bf"

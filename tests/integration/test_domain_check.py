@@ -97,8 +97,8 @@ def test_the_list_names_the_server_and_is_read_once() -> None:
 
     from check_servers import order_for
 
-    from mainstay.runtime.prober.context import Context
-    from mainstay.runtime.prober.dispatch import prepare
+    from mainstay.watch.prober.context import Context
+    from mainstay.watch.prober.dispatch import prepare
 
     with rdap_server({"/domain/example.co.uk": (200, registration())}) as (url, asked):
         services = [[["uk", "test"], ["http://127.0.0.1:1/"]], [["CO.UK"], ["ftp://x", f"{url}/"]], "odd", [[], []]]

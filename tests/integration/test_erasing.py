@@ -14,7 +14,6 @@ from mainstay.accounts.token_verbs import create_token
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import SystemClock
 from mainstay.kernel.errors import Forbidden, NotFound
-from mainstay.runtime.lanes.erasing import erase_wished
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import resource
@@ -25,6 +24,7 @@ from mainstay.store.telemetry.port import Sample
 from mainstay.store.writer import Writer
 from mainstay.watch import queries
 from mainstay.watch.erasing import erase_history, wished_erasures
+from mainstay.watch.lanes.erasing import erase_wished
 
 pytestmark = pytest.mark.usefixtures("store")
 NOW = 1_800_000_000.0

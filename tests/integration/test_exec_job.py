@@ -19,8 +19,8 @@ from typing import Any
 import pytest
 from pinging import Served, heartbeat, serving
 
-from mainstay.entry.cli.exec_spool import Spool
 from mainstay.heartbeats import queries
+from mainstay.heartbeats.exec.spool import Spool
 
 EXEC = [sys.executable, "-m", "mainstay", "exec"]
 NOWHERE = "http://127.0.0.1:1/ping/8f1f7f0e-9c3b-4e0e-a7f5-0d2b6a3a1c11"
@@ -478,6 +478,8 @@ def test_it_starts_soon(place: dict[str, str]) -> None:
 
     plain, through = best([sys.executable, "-c", "pass"]), best([*EXEC, "--heartbeat", NOWHERE, "--", "true"])
     print(f"python {plain * 1000:.0f} ms, exec {through * 1000:.0f} ms of CPU, the report included")
-    script = "import sys, mainstay.entry.cli.exec_job; print(len(set(sys.modules) & {'typer', 'click', 'rich', 'ssl'}))"
+    script = (
+        "import sys, mainstay.heartbeats.exec.job; print(len(set(sys.modules) & {'typer', 'click', 'rich', 'ssl'}))"
+    )
     found = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert found.stdout == b"0\n"

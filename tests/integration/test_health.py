@@ -17,12 +17,12 @@ import pytest
 from django.db import connection, connections
 
 from changeable import Target, wait_for
+from mainstay.alerting.last_word_lane import AGAIN, CALM, PATIENCE
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.clock import SystemClock
 from mainstay.kernel.event import Event
 from mainstay.kernel.wording import instant
-from mainstay.runtime.boot import current_settings
 from mainstay.runtime.composition import Parts
-from mainstay.runtime.lanes.last_word import AGAIN, CALM, PATIENCE
 from mainstay.store.hub import HUB
 from receivers import Receiver, Reply, declare, in_thread, receiver
 

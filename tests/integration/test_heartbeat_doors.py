@@ -29,7 +29,7 @@ def pinged(store: None, clock: Any) -> queries.HeartbeatView:
 def as_json(*arguments: str) -> Any:
     import typer
 
-    from mainstay.entry.cli.heartbeats import heartbeats
+    from mainstay.heartbeats.commands import heartbeats
 
     app = typer.Typer()
     app.command()(heartbeats)

@@ -19,8 +19,8 @@ from mainstay.integrations.checks.host import readings as reading
 from mainstay.integrations.checks.host import run as host
 from mainstay.integrations.checks.host.readings import Readings, Space, processor_shares
 from mainstay.integrations.checks.host.spec import KIND
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 
 CALM: dict[str, Any] = {"memory": {"warn": None}, "disk": {"warn": None, "critical": None}}
 

@@ -20,7 +20,7 @@ from http_servers import Serve, always, answer, by_path, check, check_filled, ch
 
 from mainstay.integrations.addresses import Guard
 from mainstay.integrations.lookup import Lookup
-from mainstay.runtime.prober.context import Context
+from mainstay.watch.prober.context import Context
 
 SHORT = 0.4  # seconds; what a hanging server is given
 

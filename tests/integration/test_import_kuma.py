@@ -13,9 +13,9 @@ import pytest
 from importing import holds_none_of, import_file, tells_every_leaf
 from kuma_source import KumaDatabase, backup, monitor
 
-from mainstay.entry.cli.app import run
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import command
-from mainstay.runtime.boot import current_settings
+from mainstay.runtime.app import run
 from mainstay.runtime.kinds import check_kinds
 from mainstay.store.resources import queries
 from mainstay.store.resources.apply import apply

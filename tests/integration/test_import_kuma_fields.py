@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from kuma_source import MONITOR
 
-from mainstay.entry.cli.imports import _register as registered
-from mainstay.importing.draft import Draft
-from mainstay.importing.kuma import import_kuma
-from mainstay.importing.report import Row
-from mainstay.importing.source import root
+from mainstay.foreign.commands import _register as registered
+from mainstay.foreign.importing.draft import Draft
+from mainstay.foreign.importing.kuma import import_kuma
+from mainstay.foreign.importing.report import Row
+from mainstay.foreign.importing.source import root
 from mainstay.kernel.diagnostics import Place
 
 # What 2.x adds to MONITOR.

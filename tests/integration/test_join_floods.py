@@ -18,11 +18,11 @@ from watching import ACTOR
 
 from mainstay.accounts import queries as accounts
 from mainstay.accounts import token_verbs
-from mainstay.entry.addresses import Proxies
-from mainstay.entry.ingest.join import FRAME_LIMIT, JoinDoor
+from mainstay.frames.addresses import Proxies
 from mainstay.runtime.crowd import Crowd
 from mainstay.runtime.http_protocol import protocols
-from mainstay.runtime.links import Links
+from mainstay.watch.join import FRAME_LIMIT, JoinDoor
+from mainstay.watch.links import Links
 
 pytestmark = pytest.mark.usefixtures("store")
 

@@ -18,10 +18,10 @@ from mainstay.accounts import verbs
 from mainstay.accounts.erasure import erase_person
 from mainstay.accounts.models import User
 from mainstay.alerting.models import OutboxRow
+from mainstay.journal.checkpoint_lane import CheckpointLane
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.errors import Conflict, NotFound, UserError
 from mainstay.kernel.event import Event
-from mainstay.runtime.lanes.checkpoints import CheckpointLane
 from mainstay.store import checkpoints
 from mainstay.store.journal import Filter, entries, head, verify
 from mainstay.store.models import JournalEntry, JournalHead, RevisionRow

@@ -137,7 +137,7 @@ def test_an_erasure_that_tells_of_all_numbers_takes_no_memory_for_them() -> None
 def test_from_the_command_line(tmp_path: Path) -> None:
     environment = {**os.environ, "MAINSTAY_DATA": str(tmp_path / "data")}
     script = (
-        "import sys; from pathlib import Path; from mainstay.runtime.boot import *; "
+        "import sys; from pathlib import Path; from mainstay.frames.boot import *; "
         "start_django(load_settings()); sys.path[:0] = [{here!r}]; "
         "from test_journal_rewritten import rewrite; rewrite(2, actor='user:nobody')"
     )

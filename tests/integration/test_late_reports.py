@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from pinging import Served, heartbeat, serving
 
-from mainstay.entry.cli.exec_spool import Spool
 from mainstay.heartbeats import queries
+from mainstay.heartbeats.exec.spool import Spool
 from mainstay.store.models import JournalEntry
 
 NOWHERE = "http://127.0.0.1:1/ping/"

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from mainstay.entry.web.live import LiveUpdates
 from mainstay.kernel.event import Event
+from mainstay.runtime.live import LiveUpdates
 from mainstay.store.hub import HUB
 
 

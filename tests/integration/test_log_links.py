@@ -16,7 +16,7 @@ from django.core.cache import cache
 from django.test import Client
 
 from door_list import patterns
-from mainstay.runtime.boot import current_settings
+from mainstay.frames.boot import current_settings
 from mainstay.runtime.logs import set_up_logs
 from mainstay.store.secrets import SecretSource
 

@@ -11,10 +11,10 @@ from django.test import Client
 from watching import ACTOR
 
 from mainstay.accounts.verbs import create_token
-from mainstay.entry.cli.app import run
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
+from mainstay.runtime.app import run
 from mainstay.store.journal import entries
 from mainstay.store.resources.queries import resources
 from mainstay.windows.queries import covering

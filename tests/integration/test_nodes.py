@@ -18,8 +18,8 @@ from mainstay.kernel.event import Event
 from mainstay.nodes import queries, verbs
 from mainstay.nodes.models import LeaseRow, NodeRow
 from mainstay.nodes.rules import Lease, shard_name
+from mainstay.nodes.share import Share
 from mainstay.nodes.verbs import Identity, Vitals
-from mainstay.runtime.lanes.share import Share
 from mainstay.store.hub import HUB, Hub
 from mainstay.store.journal import entries, verify
 from mainstay.store.work import quietly, unit_of_work

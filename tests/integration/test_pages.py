@@ -14,7 +14,7 @@ from django.test import Client
 import seeding
 from mainstay.accounts import verbs
 from mainstay.accounts.models import User
-from mainstay.runtime.boot import current_settings
+from mainstay.frames.boot import current_settings
 from mainstay.store.journal import Filter, entries, verify
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import latest_revision, resource, resources
@@ -276,8 +276,8 @@ def test_a_heartbeat_shows_how_to_report_and_what_came(company: Client) -> None:
 
 
 def test_settings_are_shown_without_their_secrets(company: Client) -> None:
-    from mainstay.entry.web.health import settings_shown
     from mainstay.kernel.settings import Settings
+    from mainstay.runtime.health_page import settings_shown
 
     shown = {one.name: one.value for one in settings_shown(Settings(smtp="smtps://me:topsecret@mail.example:465"))}
     assert shown["MAINSTAY_SMTP"] == "smtps://me:***@mail.example:465"

@@ -11,7 +11,7 @@ import pytest
 from compat_rig import Rig, rigged
 from pinging import heartbeat
 
-from mainstay.runtime.lanes import heartbeats
+from mainstay.heartbeats import lane as heartbeats
 
 pytestmark = pytest.mark.usefixtures("store")
 

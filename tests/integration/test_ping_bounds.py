@@ -14,9 +14,9 @@ import pytest
 from django.db import connection
 from pinging import Served, heartbeat, serving
 
-from mainstay.entry.ingest import pings as door
+from mainstay.frames.boot import current_settings
 from mainstay.heartbeats import queries
-from mainstay.runtime.boot import current_settings
+from mainstay.heartbeats.doors import pings as door
 
 
 @pytest.fixture

@@ -11,17 +11,17 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from mainstay.entry.ingest import ping_spool, pings
-from mainstay.entry.ingest.ping_spool import CalledOff, PingSpool, SpoolFull, Writing
-from mainstay.entry.ingest.pings import PingApp
+from mainstay.frames.boot import current_settings
 from mainstay.heartbeats.directory import Directory, Entry
+from mainstay.heartbeats.doors import ping_spool, pings
+from mainstay.heartbeats.doors.ping_spool import CalledOff, PingSpool, SpoolFull, Writing
+from mainstay.heartbeats.doors.pings import PingApp
 from mainstay.heartbeats.intake import Incoming
 from mainstay.heartbeats.models import HeartbeatRow, PingRow
 from mainstay.heartbeats.queries import directory_entries
 from mainstay.heartbeats.rules import Ping
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
-from mainstay.runtime.boot import current_settings
 from mainstay.store.resources.apply import declare
 from mainstay.store.writer import Writer
 

@@ -19,8 +19,6 @@ from watching import ACTOR, closing, in_loop, location, monitor, watching
 from mainstay.accounts import queries as accounts
 from mainstay.accounts import rules, token_verbs
 from mainstay.alerting.queries import alerts
-from mainstay.entry.ingest import join
-from mainstay.entry.ingest.join import JoinDoor
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Forbidden, InvalidInput
 from mainstay.kernel.probing import (
@@ -38,12 +36,13 @@ from mainstay.kernel.probing import (
     Welcome,
     Withdraw,
 )
-from mainstay.runtime.fleet import Fleet
-from mainstay.runtime.lanes.places import PlacesLane
-from mainstay.runtime.links import Links
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare
-from mainstay.watch import location_queries
+from mainstay.watch import join, location_queries
+from mainstay.watch.fleet import Fleet
+from mainstay.watch.join import JoinDoor
+from mainstay.watch.lanes.places import PlacesLane
+from mainstay.watch.links import Links
 from mainstay.watch.location_verbs import Seen, record_presence, save_locations
 
 pytestmark = pytest.mark.usefixtures("store")

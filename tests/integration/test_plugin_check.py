@@ -20,8 +20,8 @@ from mainstay.integrations.checks.plugin.spec import KIND
 from mainstay.kernel.probing import CheckResult, Configure
 from mainstay.kernel.secret import resolve
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 
 DEBIAN = "/usr/lib/nagios/plugins"
 

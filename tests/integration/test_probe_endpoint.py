@@ -22,12 +22,12 @@ from check_servers import context_with, free_port, tcp_server, until_closed
 from exposition_reader import Read, parse
 from test_dns_check import responder
 
-from mainstay.entry.api.probe import MODULES, Answered, probe_response, scrape_limit
+from mainstay.foreign.compat.probe import MODULES, Answered, probe_response, scrape_limit
 from mainstay.integrations.addresses import Guard
 from mainstay.integrations.lookup import Lookup
 from mainstay.kernel.probing import CheckOrder, CheckResult
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 
 
 class Pages(BaseHTTPRequestHandler):

@@ -24,11 +24,11 @@ from test_dns_check import responder
 from test_grpc_check import grpc_server
 from test_probe_endpoint import EXPORTER, scrape, shape, steady, values
 
-from mainstay.entry.api.probe import Answered, probe_response
-from mainstay.entry.api.probe_modules import MODULES, Module, Modules, read_modules
+from mainstay.foreign.compat.probe import Answered, probe_response
+from mainstay.foreign.compat.probe_modules import MODULES, Module, Modules, read_modules
 from mainstay.kernel.probing import CheckOrder, CheckResult
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 
 FILE = Path(__file__).with_name("blackbox_modules.yml")
 

@@ -16,7 +16,6 @@ import pytest
 import trustme
 from websockets.asyncio.server import ServerConnection, serve
 
-from mainstay.entry.cli.probe import _server
 from mainstay.kernel.probing import (
     Assign,
     Batch,
@@ -31,8 +30,9 @@ from mainstay.kernel.probing import (
     Welcome,
     Withdraw,
 )
-from mainstay.runtime.prober import remote
-from mainstay.runtime.prober.remote import Home, Options
+from mainstay.watch.probe_command import _server
+from mainstay.watch.prober import remote
+from mainstay.watch.prober.remote import Home, Options
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[FromRemote] = msgspec.msgpack.Decoder(FromRemote)

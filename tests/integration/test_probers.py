@@ -20,8 +20,8 @@ from http_servers import always, answer
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.probing import CheckOrder, CheckResult
 from mainstay.kernel.settings import Settings
-from mainstay.runtime import probers as probers_room
-from mainstay.runtime.probers import Probers
+from mainstay.watch import probers as probers_room
+from mainstay.watch.probers import Probers
 
 
 def order(uid: str, port: int, **changes: Any) -> CheckOrder:
@@ -241,7 +241,7 @@ def test_a_wrong_setting_is_told_at_once() -> None:
 _MAIN = """
 import asyncio, sys
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.probers import Probers
+from mainstay.watch.probers import Probers
 
 async def main():
     probers = Probers(Settings(probers=2), lambda results: None)
@@ -287,10 +287,10 @@ def _alive(pid: int) -> bool:
 _IMPORTS = """
 import asyncio, sys
 sys.argv = ["prober", "-1"]
-import mainstay.runtime.prober.__main__
+import mainstay.watch.prober.__main__
 from mainstay.kernel.probing import CheckOrder
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 for kind in {kinds!r}:
     check = prepare(CheckOrder(uid="a", kind=kind, interval=1, timeout=1, options={{"target": {{"url": "http://x",
         "address": "x:1", "name": "x", "host": "x"}}}}))
@@ -309,7 +309,7 @@ def test_garbage_on_the_pipe_ends_a_prober() -> None:
     ours, theirs = socket.socketpair()
     with ours, theirs:
         child = subprocess.Popen(
-            [sys.executable, "-m", "mainstay.runtime.prober", str(theirs.fileno())],
+            [sys.executable, "-m", "mainstay.watch.prober", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],
             stderr=subprocess.DEVNULL,
         )

@@ -21,7 +21,7 @@ from pydantic import ValidationError
 from mainstay.integrations.checks.promql.limits import Series, judge, parse_limit
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.secret import resolve
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.dispatch import prepare
 
 # bcrypt of `sesame`, of the lowest cost
 _USERS = "basic_auth_users:\n  reader: $2b$04$KMFY/91mdsaPS0YE48ZVpenBjhlu6DE/DQQ/8ecrvC0gO1Dn0gtGa\n"

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from mainstay.entry.ingest.limits import BURST, Limits, Rates
+from mainstay.frames.limits import BURST, Limits, Rates
 from mainstay.runtime.server import Server
 
 UUID = "7b6a1c1e-0d3f-4c7f-9a53-1c2d3e4f5a6b"

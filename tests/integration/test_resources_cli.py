@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from mainstay.entry.cli.app import run
-from mainstay.runtime.boot import current_settings
+from mainstay.frames.boot import current_settings
+from mainstay.runtime.app import run
 from mainstay.store.resources import queries
 
 Run = Callable[..., tuple[int, str, str]]

@@ -14,11 +14,11 @@ from msgspec.structs import replace
 
 from channel_rigs import notification
 from mainstay.alerting.handover import hand_over
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.resource import KINDS
 from mainstay.kernel.secret import resolve
-from mainstay.runtime.boot import current_settings
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 from receivers import Request, receiver
 
 AWKWARD = "p#/&?%41@ :+=ü"

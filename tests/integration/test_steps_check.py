@@ -21,8 +21,8 @@ from mainstay.integrations.checks.steps.spec import KIND
 from mainstay.integrations.checks.steps.variables import fill, fill_url
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.secret import resolve
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import prepare
 
 SESSION = "s3cr3t-session-value"
 CSRF = "csrf-token-1234567"

@@ -205,7 +205,7 @@ def test_a_closed_address_is_unknown_and_never_connected() -> None:
 def test_a_dead_resolver_is_unknown_and_delays_no_other_check() -> None:
     from mainstay.integrations.addresses import Guard
     from mainstay.integrations.lookup import Lookup
-    from mainstay.runtime.prober.context import Context
+    from mainstay.watch.prober.context import Context
 
     released = threading.Event()
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from clickhouse_rig import ChdbServer, chdb_server
-from mainstay.entry.cli.doctor import _telemetry
-from mainstay.entry.web.health import settings_shown
 from mainstay.kernel.settings import Settings
+from mainstay.runtime.doctor import _telemetry
+from mainstay.runtime.health_page import settings_shown
 from mainstay.store.snapshots.taking import Wishes, _stage_telemetry
 
 

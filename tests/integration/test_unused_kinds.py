@@ -14,7 +14,7 @@ _CLIENTS = {
 _REPORT = "import json, sys; print(json.dumps(sorted(sys.modules)))"
 _START = """
 import asyncio, socket
-from mainstay.runtime.prober.engine import Engine
+from mainstay.watch.prober.engine import Engine
 
 async def start():
     ours, theirs = socket.socketpair()
@@ -30,7 +30,7 @@ asyncio.run(start())
 """
 _PREPARE = """
 from mainstay.kernel.probing import CheckOrder
-from mainstay.runtime.prober.dispatch import prepare
+from mainstay.watch.prober.dispatch import prepare
 
 order = CheckOrder(uid="m", kind={kind!r}, interval=60, timeout=5, options={{"target": {target!r}, "expect": {{}}}})
 assert type(prepare(order)._plan).__name__ == "Plan", prepare(order)._plan

@@ -11,7 +11,7 @@ import dns.rcode
 import pytest
 
 from mainstay.kernel.clock import SystemClock
-from mainstay.runtime.lanes.uplink import MachineLook, reachable, read_routes, resolver_answers, targets_of
+from mainstay.watch.lanes.uplink import MachineLook, reachable, read_routes, resolver_answers, targets_of
 
 
 def free_port() -> int:

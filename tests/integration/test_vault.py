@@ -370,7 +370,7 @@ def test_a_locked_vault_says_so_on_its_page(ours: Settings, keeper: Client) -> N
 
 
 def test_what_prints_the_key_is_not_shown_with_its_arguments() -> None:
-    from mainstay.entry.web.health import settings_shown
+    from mainstay.runtime.health_page import settings_shown
 
     shown = {one.name: one.value for one in settings_shown(keyed("command:op read --token hunter2"))}
     assert shown["MAINSTAY_VAULT_KEY"] == "command:op ***"

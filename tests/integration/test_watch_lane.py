@@ -14,9 +14,9 @@ import pytest
 from django.db import connection
 from watching import ACTOR, OFFLINE, ONLINE, in_thread, journal, monitor, watching
 
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.errors import Conflict, UserError
 from mainstay.kernel.event import Event
-from mainstay.runtime.boot import current_settings
 from mainstay.store import work
 from mainstay.store.journal import verify
 from mainstay.store.resources.apply import declare, remove
@@ -164,7 +164,7 @@ def test_declared_as_not_enabled_is_paused_until_it_is() -> None:
 
 
 def test_a_missing_secret_withholds_the_order_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mainstay.runtime.lanes.watch.SECRETS", 0.05)
+    monkeypatch.setattr("mainstay.watch.lanes.watch.SECRETS", 0.05)
     monkeypatch.delenv("TOKEN_OF_TESTS", raising=False)
     uid = monitor("api", "http://127.0.0.1:1/${env:TOKEN_OF_TESTS}")
 

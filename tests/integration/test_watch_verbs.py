@@ -12,12 +12,12 @@ from watching import ACTOR, FakeTelemetry, monitor, moves
 
 from mainstay.accounts.verbs import create_token
 from mainstay.alerting.queries import alerts
-from mainstay.entry.cli.app import run
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
-from mainstay.runtime.boot import current_settings
+from mainstay.runtime.app import run
 from mainstay.store import telemetry
 from mainstay.store.glance import glance
 from mainstay.store.journal import Filter, entries
@@ -267,7 +267,7 @@ def test_the_quick_reads_see_what_the_slow_ones_see() -> None:
 
 
 def test_a_glance_at_nothing_says_what_to_do(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    from mainstay.runtime.boot import load_settings
+    from mainstay.frames.boot import load_settings
 
     with pytest.raises(UserError, match="nothing in") as refusal, glance(load_settings(data=tmp_path)):
         pass

@@ -12,11 +12,10 @@ from typing import Any
 
 from django.db import connections
 
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import command
 from mainstay.kernel.clock import Clock, SystemClock
 from mainstay.kernel.probing import CheckOrder, CheckResult, Verdict
-from mainstay.runtime.boot import current_settings
-from mainstay.runtime.lanes.watch import WatchLane
 from mainstay.store.journal import Entry, Filter, entries
 from mainstay.store.resources.apply import declare
 from mainstay.store.telemetry.port import Sample
@@ -24,6 +23,7 @@ from mainstay.store.writer import Writer
 from mainstay.watch import queries
 from mainstay.watch.board import Board, Moved, Watched
 from mainstay.watch.directory import stored_states
+from mainstay.watch.lanes.watch import WatchLane
 from mainstay.watch.telling import Facts
 from mainstay.watch.uplink import Evidence, Routes
 

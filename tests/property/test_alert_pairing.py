@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from mainstay.alerting import delivery, verbs
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.rules import FINAL, Failure
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Conflict, Refused, Unavailable
 from mainstay.kernel.ports import Receipt
-from mainstay.runtime.boot import current_settings
 from mainstay.store.journal import verify
 from receivers import declare, happen
 

@@ -16,17 +16,17 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mainstay.entry.cli.imports import _register as registered
-from mainstay.importing.blackbox import import_blackbox
-from mainstay.importing.draft import Draft
-from mainstay.importing.gatus import import_gatus
-from mainstay.importing.healthchecks import import_healthchecks
-from mainstay.importing.kuma import import_kuma
-from mainstay.importing.kuma_source import read_kuma
-from mainstay.importing.prometheus import import_prometheus
-from mainstay.importing.report import dotted, leaves
-from mainstay.importing.source import Node, read_document, root
-from mainstay.importing.uptimerobot import import_uptimerobot, read_uptimerobot
+from mainstay.foreign.commands import _register as registered
+from mainstay.foreign.importing.blackbox import import_blackbox
+from mainstay.foreign.importing.draft import Draft
+from mainstay.foreign.importing.gatus import import_gatus
+from mainstay.foreign.importing.healthchecks import import_healthchecks
+from mainstay.foreign.importing.kuma import import_kuma
+from mainstay.foreign.importing.kuma_source import read_kuma
+from mainstay.foreign.importing.prometheus import import_prometheus
+from mainstay.foreign.importing.report import dotted, leaves
+from mainstay.foreign.importing.source import Node, read_document, root
+from mainstay.foreign.importing.uptimerobot import import_uptimerobot, read_uptimerobot
 from mainstay.kernel.diagnostics import Diagnostics, Place
 from mainstay.kernel.errors import InvalidInput, UserError
 from mainstay.store.resources.declarations import declared

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from mainstay.importing.source import read_json, read_yaml
+from mainstay.foreign.importing.source import read_json, read_yaml
 from mainstay.kernel.errors import UserError
 from mainstay.store.snapshots import archive, restoring, rows
 from mainstay.store.snapshots.manifest import Manifest, Part, decode, encode

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from mainstay.entry.web.charts import FIGURES, Chart, Window, failures, figures_chart, place, response_chart, window_of
 from mainstay.kernel.ids import made_at, new_id
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.telemetry.port import Sample
+from mainstay.watch.charts import FIGURES, Chart, Window, failures, figures_chart, place, response_chart, window_of
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.entry.cli import exec_spool
-from mainstay.entry.cli.exec_child import Tail
-from mainstay.entry.cli.exec_job import Misnamed, Options, checked, find_address, slug_of
-from mainstay.entry.cli.exec_spool import Spool, Waiting
 from mainstay.heartbeats import directory
+from mainstay.heartbeats.exec import spool as exec_spool
+from mainstay.heartbeats.exec.child import Tail
+from mainstay.heartbeats.exec.job import Misnamed, Options, checked, find_address, slug_of
+from mainstay.heartbeats.exec.spool import Spool, Waiting
 
 
 @given(st.lists(st.binary(min_size=1, max_size=60), max_size=60), st.integers(1, 100))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from mainstay.runtime.health import Health
+from mainstay.frames.health import Health
 
 
 async def well() -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mainstay.entry.web.history import bars_svg, percent, summary
+from mainstay.frames.web.history import bars_svg, percent, summary
 from mainstay.store.telemetry.history import CALM, NO_DATA, DayMark, Line
 
 FIRST = 1_790_000_000 // 86_400 * 86_400

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from mainstay.kernel.masking import Masker
 from mainstay.kernel.probing import CheckFault, CheckOrder, finding
 from mainstay.runtime.kinds import check_kinds
-from mainstay.runtime.prober.context import Context
-from mainstay.runtime.prober.dispatch import PreparedCheck
+from mainstay.watch.prober.context import Context
+from mainstay.watch.prober.dispatch import PreparedCheck
 
 FORMS: dict[str, Callable[[str], str]] = {
     "as it is": str,

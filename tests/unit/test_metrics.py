@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 sys.path.insert(0, str(Path(__file__).parent.parent / "integration"))
 from exposition_reader import parse
 
-from mainstay.entry.api.exposition import Family, accepts_openmetrics, format_value, render
-from mainstay.entry.api.metrics import (
+from mainstay.frames.exposition import Family, accepts_openmetrics, format_value, render
+from mainstay.kernel.probing import CheckResult
+from mainstay.watch.metrics import (
     HeartbeatSnapshot,
     MonitorSnapshot,
     ProberSnapshot,
@@ -21,8 +22,7 @@ from mainstay.entry.api.metrics import (
     metrics_response,
     render_metrics,
 )
-from mainstay.entry.api.probe_metrics import address_hash, cipher_name, rows
-from mainstay.kernel.probing import CheckResult
+from mainstay.watch.probe_metrics import address_hash, cipher_name, rows
 
 NASTY = 'a "quoted" \\ back\nslash {x="y"} \u00fc'
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstay.kernel.probing import RESULTS_PER_FRAME, Batch, CheckResult
-from mainstay.runtime.links import bounded
-from mainstay.runtime.prober.buffer import WINDOW, Buffer
-from mainstay.runtime.prober.clock_offset import ClockOffset
+from mainstay.watch.links import bounded
 from mainstay.watch.presence import STEADY, Presence, change
+from mainstay.watch.prober.buffer import WINDOW, Buffer
+from mainstay.watch.prober.clock_offset import ClockOffset
 
 _DECODER = msgspec.msgpack.Decoder(Batch)
 

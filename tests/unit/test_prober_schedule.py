@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mainstay.kernel.probing import CheckOrder
-from mainstay.runtime.prober.schedule import Schedule, following_slot, next_slot
+from mainstay.watch.prober.schedule import Schedule, following_slot, next_slot
 
 
 def order(uid: str = "m", interval: float = 60.0, offset: float = 7.5, **changes: object) -> CheckOrder:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from mainstay.kernel.errors import Broken
 from mainstay.kernel.probing import Assign, CheckOrder, CheckResult, Results, Stop, ToProber, Withdraw
-from mainstay.runtime.prober.outbox import Outbox
-from mainstay.runtime.prober.wire import FRAME_LIMIT, Frames, pack
+from mainstay.watch.prober.outbox import Outbox
+from mainstay.watch.prober.wire import FRAME_LIMIT, Frames, pack
 
 FRAMES = [
     Assign([CheckOrder(uid="a", kind="http", interval=1, timeout=1, options={"target": {"url": "http://x"}})]),

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from mainstay.entry.web.hosts import host_allowed
-from mainstay.entry.web.middleware import security_headers
+from mainstay.frames.web.hosts import host_allowed
+from mainstay.frames.web.middleware import security_headers
 from mainstay.kernel.settings import Settings
 
 LOCAL = Settings(data=Path("/none"), listen="127.0.0.1:8800")

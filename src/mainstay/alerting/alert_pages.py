@@ -15,8 +15,8 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.alerting import queries, verbs
 from mainstay.alerting.background import ping_of
+from mainstay.alerting.card import MUTES
 from mainstay.alerting.showing import evidence_of, step_of, told_of
-from mainstay.alerting.templatetags.alerts import MUTES
 from mainstay.kernel.duration import parse_duration
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.wording import label_links, lasting, schedule_words

@@ -32,11 +32,16 @@ CAPABILITY = Capability(
         Routes("/notifications", "mainstay.alerting.notifications_api", "Notifications"),
     ),
     commands=(
-        Command("alerts", 110, "mainstay.entry.cli.alerts:alerts", "List, acknowledge, mute and close alerts"),
-        Command("channels", 112, "mainstay.entry.cli.channels:channels", "List channels and whether they get through"),
-        Command("routes", 114, "mainstay.entry.cli.channels:routes", "List routes; ask which ones labels would take"),
-        Command("notify", 190, "mainstay.entry.cli.channels:notify", "Send a test notification"),
+        Command("alerts", 110, "mainstay.alerting.commands:alerts", "List, acknowledge, mute and close alerts"),
+        Command(
+            "channels", 112, "mainstay.alerting.channel_commands:channels", "List channels and whether they get through"
+        ),
+        Command(
+            "routes", 114, "mainstay.alerting.channel_commands:routes", "List routes; ask which ones labels would take"
+        ),
+        Command("notify", 190, "mainstay.alerting.channel_commands:notify", "Send a test notification"),
     ),
     events=EVENTS,
     lanes="mainstay.alerting.lanes:lanes",
+    panels="mainstay.alerting.panels:panels",
 )

@@ -20,6 +20,7 @@ Level = Literal["developer", "support", "operations", "admin"]
 Group = Literal["Now", "Watch", "Respond", "Act", "Protect", "Ship", "Spend", "Know", "Set up"]
 GROUPS: tuple[Group, ...] = ("Now", "Watch", "Respond", "Act", "Protect", "Ship", "Spend", "Know", "Set up")
 LEVELS: tuple[Level, ...] = ("developer", "support", "operations", "admin")
+Slot = Literal["now", "side"]
 At = str  # `package.module:attribute`, loaded by `load`
 
 
@@ -84,7 +85,10 @@ class Routes:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`mainstay NAME`; `at` is a function or a typer.Typer. Lists of commands go by `order`."""
+    """`mainstay NAME`; `at` is a function or a typer.Typer. Lists of commands go by `order`.
+
+    Of two words, the first is a command of another capability, a group, which has this one as well.
+    """
 
     name: str
     order: int
@@ -123,7 +127,8 @@ class Capability:
     order: among capabilities, wherever they are listed. kinds: called with `Surroundings`, gives each
     `kernel.resource.Kind`. app: it is a Django app: "tables" of its own, or "templates" alone. reactions: a module that
     registers some by `store.work.react`. pages: a module with `urlpatterns`. lanes: called with
-    `store.running.Running` when a server starts, gives each `Lane`.
+    `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request, a subject and a
+    slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability shows there.
     """
 
     name: str
@@ -139,6 +144,7 @@ class Capability:
     routes: tuple[Routes, ...] = ()
     commands: tuple[Command, ...] = ()
     lanes: At = ""
+    panels: At = ""
 
 
 class Capabilities:
@@ -172,7 +178,12 @@ class Capabilities:
     def commands(self) -> dict[str, Command]:
         """By name, in the order in which they are listed."""
         found = sorted((command for one in self._all for command in one.commands), key=lambda command: command.order)
-        return {command.name: command for command in found}
+        return {command.name: command for command in found if " " not in command.name}
+
+    def within(self, group: str) -> dict[str, Command]:
+        """What other capabilities add to a command that is a group, by the second word."""
+        every = (command for one in self._all for command in one.commands)
+        return {command.name[len(group) + 1 :]: command for command in every if command.name.startswith(f"{group} ")}
 
     def menu(self) -> dict[Group, list[MenuEntry]]:
         """The entries of each group that has some."""

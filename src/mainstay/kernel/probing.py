@@ -1,7 +1,7 @@
 """What the main process and its probers say to each other, and what one check found.
 
-Frames on the pipe are `length (4 bytes, big-endian) + MessagePack` of one Frame; see runtime/prober. A prober at
-another place says the same over a WebSocket, one binary message for each frame; see runtime/prober/remote.py.
+Frames on the pipe are `length (4 bytes, big-endian) + MessagePack` of one Frame; see watch/prober. A prober at
+another place says the same over a WebSocket, one binary message for each frame; see watch/prober/remote.py.
 Times are seconds: `at` since the Unix epoch, everything else a length.
 """
 

@@ -11,9 +11,8 @@ CAPABILITY = Capability(
     about="Several servers on one database",
     app="tables",
     scopes=(Scope("nodes:write", "let a server hand over its share, and forget one that is gone", "operations"),),
+    pages="mainstay.nodes.page_urls",
     routes=(Routes("/nodes", "mainstay.nodes.api", "Servers"),),
-    commands=(
-        Command("nodes", 200, "mainstay.entry.cli.nodes:nodes", "List servers that share a database; hand over"),
-    ),
+    commands=(Command("nodes", 200, "mainstay.nodes.commands:nodes", "List servers that share a database; hand over"),),
     events=EVENTS,
 )

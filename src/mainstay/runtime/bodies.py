@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from mainstay.entry.addresses import Proxies, network_of
+from mainstay.frames.addresses import Proxies, network_of
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]

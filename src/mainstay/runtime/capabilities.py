@@ -6,7 +6,22 @@ import importlib
 
 from mainstay.kernel.capability import CAPABILITIES, Surroundings, load
 
-NAMES = ("watch", "heartbeats", "alerting", "windows", "statuspage", "accounts", "nodes", "store", "runtime")
+NAMES = (
+    "watch",
+    "heartbeats",
+    "alerting",
+    "windows",
+    "statuspage",
+    "accounts",
+    "nodes",
+    "resources",
+    "journal",
+    "vault",
+    "snapshots",
+    "foreign",
+    "store",
+    "runtime",
+)
 
 
 def load_capabilities() -> None:
@@ -16,17 +31,19 @@ def load_capabilities() -> None:
             CAPABILITIES.register(importlib.import_module(f"mainstay.{name}.capability").CAPABILITY)
 
 
-def register_kinds() -> None:
-    """Fill KINDS, in the order in which files are exported."""
+def register_kinds() -> Surroundings:
+    """Fill KINDS, in the order in which files are exported; what they were made from. Safe to repeat."""
+    from mainstay.frames.boot import current_settings
     from mainstay.kernel.resource import KINDS  # with pydantic, which lists of commands have no use for
-    from mainstay.runtime.boot import current_settings
     from mainstay.runtime.kinds import channel_kinds, check_kinds
 
     load_capabilities()
     surroundings = Surroundings(check_kinds(), channel_kinds(), current_settings().location)
-    for capability in CAPABILITIES:
-        for kind in load(capability.kinds)(surroundings) if capability.kinds else ():
-            KINDS.register(kind)
+    if not list(KINDS):
+        for capability in CAPABILITIES:
+            for kind in load(capability.kinds)(surroundings) if capability.kinds else ():
+                KINDS.register(kind)
+    return surroundings
 
 
 def register_reactions() -> None:

@@ -9,18 +9,20 @@ CAPABILITY = Capability(
     name="runtime",
     order=90,
     about="The server itself",
+    app="templates",
     scopes=(
         Scope("metrics:read", "scrape metrics", "support"),
         Scope("settings:read", "see health details, settings and the servers of this install", "support"),
     ),
-    pages="mainstay.entry.web.page_urls",
+    pages="mainstay.runtime.page_urls",
     menu=(
         MenuEntry("Now", 10, "Overview", "/", "overview", "monitors:read"),
         MenuEntry("Set up", 190, "Health", "/health/", "health", "settings:read"),
     ),
     commands=(
-        Command("up", 10, "mainstay.entry.cli.up:up", "Start Mainstay and watch"),
-        Command("doctor", 290, "mainstay.entry.cli.doctor:doctor", "Look for what is wrong with this install"),
+        Command("status", 30, "mainstay.runtime.status:status", "What is wrong, and how many are fine"),
+        Command("up", 10, "mainstay.runtime.up_command:up", "Start Mainstay and watch"),
+        Command("doctor", 290, "mainstay.runtime.doctor:doctor", "Look for what is wrong with this install"),
     ),
     events=EVENTS,
 )

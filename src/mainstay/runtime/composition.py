@@ -16,16 +16,25 @@ import structlog
 import uvicorn
 
 from mainstay import __version__
-from mainstay.entry.addresses import Proxies
-from mainstay.entry.api.compat.doors import compat_doors
-from mainstay.entry.api.probe_modules import Modules
-from mainstay.entry.ingest.join import FRAME_LIMIT, JoinDoor
-from mainstay.entry.ingest.limits import Limits
-from mainstay.entry.ingest.mail import MailDoor
-from mainstay.entry.ingest.ping_spool import PingSpool
-from mainstay.entry.ingest.pings import PingApp
-from mainstay.entry.web.health import set_reporter
-from mainstay.entry.web.live import LiveUpdates
+from mainstay.alerting.delivery import reclaim
+from mainstay.alerting.delivery_lane import DeliveryLane
+from mainstay.alerting.last_word_lane import EVERY as LAST_WORD_EVERY
+from mainstay.alerting.last_word_lane import LastWordLane
+from mainstay.foreign.compat.doors import compat_doors
+from mainstay.foreign.compat.probe_modules import Modules
+from mainstay.frames.addresses import Proxies
+from mainstay.frames.health import Health, database_probe
+from mainstay.frames.lanes import TURNS, forever
+from mainstay.frames.limits import Limits
+from mainstay.heartbeats.attendance_lane import EVERY as ATTENDANCE_EVERY
+from mainstay.heartbeats.attendance_lane import AttendanceLane
+from mainstay.heartbeats.doors.mail import MailDoor
+from mainstay.heartbeats.doors.ping_spool import PingSpool
+from mainstay.heartbeats.doors.pings import PingApp
+from mainstay.heartbeats.lane import EVERY as HEARTBEATS_EVERY
+from mainstay.heartbeats.lane import HeartbeatLane
+from mainstay.journal.checkpoint_lane import EVERY as CHECKPOINTS_EVERY
+from mainstay.journal.checkpoint_lane import CheckpointLane
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import CAPABILITIES, Lane, load
 from mainstay.kernel.clock import Clock, Steps, SystemClock
@@ -33,35 +42,19 @@ from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.settings import Settings
+from mainstay.nodes.identity import identity, node_name
+from mainstay.nodes.lane import CONFIG, UPKEEP, NodesLane
 from mainstay.nodes.verbs import Vitals
+from mainstay.resources.config_lane import ConfigLane
 from mainstay.runtime.crowd import Crowd, room
-from mainstay.runtime.fleet import Fleet
-from mainstay.runtime.health import Health, database_probe, oldest_due_probe, vault_probe
+from mainstay.runtime.health import oldest_due_probe, vault_probe
+from mainstay.runtime.health_page import set_reporter
 from mainstay.runtime.http_protocol import protocols
-from mainstay.runtime.lanes import TURNS, forever
-from mainstay.runtime.lanes.attendance import EVERY as ATTENDANCE_EVERY
-from mainstay.runtime.lanes.attendance import AttendanceLane
-from mainstay.runtime.lanes.checkpoints import EVERY as CHECKPOINTS_EVERY
-from mainstay.runtime.lanes.checkpoints import CheckpointLane
-from mainstay.runtime.lanes.config import ConfigLane
-from mainstay.runtime.lanes.delivery import DeliveryLane
-from mainstay.runtime.lanes.erasing import erase_wished
-from mainstay.runtime.lanes.heartbeats import EVERY as HEARTBEATS_EVERY
-from mainstay.runtime.lanes.heartbeats import HeartbeatLane
-from mainstay.runtime.lanes.last_word import EVERY as LAST_WORD_EVERY
-from mainstay.runtime.lanes.last_word import LastWordLane
-from mainstay.runtime.lanes.nodes import CONFIG, UPKEEP, NodesLane
-from mainstay.runtime.lanes.places import EVERY as PLACES_EVERY
-from mainstay.runtime.lanes.places import PlacesLane
-from mainstay.runtime.lanes.snapshots import EVERY as SNAPSHOTS_EVERY
-from mainstay.runtime.lanes.snapshots import SnapshotLane
-from mainstay.runtime.lanes.watch import WatchLane
-from mainstay.runtime.links import Links
+from mainstay.runtime.live import LiveUpdates
 from mainstay.runtime.monitoring import Monitoring, Sources
-from mainstay.runtime.node_identity import identity, node_name
-from mainstay.runtime.prober.descriptors import raise_descriptor_limit
-from mainstay.runtime.probers import Probers
 from mainstay.runtime.server import Server, django_application, static_files
+from mainstay.snapshots.lane import EVERY as SNAPSHOTS_EVERY
+from mainstay.snapshots.lane import SnapshotLane
 from mainstay.statuspage.serving import StatusPages
 from mainstay.store.running import Running
 from mainstay.store.telemetry import open_telemetry
@@ -69,6 +62,15 @@ from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.telemetry.port import Telemetry
 from mainstay.store.work import unit_of_work
 from mainstay.store.writer import Writer
+from mainstay.watch.fleet import Fleet
+from mainstay.watch.join import FRAME_LIMIT, JoinDoor
+from mainstay.watch.lanes.erasing import erase_wished
+from mainstay.watch.lanes.places import EVERY as PLACES_EVERY
+from mainstay.watch.lanes.places import PlacesLane
+from mainstay.watch.lanes.watch import WatchLane
+from mainstay.watch.links import Links
+from mainstay.watch.prober.descriptors import raise_descriptor_limit
+from mainstay.watch.probers import Probers
 
 log = structlog.get_logger("mainstay")
 
@@ -159,7 +161,15 @@ class Parts:
             await self.watch.hand_over(shards)
 
         tasks = [UPKEEP, *([CONFIG] if config else [])]
-        return NodesLane(identity(self.settings), self.writer, clock, vitals=vitals, hand_over=hand_over, tasks=tasks)
+        return NodesLane(
+            identity(self.settings),
+            self.writer,
+            clock,
+            vitals=vitals,
+            hand_over=hand_over,
+            take_over=lambda living: reclaim(_ACTOR, living=living),
+            tasks=tasks,
+        )
 
     def _share_out(self, nodes: NodesLane) -> None:
         self.delivery.claimant, self.delivery.living = nodes.me.session, lambda: nodes.living

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainstay.entry.addresses import Proxies, network_of
+from mainstay.frames.addresses import Proxies, network_of
 
 if TYPE_CHECKING:
     import asyncio

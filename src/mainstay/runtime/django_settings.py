@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from mainstay.frames.boot import current_settings, database_settings, is_booted, is_light, secret_key
 from mainstay.kernel.errors import UserError
-from mainstay.runtime.boot import current_settings, database_settings, is_booted, is_light, secret_key
 from mainstay.runtime.capabilities import apps
 
 MAINSTAY = current_settings()
@@ -36,14 +36,14 @@ _WEB = [
     "allauth.socialaccount.providers.openid_connect",
     "ninja",
     *apps("templates"),
-    "mainstay.entry.web",
+    "mainstay.frames.web",
 ]
 # Commands need the tables only; leaving the web out halves their start-up.
 INSTALLED_APPS = [*_OWN, *_LIGHT] if is_light() else [*_OWN, *_WEB, *_LIGHT]
 
 MIDDLEWARE = [
-    "mainstay.entry.proxied.ProxyMiddleware",
-    "mainstay.entry.web.middleware.GuardMiddleware",
+    "mainstay.frames.proxied.ProxyMiddleware",
+    "mainstay.frames.web.middleware.GuardMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
@@ -51,9 +51,9 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "mainstay.accounts.middleware.PlaceMiddleware",
     "allauth.account.middleware.AccountMiddleware",
-    "mainstay.entry.web.middleware.ErrorsMiddleware",
+    "mainstay.frames.web.middleware.ErrorsMiddleware",
 ]
-ROOT_URLCONF = "mainstay.entry.urls"
+ROOT_URLCONF = "mainstay.runtime.urls"
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
@@ -110,7 +110,7 @@ CSRF_COOKIE_NAME = f"{_PREFIX}mainstay_csrf"
 CSRF_COOKIE_SECURE = _SECURE
 CSRF_COOKIE_HTTPONLY = True  # pages carry the token themselves
 CSRF_COOKIE_SAMESITE = "Lax"
-CSRF_FAILURE_VIEW = "mainstay.entry.errors.csrf_failure"
+CSRF_FAILURE_VIEW = "mainstay.frames.errors.csrf_failure"
 _URL = urlsplit(MAINSTAY.base_url)
 # Behind a proxy that ends TLS, the browser's origin differs from the one that reaches us.
 CSRF_TRUSTED_ORIGINS = [f"{_URL.scheme}://{_URL.netloc}"]

@@ -20,9 +20,22 @@ from starlette.routing import Route
 from mainstay import __version__
 from mainstay.accounts.doors import Door, public, session_actor, token_actor
 from mainstay.alerting import queries as alerting
-from mainstay.entry.addresses import client_address
-from mainstay.entry.api.compat.kuma_metrics import WINDOWS, kuma_metrics_response
-from mainstay.entry.api.metrics import (
+from mainstay.foreign.compat.kuma_metrics import WINDOWS, kuma_metrics_response
+from mainstay.foreign.compat.probe import probe
+from mainstay.foreign.compat.probe_modules import Modules
+from mainstay.frames.addresses import client_address
+from mainstay.frames.health import Health
+from mainstay.heartbeats import queries as heartbeats
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.errors import Forbidden, MainstayError
+from mainstay.runtime.health_page import Prober, Report
+from mainstay.store.journal import head
+from mainstay.store.resources.queries import latest_revision
+from mainstay.store.telemetry.history import HISTORY
+from mainstay.store.telemetry.port import Telemetry
+from mainstay.watch import queries as monitors
+from mainstay.watch.lanes.watch import WatchLane
+from mainstay.watch.metrics import (
     HeartbeatSnapshot,
     LocationSnapshot,
     MonitorSnapshot,
@@ -30,20 +43,7 @@ from mainstay.entry.api.metrics import (
     Snapshot,
     metrics_response,
 )
-from mainstay.entry.api.probe import probe
-from mainstay.entry.api.probe_modules import Modules
-from mainstay.entry.web.health import Prober, Report
-from mainstay.heartbeats import queries as heartbeats
-from mainstay.kernel.clock import to_iso
-from mainstay.kernel.errors import Forbidden, MainstayError
-from mainstay.runtime.health import Health
-from mainstay.runtime.lanes.watch import WatchLane
-from mainstay.runtime.probers import ProberReport, Probers
-from mainstay.store.journal import head
-from mainstay.store.resources.queries import latest_revision
-from mainstay.store.telemetry.history import HISTORY
-from mainstay.store.telemetry.port import Telemetry
-from mainstay.watch import queries as monitors
+from mainstay.watch.probers import ProberReport, Probers
 
 _PATIENCE = 10.0  # seconds that a page waits for the parts' answers
 States = tuple[dict[str, int], list[dict[str, str]]]  # monitors by state, and those that do not work

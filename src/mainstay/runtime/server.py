@@ -15,10 +15,10 @@ from starlette.responses import Response
 from starlette.routing import Mount
 from starlette.staticfiles import StaticFiles
 
-import mainstay.entry.web
+import mainstay.frames.web
 from mainstay.accounts.doors import Door
-from mainstay.entry.ingest.limits import Limits, refuse
-from mainstay.entry.web.middleware import security_headers
+from mainstay.frames.limits import Limits, refuse
+from mainstay.frames.web.middleware import security_headers
 from mainstay.runtime.bodies import Application, Message, Receive, Scope, Send, WholeBodies
 
 _WEB_THREADS = 8
@@ -47,7 +47,7 @@ class _Files(StaticFiles):
 
 def static_files() -> Application:
     """Our own static files and those of the API documentation."""
-    folders = [Path(mainstay.entry.web.__file__).parent / "static", Path(ninja.__file__).parent / "static"]
+    folders = [Path(mainstay.frames.web.__file__).parent / "static", Path(ninja.__file__).parent / "static"]
     files = _Files(directory=folders[0])
     files.all_directories = list(folders)
     # A mount tells the files below which path they lie, and answers 404 for what there is not.

@@ -14,11 +14,11 @@ from pathlib import Path
 import structlog
 import uvloop
 
+from mainstay.frames.boot import default_data_folder, prepare_data_folder, remember_address, start_django
 from mainstay.kernel.actor import command, system
 from mainstay.kernel.errors import Conflict, UserError
 from mainstay.kernel.resource import KINDS
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.boot import default_data_folder, prepare_data_folder, remember_address, start_django
 from mainstay.runtime.logs import set_up_logs
 
 log = structlog.get_logger("mainstay")

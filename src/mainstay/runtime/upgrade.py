@@ -14,10 +14,10 @@ from dataclasses import replace
 import structlog
 from django.db import OperationalError, connection
 
+from mainstay.frames.boot import migrate
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
-from mainstay.runtime.boot import migrate
 from mainstay.store.damage import check_sound
 from mainstay.store.snapshots import taking, versions
 

@@ -10,5 +10,6 @@ CAPABILITY = Capability(
     about="Pages for the public",
     app="templates",
     kinds="mainstay.statuspage.spec:kinds",
+    pages="mainstay.statuspage.page_urls",
     menu=(MenuEntry("Respond", 60, "Status pages", "/status-pages/", "status", "resources:read"),),
 )

@@ -1,6 +1,6 @@
 """News within this process: who is subscribed hears of committed events, without asking the database.
 
-With several servers on one database, each also publishes what the others have committed (runtime/lanes/nodes.py).
+With several servers on one database, each also publishes what the others have committed (nodes/lane.py).
 """
 
 from __future__ import annotations

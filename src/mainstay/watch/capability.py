@@ -29,6 +29,7 @@ CAPABILITY = Capability(
         ),
     ),
     reactions="mainstay.watch.reactions",
+    pages="mainstay.watch.page_urls",
     menu=(
         MenuEntry("Watch", 20, "Monitors", "/monitors/", "monitors", "monitors:read"),
         MenuEntry("Set up", 150, "Locations", "/locations/", "locations", "monitors:read"),
@@ -38,11 +39,12 @@ CAPABILITY = Capability(
         Routes("/locations", "mainstay.watch.locations_api", "Locations"),
     ),
     commands=(
-        Command("check", 20, "mainstay.entry.cli.check:check", "Run one check now and draw its phases"),
-        Command("status", 30, "mainstay.entry.cli.monitors:status", "What is wrong, and how many are fine"),
-        Command("monitors", 40, "mainstay.entry.cli.monitors:monitors", "List monitors with their states"),
-        Command("locations", 50, "mainstay.entry.cli.locations:locations", "List the places that checks are made from"),
-        Command("probe", 60, "mainstay.entry.cli.probe:probe", "Check from here for a Mainstay elsewhere"),
+        Command("check", 20, "mainstay.watch.check_command:check", "Run one check now and draw its phases"),
+        Command("monitors", 40, "mainstay.watch.commands:monitors", "List monitors with their states"),
+        Command(
+            "locations", 50, "mainstay.watch.location_commands:locations", "List the places that checks are made from"
+        ),
+        Command("probe", 60, "mainstay.watch.probe_command:probe", "Check from here for a Mainstay elsewhere"),
     ),
     events=EVENTS,
 )

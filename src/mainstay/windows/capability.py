@@ -8,8 +8,10 @@ CAPABILITY = Capability(
     name="windows",
     order=40,
     about="Maintenance windows",
+    app="templates",
     kinds="mainstay.windows.spec:kinds",
+    pages="mainstay.windows.page_urls",
     menu=(MenuEntry("Watch", 40, "Maintenance", "/windows/", "maintenance", "monitors:read"),),
     routes=(Routes("/windows", "mainstay.windows.api", "Maintenance windows"),),
-    commands=(Command("windows", 120, "mainstay.entry.cli.windows:windows", "List, begin and end maintenance"),),
+    commands=(Command("windows", 120, "mainstay.windows.commands:windows", "List, begin and end maintenance"),),
 )

@@ -13,7 +13,7 @@ from mainstay.runtime import capabilities
 mainstay.__path__.append(str(Path(__file__).parent))
 capabilities.NAMES += ("drills",)  # the one line
 
-from mainstay.runtime.boot import load_settings, migrate, start_django  # noqa: E402
+from mainstay.frames.boot import load_settings, migrate, start_django  # noqa: E402
 
 settings = load_settings(data=sys.argv[1], database="")
 start_django(settings)
@@ -26,9 +26,9 @@ from mainstay.accounts import verbs  # noqa: E402
 from mainstay.accounts.models import User  # noqa: E402
 from mainstay.accounts.spec import role_scopes  # noqa: E402
 from mainstay.alerting.queries import alerts  # noqa: E402
-from mainstay.entry.cli.app import commands, run  # noqa: E402
 from mainstay.kernel.actor import command  # noqa: E402
 from mainstay.kernel.errors import Forbidden  # noqa: E402
+from mainstay.runtime.app import commands, run  # noqa: E402
 from mainstay.runtime.composition import Parts  # noqa: E402
 from mainstay.store.journal import Filter, entries  # noqa: E402
 from mainstay.store.resources.apply import declare  # noqa: E402

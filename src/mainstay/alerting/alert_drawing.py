@@ -1,0 +1,65 @@
+"""One alert in a terminal: evidence, who was told, and its timeline."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import typer
+
+from mainstay.alerting.background import description_of, ping_of
+from mainstay.alerting.showing import evidence_of, step_of, told_of
+from mainstay.frames.output import print_table
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.wording import label_links, lasting, link_name, schedule_words, utc, who
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mainstay.alerting.queries import Alert, Delivery
+    from mainstay.store.journal import Entry
+
+
+def draw_alert(alert: Alert, sent: Sequence[Delivery], timeline: Sequence[Entry]) -> None:
+    now = time.time()
+    for question, answer in _facts(alert, now):
+        typer.echo(f"{question}: {answer}")
+    said = ping_of(alert.kind, alert.uid, alert.evidence)
+    if said is not None and said.text.strip():
+        typer.echo("\nWhat the job said")
+        typer.echo("\n".join(f"  {line}" for line in said.text.strip().splitlines()))
+    if sent:
+        typer.echo("\nWho was told")
+        print_table(["channel", "message", "state", "attempts", "why"], [_row(one, now) for one in sent])
+    typer.echo("\nTimeline")
+    for step in map(step_of, timeline):
+        text = f": {step.text}" if step.text else ""
+        typer.echo(f"  {utc(to_iso(step.at))}  {step.title}{text} ({who(step.actor)})")
+
+
+def _facts(alert: Alert, now: float) -> list[tuple[str, str]]:
+    muted = alert.muted_until if alert.is_open and (alert.muted_until or 0) > now else None
+    place = ("Schedule", schedule_words(alert.address)) if alert.kind == "heartbeat" else ("Target", alert.address)
+    facts = [
+        ("\nWho has it", who(alert.acknowledged_by) if alert.acknowledged_at else "nobody yet"),
+        ("Muted until", "" if muted is None else f"{utc(to_iso(muted))} (in {lasting(muted - now)})"),
+        ("Nobody was told", alert.untold),
+        ("Note", f"{alert.note} ({who(alert.noted_by)})" if alert.note else ""),
+        ("Description", description_of(alert.uid)),
+        *((link_name(name), url) for name, url in label_links(alert.labels).items()),
+        place,
+        ("Code", alert.code),
+        ("Reason", alert.reason.replace("_", " ")),
+        *evidence_of(alert)[0],
+        ("Ended because", alert.resolved_reason),
+    ]
+    return [(question, answer) for question, answer in facts if answer]
+
+
+def _row(delivery: Delivery, now: float) -> list[str]:
+    told = told_of(delivery, now)
+    again = (
+        f"tried next in {lasting(told.next_at - now)}" if told.next_at else f"tried {told.waits}" if told.waits else ""
+    )
+    why = [delivery.last_error if delivery.state != "delivered" else "", delivery.reason, again]
+    return [delivery.channel, told.words, delivery.state, str(delivery.attempts), "; ".join(filter(None, why))]

@@ -1,1 +1,0 @@
-"""Ways in: pages, the REST API, pings and the command line. Thin doors to verbs and queries."""

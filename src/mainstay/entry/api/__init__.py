@@ -1,1 +1,0 @@
-"""The REST API and the formats that other tools read."""

@@ -1,1 +1,0 @@
-"""The command line. Every command imports what it needs only when it runs."""

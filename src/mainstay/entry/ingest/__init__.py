@@ -1,1 +1,0 @@
-"""Fast doors for programs: no ORM, no middleware."""

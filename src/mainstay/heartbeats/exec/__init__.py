@@ -1,0 +1,1 @@
+"""`mainstay exec`: runs a job and reports how it went."""

@@ -1,0 +1,1 @@
+"""Doors of the journal: its page, API, command and checkpoints."""

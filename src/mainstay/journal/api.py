@@ -1,0 +1,95 @@
+"""The journal over the API: search, export as JSON lines, verify."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime
+from typing import Annotated, Any
+
+from django.http import HttpRequest, StreamingHttpResponse
+from ninja import Query, Router, Schema
+from pydantic import Field
+
+from mainstay.accounts.doors import requires
+from mainstay.frames.downloads import download, json_lines
+from mainstay.kernel.texts import MOST, Text
+from mainstay.store.disclosures import note_export
+from mainstay.store.journal import Filter, entries, verify
+
+router = Router()
+
+
+class JournalFilter(Schema):
+    """Which entries; empty fields fit everything."""
+
+    kind: Text = Field("", max_length=60, description="such as `monitor.went_down`, or `monitor.*`")
+    subject: Text = Field("", max_length=200, description="such as `monitor/api`")
+    actor: Text = Field("", max_length=300, description="part of the actor, such as `user:`")
+    text: Text = Field("", max_length=200, description="part of the entry's data")
+    since: datetime | None = None
+    until: datetime | None = None
+    after: int = Field(0, ge=0, le=MOST, description="entries with a higher number only")
+    before: int | None = Field(None, ge=0, le=MOST, description="entries with a lower number only")
+
+    def as_filter(self) -> Filter:
+        return Filter(
+            kind=self.kind,
+            subject=self.subject,
+            actor=self.actor,
+            text=self.text,
+            since=self.since.timestamp() if self.since else None,
+            until=self.until.timestamp() if self.until else None,
+            after_seq=self.after,
+            before_seq=self.before,
+        )
+
+
+class JournalEntryOut(Schema):
+    seq: int
+    at: str
+    actor: str
+    kind: str
+    subject: str
+    data: dict[str, Any]
+    hash: str
+
+
+class JournalPage(Schema):
+    """Newest first. Ask again with `before` set to `next` for older entries; null: that was all."""
+
+    entries: list[JournalEntryOut]
+    next: int | None
+
+
+class VerificationOut(Schema):
+    checked: int
+    broken_at: int | None
+    reason: str
+    erased: int = Field(description="entries whose personal data is gone, as a later entry tells")
+
+
+Wanted = Annotated[JournalFilter, Query()]
+
+
+@router.get("", response=JournalPage, summary="Search the journal")
+@requires("journal:read")
+def list_entries(
+    request: HttpRequest, wanted: Wanted, limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> dict[str, Any]:
+    found = [entry.as_dict() for entry in entries(wanted.as_filter(), limit=limit + 1)]
+    page = found[:limit]
+    return {"entries": page, "next": page[-1]["seq"] if len(found) > limit else None}
+
+
+@router.get("/export", summary="Export the journal as JSON lines, oldest first")
+@requires("journal:export")
+def export(request: HttpRequest, wanted: Wanted) -> StreamingHttpResponse:
+    note_export(request.auth, wanted.as_filter(), "api")  # type: ignore[attr-defined] # set by the API's authentication
+    found = entries(wanted.as_filter(), limit=0, newest_first=False)
+    return download(json_lines(found), "application/x-ndjson", "mainstay-journal.jsonl")
+
+
+@router.get("/verify", response=VerificationOut, summary="Compare every hash of the chain")
+@requires("journal:export")
+def verify_chain(request: HttpRequest) -> dict[str, Any]:
+    return asdict(verify())

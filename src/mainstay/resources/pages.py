@@ -1,0 +1,248 @@
+"""Pages of resources: everything declared, one with its history, and the editor that plans before it applies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_GET, require_POST
+
+from mainstay.accounts.doors import is_fresh, require_fresh
+from mainstay.kernel.errors import Conflict, InvalidInput, StalePlan, TooLarge
+from mainstay.kernel.resource import KINDS, Resource
+from mainstay.resources.changes import change_views
+from mainstay.resources.summaries import NAMED_BY, facts, summary
+from mainstay.store.resources import queries
+from mainstay.store.resources.apply import apply, changes_access, remove
+from mainstay.store.resources.export import export_yaml
+from mainstay.store.resources.files import read_body
+from mainstay.store.resources.planning import Terms, plan_reading
+from mainstay.store.resources.showing import export_file, text_of
+from mainstay.store.secrets import SecretSource
+from mainstay.store.vault import secrets
+
+if TYPE_CHECKING:
+    from mainstay.kernel.actor import Actor
+    from mainstay.store.requests import PageRequest
+    from mainstay.store.resources.plan import Plan
+
+_PAGE = 100
+_TEXT_LIMIT = 2_000_000  # characters that the editor takes; larger files are for the command line
+_NAME = "editor"
+_OFFERED = 30  # stored secrets whose names the editor shows
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    resource: Resource
+    summary: str
+    url: str
+
+
+def address(resource: Resource) -> str:
+    return f"/resources/{resource.kind}/{quote(resource.name)}/"
+
+
+@require_GET
+def resource_list(request: PageRequest, kind: str = "") -> HttpResponse:
+    """All resources, with who keeps them: of every kind, or of the one that the page is about."""
+    request.actor.require("resources:read")
+    every = queries.resources()
+    asked = {name: request.GET.get(name, "").strip()[:100] for name in ("q", "kind", "manager")}
+    asked["kind"] = kind or asked["kind"]
+    rows = [Row(one, summary(one), address(one)) for one in every if _chosen(one, asked)]
+    words = asked["q"].lower().split()
+    rows = [row for row in rows if all(word in f"{row.resource.name} {row.summary}".lower() for word in words)]
+    page = _number(request.GET.get("page", "1"), len(rows))
+    kept = {name: value for name, value in asked.items() if value}
+    last = max(1, -(-len(rows) // _PAGE))
+    context = {
+        "rows": rows[(page - 1) * _PAGE : page * _PAGE],
+        "found": len(rows),
+        "total": len(every),
+        "kinds": [(kind, sum(1 for one in every if one.kind == kind.name)) for kind in KINDS],
+        "managers": sorted({one.manager for one in every}),
+        "asked": asked,
+        "alone": kind,
+        "pages": {
+            "number": page,
+            "last": last,
+            "previous": "?" + urlencode({**kept, "page": page - 1}) if page > 1 else "",
+            "next": "?" + urlencode({**kept, "page": page + 1}) if page < last else "",
+        },
+        "revision": queries.latest_revision(),
+        "may_write": request.actor.may("resources:write"),
+    }
+    return render(request, "resources/list.html", context)
+
+
+def _chosen(resource: Resource, asked: dict[str, str]) -> bool:
+    return asked["kind"] in ("", resource.kind) and asked["manager"] in ("", resource.manager)
+
+
+def _number(text: str, found: int) -> int:
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
+    return max(1, min(number, -(-found // _PAGE)))
+
+
+@require_GET
+def resource_page(request: PageRequest, kind: str, name: str) -> HttpResponse:
+    """One resource: its specification, what it touches, its history."""
+    request.actor.require("resources:read")
+    resource = queries.resource(kind, name)
+    told = facts(resource, queries.resources())
+    revisions = [(one, change_views(request.actor, one.changes)) for one in queries.history(kind, name, limit=20)]
+    context = {
+        "resource": resource,
+        "kind": KINDS[kind],
+        "text": text_of(request.actor, [resource]),
+        "facts": told,
+        "users": [title for fact in told if fact.question == NAMED_BY for title, _ in fact.links],
+        "revisions": revisions,
+        "may_write": request.actor.may("resources:write"),
+    }
+    return render(request, "resources/one.html", context)
+
+
+@require_GET
+def resource_new(request: PageRequest) -> HttpResponse:
+    """The editor with an example of the kind that was asked for."""
+    request.actor.require("resources:write")
+    kind = request.GET.get("kind", "monitor")
+    chosen = KINDS[kind] if kind in KINDS else KINDS["monitor"]
+    text = _with_others(chosen.name, chosen.example) if chosen.listed else chosen.example
+    return _editor(request, text, title=f"New {chosen.name.replace('_', ' ')}", chosen=chosen.name)
+
+
+def _with_others(kind: str, example: str) -> str:
+    """A list whose order matters is edited as a whole: what is there, and the example behind it."""
+    known = queries.resources(kind)
+    return export_yaml(known) + example.split("\n", 1)[1] if known else example
+
+
+@require_GET
+def resource_edit(request: PageRequest, kind: str, name: str) -> HttpResponse:
+    """The editor with one resource, or with the whole list where the order matters."""
+    request.actor.require("resources:write")
+    resource = queries.resource(kind, name)
+    shown = queries.resources(kind) if KINDS[kind].listed else [resource]
+    return _editor(
+        request, text_of(request.actor, shown), title=f"Edit {kind.replace('_', ' ')} {name}", resource=resource
+    )
+
+
+def _editor(
+    request: PageRequest, text: str, *, title: str, chosen: str = "", resource: Resource | None = None
+) -> HttpResponse:
+    may_keep = request.actor.may("secrets:write")
+    context = {
+        "text": text,
+        "title": title,
+        "chosen": chosen,
+        "kinds": list(KINDS),
+        "resource": resource,
+        "kept_by_file": resource is not None and resource.manager == "file",
+        "may_keep": may_keep,
+        "secrets": [one.name for one in secrets(request.actor)[:_OFFERED]] if may_keep else [],
+    }
+    return render(request, "resources/editor.html", context)
+
+
+@require_POST
+def resource_plan(request: PageRequest) -> HttpResponse:
+    """What applying the editor's text would change, or every mistake in it; a fragment."""
+    text, takeover = _text(request), request.POST.get("takeover") == "1"
+    try:
+        plan = _plan(request.actor, text, takeover=takeover)
+    except InvalidInput as error:
+        mistakes = list(error.diagnostics)
+        lines = " ".join(sorted({str(item.place.line) for item in mistakes if item.place.line}))
+        return render(request, "resources/mistakes.html", {"mistakes": mistakes, "lines": lines})
+    except Conflict as error:
+        return render(request, "resources/mistakes.html", {"conflict": error, "lines": ""})
+    context = {"plan": plan, "changes": change_views(request.actor, plan.differences), "takeover": takeover}
+    return render(request, "resources/plan.html", context)
+
+
+@require_POST
+def resource_apply(request: PageRequest) -> HttpResponse:
+    """Apply the editor's text if nothing has changed since its plan was shown; a fragment or a redirect."""
+    text, takeover = _text(request), request.POST.get("takeover") == "1"
+    base = request.POST.get("base", "")
+    try:
+        plan = _plan(request.actor, text, takeover=takeover)
+        if str(plan.base) != base:
+            raise StalePlan("something else was applied in the meantime", hint="look at the plan again")
+        if changes_access(plan) and not is_fresh(request):
+            raise Conflict(
+                "this changes who may do what, or what runs here, so show first that it is still you",
+                hint=f"open {reverse('confirm')} in another tab, then apply again",
+            )
+        revision = apply(request.actor, plan)
+    except InvalidInput as error:
+        return render(request, "resources/mistakes.html", {"mistakes": list(error.diagnostics), "lines": ""})
+    except Conflict as error:
+        return render(request, "resources/mistakes.html", {"conflict": error, "lines": ""})
+    messages.success(request, f"Applied as revision {revision}. The server takes it up within a second.")
+    response = HttpResponse(status=204)
+    response["HX-Redirect"] = _after(plan)
+    return response
+
+
+def _after(plan: Plan) -> str:
+    """Where to look next: at the one thing that was changed, else at everything."""
+    changed = [change for change in plan.differences if change.action != "delete"]
+    if len(changed) != 1:
+        return "/resources/"
+    kind, name = changed[0].kind, quote(changed[0].name)
+    return f"/{kind}s/{name}/" if kind in ("monitor", "heartbeat") else f"/resources/{kind}/{name}/"
+
+
+def _plan(actor: Actor, text: str, *, takeover: bool) -> Plan:
+    terms = Terms("page", actor.name, takeover=takeover, secrets=SecretSource(settings.MAINSTAY))
+    return plan_reading(actor, read_body(text.encode("utf-8", "surrogatepass"), _NAME), terms)
+
+
+def _text(request: PageRequest) -> str:
+    text = request.POST.get("text", "").replace("\r\n", "\n")
+    if len(text) > _TEXT_LIMIT:
+        raise TooLarge("the text is too large for the editor", hint="apply it as a file: mainstay apply FILE")
+    return text
+
+
+@require_POST
+def resource_delete(request: PageRequest, kind: str, name: str) -> HttpResponse:
+    """Delete one resource; the message says how to bring it back."""
+    if kind in KINDS and KINDS[kind].grants is not None:
+        require_fresh(request)
+    try:
+        number = remove(
+            request.actor,
+            kind,
+            name,
+            manager="page",
+            source=request.actor.name,
+            takeover=request.POST.get("takeover") == "1",
+        )
+    except InvalidInput as error:
+        messages.error(request, "; ".join(item.message for item in error.diagnostics))
+        return HttpResponseRedirect(f"/resources/{kind}/{quote(name)}/")
+    messages.success(request, f"Deleted {name} in revision {number}. A roll-back there brings it back.")
+    return HttpResponseRedirect(f"/revisions/{number}/")
+
+
+@require_GET
+def resource_export(request: PageRequest) -> HttpResponse:
+    """Everything, or one kind, as a file that applies to an empty install."""
+    request.actor.require("resources:read")
+    kind = request.GET.get("kind", "")
+    found = queries.resources(queries.kind_named(kind).name if kind else None)
+    response = HttpResponse(export_file(request.actor, found), content_type="application/yaml; charset=utf-8")
+    response["Content-Disposition"] = 'attachment; filename="mainstay.yaml"'
+    return response

@@ -1,0 +1,111 @@
+"""The health page: is Mainstay itself well, and with which settings does it run.
+
+What only the running server knows (its parts, its probers) is handed in by the runtime with `set_reporter`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_GET
+
+from mainstay import __version__
+from mainstay.alerting.queries import channel_health
+from mainstay.kernel.settings import Settings
+from mainstay.nodes.queries import nodes
+from mainstay.store.snapshots.taking import newest
+from mainstay.store.telemetry import current
+
+if TYPE_CHECKING:
+    from mainstay.store.requests import PageRequest
+    from mainstay.store.telemetry.port import TelemetryVitals
+
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):\S*@")
+_ARGUMENTS = re.compile(r"^(command:\S+)\s.*")  # of the program that prints the vault's key
+
+
+@dataclass(frozen=True, slots=True)
+class Prober:
+    """One prober process; `lag_p99` in seconds over the last minute, `memory` in bytes."""
+
+    pid: int
+    alive: bool
+    assigned: int
+    running: int
+    checks: int
+    lag_p99: float
+    memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the runtime knows of itself: service name -> `ok` or what is wrong; times are epoch seconds."""
+
+    services: Mapping[str, str] = field(default_factory=dict)
+    probers: Sequence[Prober] = ()
+    started_at: float | None = None
+    viewers: int = 0  # open live pages
+
+
+_reporter: Callable[[], Report] = Report
+
+
+def set_reporter(reporter: Callable[[], Report]) -> None:
+    """The runtime's answer; called on a thread of the web server, so it must be quick and thread-safe."""
+    global _reporter  # noqa: PLW0603  one running server per process
+    _reporter = reporter
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    name: str
+    value: str
+    default: bool
+    about: str
+
+
+@require_GET
+def health(request: PageRequest) -> HttpResponse:
+    request.actor.require("settings:read")
+    report = _reporter()
+    vitals = _telemetry()
+    failing = [name for name, answer in report.services.items() if answer != "ok"]
+    context = {
+        "report": report,
+        "services": [(name, answer, answer == "ok") for name, answer in report.services.items()],
+        "failing": failing,
+        "telemetry": vitals,
+        "snapshot": newest(),
+        "nodes": nodes(),
+        "channels": channel_health(),
+        "version": __version__,
+        "now": time.time(),
+        "database": "PostgreSQL" if settings.MAINSTAY.database else "SQLite",
+        "settings": settings_shown(settings.MAINSTAY),
+    }
+    return render(request, "runtime/health.html", context)
+
+
+def _telemetry() -> TelemetryVitals | None:
+    try:
+        return current().vitals()
+    except RuntimeError:  # no telemetry in this process
+        return None
+
+
+def settings_shown(current_settings: Settings) -> list[Setting]:
+    """Every setting with its value; passwords inside of addresses are hidden."""
+    found = []
+    for one in dataclasses.fields(Settings):
+        value = str(getattr(current_settings, one.name))
+        shown = _ARGUMENTS.sub(r"\1 ***", _PASSWORD.sub(r"\1:***@", value))
+        found.append(Setting(f"MAINSTAY_{one.name.upper()}", shown, value == str(one.default), one.metadata["about"]))
+    return found

@@ -1,0 +1,1 @@
+"""Doors of snapshots: the command, and the lane that takes them."""

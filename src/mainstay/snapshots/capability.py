@@ -1,0 +1,24 @@
+"""What others may know of snapshots."""
+
+from __future__ import annotations
+
+from mainstay.kernel.capability import Capability, Command, Scope
+
+CAPABILITY = Capability(
+    name="snapshots",
+    order=83,
+    about="Copies of everything, and the way back from one",
+    scopes=(
+        Scope("snapshots:write", "take, restore and move snapshots of everything, secrets included", "operations"),
+    ),
+    commands=(
+        Command("snapshot", 260, "mainstay.snapshots.commands:snapshot", "Copy everything to one file, while it runs"),
+        Command("restore", 270, "mainstay.snapshots.commands:restore", "Bring a snapshot back, into an empty place"),
+        Command(
+            "migrate-store",
+            280,
+            "mainstay.snapshots.commands:migrate_store",
+            "Move the state from SQLite to PostgreSQL",
+        ),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Doors of the vault: its page, API and command."""

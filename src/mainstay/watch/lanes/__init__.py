@@ -1,0 +1,1 @@
+"""Loops of the server that watch: results become states, states become events."""
