@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from django import template
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from mainstay.kernel.capability import CAPABILITIES, load
 
@@ -20,5 +21,5 @@ register = template.Library()
 @register.simple_tag(takes_context=True)
 def panels(context: Mapping[str, Any], slot: Slot, kind: str, name: str) -> SafeString:
     """Everything that capabilities have to show there of `kind/name`, in their order."""
-    found = (load(one.panels)(context["request"], f"{kind}/{name}", slot) for one in CAPABILITIES if one.panels)
-    return mark_safe("".join(found))  # noqa: S308  each part is a rendered template
+    found = ((load(one.panels)(context["request"], f"{kind}/{name}", slot),) for one in CAPABILITIES if one.panels)
+    return format_html_join("", "{}", found)
