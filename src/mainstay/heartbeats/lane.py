@@ -103,7 +103,7 @@ class HeartbeatLane:
     async def _gather(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
         self._gathering = None  # who comes from now on may ask about what is declared after this look
-        await self._writer.run(self._look_again)
+        await self._writer.run(self._look_again, urgent=True)
 
     def _look_again(self) -> None:
         if self._heard != self._taken_up or self._declared() != self._seen:
@@ -113,7 +113,7 @@ class HeartbeatLane:
         """Take up news, then judge everything that is due."""
         more = True
         while more:
-            more = await self._writer.run(self._work)
+            more = await self._writer.run(self._work, urgent=True)
 
     def _begin(self) -> None:
         with unit_of_work(_ACTOR, self._clock) as work:

@@ -255,7 +255,7 @@ class NodesLane:
 
     def _spawn(self, job: Callable[[], object]) -> None:
         async def run() -> None:
-            await self._writer.run(job)
+            await self._writer.run(job, urgent=True)
 
         task = asyncio.create_task(run())
         self._telling.add(task)

@@ -33,6 +33,7 @@ from mainstay.store.journal import head
 from mainstay.store.resources.queries import latest_revision
 from mainstay.store.telemetry.history import HISTORY
 from mainstay.store.telemetry.port import Telemetry
+from mainstay.store.timing import TIMINGS
 from mainstay.watch import queries as monitors
 from mainstay.watch.lanes.watch import WatchLane
 from mainstay.watch.metrics import (
@@ -205,6 +206,7 @@ class Monitoring:
             revision=stored.revision,
             node=sources.node(),
             spool=sources.spool(),
+            work=TIMINGS.read(),
         )
 
 

@@ -7,10 +7,12 @@ of something run one after the other, as they do on SQLite. A `quiet` one has no
 
 from __future__ import annotations
 
+import sys
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TypeVar
 
 import structlog
@@ -23,6 +25,8 @@ from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
 from mainstay.store.journal import Appender
 from mainstay.store.reaction_faults import Faults, name_of
+from mainstay.store.timing import TIMINGS, name_of_frame, name_of_job
+from mainstay.store.turn import Turn
 
 log = structlog.get_logger("store")
 
@@ -35,7 +39,7 @@ _CUT_OFF = ("25P03", "57P01")  # SQLSTATE: ended by the server, for being idle i
 _reactions: dict[str, list[Reaction]] = defaultdict(list)
 _active = threading.local()
 # SQLite has one writer; waiting here is cheaper and fairer than its busy loop.
-_sqlite_turn = threading.RLock()
+_sqlite_turn = Turn()
 
 
 class Work:
@@ -115,29 +119,50 @@ class _NotQuiet(Exception):
     """A quiet unit has something to tell: it must be done again, with the journal's turn taken first."""
 
 
-@contextmanager
 def unit_of_work(
-    actor: Actor, clock: Clock | None = None, *, quiet: bool = False, long: bool = False
-) -> Iterator[Work]:
+    actor: Actor, clock: Clock | None = None, *, quiet: bool = False, long: bool = False, name: str = ""
+) -> AbstractContextManager[Work]:
     """Open a transaction, or join the one that this thread has open already (verbs compose).
 
-    quiet: nothing will be recorded. long: it computes for seconds between statements.
+    quiet: nothing will be recorded. long: it computes for seconds between statements. name: what its duration is
+    noted under; without one, the function that calls.
     Raises StoreBusy if the database is locked or away; nothing is written then.
     """
     joined: Work | None = getattr(_active, "work", None)
     if joined is not None:
-        yield joined
-        return
-    sqlite = connection.vendor == "sqlite"
-    work = Work(actor, (clock or SystemClock()).now(), quiet=quiet and not sqlite)
-    if sqlite:
+        return nullcontext(joined)
+    work = Work(actor, (clock or SystemClock()).now(), quiet=quiet and connection.vendor != "sqlite")
+    return _timed(work, name or name_of_frame(sys._getframe(1)), long=long)
+
+
+@contextmanager
+def _timed(work: Work, name: str, *, long: bool) -> Iterator[Work]:
+    """The unit, and a note of the seconds for which it waited and held the turn."""
+    began, started = time.perf_counter(), None
+    if connection.vendor == "sqlite":
         _sqlite_turn.acquire()
     try:
+        with _open(work, long=long):
+            started = time.perf_counter()
+            yield work
+    finally:
+        _active.work = None
+        if connection.vendor == "sqlite":
+            _sqlite_turn.release()
+        if started is not None:
+            TIMINGS.note(name, started - began, time.perf_counter() - started)
+    work._announce()
+
+
+@contextmanager
+def _open(work: Work, *, long: bool) -> Iterator[None]:
+    """The transaction itself; what the database says of being busy or away is a StoreBusy."""
+    try:
         with transaction.atomic():
-            if not sqlite:
+            if connection.vendor != "sqlite":
                 _open_shared(work, long=long)
             _active.work = work
-            yield work
+            yield
             work._finish()
     except OperationalError as error:
         if str(error).startswith("no such "):  # SQLite's word for tables that are not those of this version
@@ -149,20 +174,16 @@ def unit_of_work(
         if _was_cut_off(error):
             raise _busy(error) from error
         raise
-    finally:
-        _active.work = None
-        if sqlite:
-            _sqlite_turn.release()
-    work._announce()
 
 
 def quietly(actor: Actor, clock: Clock | None, job: Callable[[Work], T]) -> T:
     """A unit that seldom has something to tell. If it has, all is undone and the job runs again, loud."""
+    name = name_of_job(job)
     try:
-        with unit_of_work(actor, clock, quiet=True) as work:
+        with unit_of_work(actor, clock, quiet=True, name=name) as work:
             return job(work)
     except _NotQuiet:
-        with unit_of_work(actor, clock) as work:
+        with unit_of_work(actor, clock, name=name) as work:
             return job(work)
 
 

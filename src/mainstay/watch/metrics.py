@@ -16,6 +16,7 @@ from mainstay.watch.probe_metrics import ProbeFamilies
 
 if TYPE_CHECKING:
     from mainstay.kernel.probing import CheckResult
+    from mainstay.store.timing import Timing
 
 MONITOR_STATES = ("up", "degraded", "down", "unknown", "paused", "maintenance")
 
@@ -108,6 +109,7 @@ class Snapshot:
     revision: int | None = None  # newest revision of the resources
     node: Mapping[str, float] = field(default_factory=dict)  # of several servers on one database: what this one does
     spool: Mapping[str, float] = field(default_factory=dict)  # pings on this server's disk, while the database is away
+    work: Mapping[str, Timing] = field(default_factory=dict)  # units of work of this process, by name
 
 
 def metrics_response(accept: str, snapshot: Snapshot) -> tuple[str, str]:
@@ -118,9 +120,13 @@ def metrics_response(accept: str, snapshot: Snapshot) -> tuple[str, str]:
 
 def render_metrics(snapshot: Snapshot, *, openmetrics: bool = False) -> str:
     """The exposition of a snapshot."""
-    families = [*_itself(snapshot), *_stores(snapshot), *_node(snapshot), *_probers(snapshot)]
-    families += [*_locations(snapshot), *_monitors(snapshot), *_heartbeats(snapshot)]
-    return render(families, openmetrics=openmetrics)
+    return render(families(snapshot), openmetrics=openmetrics)
+
+
+def families(snapshot: Snapshot) -> list[Family]:
+    """All of them, also those that have no samples in this snapshot."""
+    found = [*_itself(snapshot), *_stores(snapshot), *_work(snapshot), *_node(snapshot), *_probers(snapshot)]
+    return [*found, *_locations(snapshot), *_monitors(snapshot), *_heartbeats(snapshot)]
 
 
 def _one(name: str, text: str, value: float | None, *, counter: bool = False) -> Family:
@@ -167,6 +173,18 @@ def _stores(snapshot: Snapshot) -> list[Family]:
     ]
 
 
+def _work(snapshot: Snapshot) -> list[Family]:
+    """Transactions that write, by the function that changes something (`watch.verbs.check_now`)."""
+    rows: list[tuple[str, str, str, bool]] = [
+        ("count", "units", "Units of work (transactions that write) since start.", True),
+        ("held", "seconds", "Seconds for which units of work held the turn to write.", True),
+        ("waited", "wait_seconds", "Seconds for which units of work waited for the turn to write.", True),
+        ("longest", "longest_seconds", "The longest unit of work since start.", False),
+        ("long", "long", "Units of work that held the turn for more than 50 ms.", True),
+    ]
+    return _of_each("work", rows, snapshot.work, "unit")
+
+
 def _node(snapshot: Snapshot) -> list[Family]:
     """Each server tells of itself; sums over all of them make the whole."""
     node, spool = snapshot.node, snapshot.spool
@@ -211,12 +229,14 @@ def _locations(snapshot: Snapshot) -> list[Family]:
     return _of_each("location", rows, {one.name: one for one in snapshot.locations})
 
 
-def _of_each(what: str, rows: list[tuple[str, str, str, bool]], named: Mapping[str, object]) -> list[Family]:
+def _of_each(
+    what: str, rows: list[tuple[str, str, str, bool]], named: Mapping[str, object], label: str = ""
+) -> list[Family]:
     """A family for each row: the attribute, what the family is called, its help, and whether it counts."""
     families = []
     for attribute, name, text, counter in rows:
         values = {one: float(getattr(thing, attribute)) for one, thing in named.items()}
-        families.append(_by(f"{what}_{name}", text, what, values, counter=counter))
+        families.append(_by(f"{what}_{name}", text, label or what, values, counter=counter))
     return families
 
 

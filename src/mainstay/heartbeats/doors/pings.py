@@ -326,9 +326,9 @@ class PingApp:
         """CalledOff if a shared database does not answer in time; nothing of the batch is in it then."""
         write = partial(self._take_in, [pending.incoming for pending in batch])
         if self.spool is None:
-            return await self._writer.run(write)
+            return await self._writer.run(write, urgent=True)
         job = Writing(write, self.spool)
-        running = asyncio.ensure_future(self._writer.run(job))
+        running = asyncio.ensure_future(self._writer.run(job, urgent=True))
         while not (await asyncio.wait({running}, timeout=PATIENCE))[0]:
             if job.call_off():
                 running.add_done_callback(_read)
@@ -356,13 +356,13 @@ class PingApp:
         while self.spool is not None and self.spool.waiting:
             read = partial(self._read_back, known=self.directory.by_uid, limit=limit)
             try:
-                count += await self._writer.run(read)
+                count += await self._writer.run(read, urgent=True)
             except StoreBusy:  # the server is stopping; they stay on the disk
                 return
             except Exception:
                 log.exception("pings could not be read back", at_once=limit)
                 if limit == 1:  # one that cannot be written must not keep the others, nor all deadlines
-                    await self._writer.run(self.spool.skip)
+                    await self._writer.run(self.spool.skip, urgent=True)
                 limit = 1
         log.info("pings were read back from the spool", pings=count, seconds=round(time.monotonic() - began, 1))
 
@@ -387,7 +387,7 @@ class PingApp:
     async def _create(self, slug: str) -> Created | Answer:
         try:
             async with asyncio.timeout(BUSY_SECONDS):
-                made = await self._writer.run(partial(create_by_ping, PING_KEY, slug, clock=self.clock))
+                made = await self._writer.run(partial(create_by_ping, PING_KEY, slug, clock=self.clock), urgent=True)
         except (StoreBusy, TimeoutError):
             return _BUSY
         except TooManyCreations:

@@ -156,7 +156,7 @@ class PlacesLane:
             if seen is not None:
                 await self._writer.run(partial(save_locations, _LANE, [seen], self._clock))
         presence, job = self._presences[place.uid], partial(record_presence, _LANE, place.uid, to)
-        known = await self._writer.run(partial(job, place.silent_after, self._clock))
+        known = await self._writer.run(partial(job, place.silent_after, self._clock), urgent=True)
         if known == to:
             log.warning("location changed", location=place.name, state=to)
         else:

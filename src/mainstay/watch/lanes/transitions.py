@@ -119,7 +119,7 @@ class Transitions:
         self._trying = batch = [self._queue[index] for index in range(size)]
         try:
             write = partial(verbs.record_transitions, _LANE, batch, self._clock, fence=self._fence, node=self._node)
-            overtaken = await self._writer.run(write)
+            overtaken = await self._writer.run(write, urgent=True)
         except (StoreBusy, asyncio.CancelledError):
             self._trying = []  # nothing is wrong with the changes: the program stops
             raise

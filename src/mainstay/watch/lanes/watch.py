@@ -304,7 +304,8 @@ class WatchLane:
         revision, wishes = await self._read(reading.news)
         if wishes:
             mine = self._share.owns if self._share is not None else None
-            await self._fulfil(await self._writer.run(partial(verbs.take_requests, _LANE, self._clock, mine=mine)))
+            take = partial(verbs.take_requests, _LANE, self._clock, mine=mine)
+            await self._fulfil(await self._writer.run(take, urgent=True))
         if revision != self._directory.revision or (self._share is not None and not self._share.is_adopted):
             await self._sync()
 
