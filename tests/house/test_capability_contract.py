@@ -29,7 +29,7 @@ def test_a_capability_moves_in_with_one_folder_and_one_line(tmp_path: Path) -> N
         "roles": ["operations"],
         "schema": True,
         "event": True,
-        "reaction": True,
+        "guard": True,
         "refused": True,
         "alert": ["drill/fire", "the drill fire overran", "P3", "firing"],
         "ended_by": "it works again",
@@ -42,6 +42,7 @@ def test_a_capability_moves_in_with_one_folder_and_one_line(tmp_path: Path) -> N
         "probe": "nobody practised for long",
         "health": True,
         "lane": True,
+        "follower": "ok",
         "ended": 0,
     }
 
@@ -52,7 +53,8 @@ def test_what_capabilities_name_can_be_loaded() -> None:
         for one in CAPABILITIES
         for place in (
             one.kinds,
-            one.reactions,
+            one.guards,
+            one.followers,
             one.pages,
             one.lanes,
             *(entry.count for entry in one.menu),

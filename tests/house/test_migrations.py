@@ -19,6 +19,7 @@ APPLIED = {
     "nodes/0001_initial": "93d0edcb6fe66063",
     "store/0001_initial": "3524bf09032580a0",
     "store/0002_vault": "fd88fea35de9dcb6",
+    "store/0003_followers": "cd86876a1ef46470",
     "watch/0001_initial": "67178167dbbcac65",
     "watch/0002_locations": "98aa16b6a1a3d1c4",
 }

@@ -399,7 +399,7 @@ def test_a_change_that_cannot_be_written_holds_up_no_other(monkeypatch: pytest.M
             raise UserError("a change that is refused")
 
     poison = [True]
-    monkeypatch.setitem(work._reactions, "monitor.went_up", [poisoned])
+    monkeypatch.setitem(work._guards, "monitor.went_up", [poisoned])
 
     async def main() -> None:
         async with watching() as scene:

@@ -60,6 +60,7 @@ def full() -> Snapshot:
         telemetry_bytes=1_000_000,
         lag_p99=0.002,
         queues={"writer": 0, "outbox": 2},
+        followers={"accounts.sessions": (2, 1.5)},
         journal_seq=321,
         outbox={"waiting": 2, "delivered": 10},
         alerts={"P0": 1},

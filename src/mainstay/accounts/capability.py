@@ -17,7 +17,8 @@ CAPABILITY = Capability(
             "users:write", "invite people, change roles and policies, and how people sign in", "admin", granting=True
         ),
     ),
-    reactions="mainstay.accounts.reactions",
+    guards="mainstay.accounts.guards",
+    followers="mainstay.accounts.followers",
     pages="mainstay.accounts.page_urls",
     menu=(
         MenuEntry("Set up", 170, "People", "/users/", "user", "users:write"),

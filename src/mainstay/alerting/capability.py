@@ -16,7 +16,7 @@ CAPABILITY = Capability(
         Scope("alerts:write", "acknowledge, mute and unmute alerts", "operations", limited=True),
         Scope("channels:test", "send a test notification", "operations"),
     ),
-    reactions="mainstay.alerting.reactions",
+    guards="mainstay.alerting.guards",
     pages="mainstay.alerting.page_urls",
     menu=(
         MenuEntry(

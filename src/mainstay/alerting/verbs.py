@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from mainstay.alerting import declared
+from mainstay.alerting.guards import resolve
 from mainstay.alerting.handover import hand_over
 from mainstay.alerting.links import test_links
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close, receipt_document
-from mainstay.alerting.reactions import resolve
 from mainstay.alerting.rules import held_back
 from mainstay.alerting.telling import tell_unheard
 from mainstay.kernel.actor import Actor

@@ -1,4 +1,4 @@
-"""Boot: settings from the environment, Django, and the registration of all kinds and reactions.
+"""Boot: settings from the environment, Django, and the registration of all kinds, guards and followers.
 
 Every entry (server, command, test) starts here; nothing else reads the environment's MAINSTAY_ names.
 """
@@ -210,11 +210,14 @@ def start_django(settings: Settings, *, light: bool = False) -> None:
 
     django.setup(set_prefix=False)
     register_kinds()
-    load(f"{_HOUSE}:register_reactions")()
+    load(f"{_HOUSE}:register_followers")()
 
 
 def migrate() -> None:
     """Bring the tables to this version; safe to run when they are."""
     from django.core.management import call_command
 
+    from mainstay.store import followers
+
     call_command("migrate", verbosity=0, interactive=False)
+    followers.begin()

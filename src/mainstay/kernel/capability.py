@@ -125,10 +125,10 @@ class Capability:
     """What one folder says of itself.
 
     order: among capabilities, wherever they are listed. kinds: called with `Surroundings`, gives each
-    `kernel.resource.Kind`. app: it is a Django app: "tables" of its own, or "templates" alone. reactions: a module that
-    registers some by `store.work.react`. pages: a module with `urlpatterns`. lanes: called with
-    `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request, a subject and a
-    slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability shows there.
+    `kernel.resource.Kind`. app: it is a Django app: "tables" of its own, or "templates" alone. guards, followers:
+    modules that register some by `store.work.guard` and `store.followers.follow`. pages: a module with `urlpatterns`.
+    lanes: called with `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request, a subject
+    and a slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability shows there.
     """
 
     name: str
@@ -138,7 +138,8 @@ class Capability:
     kinds: At = ""
     scopes: tuple[Scope, ...] = ()
     events: tuple[EventKind, ...] = ()
-    reactions: str = ""
+    guards: str = ""
+    followers: str = ""
     pages: str = ""
     menu: tuple[MenuEntry, ...] = ()
     routes: tuple[Routes, ...] = ()

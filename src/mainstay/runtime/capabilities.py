@@ -46,11 +46,11 @@ def register_kinds() -> Surroundings:
     return surroundings
 
 
-def register_reactions() -> None:
-    """Import what reacts to the events of others; Django is set up."""
+def register_followers() -> None:
+    """Import what guards and follows the events of others; Django is set up."""
     for capability in CAPABILITIES:
-        if capability.reactions:
-            load(capability.reactions)
+        for module in filter(None, (capability.guards, capability.followers)):
+            load(module)
 
 
 def apps(kind: str) -> list[str]:

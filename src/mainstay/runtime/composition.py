@@ -56,6 +56,7 @@ from mainstay.runtime.server import Server, django_application, static_files
 from mainstay.snapshots.lane import EVERY as SNAPSHOTS_EVERY
 from mainstay.snapshots.lane import SnapshotLane
 from mainstay.statuspage.serving import StatusPages
+from mainstay.store import following
 from mainstay.store.running import Running
 from mainstay.store.telemetry import open_telemetry
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
@@ -369,7 +370,8 @@ class Parts:
 
 
 def _declared_lanes(running: Running) -> list[Lane]:
-    return [lane for one in CAPABILITIES if one.lanes for lane in load(one.lanes)(running)]
+    declared = [lane for one in CAPABILITIES if one.lanes for lane in load(one.lanes)(running)]
+    return [*declared, *following.lanes(running)]
 
 
 def monitoring_of(parts: Parts) -> Monitoring:

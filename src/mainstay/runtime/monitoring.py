@@ -29,6 +29,7 @@ from mainstay.heartbeats import queries as heartbeats
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import Forbidden, MainstayError
 from mainstay.runtime.health_page import Prober, Report
+from mainstay.store.followers import lags
 from mainstay.store.journal import head
 from mainstay.store.resources.queries import latest_revision
 from mainstay.store.telemetry.history import HISTORY
@@ -205,6 +206,7 @@ class Monitoring:
             uplink_up=not sources.watch.board.uplink.lost,
             revision=stored.revision,
             node=sources.node(),
+            followers=stored.followers,
             spool=sources.spool(),
             work=TIMINGS.read(),
         )
@@ -237,6 +239,7 @@ class Stored:
     outbox: dict[str, int]
     journal_seq: int
     revision: int
+    followers: dict[str, tuple[int, float]]
 
 
 def _read_states() -> States:
@@ -262,7 +265,8 @@ def _read_stored() -> Stored:
         HeartbeatSnapshot(item.name, item.state, last_ping=item.last_ping, last_duration=item.last_duration)
         for item in heartbeats.heartbeats()
     ]
-    return Stored(found, alerting.open_by_severity(), alerting.outbox_counts(), head().seq, latest_revision())
+    behind = {name: (one.entries, one.seconds) for name, one in lags(time.time()).items()}
+    return Stored(found, alerting.open_by_severity(), alerting.outbox_counts(), head().seq, latest_revision(), behind)
 
 
 async def require(request: Request, scope: str) -> None:

@@ -211,7 +211,11 @@ def entries(wanted: Filter = Filter(), *, limit: int = 100, newest_first: bool =
         rows = rows.filter(at_us__lt=int(wanted.until * 1_000_000))
     rows = rows.order_by("-seq" if newest_first else "seq")
     for row in rows[:limit] if limit else _sliced(rows, "seq__lt" if newest_first else "seq__gt"):
-        yield Entry(row.seq, row.at_us / 1_000_000, row.actor, row.kind, row.subject, json.loads(row.data), row.hash)
+        yield as_entry(row)
+
+
+def as_entry(row: JournalEntry) -> Entry:
+    return Entry(row.seq, row.at_us / 1_000_000, row.actor, row.kind, row.subject, json.loads(row.data), row.hash)
 
 
 def _sliced(rows: QuerySet[JournalEntry], beyond: str) -> Iterator[JournalEntry]:

@@ -92,6 +92,18 @@ class VaultRow(models.Model):
         db_table = "vault_secret"
 
 
+class FollowerRow(models.Model):
+    """How far a follower has read the journal; see store/followers.py."""
+
+    name = models.CharField(max_length=49, primary_key=True)
+    seq = models.BigIntegerField()  # of the last entry that is done or set aside
+    tries = models.PositiveSmallIntegerField(default=0)  # of the next one, which failed
+    next_at_us = models.BigIntegerField(default=0)  # when it is tried again; microseconds since the Unix epoch
+
+    class Meta:
+        db_table = "follower"
+
+
 class FactRow(models.Model):
     """Small facts of this install: its id, the hash of the ping key, the set-up token's hash."""
 

@@ -1,5 +1,8 @@
 """Units of work: a state change and the events that tell of it, committed together or not at all.
 
+Guards look at each event within its transaction: alerting, so that no transition is committed without its alert, and
+the few that must be in step with it (ADR 22). Whatever else follows from an event is done by followers.py, later.
+
 On PostgreSQL several processes write. One lock order keeps them from waiting for each other in a circle: the
 journal's turn first, then leases, then rows. A unit takes the turn when it begins, which also makes units that tell
 of something run one after the other, as they do on SQLite. A `quiet` one has nothing to tell and takes no turn.
@@ -13,6 +16,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
 from typing import TypeVar
 
 import structlog
@@ -21,22 +25,22 @@ from django.db import InterfaceError, InternalError, OperationalError, connectio
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock, SystemClock
 from mainstay.kernel.errors import Broken, StoreBusy, UserError
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Event, Happened
+from mainstay.store.faults import Faults, name_of
 from mainstay.store.hub import HUB
 from mainstay.store.journal import Appender
-from mainstay.store.reaction_faults import Faults, name_of
 from mainstay.store.timing import TIMINGS, name_of_frame, name_of_job
 from mainstay.store.turn import Turn
 
 log = structlog.get_logger("store")
 
 T = TypeVar("T")
-Reaction = Callable[["Work", Event], None]
+Guard = Callable[["Work", Event], None]
 
 _LONG = 120  # seconds that a long unit may compute between two statements; see runtime.boot
 _CUT_OFF = ("25P03", "57P01")  # SQLSTATE: ended by the server, for being idle in a transaction or at a shutdown
 
-_reactions: dict[str, list[Reaction]] = defaultdict(list)
+_guards: dict[str, list[Guard]] = defaultdict(list)
 _active = threading.local()
 # SQLite has one writer; waiting here is cheaper and fairer than its busy loop.
 _sqlite_turn = Turn()
@@ -55,33 +59,47 @@ class Work:
         self._faults = Faults()
 
     def record(self, event: Event) -> int:
-        """Append to the journal and let other capabilities react, in this same transaction."""
+        """Append to the journal and let guards look at it, in this same transaction."""
         if self._quiet:
             raise _NotQuiet(event.kind)
         seq = self._journal.append(event, str(self.actor), self.now)
         self._events.append((seq, event))
-        for reaction in _reactions[event.kind]:
-            self._let_react(reaction, event)
+        for guard in _guards[event.kind]:
+            error = self.attempt(partial(guard, self, event))
+            if isinstance(error, UserError):
+                raise error
+            self.note(name_of(guard), event, error)
         return seq
 
-    def _let_react(self, reaction: Reaction, event: Event) -> None:
-        name, head = name_of(reaction), self._journal.mark()
+    def attempt(self, job: Callable[[], None]) -> Exception | None:
+        """Do a job in a savepoint. What it raises undoes the job alone and is returned.
+
+        Troubles of the database itself are raised: they concern the whole unit.
+        """
+        head = None if self._quiet else self._journal.mark()
         events, callbacks = len(self._events), len(self._afterwards)
         try:
             with transaction.atomic():
-                reaction(self, event)
-        except (UserError, StoreBusy, OperationalError, InterfaceError):
+                job()
+        except (_NotQuiet, StoreBusy, OperationalError, InterfaceError):
             raise
         except Exception as error:
             if _was_cut_off(error):
                 raise
-            self._journal.back_to(head)
+            if head is not None:
+                self._journal.back_to(head)
             del self._events[events:], self._afterwards[callbacks:]
             self._faults = Faults()  # what it kept may be undone too
-            log.exception("a reaction failed, what it reacts to stands", reaction=name, event_kind=event.kind)
-            told = self._faults.failed(name, event, error, self.now)
+            return error
+        return None
+
+    def note(self, part: str, event: Happened, error: Exception | None, aside: str = "") -> None:
+        """How a part of this program did at an event: a mistake is logged, and told once, with what came of it."""
+        if error is None:
+            told = self._faults.worked(part, event, self.now)
         else:
-            told = self._faults.worked(name, event, self.now)
+            log_failure(part, event, error)
+            told = self._faults.failed(part, event, error, self.now, aside)
         if told is not None:
             self.record(told)
 
@@ -103,16 +121,27 @@ class Work:
             callback()
 
 
-def react(*kinds: str) -> Callable[[Reaction], Reaction]:
-    """Register a reaction; capabilities do so in `reactions.py`, which the runtime imports at start."""
+def log_failure(part: str, event: Happened, error: Exception) -> None:
+    log.error("failed at an event, which stands", part=part, event_kind=event.kind, exc_info=error)
 
-    def register(reaction: Reaction) -> Reaction:
+
+def guard(*kinds: str) -> Callable[[Guard], Guard]:
+    """Register a guard; a capability does so in `guards.py`, which the runtime imports at start.
+
+    What it raises undoes itself alone and opens an alert about Mainstay; a UserError refuses the whole unit.
+    """
+
+    def register(one: Guard) -> Guard:
         for kind in kinds:
-            if reaction not in _reactions[kind]:
-                _reactions[kind].append(reaction)
-        return reaction
+            if one not in _guards[kind]:
+                _guards[kind].append(one)
+        return one
 
     return register
+
+
+def guard_names() -> set[str]:
+    return {name_of(one) for guards in _guards.values() for one in guards}
 
 
 class _NotQuiet(Exception):

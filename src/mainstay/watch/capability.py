@@ -28,7 +28,7 @@ CAPABILITY = Capability(
             limited=True,
         ),
     ),
-    reactions="mainstay.watch.reactions",
+    guards="mainstay.watch.guards",
     pages="mainstay.watch.page_urls",
     menu=(
         MenuEntry("Watch", 20, "Monitors", "/monitors/", "monitors", "monitors:read"),

@@ -108,6 +108,7 @@ class Snapshot:
     uplink_up: bool | None = None
     revision: int | None = None  # newest revision of the resources
     node: Mapping[str, float] = field(default_factory=dict)  # of several servers on one database: what this one does
+    followers: Mapping[str, tuple[int, float]] = field(default_factory=dict)  # name -> entries that wait, seconds
     spool: Mapping[str, float] = field(default_factory=dict)  # pings on this server's disk, while the database is away
     work: Mapping[str, Timing] = field(default_factory=dict)  # units of work of this process, by name
 
@@ -159,8 +160,12 @@ def _itself(snapshot: Snapshot) -> list[Family]:
 
 
 def _stores(snapshot: Snapshot) -> list[Family]:
+    waiting = {name: float(entries) for name, (entries, _) in snapshot.followers.items()}
+    since = {name: seconds for name, (_, seconds) in snapshot.followers.items()}
     return [
         _one("journal_seq", "Number of the newest entry of the journal.", snapshot.journal_seq),
+        _by("follower_lag_entries", "Entries of the journal that a follower has not done.", "follower", waiting),
+        _by("follower_lag_seconds", "How long the oldest of them waits.", "follower", since),
         _one("results_buffered", "Results not yet written to the telemetry store.", snapshot.results_buffered),
         _one("results_written", "Results written since start.", snapshot.results_written, counter=True),
         _one("results_lost", "Results lost since start; never silently.", snapshot.results_lost, counter=True),

@@ -40,7 +40,7 @@ FOUND: dict[str, object] = {"roles": [role for role in ("support", "operations")
 declare(ME, "drill", "fire", {"minutes": 5}, manager="web")
 FOUND["schema"] = "drills" in file_schema()["properties"]
 FOUND["event"] = parts.begin(ME, "fire") == next(iter(entries(Filter(kind="drill.began")))).seq
-FOUND["reaction"] = parts.SEEN == ["drill/fire"]
+FOUND["guard"] = parts.SEEN == ["drill/fire"]
 try:
     parts.begin(ME.__class__("user", "x"), "fire")
 except Forbidden as refused:
@@ -76,6 +76,11 @@ async def serve() -> None:
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     FOUND["lane"] = parts.SEEN[-1] == "turn"
+    task.cancel()
+    task = asyncio.create_task(lanes.pop("drills.notes"))
+    await asyncio.to_thread(parts.FOLLOWED.wait, 30)
+    assert parts.SEEN[-1] == "after drill/fire"
+    FOUND["follower"] = (await running.health.services())["drills.notes"]
     task.cancel()
     for lane in lanes.values():
         lane.close()

@@ -1,7 +1,8 @@
-"""A kind, a verb, a reaction, a lane with its probe, and a command."""
+"""A kind, a verb, a guard, a follower, a lane with its probe, and a command."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import typer
@@ -12,10 +13,13 @@ from mainstay.kernel.capability import Lane, Surroundings
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Kind, Spec
 from mainstay.kernel.subject import Trouble
+from mainstay.store.followers import follow
+from mainstay.store.journal import Entry
 from mainstay.store.running import Running
-from mainstay.store.work import Work, react, unit_of_work
+from mainstay.store.work import Work, guard, unit_of_work
 
 SEEN: list[str] = []
+FOLLOWED = threading.Event()
 
 
 class DrillSpec(Spec):
@@ -42,9 +46,15 @@ def tell(actor: Actor, event: str, name: str) -> None:
         work.record(Event(event, f"drill/{name}", trouble.as_data() if event == "drill.overran" else {}))
 
 
-@react("drill.began")
+@guard("drill.began")
 def on_began(_work: Work, event: Event) -> None:
     SEEN.append(event.subject)
+
+
+@follow("drills.notes", "drill.ended")
+def on_ended(_work: Work, entry: Entry) -> None:
+    SEEN.append(f"after {entry.subject}")
+    FOLLOWED.set()
 
 
 def lanes(_running: Running) -> tuple[Lane, ...]:

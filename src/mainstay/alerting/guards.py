@@ -14,7 +14,7 @@ from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.store.erasure import on_erasure
-from mainstay.store.work import Work, react
+from mainstay.store.work import Work, guard
 
 
 @on_erasure
@@ -29,7 +29,7 @@ def _telling(what: str) -> list[str]:
     return [event.name for event in CAPABILITIES.events.values() if event.tells == what]
 
 
-@react(*_telling("trouble"))
+@guard(*_telling("trouble"))
 def on_trouble_told(work: Work, event: Event) -> None:
     """Something began to fail, got worse or milder, or its parent no longer explains it."""
     level = str(event.data.get("level", "down"))
@@ -48,7 +48,7 @@ def on_trouble_told(work: Work, event: Event) -> None:
             tell_unheard(work, alert, "the maintenance window is over")
 
 
-@react(*_telling("over"))
+@guard(*_telling("over"))
 def on_over(work: Work, event: Event) -> None:
     """It works again or was set aside by a person. A window that begins is no end: what fails may go on failing when it
     is over, and nobody is told twice."""
@@ -57,7 +57,7 @@ def on_over(work: Work, event: Event) -> None:
         resolve(work, alert, str(event.data.get("over") or CAPABILITIES.events[event.kind].over))
 
 
-@react("resources.applied")
+@guard("resources.applied")
 def on_applied(work: Work, _event: Event) -> None:
     """Whatever was deleted takes its open alert and its undelivered messages with it; a first channel or route is told
     of what is open already."""

@@ -1,4 +1,4 @@
-"""Which reactions fail, and at what: one event when a reaction begins to fail, one when it works again.
+"""Which guards and followers fail, and at what: one event when one begins to fail, one when it works again.
 
 It works again once it has worked for everything that it failed at, or the last failure at it is an hour past. The
 list is a fact in the database, so that it outlives restarts and is the same for all servers.
@@ -7,9 +7,10 @@ list is a fact in the database, so that it outlives restarts and is the same for
 from __future__ import annotations
 
 import json
+from collections.abc import Collection, Iterator
 from typing import Any
 
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Event, Happened
 from mainstay.kernel.subject import Trouble
 from mainstay.store.models import FactRow
 
@@ -17,21 +18,42 @@ _OWN_KINDS = frozenset({"mainstay.reaction_failed", "mainstay.reaction_works"})
 _FORGOTTEN = 3600.0  # seconds after a failure in which nothing more was heard of its subject
 _KEPT = 100  # subjects of one reaction
 _PREFIX = "reaction."
+_PERHAPS = "perhaps nobody was told of that"
 
 
-def name_of(reaction: Any) -> str:
-    """`alerting.reactions.on_failing`: module and function, for a person who reports the mistake."""
-    return f"{reaction.__module__.removeprefix('mainstay.')}.{reaction.__name__}"[: 60 - len(_PREFIX)]
+def _works(part: str) -> Event:
+    return Event("mainstay.reaction_works", f"mainstay/{part}", {"reaction": part})
+
+
+def name_of(guard: Any) -> str:
+    """`alerting.guards.on_failing`: module and function, for a person who reports the mistake."""
+    return f"{guard.__module__.removeprefix('mainstay.')}.{guard.__name__}"[: 60 - len(_PREFIX)]
+
+
+def any_known() -> bool:
+    return FactRow.objects.filter(key__startswith=_PREFIX).exists()
+
+
+def forget_unknown(parts: Collection[str]) -> Iterator[Event]:
+    """What ends the alerts about parts that this version has no more; nothing else would."""
+    for row in FactRow.objects.filter(key__startswith=_PREFIX).order_by("key"):
+        part = row.key.removeprefix(_PREFIX)
+        if part not in parts:
+            row.delete()
+            yield _works(part)
 
 
 class Faults:
-    """What failed, within one unit of work: read from the database once, when the first reaction has run."""
+    """What failed, within one unit of work: read from the database once, when the first guard has run."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, float]] | None = None
 
-    def failed(self, reaction: str, event: Event, error: Exception, now: float) -> Event | None:
-        """The event that tells of it; None if that was told already, or if telling itself is what fails."""
+    def failed(self, reaction: str, event: Happened, error: Exception, now: float, aside: str = "") -> Event | None:
+        """The event that tells of it; None if that was told already, or if telling itself is what fails.
+
+        aside: what became of the event for it, if that is known.
+        """
         if event.kind in _OWN_KINDS:
             return None
         about = self._subjects().get(reaction)
@@ -45,12 +67,12 @@ class Faults:
             severity="P1",
             labels={"mainstay": reaction},
             reason=f"it failed at {what}"[:300],
-            message=f"{type(error).__name__} at {what}: perhaps nobody was told of that; the log has more"[:1000],
+            message=f"{type(error).__name__} at {what}: {aside or _PERHAPS}; the log has more"[:1000],
         )
         data = trouble.as_data() | {"reaction": reaction, "event": event.kind, "about": event.subject}
         return Event("mainstay.reaction_failed", f"mainstay/{reaction}", data)
 
-    def worked(self, reaction: str, event: Event, now: float) -> Event | None:
+    def worked(self, reaction: str, event: Happened, now: float) -> Event | None:
         """The event that tells that it works again, if it failed before and nothing is left that it fails at."""
         about = self._subjects().get(reaction)
         if about is None or event.kind in _OWN_KINDS:
@@ -58,7 +80,7 @@ class Faults:
         left = {one: at for one, at in about.items() if one != event.subject and now - at < _FORGOTTEN}
         if left != about:
             self._keep(reaction, left)
-        return None if left else Event("mainstay.reaction_works", f"mainstay/{reaction}", {"reaction": reaction})
+        return None if left else _works(reaction)
 
     def _subjects(self) -> dict[str, dict[str, float]]:
         if self._known is None:

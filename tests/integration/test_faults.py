@@ -1,4 +1,4 @@
-"""A reaction that raises: what it reacts to stands, and somebody is told of the mistake, once."""
+"""A guard that raises: what it looked at stands, and somebody is told of the mistake, once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mainstay.kernel.event import Event
 from mainstay.store import work as units
 from mainstay.store.journal import entries, verify
 from mainstay.store.models import FactRow
-from mainstay.store.work import Work, react, unit_of_work
+from mainstay.store.work import Work, guard, unit_of_work
 from mainstay.watch.models import MonitorStateRow
 from mainstay.watch.verbs import record_transitions
 from receivers import declare, happen
@@ -27,7 +27,7 @@ LANE = system("watch")
 
 @dataclass
 class Mistake:
-    """A reaction to falls that raises while `error` is set, after it has written something."""
+    """A guard of falls that raises while `error` is set, after it has written something."""
 
     error: Exception | None = None
     wrote: list[str] = field(default_factory=list)
@@ -37,7 +37,7 @@ class Mistake:
 def mistake() -> Iterator[Mistake]:
     made = Mistake(KeyError("no such thing"))
 
-    @react("monitor.went_down", "heartbeat.went_up")
+    @guard("monitor.went_down", "heartbeat.went_up")
     def stumble(work: Work, event: Event) -> None:
         FactRow.objects.create(key=f"half.{work.now}.{event.subject}"[:60], value="written by halves")
         work.record(Event("monitor.flapping_started", event.subject, {"share": 1}))
@@ -46,21 +46,21 @@ def mistake() -> Iterator[Mistake]:
             raise made.error
 
     yield made
-    for reactions in units._reactions.values():
-        if stumble in reactions:
-            reactions.remove(stumble)
+    for guards in units._guards.values():
+        if stumble in guards:
+            guards.remove(stumble)
 
 
 def _kinds() -> list[str]:
     return [entry.kind for entry in entries(newest_first=False) if not entry.kind.startswith("resources.")]
 
 
-def test_the_transition_stands_and_its_alert_opens_though_another_reaction_fails(mistake: Mistake) -> None:
+def test_the_transition_stands_and_its_alert_opens_though_another_guard_fails(mistake: Mistake) -> None:
     uid = declare("monitor", "api", {"http": "https://api.example.com"})
     declare("channel", "hook", {"webhook": {"url": "https://hooks.example.com/x"}})
     assert record_transitions(LANE, moves("api", "up", "down", "down")) == []
     assert MonitorStateRow.objects.get(uid=uid).state == "down"
-    assert {alert.subject for alert in queries.alerts()} == {"monitor/api", "mainstay/test_reaction_faults.stumble"}
+    assert {alert.subject for alert in queries.alerts()} == {"monitor/api", "mainstay/test_faults.stumble"}
     assert _kinds()[1:] == ["monitor.went_down", "alert.fired", "mainstay.reaction_failed", "alert.fired"]
     assert OutboxRow.objects.filter(kind="firing").count() == 2
     assert not FactRow.objects.filter(key__startswith="half.").exists()
@@ -71,7 +71,7 @@ def test_the_transition_stands_and_its_alert_opens_though_another_reaction_fails
 def test_it_is_told_once_and_over_when_it_works_for_all_that_it_failed_at(mistake: Mistake) -> None:
     for name in ("api", "web", "api"):
         happen("monitor.went_down", f"monitor/{name}")
-    own = "mainstay/test_reaction_faults.stumble"
+    own = "mainstay/test_faults.stumble"
     assert _kinds().count("mainstay.reaction_failed") == 1
     mistake.error = None
     happen("heartbeat.went_up", "monitor/api")
@@ -79,7 +79,7 @@ def test_it_is_told_once_and_over_when_it_works_for_all_that_it_failed_at(mistak
     happen("heartbeat.went_up", "monitor/web")
     assert _kinds().count("mainstay.reaction_works") == 1
     ended = next(alert for alert in queries.alerts(status="resolved") if alert.subject == own)
-    assert (ended.title, ended.severity) == ("a part of Mainstay itself fails: test_reaction_faults.stumble", "P1")
+    assert (ended.title, ended.severity) == ("a part of Mainstay itself fails: test_faults.stumble", "P1")
     assert mistake.wrote == ["monitor/api", "monitor/web"]
     assert not FactRow.objects.filter(key__startswith="reaction.").exists()
 
@@ -101,12 +101,12 @@ def test_a_failure_of_long_ago_at_something_that_is_gone_holds_nothing_up(mistak
 def test_alerting_that_fails_at_its_own_alert_neither_loops_nor_loses_the_transition(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from mainstay.alerting import reactions
+    from mainstay.alerting import guards
 
     def broken(*_args: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(reactions, "fire", broken)
+    monkeypatch.setattr(guards, "fire", broken)
     happen("monitor.went_down", "monitor/api")
     assert _kinds() == ["monitor.went_down", "mainstay.reaction_failed"]
 

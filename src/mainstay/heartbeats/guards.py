@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mainstay.kernel.event import Event
 from mainstay.store.models import ChangeRow
-from mainstay.store.work import Work, react
+from mainstay.store.work import Work, guard
 
 
-@react("resources.applied", "resources.rolled_back")
+@guard("resources.applied", "resources.rolled_back")
 def keep_rows_in_step(work: Work, event: Event) -> None:
     """A heartbeat has its ping address from the moment it is declared."""
     from mainstay.heartbeats.reconcile import reconcile  # models load late: commands start without them

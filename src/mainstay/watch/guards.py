@@ -7,7 +7,7 @@ import json
 from mainstay.kernel.actor import system
 from mainstay.kernel.event import Event
 from mainstay.store.erasure import on_erasure
-from mainstay.store.work import Work, react
+from mainstay.store.work import Work, guard
 from mainstay.watch.models import MonitorStateRow
 
 
@@ -20,7 +20,7 @@ def forget_person(before: str, after: str) -> None:
         row.save(update_fields=["paused_by", "counters", "version"])
 
 
-@react("resources.applied", "resources.rolled_back")
+@guard("resources.applied", "resources.rolled_back")
 def on_applied(_work: Work, _event: Event) -> None:
     """The rows of states follow what is declared, in the transaction that declares it."""
     from mainstay.watch.declared import follow_resources
