@@ -9,11 +9,11 @@ from dataclasses import dataclass, field
 
 import pytest
 from django.db import OperationalError, connections
-from mainstay.runtime.boot import current_settings, migrate
 
 from changeable import wait_for
 from conftest import FakeClock
 from mainstay.alerting import queries
+from mainstay.frames.boot import current_settings, migrate
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Conflict, StoreBusy
 from mainstay.kernel.event import Event

@@ -127,8 +127,9 @@ class Capability:
     order: among capabilities, wherever they are listed. kinds: called with `Surroundings`, gives each
     `kernel.resource.Kind`. app: it is a Django app: "tables" of its own, or "templates" alone. guards, followers:
     modules that register some by `store.work.guard` and `store.followers.follow`. pages: a module with `urlpatterns`.
-    lanes: called with `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request, a subject
-    and a slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability shows there.
+    lanes: called with `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request,
+    a subject and a slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability
+    shows there.
     """
 
     name: str
