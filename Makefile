@@ -11,6 +11,8 @@ DATA ?=
 LISTEN ?=
 PORT ?=
 RESET ?=
+# The folder of tests/ that `make test` runs; empty: all.
+CAP ?=
 # Files of tests run side by side, each process with its own folder and database.
 PARALLEL ?= -n 2 --dist loadfile
 # What the container image has beyond a plain install.
@@ -51,10 +53,10 @@ check: $(VENV)/.dev ## style, types, layers, migrations in step
 	$(BIN)/python tools/reference.py --check
 
 .PHONY: test
-test: $(VENV)/.dev ## every test, on SQLite and then what touches the store on PostgreSQL
+test: $(VENV)/.dev ## every test, on SQLite and then what touches the store on PostgreSQL; of one capability: CAP=watch
 	@tools/test_machine.sh
-	$(BIN)/pytest $(PARALLEL)
-	MAINSTAY_TEST_DATABASE=postgres $(BIN)/pytest $(PARALLEL) tests/integration
+	$(BIN)/pytest $(PARALLEL) tests/$(CAP)
+	MAINSTAY_TEST_DATABASE=postgres $(BIN)/pytest $(PARALLEL) tests/$(CAP) || [ $$? = 5 ]  # 5: none of these asks a store
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## the tests of tests/chaos, longer
@@ -62,8 +64,8 @@ chaos: $(VENV)/.dev ## the tests of tests/chaos, longer
 
 .PHONY: fuzz
 fuzz: $(VENV)/.dev ## every parser of outside input and the API, for FUZZ_SECONDS (default 600)
-	$(BIN)/python -m tests.fuzzing
-	FUZZ_EXAMPLES=300 $(BIN)/pytest tests/integration/test_api_fuzz.py --timeout 3600
+	$(BIN)/python -m tests.fuzz.fuzzing
+	FUZZ_EXAMPLES=300 $(BIN)/pytest tests/runtime/test_api_fuzz.py --timeout 3600
 
 .PHONY: audit
 audit: $(VENV)/.dev ## known vulnerabilities of what the locks name (asks the network)

@@ -21,7 +21,7 @@ from typing import Any
 
 from bench.figures import Figure, at_least, at_most, hand_over, percentile, told
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 _MONITORS = 1000
 _DAYS = 90
@@ -75,7 +75,8 @@ def _measure(folder: Path) -> list[Figure]:
 
 
 def _seed(telemetry: Any) -> str:
-    import seeding
+    from tests.rigs import seeding
+
     from mainstay.store.resources.apply import declare
     from mainstay.store.telemetry.history import HISTORY
 

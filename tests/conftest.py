@@ -42,6 +42,16 @@ def _boot() -> None:
 _boot()
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What no store is asked for runs once, on SQLite; the same for what starts servers with a store of their own."""
+    if os.environ.get("MAINSTAY_TEST_DATABASE") != "postgres":
+        return
+    own = {"house", "e2e", "chaos"}
+    once = [item for item in items if item.path.parent.name in own or "store" not in getattr(item, "fixturenames", ())]
+    config.hook.pytest_deselected(items=once)
+    items[:] = [item for item in items if item not in set(once)]
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     from django.db import connections
 

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from node_rig import Node, SharedRecords, postgres
-
-from changeable import Hook, Target, wait_for
+from tests.rigs.changeable import Hook, Target, wait_for
 
 
 @dataclass

@@ -11,9 +11,8 @@ from collections.abc import Iterator
 from contextlib import ExitStack, closing
 
 import pytest
+from tests.rigs.changeable import wait_for
 from trouble import Group, get
-
-from changeable import wait_for
 
 PING = "5f1e2f80-7d5a-4d0c-8d3e-2f5a0b1c9e77"
 MEGABYTE = 1024 * 1024

@@ -13,9 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.rigs.changeable import Target, wait_for
 from trouble import Group, Records, TroubledHook, charged
-
-from changeable import Target, wait_for
 
 HOUR = 3600.0
 JOB = "7d3c6a52-1f0c-4b0e-9c5b-5b1a1f3c7a12"

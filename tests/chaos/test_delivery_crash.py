@@ -15,7 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from receivers import Receiver, Reply, Request, receiver
+from tests.rigs.receivers import Receiver, Reply, Request, receiver
 
 KILLS = max(4, int(os.environ.get("CHAOS_ROUNDS", "4")) // 5)
 

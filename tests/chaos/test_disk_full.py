@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.rigs.changeable import Target, wait_for
 from trouble import Group, Records, TroubledHook
 
-from changeable import Target, wait_for
 from mainstay.kernel.errors import StoreBusy, UserError
 from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.telemetry.port import Sample

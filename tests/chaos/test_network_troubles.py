@@ -10,9 +10,8 @@ from collections.abc import Iterator
 
 import pytest
 from networks import FAR, Cable, NameServer, Unavailable, inside
+from tests.rigs.changeable import Target, wait_for
 from trouble import Group, Records, TroubledHook, charged
-
-from changeable import Target, wait_for
 
 
 class Scene:

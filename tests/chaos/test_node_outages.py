@@ -16,9 +16,8 @@ from pathlib import Path
 import pytest
 from node_pair import Pair, two_servers
 from node_rig import Node, wait_until
+from tests.rigs.changeable import Hook, Target, wait_for
 from trouble import LONG, get
-
-from changeable import Hook, Target, wait_for
 
 NAMES = [f"m{number}" for number in range(16)]
 EVERY = 2.0  # seconds between checks

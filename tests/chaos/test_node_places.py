@@ -9,9 +9,8 @@ from contextlib import closing
 import pytest
 from node_pair import Pair, two_servers
 from node_rig import Node, wait_until
-from tests.places_rig import RunningProbe
-
-from changeable import Hook, Target, wait_for
+from tests.rigs.changeable import Hook, Target, wait_for
+from tests.rigs.places_rig import RunningProbe
 
 NAMES = [f"m{number}" for number in range(8)]
 

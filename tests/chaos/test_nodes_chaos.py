@@ -20,9 +20,8 @@ from pathlib import Path
 import pytest
 from networks import Unavailable, Wire
 from node_rig import Link, Node, SharedRecords, WiredLink, postgres
+from tests.rigs.changeable import Target, wait_for
 from trouble import LONG, TroubledHook, seeded
-
-from changeable import Target, wait_for
 
 FAULTS = int(os.environ.get("CHAOS_FAULTS", "500" if LONG else "6"))
 NAMES = [f"m{number}" for number in range(24)]

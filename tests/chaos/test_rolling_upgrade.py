@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 from node_rig import Node, SharedRecords, postgres
+from tests.rigs.changeable import Target, wait_for
 
 import mainstay
-from changeable import Target, wait_for
 
 NAMES = [f"m{number}" for number in range(12)]
 _MIGRATION = """

@@ -11,9 +11,8 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from tests.rigs.changeable import Target, wait_for
 from trouble import ROUNDS, Group, Records, TroubledHook, seeded
-
-from changeable import Target, wait_for
 
 NAMES = [f"m{number}" for number in range(8)]
 

@@ -18,9 +18,8 @@ from collections.abc import Iterator
 from contextlib import closing
 
 import pytest
+from tests.rigs.changeable import Target, wait_for
 from trouble import LONG, Group, Records, TroubledHook, charged, get
-
-from changeable import Target, wait_for
 
 STANDSTILL = 30.0 if LONG else 11.0  # seconds
 LOCKED = 60.0 if LONG else 12.0
@@ -129,7 +128,7 @@ def test_a_killed_prober_is_replaced_and_nobody_is_alarmed(scene: Scene) -> None
     assert scene.told_since(newest) == []
 
 
-@pytest.mark.skipif(not LONG, reason="takes long: `make chaos`; tests/integration/test_probers.py has a short one")
+@pytest.mark.skipif(not LONG, reason="takes long: `make chaos`; tests/watch/test_probers.py has a short one")
 def test_a_hanging_prober_is_replaced_and_nobody_is_alarmed(scene: Scene) -> None:
     newest, old = scene.calm_down(), scene.server.probers()
     os.kill(old[0], signal.SIGSTOP)

@@ -14,9 +14,8 @@ from pathlib import Path
 
 import pytest
 from bench.server import RunningServer
+from tests.rigs.snapshot_rig import Install, Postgres, postgres_server, untold
 from trouble import LONG, ROUNDS, seeded
-
-from snapshot_rig import Install, Postgres, postgres_server, untold
 
 _KILLS = ROUNDS if LONG else 4
 _ADDRESS = "5e0c1c4e-8f3e-4f5c-9d53-2a8f3f0f5a11"

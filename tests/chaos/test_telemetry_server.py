@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tests.rigs.changeable import Target, wait_for
+from tests.rigs.clickhouse_rig import PASSWORD, chdb_server
 from trouble import Group
-
-from changeable import Target, wait_for
-from clickhouse_rig import PASSWORD, chdb_server
 
 
 def test_clickhouse_may_be_away(tmp_path: Path) -> None:

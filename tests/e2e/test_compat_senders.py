@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 from bench.server import RunningServer, free_port
-
-from changeable import wait_for
+from tests.rigs.changeable import wait_for
 
 pytestmark = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not on this machine")
 

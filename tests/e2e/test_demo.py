@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-from changeable import wait_for
+from tests.rigs.changeable import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 

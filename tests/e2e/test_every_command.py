@@ -14,8 +14,7 @@ from pathlib import Path
 
 import pytest
 from bench.server import RunningServer
-
-from changeable import wait_for
+from tests.rigs.changeable import wait_for
 
 REFERENCE = Path(__file__).resolve().parents[2] / "docs" / "reference" / "commands.md"
 IMPORTS = Path(__file__).resolve().parents[1] / "data" / "imports"

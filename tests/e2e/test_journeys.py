@@ -12,8 +12,8 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.test import Client
+from tests.rigs import seeding
 
-import seeding
 from mainstay.accounts import verbs
 from mainstay.accounts.models import User
 from mainstay.kernel.actor import system

@@ -16,9 +16,8 @@ from typing import Any
 
 import pytest
 from bench.server import RunningServer
-from tests.places_rig import CuttableLink, RunningProbe
-
-from changeable import Hook, wait_for
+from tests.rigs.changeable import Hook, wait_for
+from tests.rigs.places_rig import CuttableLink, RunningProbe
 
 SECRET = "only-for-the-target-4711"
 CONFIG = """

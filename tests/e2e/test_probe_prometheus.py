@@ -15,8 +15,7 @@ from typing import Any
 
 import pytest
 from bench.server import RunningServer, free_port
-
-from changeable import Target, wait_for
+from tests.rigs.changeable import Target, wait_for
 
 PROMETHEUS = shutil.which("prometheus")
 pytestmark = pytest.mark.skipif(PROMETHEUS is None, reason="apt-get install prometheus")

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 from bench.server import RunningServer
+from tests.rigs.changeable import Hook, Target, wait_for
 
-from changeable import Hook, Target, wait_for
 from mainstay.frames.web.assets import asset_url
 
 SECRET = "a secret of this test"

@@ -10,11 +10,11 @@ from django.conf import settings
 from django.core.cache import cache
 from django.db import connections
 from test_accounts_pages import PASSWORD, Visitor
+from tests.rigs.sso_provider import Provider, running_provider, sign_in_document
 
 from mainstay.accounts import queries, verbs
 from mainstay.kernel.actor import command, system
 from mainstay.store.resources.apply import declare
-from sso_provider import Provider, running_provider, sign_in_document
 
 TEST = system("test")
 EMAIL = "first@example.com"

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.door_list import SOURCES, Way, fast_ways, operations, pages, patterns, running_doors, verbs
+from tests.rigs.door_list import SOURCES, Way, fast_ways, operations, pages, patterns, running_doors, verbs
 
 from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.errors import Forbidden
 from mainstay.runtime.api import api
 
-# Guarded by the libraries' own checks, which tests/integration/test_every_door.py tries one by one.
+# Guarded by the libraries' own checks, which tests/runtime/test_every_door.py tries one by one.
 BORROWED = ("accounts/", "api/v1/")
 OPEN = {"a/<str:token>", "join/<str:secret>", "recover/<str:secret>", "setup/<str:token>"}  # the address is a secret
 OPEN |= {"accounts/confirm-email/", "accounts/email/", "accounts/3rdparty/", "accounts/3rdparty/signup/"}  # lead away

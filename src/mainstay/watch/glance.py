@@ -1,6 +1,6 @@
 """Monitors for the command line, by plain SQL: booting Django takes longer than people wait for `status`.
 
-The columns are those of watch.models.MonitorStateRow; tests/unit/test_watch_glance.py keeps them so.
+The columns are those of watch.models.MonitorStateRow; tests/watch/test_watch_glance.py keeps them so.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The interface of telemetry: raw results in, roll-ups and pictures out.
 
 `stored.py` keeps it over an engine: DuckDB, embedded, or a ClickHouse server. Both pass one contract suite
-(tests/integration/test_telemetry.py).
+(tests/store/test_telemetry.py).
 Times are epoch seconds, lengths are seconds, shares are 0..1; "no data" is None and never 0 or 1.
 """
 
