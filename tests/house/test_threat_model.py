@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "explanation" / "threat-model.md"
-_NAMED = re.compile(r"`((?:unit|property|integration|e2e|chaos|house)/test_\w+\.py)(?:::(test_\w+))?`")
+_NAMED = re.compile(r"`([a-z0-9]+/test_\w+\.py)(?:::(test_\w+))?`")
 
 
 def lines() -> list[str]:
