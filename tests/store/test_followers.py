@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
-from django.db import OperationalError, connections
-
 from changeable import wait_for
+from django.db import OperationalError, connections
+from receivers import happen, in_thread
+
 from conftest import FakeClock
 from mainstay.alerting import queries
 from mainstay.frames.boot import current_settings, migrate
@@ -23,7 +24,6 @@ from mainstay.store.followers import FOLLOWERS, Follower, begin, catch_up, follo
 from mainstay.store.journal import Entry, entries, head, verify
 from mainstay.store.models import FactRow, FollowerRow
 from mainstay.store.work import Work, unit_of_work
-from receivers import happen, in_thread
 
 pytestmark = pytest.mark.usefixtures("store")
 ME = system("test")
