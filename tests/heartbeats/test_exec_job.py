@@ -24,6 +24,7 @@ from mainstay.heartbeats.exec.spool import Spool
 
 EXEC = [sys.executable, "-m", "mainstay", "exec"]
 NOWHERE = "http://127.0.0.1:1/ping/8f1f7f0e-9c3b-4e0e-a7f5-0d2b6a3a1c11"
+AWAY = ["--wait", "0", "--heartbeat", NOWHERE]
 
 
 @pytest.fixture(autouse=True)
@@ -125,7 +126,7 @@ def test_a_heartbeat_is_found_by_name_uuid_and_url(served: Served, place: dict[s
 
 @pytest.mark.parametrize("code", [0, 3, 255])
 def test_the_exit_code_stays(place: dict[str, str], code: int) -> None:
-    assert run(place, "--heartbeat", NOWHERE, "--", "sh", "-c", f"exit {code}").returncode == code
+    assert run(place, *AWAY, "--", "sh", "-c", f"exit {code}").returncode == code
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGPIPE])
@@ -170,9 +171,7 @@ def test_bytes_pass_through_in_both_directions(served: Served, place: dict[str, 
 def test_a_hundred_megabytes_pass_without_growth(place: dict[str, str]) -> None:
     script = "import sys\nfor _ in range(1600): sys.stdout.buffer.write(bytes(range(256)) * 256)"
     began = time.monotonic()
-    process = subprocess.Popen(
-        [*EXEC, "--heartbeat", NOWHERE, "--", sys.executable, "-c", script], env=place, stdout=subprocess.PIPE
-    )
+    process = subprocess.Popen([*EXEC, *AWAY, "--", sys.executable, "-c", script], env=place, stdout=subprocess.PIPE)
     assert process.stdout is not None
     count, peak = 0, 0
     while chunk := process.stdout.read(1 << 20):
@@ -195,9 +194,7 @@ def test_one_file_for_both_streams_keeps_their_order(place: dict[str, str], tmp_
     wanted = b"".join(b"out %d\nerr %d\n" % (number, number) for number in range(300))
     for name, mode in (("fresh", "wb"), ("appended", "ab")):
         with (tmp_path / name).open(mode) as log:
-            subprocess.run(
-                [*EXEC, "--heartbeat", NOWHERE, "--", "sh", "-c", script], env=place, stdout=log, stderr=log, check=True
-            )
+            subprocess.run([*EXEC, *AWAY, "--", "sh", "-c", script], env=place, stdout=log, stderr=log, check=True)
         assert (tmp_path / name).read_bytes() == wanted
 
 
@@ -205,7 +202,7 @@ def test_a_terminal_stays_a_terminal(place: dict[str, str]) -> None:
     master, slave = pty.openpty()
     script = "test -t 0 && test -t 1 && test -t 2 && stty size && exit 5"
     process = subprocess.Popen(
-        [*EXEC, "--heartbeat", NOWHERE, "--", "sh", "-c", script], env=place, stdin=slave, stdout=slave, stderr=slave
+        [*EXEC, *AWAY, "--", "sh", "-c", script], env=place, stdin=slave, stdout=slave, stderr=slave
     )
     os.close(slave)
     seen = b""
@@ -225,7 +222,7 @@ def test_control_c_reaches_the_job_once(place: dict[str, str], tmp_path: Path) -
     pid, master = pty.fork()
     if pid == 0:
         os.chdir(tmp_path)
-        os.execvpe(EXEC[0], [*EXEC, "--heartbeat", NOWHERE, "--", "sh", "-c", script], place)
+        os.execvpe(EXEC[0], [*EXEC, *AWAY, "--", "sh", "-c", script], place)
     while b"ready" not in os.read(master, 1000):
         pass
     os.write(master, b"\x03")
@@ -238,7 +235,7 @@ def test_control_c_reaches_the_job_once(place: dict[str, str], tmp_path: Path) -
 def started(place: dict[str, str], script: str, *options: str, **more: Any) -> subprocess.Popen[bytes]:
     """A job that has said `ready`."""
     process = subprocess.Popen(
-        [*EXEC, "--heartbeat", NOWHERE, *options, "--", "sh", "-c", script], env=place, stdout=subprocess.PIPE, **more
+        [*EXEC, *AWAY, *options, "--", "sh", "-c", script], env=place, stdout=subprocess.PIPE, **more
     )
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
@@ -264,7 +261,7 @@ def test_a_job_that_heeds_no_signal_goes_on(place: dict[str, str]) -> None:
 def test_what_nohup_ignores_stays_ignored(place: dict[str, str]) -> None:
     script = "kill -HUP $PPID; kill -HUP $$; sleep 0.2; echo alive"
     done = subprocess.run(
-        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *EXEC, "--heartbeat", NOWHERE, "--", "sh", "-c", script],
+        ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", *EXEC, *AWAY, "--", "sh", "-c", script],
         env=place,
         capture_output=True,
         timeout=30,
@@ -292,7 +289,7 @@ def test_a_daemon_left_behind_delays_nothing_and_is_heard(place: dict[str, str],
     gate = tmp_path / "gate"
     os.mkfifo(gate)
     process = subprocess.Popen(
-        [*EXEC, "--heartbeat", NOWHERE, "--", "sh", "-c", f"(read word < {gate}; echo $word) & echo first; exit 6"],
+        [*EXEC, *AWAY, "--", "sh", "-c", f"(read word < {gate}; echo $word) & echo first; exit 6"],
         env=place,
         stdout=subprocess.PIPE,
     )
@@ -305,7 +302,7 @@ def test_a_daemon_left_behind_delays_nothing_and_is_heard(place: dict[str, str],
 
 def test_a_daemon_that_never_falls_silent_delays_nothing_either(place: dict[str, str]) -> None:
     process = subprocess.Popen(
-        [*EXEC, "--heartbeat", NOWHERE, "--", "sh", "-c", "yes & echo $! >&2; exit 2"],
+        [*EXEC, *AWAY, "--", "sh", "-c", "yes & echo $! >&2; exit 2"],
         env=place,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -331,7 +328,7 @@ def test_a_reader_that_leaves_ends_the_job_as_it_would_without(place: dict[str, 
 
 def test_no_locale_is_given_to_a_job_that_had_none(place: dict[str, str]) -> None:
     bare = {"PATH": os.environ["PATH"], "XDG_STATE_HOME": place["XDG_STATE_HOME"], "PYTHONPATH": "src"}
-    done = run(bare, "--heartbeat", NOWHERE, "--", "env")
+    done = run(bare, *AWAY, "--", "env")
     plain = subprocess.run(["env"], env=bare, capture_output=True, check=True)
     assert done.stdout == plain.stdout
 
@@ -340,7 +337,7 @@ def test_reports_wait_for_a_server_that_is_away_and_arrive_in_order(served: Serv
     uid, url = addressed(served)
     away = url.replace(str(served.port), "1")
     for number in (3, 0):
-        done = run(place, "--heartbeat", away, "--", "sh", "-c", f"echo run {number}; exit {number}")
+        done = run(place, "--wait", "0", "--heartbeat", away, "--", "sh", "-c", f"echo run {number}; exit {number}")
         assert (done.returncode, done.stdout, done.stderr) == (number, f"run {number}\n".encode(), b"")
     spool = spool_of(place)
     assert spool.count() == 2
@@ -358,7 +355,7 @@ def test_reports_wait_for_a_server_that_is_away_and_arrive_in_order(served: Serv
 
 def test_flush_sends_what_waits(served: Served, place: dict[str, str]) -> None:
     uid, url = addressed(served)
-    run(place, "--heartbeat", NOWHERE, "--", "true")
+    run(place, *AWAY, "--", "true")
     done = run(place, "--flush")
     assert (done.returncode, done.stdout.split(b" still")[0]) == (1, b"Reports: 0 sent, 1")
     spool = spool_of(place)
@@ -429,7 +426,7 @@ def test_a_refused_report_is_told_and_changes_nothing_else(served: Served, place
 
 def test_a_spool_that_cannot_be_written_is_told(place: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    done = run({**place, "MAINSTAY_SPOOL": str(tmp_path / "file" / "spool")}, "--heartbeat", NOWHERE, "--", "true")
+    done = run({**place, "MAINSTAY_SPOOL": str(tmp_path / "file" / "spool")}, *AWAY, "--", "true")
     assert done.returncode == 0
     assert b"could not be kept" in done.stderr
 
@@ -460,7 +457,7 @@ def test_a_job_without_an_address_runs_and_says_so(place: dict[str, str]) -> Non
 
 
 def test_options_after_the_data_folder_work_too(place: dict[str, str]) -> None:
-    line = [sys.executable, "-m", "mainstay", "--data", "/nowhere", "exec", "--heartbeat", NOWHERE, "--", "sh", "-c"]
+    line = [sys.executable, "-m", "mainstay", "--data", "/nowhere", "exec", *AWAY, "--", "sh", "-c"]
     assert subprocess.run([*line, "exit 8"], env=place, check=False, timeout=30).returncode == 8
 
 
@@ -476,7 +473,7 @@ def test_it_starts_soon(place: dict[str, str]) -> None:
             times.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         return min(times)
 
-    plain, through = best([sys.executable, "-c", "pass"]), best([*EXEC, "--heartbeat", NOWHERE, "--", "true"])
+    plain, through = best([sys.executable, "-c", "pass"]), best([*EXEC, *AWAY, "--", "true"])
     print(f"python {plain * 1000:.0f} ms, exec {through * 1000:.0f} ms of CPU, the report included")
     script = (
         "import sys, mainstay.heartbeats.exec.job; print(len(set(sys.modules) & {'typer', 'click', 'rich', 'ssl'}))"

@@ -101,11 +101,12 @@ class Child:
         self._before = signal.pthread_sigmask(signal.SIG_BLOCK, self._watched)
         self._pid = 0
         actions, pipes = _redirections(tail.limit)
+        _occupy_closed()
         try:
             self._pid = self._spawn(command, actions)
         except OSError as error:
             self._code, self.error = _not_started(command[0], error)
-            os.write(2, f"mainstay exec: {self.error}\n".encode("utf-8", "replace"))
+            say(self.error)
         for _, writing, _ in pipes:
             os.close(writing)
         self._pump = _Pump([_Stream(reading, target) for reading, _, target in pipes], tail)
@@ -153,7 +154,10 @@ class Child:
             return
         if taken.si_code == _FROM_KERNEL and taken.si_signo != signal.SIGCONT:
             return
-        os.kill(self._pid, taken.si_signo)
+        try:
+            os.kill(self._pid, taken.si_signo)
+        except PermissionError:
+            say("a signal was not passed on: the job runs as another user by now")
 
     def is_asked_to_stop(self, seconds: float) -> bool:
         """After the job's end: wait for at most this long, or for SIGCHLD; whether a signal asks us to end."""
@@ -177,6 +181,8 @@ class Child:
         """Everything the job wrote is passed through; what its descendants still write is left to a copy of us."""
         self._pump.stop()
         if self._pump.open and _fork() == 0:
+            # Above all our standard input, whose writer must see us gone, and the lock of the spool.
+            _close_all_but({end for stream in self._pump.open for end in (stream.reading, stream.target)})
             signal.signal(signal.SIGINT, signal.SIG_DFL)
             signal.pthread_sigmask(signal.SIG_SETMASK, self._before)
             self._pump.pass_through()
@@ -188,6 +194,7 @@ class _Stream:
 
     def __init__(self, reading: int, target: int) -> None:
         self.reading, self.target, self.held = reading, target, b""
+        self._lossy = False
 
     @property
     def awaited(self) -> tuple[int, int]:
@@ -195,13 +202,21 @@ class _Stream:
         return (self.target, select.POLLOUT) if self.held else (self.reading, select.POLLIN)
 
     def write(self) -> bool:
-        """Pass on a part that fits what poll promises of a pipe; False if nobody reads any more."""
+        """Pass on a part that fits what poll promises of a pipe; False if nobody reads any more.
+
+        What a full disk does not take is dropped, and told once: the job must not end for it.
+        """
         try:
             self.held = self.held[os.write(self.target, self.held[:_PART]) :]
         except BlockingIOError:
             return True
-        except OSError:
+        except BrokenPipeError:
             return False
+        except OSError as error:
+            self.held = b""
+            if not self._lossy:
+                say(f"output of the job is lost: {error.strerror}")
+            self._lossy = True
         return True
 
 
@@ -223,12 +238,10 @@ class _Pump(threading.Thread):
 
     def is_idle(self) -> bool:
         """Whether nothing is on its way."""
-        open_ = list(self.open)
-        try:
-            readable = select.select([stream.reading for stream in open_], [], [], 0)[0]
-        except OSError:  # one of them has ended just now
-            return False
-        return not readable and not any(stream.held for stream in open_)
+        poll, open_ = select.poll(), list(self.open)
+        for stream in open_:
+            poll.register(stream.reading, select.POLLIN)
+        return not poll.poll(0) and not any(stream.held for stream in open_)
 
     def pass_through(self, stop: int = -1) -> None:
         """Once `stop` can be read: go on with what the job has left in the pipes, but not for ever."""
@@ -262,6 +275,28 @@ def _fork() -> int:
         # Python warns about threads; the only ones left may wait for the network and are not used by the copy.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
+
+
+def say(text: str) -> None:
+    try:
+        os.write(2, f"mainstay exec: {text}\n".encode("utf-8", "replace"))
+    except OSError:
+        return  # nobody listens, and the job must not suffer from that
+
+
+def _occupy_closed() -> None:
+    """Let no socket or file of ours become a standard stream; the job finds closed what was closed."""
+    for stream in (0, 1, 2):
+        if not _is_open(stream):
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free, and closed on exec
+
+
+def _close_all_but(kept: set[int]) -> None:
+    below = 0
+    for end in sorted(kept):
+        os.closerange(below, end)
+        below = end + 1
+    os.closerange(below, os.sysconf("SC_OPEN_MAX"))
 
 
 def _redirections(limit: int) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:

@@ -25,7 +25,9 @@ def execute(
     tail: Annotated[
         int, typer.Option(help=f"Bytes of output to report, at most {LONGEST_TAIL}; 0: none.")
     ] = DEFAULT_TAIL,
-    wait: Annotated[float, typer.Option(help="Seconds after the job in which the server must answer.")] = DEFAULT_WAIT,
+    wait: Annotated[
+        float, typer.Option(help="Seconds after the job in which the server must take the report.")
+    ] = DEFAULT_WAIT,
     verbose: Annotated[bool, typer.Option("--verbose", help="Also tell when a report was spooled.")] = False,
     flush: Annotated[bool, typer.Option("--flush", help="Send the reports that wait, and run nothing.")] = False,
 ) -> None:

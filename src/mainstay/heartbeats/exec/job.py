@@ -16,7 +16,7 @@ import sys
 import time
 from typing import NamedTuple, NoReturn
 
-from mainstay.heartbeats.exec.child import Child, Outcome, Tail, die
+from mainstay.heartbeats.exec.child import Child, Outcome, Tail, die, say
 from mainstay.heartbeats.exec.report import Address, Report, Reporter, drain
 from mainstay.heartbeats.exec.spool import Spool
 
@@ -63,7 +63,7 @@ def run(options: Options) -> NoReturn:
     try:
         address = find_address(options)
     except Misnamed as error:
-        _say(f"nothing is reported: {error}")
+        say(f"nothing is reported: {error}")
         address = None
     die(_run_job(options, address))
 
@@ -97,7 +97,7 @@ def _run_job(options: Options, address: Address | None) -> Outcome:
         report = _report(options, outcome, tail, began_at, seconds)
         problem = reporter.finish(report, options.wait, child.is_asked_to_stop)
         if problem and (options.verbose or reporter.lost):
-            _say(problem)
+            say(problem)
     child.let_go()
     return outcome
 
@@ -217,10 +217,3 @@ def checked(command: tuple[str, ...], found: dict[str, object]) -> Options | Non
     if command and not command[0]:
         return None
     return Options(command, tail=tail, wait=wait, **found)  # type: ignore[arg-type]  # keys and types are those of _VALUED and _SWITCHES
-
-
-def _say(text: str) -> None:
-    try:
-        os.write(2, f"mainstay exec: {text}\n".encode("utf-8", "replace"))
-    except OSError:
-        return  # nobody listens, and the job must not suffer from that

@@ -1,8 +1,9 @@
 """Reporting over the ping protocol, on a thread beside the job: nothing here may delay or fail the job.
 
 The thread sends, in this order: older reports of this heartbeat that wait in the spool, the start, other waiting
-reports while the job runs, and the end. A server that is away is tried again while the job runs; an end that it does
-not take in time is spooled and goes out with the next job, or by `mainstay exec --flush`.
+reports while the job runs, and the end. A server that is away is tried again while the job runs, and afterwards for as
+long as the end may take; an end that it does not take in time is spooled and goes out with the next job, or by
+`mainstay exec --flush`.
 """
 
 from __future__ import annotations
@@ -24,10 +25,13 @@ if TYPE_CHECKING:
 _TIMEOUT = 5.0  # seconds for each step of a request (connect, answer)
 _START_TIMEOUT = 3.0
 _PAUSES = (2.0, 5.0, 15.0, 60.0)  # between tries of the start, the last one again and again
+_END_PAUSES = (0.5, 1.0, 2.0)  # between tries of the end: a nightly job has no next one soon
+_LONGEST_RUN = 31_622_400.0  # the server takes no more
 _TOO_OLD = 86_400.0  # a success that is older says nothing about now, and is only kept with the heartbeat; a failure
 # that is older counts as one of a day ago, which is the longest that the server takes
 _REDIRECTS = 3
 _RETRY = frozenset({408, 425, 429})
+_NO_ADDRESS = "the address of the heartbeat is not one that can be requested"
 
 
 class Address(NamedTuple):
@@ -60,6 +64,8 @@ class Reporter:
         self._rid = str(uuid.uuid4())
         self._ended, self._done = threading.Event(), threading.Event()
         self._report = Report(0, 0.0, b"", 0.0)  # the end, once it is known
+        self._until = 0.0  # monotonic, of the tries to report the end
+        self._away = ""  # why the last of them failed
         self._problem = ""
         self._settled = False  # taken, refused or spooled
         self.lost = False
@@ -73,16 +79,16 @@ class Reporter:
     def finish(self, report: Report, seconds: float, is_asked_to_stop: Callable[[float], bool]) -> str:
         """Hand the end over or spool it; what went wrong, or empty. `lost`: not even spooling worked."""
         self._report = report
+        self._until = end = time.monotonic() + seconds
         self._ended.set()
         if not self._begun:
             self._thread.start()
-        end = time.monotonic() + seconds
         # The thread wakes us with SIGCHLD, which is blocked and waited for here.
         while not self._done.is_set() and (left := end - time.monotonic()) > 0:
             if is_asked_to_stop(left):
                 break
         if not self._settled:
-            self._keep(f"the server did not answer within {seconds:g} s")
+            self._keep(self._away or f"the server did not answer within {seconds:g} s")
         return self._problem
 
     def _keep(self, reason: str) -> None:
@@ -124,20 +130,31 @@ class Reporter:
                 return
 
     def _send_end(self) -> None:
+        pauses = list(_END_PAUSES)
+        while True:
+            try:
+                self._try_end()
+            except Away as error:
+                self._away = str(error)
+                pause = pauses.pop(0) if len(pauses) > 1 else pauses[0]
+                if time.monotonic() + pause < self._until:
+                    time.sleep(pause)
+                    continue
+                self._keep(self._away)
+            except Refused as error:
+                self.lost = True
+                self._problem = f"nothing was recorded: {error}"
+            break
+        self._settled = True
+
+    def _try_end(self) -> None:
         report, dropped = self._report, self._spool.dropped()
         told = f"{dropped} older reports were dropped, because too many waited.\n".encode() if dropped else b""
-        try:
-            _drain_own(self._spool, self._address.url)
-            send(_with(self._address, took=report.seconds), str(report.code), self._rid, told + report.body, _TIMEOUT)
-        except Away as error:
-            self._keep(str(error))
-        except Refused as error:
-            self.lost = True
-            self._problem = f"nothing was recorded: {error}"
-        else:
-            if dropped:
-                self._spool.forget_dropped()
-        self._settled = True
+        _drain_own(self._spool, self._address.url)
+        ran = min(report.seconds, _LONGEST_RUN)
+        send(_with(self._address, took=ran), str(report.code), self._rid, told + report.body, _TIMEOUT)
+        if dropped:
+            self._spool.forget_dropped()
 
 
 def drain(spool: Spool, is_over: Callable[[], bool] | None) -> tuple[int, int]:
@@ -219,6 +236,8 @@ def _followed(url: str, location: str) -> str:
     target = urljoin(url, location)
     if urlsplit(target).hostname != urlsplit(url).hostname or not target.startswith(("http://", "https://")):
         raise Refused("the server leads to another host")
+    if url.startswith("https://") and not target.startswith("https://"):
+        raise Refused("the server leads from https to http")
     return target
 
 
@@ -232,11 +251,14 @@ def _post(url: str, body: bytes, timeout: float) -> tuple[int, str, str]:
         connection.request("POST", path, body, headers)
         answer = connection.getresponse()
         reason = answer.read(200).decode("latin-1").split("\n")[0].strip()[:80]
-        return answer.status, reason if reason.isprintable() else "", answer.getheader("Location", "")
-    except (ValueError, http.client.InvalidURL):  # their words may hold the ping key
-        raise Refused("the address of the heartbeat is not one that can be requested") from None
-    except (OSError, http.client.HTTPException) as error:
+        told = reason.isprintable() and "/" not in reason  # a proxy may repeat the path, and with it the ping key
+        return answer.status, reason if told else "", answer.getheader("Location", "")
+    except http.client.InvalidURL:  # its words may hold the ping key
+        raise Refused(_NO_ADDRESS) from None
+    except (OSError, http.client.HTTPException) as error:  # OSError first: a bad certificate is a ValueError too
         raise Away(f"the server cannot be reached: {type(error).__name__}: {str(error)[:100]}") from None
+    except ValueError:  # its words as well
+        raise Refused(_NO_ADDRESS) from None
     finally:
         connection.close()
 
