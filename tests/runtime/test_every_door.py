@@ -1,6 +1,6 @@
 """Every door, every visitor: each way in is tried by each role, by nobody, by what is over, and from other sites.
 
-The ways are read from the code (tests/door_list.py), so a new page or operation is tried without being named here.
+The ways are read from the code (tests/rigs/door_list.py), so a new page or operation is tried without being named here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A walk through the whole product: every page, every link and every form of it, on an empty store and a filled one.
 
-The ways in are read from the code (tests/door_list.py) and from the pages themselves, so that a new page, link or
+The ways in are read from the code (tests/rigs/door_list.py) and from the pages themselves, so that a new page, link or
 form is tried without being named here.
 """
 

@@ -8,9 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pytest
-from changeable import wait_for
 from django.db import OperationalError, connections
-from receivers import happen, in_thread
+from tests.rigs.changeable import wait_for
+from tests.rigs.receivers import happen, in_thread
 
 from conftest import FakeClock
 from mainstay.alerting import queries
