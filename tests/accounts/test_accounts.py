@@ -7,7 +7,7 @@ from django.core.cache import cache
 from django.test import override_settings
 from tests.rigs.accounts_browser import PASSWORD, TEST, browser, code, person, sign_in, signed_in, switch_factor_on
 
-from mainstay.accounts import queries, verbs
+from mainstay.accounts import queries, rules, verbs
 from mainstay.accounts.models import Invitation, User
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
@@ -59,7 +59,7 @@ def test_a_new_start_replaces_the_set_up_link() -> None:
     assert queries.setup_is_open(second)
     import time
 
-    assert not queries.setup_is_open(second, time.time() + verbs.SETUP_SECONDS + 1)
+    assert not queries.setup_is_open(second, time.time() + rules.SETUP_SECONDS + 1)
 
 
 @pytest.mark.parametrize(

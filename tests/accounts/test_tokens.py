@@ -20,6 +20,7 @@ from mainstay.accounts.lanes import lanes
 from mainstay.accounts.models import Token
 from mainstay.accounts.spec import role_scopes
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.clock import Steps
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare, remove
@@ -97,10 +98,13 @@ def test_a_token_that_was_made_while_the_clock_was_ahead_lives_as_long_as_it_was
         writer = Writer()
         (lane,) = lanes(Running(django_settings.MAINSTAY, writer, cast("Any", None), clock))
         await lane.turn()
+        clock.advance(Steps.STEADY)
+        await lane.turn()
         await in_thread(writer.stop)
 
     clock.at = made
     asyncio.run(play())
+    made = clock.at
     queries.forget_tokens()
     assert queries.actor_of_token(text, now=made + 29 * rules.DAY) is not None
     assert queries.actor_of_token(text, now=made + 31 * rules.DAY) is None

@@ -30,7 +30,7 @@ from ninja.utils import contribute_operation_callback
 
 from mainstay.accounts import queries, rules
 from mainstay.kernel.actor import Actor, all_scopes, limitable
-from mainstay.kernel.clock import to_iso
+from mainstay.kernel.clock import Steps, to_iso
 
 View = TypeVar("View", bound=Callable[..., Any])
 _LONGEST_HEADER = 512
@@ -199,6 +199,15 @@ def is_fresh(request: HttpRequest) -> bool:
     """Whether the visitor has shown within ACCOUNT_REAUTHENTICATION_TIMEOUT who they are."""
     records = get_authentication_records(request, queries.signed_in_user(request.user))
     return bool(records) and time.time() - records[-1]["at"] < settings.ACCOUNT_REAUTHENTICATION_TIMEOUT
+
+
+def doubt_the_future(request: HttpRequest) -> None:
+    """Who showed later than now (by a clock that was ahead) who they are must do so again, on allauth's pages too."""
+    records = get_authentication_records(request, queries.signed_in_user(request.user))
+    for record in records:
+        if record["at"] > time.time() + Steps.SMALL:
+            record["at"] = 0.0
+            request.session.modified = True
 
 
 def factor_notice(request: HttpRequest) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils.functional import SimpleLazyObject
 
 from mainstay.accounts import policies, queries, session_verbs
-from mainstay.accounts.doors import visit
+from mainstay.accounts.doors import doubt_the_future, visit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +30,7 @@ class PlaceMiddleware:
             return self._next(request)
         now = visit(request)
         if queries.place_fits(user, now):
+            doubt_the_future(request)
             session_verbs.note_use(request.session.session_key or "", now.address)
             return self._next(request)
         text = "Your role may not be used from this address."

@@ -18,7 +18,7 @@ from django.urls import reverse
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
-from mainstay.accounts import policies, queries, token_verbs, verbs
+from mainstay.accounts import policies, queries, rules, token_verbs, verbs
 from mainstay.accounts.doors import page, public
 from mainstay.accounts.forms import NewPasswordForm, NewTokenForm, NewUserForm, SetUpForm
 from mainstay.accounts.models import User
@@ -104,7 +104,7 @@ def recover(request: HttpRequest, secret: str) -> HttpResponse:
 def _lift_limits(request: HttpRequest) -> None:
     """Let this browser in for an hour, whatever is declared of addresses and ways in."""
     logout(request)  # as somebody else, perhaps, whose session would not be kept
-    request.session[queries.RECOVERED_UNTIL] = time.time() + verbs.RECOVERY_SECONDS
+    request.session[queries.RECOVERED_UNTIL] = time.time() + rules.LINK_SECONDS["recover"]
 
 
 def _sign_in(request: HttpRequest, user: User) -> HttpResponse:

@@ -6,9 +6,12 @@ import threading
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.contrib.auth.tokens import PasswordResetTokenGenerator
 from django.core.exceptions import ValidationError
+from django.utils.http import base36_to_int
 
 from mainstay.accounts.rules import is_monotonous
+from mainstay.kernel.clock import Steps
 
 if TYPE_CHECKING:
     from mainstay.accounts.models import User
@@ -44,3 +47,12 @@ class MonotonyValidator:
 
     def get_help_text(self) -> str:
         return "It must not repeat itself."
+
+
+class ResetTokens(PasswordResetTokenGenerator):
+    """Of links in mails about a forgotten password; they are over if they were made later than now."""
+
+    def check_token(self, user: User | None, token: str | None) -> bool:
+        fits = super().check_token(user, token)
+        made = base36_to_int(str(token).partition("-")[0]) if fits else 0
+        return bool(fits) and made <= self._num_seconds(self._now()) + Steps.SMALL

@@ -17,6 +17,7 @@ from django.conf import settings
 from mainstay.accounts import policies, rules
 from mainstay.accounts.models import Invitation, Token, User
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.clock import lasts
 from mainstay.store.models import FactRow
 
 SETUP_FACT = "accounts.setup"
@@ -73,16 +74,19 @@ def setup_is_open(token: str, now: float | None = None) -> bool:
 def fits_setup(fact: str, token: str, now: float) -> bool:
     """Compare with the stored `<SHA-256> <expiry in epoch seconds>`."""
     secret_hash, _, expires = fact.partition(" ")
-    return rules.same_secret(token, secret_hash) and now < float(expires)
+    return rules.same_secret(token, secret_hash) and lasts(float(expires), rules.SETUP_SECONDS, now)
 
 
 def invited_email(secret: str, now: float | None = None, *, purpose: str = "join") -> str | None:
     """The account that a one-time link belongs to; None if it is unknown, used or too old."""
     links = Invitation.objects.select_related("user").filter(purpose=purpose)
     found = links.filter(secret_hash=rules.hash_secret(secret)).first()
-    if found is None or found.expires_us <= (time.time() if now is None else now) * 1e6 or not found.user.is_active:
-        return None
-    return found.user.email
+    return found.user.email if found and link_lasts(found, time.time() if now is None else now) else None
+
+
+def link_lasts(link: Invitation, now: float) -> bool:
+    """Whether a one-time link is good at this time, and its account switched on."""
+    return lasts(link.expires_us / 1e6, rules.LINK_SECONDS[link.purpose], now) and link.user.is_active
 
 
 def users_with_factor(user_ids: Iterable[int]) -> set[int]:
@@ -135,7 +139,12 @@ def place_fits(user: User, visit: Visit, now: float | None = None) -> bool:
 
 
 def _place_fits(role: rules.Role, visit: Visit, now: float) -> bool:
-    return visit.recovered_until > now or rules.within(role.networks, visit.address)
+    return recovered(visit, now) or rules.within(role.networks, visit.address)
+
+
+def recovered(visit: Visit, now: float) -> bool:
+    """Whether a recovery link lifts the limits on this visit."""
+    return lasts(visit.recovered_until, rules.LINK_SECONDS["recover"], now)
 
 
 def _asked_elsewhere(provider: str) -> bool:

@@ -20,6 +20,8 @@ from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import UserError
 
+SETUP_SECONDS = 86_400.0
+LINK_SECONDS = {"join": 7 * 86_400.0, "recover": 3_600.0}  # how long one-time links are good, by their purpose
 ROLES: dict[str, str] = {
     "admin": "everything, people and their roles included",
     "operations": "runs the place: resources, checks, alerts, journal and tokens of their own",

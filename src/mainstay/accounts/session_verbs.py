@@ -17,6 +17,7 @@ from django.db import connection
 from mainstay.accounts import policies, queries
 from mainstay.accounts.models import User
 from mainstay.kernel.actor import Actor, system
+from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.store.work import unit_of_work
@@ -63,7 +64,7 @@ def end_other_ways(actor: Actor, *, shown: bool = False) -> int:
         admins = set(User.objects.filter(role="admin", is_active=True).values_list("pk", flat=True))
         if not shown and not any(row.user_id in admins and visit.provider for row, visit in visits.items()):
             return 0
-        others = [row for row, visit in visits.items() if not visit.provider and visit.recovered_until <= now]
+        others = [row for row, visit in visits.items() if not visit.provider and not queries.recovered(visit, now)]
         keys = [row.session_key for row in others]
         Session.objects.filter(session_key__in=keys).delete()
         UserSession.objects.filter(session_key__in=keys).delete()
@@ -71,6 +72,14 @@ def end_other_ways(actor: Actor, *, shown: bool = False) -> int:
             people = len({row.user_id for row in others})
             work.record(Event("user.sessions_ended", "user", {"sessions": len(others), "people": people}))
     return len(others)
+
+
+def bring_expiries_back(actor: Actor, clock: Clock | None = None) -> int:
+    """Sessions that began while the clock was ahead last as long as they were meant to, from now on; how many."""
+    actor.require("users:write")
+    with unit_of_work(actor, clock, quiet=True) as work:
+        latest = datetime.fromtimestamp(work.now + settings.SESSION_COOKIE_AGE, UTC)
+        return Session.objects.filter(expire_date__gt=latest).update(expire_date=latest)
 
 
 def _stored(key: str) -> dict[str, object]:

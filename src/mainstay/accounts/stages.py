@@ -24,7 +24,7 @@ class PolicyStage(LoginStage):
 
     def handle(self) -> tuple[HttpResponse | None, bool]:
         user, now = cast("User", self.login.user), visit(self.request)
-        recovered = now.recovered_until > queries.moment()
+        recovered = queries.recovered(now, queries.moment())
         if not recovered and not now.provider and policies.only_sso():
             return self._refuse(user, "way", "Passwords and passkeys are switched off here. Use single sign-on.")
         if not queries.place_fits(user, now):

@@ -16,7 +16,7 @@ from mainstay.accounts.last_admin import keep_an_admin
 from mainstay.accounts.models import Invitation, User
 from mainstay.accounts.others import person
 from mainstay.kernel.actor import Actor, system
-from mainstay.kernel.clock import to_iso
+from mainstay.kernel.clock import Clock, to_iso
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.kernel.event import Event
 from mainstay.store.models import FactRow
@@ -24,9 +24,6 @@ from mainstay.store.work import Work, unit_of_work
 
 create_token, rotate_token, revoke_token = token_verbs.create_token, token_verbs.rotate_token, token_verbs.revoke_token
 
-SETUP_SECONDS = 86_400.0
-INVITATION_SECONDS = 7 * 86_400.0
-RECOVERY_SECONDS = 3_600.0
 # `user/<address>` is the subject of journal entries, which hold 200 characters.
 _LONGEST_EMAIL = 190
 
@@ -73,7 +70,7 @@ def make_setup_link(actor: Actor) -> str | None:
             FactRow.objects.filter(key=queries.SETUP_FACT).delete()
             return None
         token = secrets.token_urlsafe(32)
-        value = f"{rules.hash_secret(token)} {work.now + SETUP_SECONDS}"
+        value = f"{rules.hash_secret(token)} {work.now + rules.SETUP_SECONDS}"
         FactRow.objects.update_or_create(key=queries.SETUP_FACT, defaults={"value": value})
     return token
 
@@ -155,8 +152,8 @@ def make_recovery_link(actor: Actor, email: str) -> Recovery:
         user = person(actor, email)
         if not user.is_active:
             raise Conflict(f"the account {user.email} is switched off", hint=f"first: mainstay users on {user.email}")
-        secret = _new_link(work, user, "recover", RECOVERY_SECONDS)
-        data = {"user": user.email, "expires": to_iso(work.now + RECOVERY_SECONDS)}
+        secret = _new_link(work, user, "recover")
+        data = {"user": user.email, "expires": to_iso(work.now + rules.LINK_SECONDS["recover"])}
         work.record(Event("user.recovery_made", f"user/{user.email}", data))
     return Recovery(secret, announcements.recovery_made(user.email, str(actor)))
 
@@ -296,18 +293,19 @@ def note_sign_in(kind: str, actor: Actor, email: str, details: dict[str, str]) -
         work.record(Event(kind, f"user/{tried}", {"user": tried, **details}))
 
 
-def forget_expired_sessions() -> None:
-    """Delete sessions and invitations past their end; called once a day or so."""
+def forget_expired_sessions(clock: Clock | None = None) -> None:
+    """Delete sessions past their end, and links that are no good (any more); called once a day or so."""
     from django.contrib.sessions.models import Session
 
-    with unit_of_work(system("accounts"), quiet=True) as work:
+    with unit_of_work(system("accounts"), clock, quiet=True) as work:
         Session.objects.filter(expire_date__lt=_moment(work)).delete()
-        Invitation.objects.filter(expires_us__lt=int(work.now * 1e6)).delete()
+        over = [row.pk for row in Invitation.objects.select_related("user") if not queries.link_lasts(row, work.now)]
+        Invitation.objects.filter(pk__in=over).delete()
 
 
-def _new_link(work: Work, user: User, purpose: str = "join", seconds: float = INVITATION_SECONDS) -> str:
+def _new_link(work: Work, user: User, purpose: str = "join") -> str:
     secret = secrets.token_urlsafe(32)
-    expires_us = int((work.now + seconds) * 1e6)
+    expires_us = int((work.now + rules.LINK_SECONDS[purpose]) * 1e6)
     Invitation.objects.filter(user=user, purpose=purpose).delete()
     secret_hash = rules.hash_secret(secret)
     Invitation.objects.create(secret_hash=secret_hash, user=user, purpose=purpose, expires_us=expires_us)
@@ -318,7 +316,7 @@ def _link(work: Work, secret: str, purpose: str) -> Invitation:
     """The link of this secret, locked. NotFound if it is unknown, used, too old, or its account is switched off."""
     links = Invitation.objects.select_for_update().filter(purpose=purpose)
     row = links.filter(secret_hash=rules.hash_secret(secret)).first()
-    if row is None or row.expires_us <= work.now * 1e6 or not row.user.is_active:
+    if row is None or not queries.link_lasts(row, work.now):
         raise NotFound("this link is not valid (any more)", hint="ask an administrator for a new one")
     return row
 

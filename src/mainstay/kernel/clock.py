@@ -61,6 +61,14 @@ class Steps:
         return self._clock.monotonic() - self._set_at >= self.STEADY
 
 
+def lasts(until: float, seconds: float, now: float) -> bool:
+    """Whether what was made to last so many seconds, and ends at `until`, is not over at `now` (all epoch seconds).
+
+    Made later than now, by a clock that was ahead, it counts as over: else it would last longer by as much.
+    """
+    return now < until <= now + seconds + Steps.SMALL
+
+
 def to_datetime(at: float) -> datetime:
     return datetime.fromtimestamp(at, UTC)
 

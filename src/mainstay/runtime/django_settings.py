@@ -130,6 +130,7 @@ ACCOUNT_FORMS = {
     "add_email": "mainstay.accounts.address_forms.NewAddressForm",
     "reset_password": "mainstay.accounts.address_forms.ForgottenPasswordForm",
 }
+ACCOUNT_PASSWORD_RESET_TOKEN_GENERATOR = "mainstay.accounts.passwords.ResetTokens"  # noqa: S105 # a class
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False  # this session stays, all others end

@@ -17,8 +17,20 @@ from pathlib import Path
 
 import pytest
 import trustme
-from pinging import Served
-from test_exec_job import AWAY, EXEC, NOWHERE, addressed, body_of, place, run, served, spool_of, told, until
+from tests.rigs.exec_rig import (
+    AWAY,
+    EXEC,
+    NOWHERE,
+    addressed,
+    body_of,
+    place,
+    run,
+    served,
+    spool_of,
+    told,
+    until,
+)
+from tests.rigs.pinging import Served
 
 from mainstay.heartbeats import queries
 from mainstay.heartbeats.exec.report import Address, Report, Reporter
