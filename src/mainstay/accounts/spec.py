@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
@@ -220,6 +220,13 @@ _ROLE = """roles:
 """
 
 
+def _reach_in_words(document: Mapping[str, Any]) -> str:
+    what = f"like {document['like']}" if document.get("like") else f"{len(document.get('scopes', []))} scopes"
+    limit = f", only where {' and '.join(document['limit'])}" if document.get("limit") else ""
+    networks = f", only from {', '.join(document['from'])}" if document.get("from") else ""
+    return f"{what}{limit}{networks}"
+
+
 def role_kind() -> Kind:
     return Kind(
         "role",
@@ -230,6 +237,7 @@ def role_kind() -> Kind:
         check=_check_role,
         grants=lambda spec: spec.granted,
         example=_ROLE,
+        in_words=_reach_in_words,
     )
 
 
@@ -250,6 +258,7 @@ def service_account_kind() -> Kind:
         lambda: ServiceAccountSpec.model_json_schema(mode="validation"),
         grants=lambda spec: spec.granted,
         example=_SERVICE_ACCOUNT,
+        in_words=_reach_in_words,
     )
 
 
@@ -278,6 +287,7 @@ def sign_in_kind() -> Kind:
         check=_check_sign_in,
         grants=_everything,
         example=_SIGN_IN,
+        in_words=lambda document: f"{document.get('server', '')}{', the only way in' if document.get('only') else ''}",
     )
 
 

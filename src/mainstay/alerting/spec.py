@@ -71,6 +71,17 @@ _CHANNEL = """channels:
 """
 
 
+def _channel_in_words(document: Mapping[str, Any]) -> str:
+    key = next((key for key in document if key not in ("resolved", "description")), "")
+    return f"{key}: {document['description']}" if document.get("description") else key
+
+
+def _route_in_words(document: Mapping[str, Any]) -> str:
+    match = " and ".join(document.get("match", [])) or "everything"
+    stop = ", then stop" if document.get("stop") else ""
+    return f"{match} to {', '.join(document.get('to', []))}{stop}"
+
+
 def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
     """The kind `channel`, with one model for each channel kind; the key present chooses."""
     models = {name: _channel_model(channel) for name, channel in channels.items()}
@@ -89,6 +100,7 @@ def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
         schema,
         requires=lambda spec: spec.channel.requires,
         example=_CHANNEL,
+        in_words=_channel_in_words,
     )
 
 
@@ -126,6 +138,8 @@ def route_kind() -> Kind:
         references,
         listed=True,
         example=_ROUTE,
+        in_words=_route_in_words,
+        facts="mainstay.alerting.facts:route_facts",
     )
 
 

@@ -96,6 +96,13 @@ _HEARTBEAT = """heartbeats:
 """
 
 
+def _in_words(document: Mapping[str, Any]) -> str:
+    zone = document.get("timezone", "UTC")
+    if "cron" in document:
+        return f"cron {document['cron']} {zone}"
+    return f"{document['on_calendar']} {zone}" if "on_calendar" in document else f"every {document.get('every', '')}"
+
+
 def heartbeat_kind(made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | None = None) -> Kind:
     """made: uids -> the address that each heartbeat has, as its spec would declare it."""
     return Kind(
@@ -107,6 +114,9 @@ def heartbeat_kind(made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | N
         guarded=("uuid", "push_token"),
         made=made,
         example=_HEARTBEAT,
+        in_words=_in_words,
+        page="/heartbeats/{}/",
+        labelled=True,
     )
 
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from mainstay.kernel.patterns import stored
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 # Who keeps a resource: a file that is applied, the page, the API, targets given to `up`, a ping with create=1.
 Manager = Literal["file", "page", "api", "command", "ping"]
@@ -66,6 +66,19 @@ class Complaint:
     path: tuple[str | int, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """What a person asks of a declared resource, and the answer; `links` are (text, address) pairs."""
+
+    question: str
+    answer: str = ""
+    links: Sequence[tuple[str, str]] = ()
+
+
+def _no_words(_document: Mapping[str, Any]) -> str:
+    return ""
+
+
 def _no_complaints(_name: str, _spec: Any) -> Iterable[Complaint]:
     return ()
 
@@ -87,6 +100,9 @@ class Kind:
     made: uids -> values that were made for fields left out. An export has them, and repeating one is no difference.
     needs: the scopes that declaring a spec takes besides `resources:write`; a page asks likewise.
     example: a first text for the editor: short, true, and with the keys that people ask for next.
+    in_words: one readable line from a declared document alone. page: its own page, with `{}` for its name.
+    facts: `package.module:function`, called with a resource and all that is declared, gives each `Fact` about it.
+    labelled: alerts of it carry its labels, so that matchers of routes and windows may fit it.
     """
 
     name: str  # `monitor`
@@ -103,6 +119,10 @@ class Kind:
     guarded: tuple[str, ...] = ()
     made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | None = None
     example: str = ""
+    in_words: Callable[[Mapping[str, Any]], str] = _no_words
+    page: str = ""
+    facts: str = ""
+    labelled: bool = False
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from pydantic_core import InitErrorDetails, PydanticCustomError
 from mainstay.kernel.diagnostics import did_you_mean
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from mainstay.kernel.resource import Spec
 
@@ -70,3 +70,12 @@ def _again(detail: Any) -> InitErrorDetails:
         reason = PydanticCustomError("value_error", "{text}", {"text": str(detail["ctx"]["error"])})
         return {"type": reason, "loc": detail["loc"], "input": detail["input"]}
     return {"type": detail["type"], "loc": detail["loc"], "input": detail["input"], "ctx": detail.get("ctx", {})}
+
+
+def variant_in_words(document: Mapping[str, Any], shared: Container[str]) -> str:
+    """The key that chooses the kind, with the first thing that is said of it; `shared` are the keys that all have."""
+    key = next((key for key in document if key not in shared), "")
+    value = document.get(key)
+    if isinstance(value, dict):
+        value = next((inner for inner in value.values() if isinstance(inner, str | int)), "")
+    return f"{key} {value if isinstance(value, str | int) else ''}".strip()

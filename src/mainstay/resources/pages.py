@@ -17,7 +17,7 @@ from mainstay.accounts.doors import is_fresh, require_fresh
 from mainstay.kernel.errors import Conflict, InvalidInput, StalePlan, TooLarge
 from mainstay.kernel.resource import KINDS, Resource
 from mainstay.resources.changes import change_views
-from mainstay.resources.summaries import NAMED_BY, facts, summary
+from mainstay.resources.facts import NAMED_BY, facts
 from mainstay.store.resources import queries
 from mainstay.store.resources.apply import apply, changes_access, remove
 from mainstay.store.resources.export import export_yaml
@@ -56,7 +56,7 @@ def resource_list(request: PageRequest, kind: str = "") -> HttpResponse:
     every = queries.resources()
     asked = {name: request.GET.get(name, "").strip()[:100] for name in ("q", "kind", "manager")}
     asked["kind"] = kind or asked["kind"]
-    rows = [Row(one, summary(one), address(one)) for one in every if _chosen(one, asked)]
+    rows = [Row(one, KINDS[one.kind].in_words(one.document), address(one)) for one in every if _chosen(one, asked)]
     words = asked["q"].lower().split()
     rows = [row for row in rows if all(word in f"{row.resource.name} {row.summary}".lower() for word in words)]
     page = _number(request.GET.get("page", "1"), len(rows))

@@ -55,6 +55,8 @@ def status_page_kind() -> Kind:
         lambda: StatusPageSpec.model_json_schema(mode="validation"),
         references,
         example=_STATUS_PAGE,
+        in_words=lambda document: f"{document.get('title', '')}, {len(document.get('components', []))} components",
+        page="/status/{}/",
     )
 
 

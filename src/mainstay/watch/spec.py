@@ -12,7 +12,7 @@ from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import NAME_LIMIT, Complaint, Kind, Reference, Spec
-from mainstay.kernel.variants import validate_variant
+from mainstay.kernel.variants import validate_variant, variant_in_words
 
 
 class Confirm(Spec):
@@ -170,6 +170,15 @@ _MONITOR = """monitors:
 """
 
 
+# What every monitor may have; the key beside these says what is checked.
+_SHARED = frozenset(MonitorSpec.model_fields) | {"expect"}
+
+
+def _in_words(document: Mapping[str, Any]) -> str:
+    every, text = document.get("every"), variant_in_words(document, _SHARED)
+    return f"{text}, every {every}" if every else text
+
+
 def monitor_kind(checks: Mapping[str, CheckKind], here: str = "main") -> Kind:
     """The kind `monitor`, with one model for each check kind; the key present in a document chooses.
 
@@ -203,6 +212,9 @@ def monitor_kind(checks: Mapping[str, CheckKind], here: str = "main") -> Kind:
         requires=lambda spec: spec.check.requires,
         needs=lambda spec: frozenset({spec.check.scope} if spec.check.scope else ()),
         example=_MONITOR,
+        in_words=_in_words,
+        page="/monitors/{}/",
+        labelled=True,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AwareDatetime, Field, field_validator, model_validator
 
@@ -66,6 +67,13 @@ _WINDOW = """windows:
 """
 
 
+def _in_words(document: Mapping[str, Any]) -> str:
+    covers = " and ".join(document.get("covers", [])) or "everything"
+    if document.get("rule"):
+        return f"{document['rule']} {document.get('timezone', 'UTC')} covers {covers}"
+    return f"{document.get('from')} to {document.get('until')} covers {covers}"
+
+
 def window_kind() -> Kind:
     return Kind(
         "window",
@@ -74,6 +82,8 @@ def window_kind() -> Kind:
         WindowSpec.model_validate,
         lambda: WindowSpec.model_json_schema(mode="validation"),
         example=_WINDOW,
+        in_words=_in_words,
+        facts="mainstay.windows.facts:window_facts",
     )
 
 
