@@ -21,6 +21,7 @@ from django.conf import settings
 from django.shortcuts import render
 
 from mainstay.accounts import policies, rules, verbs
+from mainstay.accounts.id_tokens import InvalidIdToken
 from mainstay.accounts.models import User
 from mainstay.integrations.addresses import Guard
 from mainstay.integrations.guarded_sockets import guarded
@@ -89,9 +90,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):
         try:
             self._admit(sociallogin, provider, claims)
         except (SignInRefused, UserError) as error:
-            details = {"step": "single sign-on", "provider": provider.name, "reason": str(error)[:300]}
-            details["address"] = str(request.META.get("REMOTE_ADDR", ""))
-            verbs.note_sign_in("user.sign_in_failed", Actor("public", "sign-in"), claims.email, details)
+            _note_refusal(request, provider.name, claims.email, str(error))
             raise ImmediateHttpResponse(refusal(request, provider.title, str(error))) from error
 
     def _admit(self, login: SocialLogin, provider: policies.Provider, claims: Claims) -> None:
@@ -121,10 +120,19 @@ class SsoAdapter(DefaultSocialAccountAdapter):
         """Something went wrong on the way: say so without what the provider sent, which may hold secrets."""
         del error, extra_context
         text = "It was cancelled, took too long, or began in another browser." if exception is None else _trouble()
+        if isinstance(exception, InvalidIdToken):
+            text = str(exception)
+            _note_refusal(request, provider.name, "", text)
         raise ImmediateHttpResponse(refusal(request, provider.name, text))
 
     def send_notification_mail(self, *args: Any, **kwargs: Any) -> None:
         account_adapter().send_notification_mail(*args, **kwargs)
+
+
+def _note_refusal(request: HttpRequest, provider: str, email: str, reason: str) -> None:
+    details = {"step": "single sign-on", "provider": provider, "reason": reason[:300]}
+    details["address"] = str(request.META.get("REMOTE_ADDR", ""))
+    verbs.note_sign_in("user.sign_in_failed", Actor("public", "sign-in"), email, details)
 
 
 def _trouble() -> str:

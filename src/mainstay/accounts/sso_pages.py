@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
+from typing import Any
 
 import requests
 from allauth.account.utils import get_next_redirect_url
@@ -19,6 +20,7 @@ from django.views.decorators.http import require_safe
 
 from mainstay.accounts import policies, queries
 from mainstay.accounts.doors import page, public
+from mainstay.accounts.id_tokens import decoded
 from mainstay.accounts.sso import refusal
 
 # What a provider that answers nonsense, or does not answer, makes allauth raise.
@@ -51,6 +53,20 @@ def _to_provider(request: HttpRequest, name: str, **wishes: str) -> HttpResponse
     return response
 
 
+class _Answers(OpenIDConnectOAuth2Adapter):
+    """allauth's, with every ID token checked whole."""
+
+    def _decode_id_token(self, app: SocialApp, id_token: str) -> dict[str, Any]:
+        said = self.openid_config
+        return decoded(id_token, issuer=said["issuer"], client=app.client_id, secret=app.secret, keys=self._keys)
+
+    def _keys(self) -> Any:
+        with get_adapter().get_requests_session() as session:
+            answer = session.get(self.openid_config["jwks_uri"])
+            answer.raise_for_status()
+        return answer.json()
+
+
 @public
 @require_safe
 def sso_start(request: HttpRequest, provider_id: str) -> HttpResponse:
@@ -72,6 +88,6 @@ def sso_again(request: HttpRequest) -> HttpResponse:
 def sso_back(request: HttpRequest, provider_id: str) -> HttpResponse:
     """Back from the provider."""
     view: Callable[[HttpRequest], HttpResponse] = OAuth2CallbackView.adapter_view(  # type: ignore[no-untyped-call] # theirs
-        OpenIDConnectOAuth2Adapter(request, provider_id)
+        _Answers(request, provider_id)
     )
     return _guarded(provider_id, lambda: view(request), request)
