@@ -61,7 +61,7 @@ class _Answers(OpenIDConnectOAuth2Adapter):
         return decoded(id_token, issuer=said["issuer"], client=app.client_id, secret=app.secret, keys=self._keys)
 
     def _keys(self) -> Any:
-        with get_adapter().get_requests_session() as session:
+        with get_adapter().get_requests_session() as session:  # type: ignore[no-untyped-call] # ours
             answer = session.get(self.openid_config["jwks_uri"])
             answer.raise_for_status()
         return answer.json()
