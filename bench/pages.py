@@ -61,10 +61,10 @@ def _measure(folder: Path) -> list[Figure]:
 
     start_django(load_settings(data=folder))
     migrate()
-    from mainstay.store.telemetry import set_current
-    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+    from mainstay.watch.results import set_current
+    from mainstay.watch.results.results import Results
 
-    telemetry = DuckTelemetry(folder / "telemetry.duckdb")
+    telemetry = Results.embedded(folder / "telemetry.duckdb")
     set_current(telemetry)
     try:
         name = _seed(telemetry)
@@ -78,7 +78,7 @@ def _seed(telemetry: Any) -> str:
     from tests.rigs import seeding
 
     from mainstay.store.resources.apply import declare
-    from mainstay.store.telemetry.history import HISTORY
+    from mainstay.watch.results.history import HISTORY
 
     now = time.time()
     seeding.declare_company(now)

@@ -24,7 +24,7 @@ _DAY = 86_400
 _EVERY = 60  # seconds
 _MONITORS = max(1, _RESULTS // (_DAYS * _DAY // _EVERY))
 _PAGES = 60
-_KEPT = {"raw": 400, "minute": 14, "hour": 100, "day": 1100}
+_KEPT = {"raw_days": 400, "minute_days": 14, "hour_days": 100, "day_days": 1100}
 _NOW = float(int(time.time()) // _DAY * _DAY + 3 * 3600)
 
 # One day of results; a thousandth of them fail. `{n}` counts them, `{h}` is a number from it without order.
@@ -70,7 +70,9 @@ def _engine(name: str, store: Any, make: Callable[[int], None]) -> list[Figure]:
     made = time.perf_counter() - began
     raw = _settled(store)
     began = time.perf_counter()
-    store._engine.advance("minute", int((_NOW - 14 * _DAY) // _DAY * _DAY) * 1_000_000)  # older minutes are not kept
+    store.columns._engine.advance(
+        "minute", int((_NOW - 14 * _DAY) // _DAY * _DAY) * 1_000_000
+    )  # older minutes are not kept
     store.maintain(_NOW)
     rolled = time.perf_counter() - began
     everything = _settled(store)
@@ -87,10 +89,10 @@ def _engine(name: str, store: Any, make: Callable[[int], None]) -> list[Figure]:
 def _settled(store: Any) -> int:
     """Bytes on disk once what is in flight is written."""
     if store.vitals().engine == "duckdb":
-        store.reading().execute("CHECKPOINT")
+        store.columns.reading().execute("CHECKPOINT")
     else:
-        store._engine._link.command("SYSTEM FLUSH LOGS")
-    store._engine.measure()
+        store.columns._engine._link.command("SYSTEM FLUSH LOGS")
+    store.columns._engine.measure()
     return int(store.vitals().bytes_on_disk)
 
 
@@ -136,15 +138,17 @@ def _a_day() -> dict[str, object]:
 
 @contextmanager
 def _duckdb(folder: Path) -> Iterator[tuple[Any, Callable[[int], None]]]:
-    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+    from mainstay.watch.results.results import Results
 
-    store = DuckTelemetry(folder / "telemetry.duckdb", days=_KEPT)
+    store = Results.embedded(folder / "telemetry.duckdb", days=_KEPT)
 
     def make(day: int) -> None:
         columns = _columns(n="n", h=f"(hash(n + {day // 10**6}) % 1000000007)::BIGINT", day=day,
                            md5=f"md5((n % {_MONITORS})::VARCHAR)", **_a_day())  # fmt: skip
         count = _MONITORS * _DAY // _EVERY
-        store.reading().execute(f"INSERT INTO sample SELECT {columns} FROM (SELECT range AS n FROM range({count}))")
+        store.columns.reading().execute(
+            f"INSERT INTO sample SELECT {columns} FROM (SELECT range AS n FROM range({count}))"
+        )
 
     try:
         yield store, make
@@ -156,16 +160,18 @@ def _duckdb(folder: Path) -> Iterator[tuple[Any, Callable[[int], None]]]:
 def _clickhouse(folder: Path) -> Iterator[tuple[Any, Callable[[int], None]]]:
     import clickhouse_connect
 
-    from mainstay.store.telemetry.clickhouse_engine import ClickHouseEngine
-    from mainstay.store.telemetry.clickhouse_link import SETTINGS, Link
-    from mainstay.store.telemetry.stored import StoredTelemetry
+    from mainstay.store.columns.clickhouse_engine import ClickHouseEngine
+    from mainstay.store.columns.clickhouse_link import SETTINGS, Link
+    from mainstay.store.columns.columns import Columns
+    from mainstay.watch.results.results import Results
+    from mainstay.watch.results.tables import TABLES
 
     def connect(database: str) -> Any:
         path = str(folder / "chdb")
         return clickhouse_connect.get_client(interface="chdb", path=path, database=database, settings=dict(SETTINGS))
 
-    link = Link(connect, "default")
-    store = StoredTelemetry(ClickHouseEngine(link), _KEPT)
+    link = Link(connect, "default", tables=TABLES)
+    store = Results(Columns(ClickHouseEngine(link, TABLES), TABLES, _KEPT))
 
     def make(day: int) -> None:
         columns = _columns(n="n", h=f"toInt64(cityHash64(n + {day // 10**6}) % 1000000007)", day=day,

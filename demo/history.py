@@ -101,8 +101,8 @@ def _over(resource: Resource, spell: Spell) -> dict[str, Any]:
 
 def _fill(settings: Settings, known: dict[str, Resource], past: list[Spell], now: float) -> None:
     """Roll-ups of the days, and single results of the last ones."""
-    from mainstay.store.telemetry.opening import opened
-    from mainstay.store.telemetry.port import Sample
+    from mainstay.watch.results.results import opened
+    from mainstay.watch.results.values import Sample
 
     telemetry = opened(settings)
     chance = random.Random(SEED)  # noqa: S311  for show
@@ -142,7 +142,7 @@ def _day(resource: Resource, own: list[Spell], midnight: float, chance: random.R
 
 
 def _sample(resource: Resource, own: list[Spell], at: float, chance: random.Random) -> Any:
-    from mainstay.store.telemetry.port import Sample
+    from mainstay.watch.results.values import Sample
 
     spell = next((one for one in own if one.began <= at < one.ended), None)
     state: Any = spell.state if spell else "up"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+    from mainstay.watch.results.results import Results
 
 _UNITS: list[dict[str, tuple[int, int, float]]] = []  # of each worker of pytest-xdist
 _FOLDER = Path(tempfile.mkdtemp(prefix="mainstay-tests-"))
@@ -125,12 +125,12 @@ def store() -> Iterator[None]:
 
 
 @pytest.fixture
-def telemetry(tmp_path: Path) -> Iterator[DuckTelemetry]:
+def telemetry(tmp_path: Path) -> Iterator[Results]:
     """An embedded telemetry store of the test's own, which pages and doors read."""
-    from mainstay.store.telemetry import set_current
-    from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+    from mainstay.watch.results import set_current
+    from mainstay.watch.results.results import Results
 
-    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    opened = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(opened)
     yield opened
     set_current(None)

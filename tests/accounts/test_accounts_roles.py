@@ -29,9 +29,9 @@ from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import apply, declare, remove, rollback
 from mainstay.store.resources.planning import Terms, plan_resource
 from mainstay.store.resources.queries import latest_revision
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.watch.declared import follow_resources
+from mainstay.watch.results import set_current
+from mainstay.watch.results.results import Results
 from mainstay.watch.verbs import check_now, pause_monitors
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -53,7 +53,7 @@ def _role(name: str = "core", **document: Any) -> None:
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[None]:
     """Two teams, each with a monitor, a heartbeat and an alert."""
-    telemetry = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    telemetry = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(telemetry)
     for team in ("core", "web"):
         labels = {"team": team}

@@ -21,7 +21,7 @@ from tests.rigs.door_list import fast_ways, operations, pages, running_doors
 
 from mainstay.accounts.models import User
 from mainstay.store.resources.apply import declare
-from mainstay.store.telemetry import open_telemetry, set_current
+from mainstay.watch.results import open_results, set_current
 
 pytestmark = pytest.mark.usefixtures("store")
 EXPECTED = {
@@ -44,7 +44,7 @@ def _calm() -> Iterator[None]:
 
 @pytest.fixture
 def telemetry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    opened = open_telemetry(replace(settings.MAINSTAY, data=tmp_path_factory.mktemp("telemetry")))
+    opened = open_results(replace(settings.MAINSTAY, data=tmp_path_factory.mktemp("telemetry")))
     yield
     set_current(None)
     opened.close()

@@ -25,8 +25,8 @@ from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Unavailable
 from mainstay.store.journal import Entry
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.watch.results import set_current
+from mainstay.watch.results.results import Results
 
 pytestmark = pytest.mark.usefixtures("store")
 LANE = system("lane")
@@ -44,7 +44,7 @@ def ids() -> dict[str, str]:
 
 @pytest.fixture
 def visitor(tmp_path: Path) -> Iterator[Client]:
-    telemetry = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    telemetry = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(telemetry)
     accounts.create_user(TEST, "ops@example.com", "admin")
     client = browser()

@@ -14,8 +14,8 @@ from tests.rigs.changeable import Target, wait_for
 from trouble import Group, Records, TroubledHook
 
 from mainstay.kernel.errors import StoreBusy, UserError
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Sample
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
 
 SIZE = "24m"
 
@@ -56,7 +56,7 @@ def _samples(start: int, count: int) -> list[Sample]:
 def test_the_telemetry_store_takes_up_its_work_when_there_is_space_again(small_disk: Path) -> None:
     """A checkpoint that fails makes DuckDB give the file up: it is opened anew, nothing is lost or doubled."""
     path, taken = small_disk / "telemetry.duckdb", 0
-    store = DuckTelemetry(path)
+    store = Results.embedded(path)
     while not store.vitals().last_error:
         store.append(_samples(taken, 5000))
         taken += 5000
@@ -79,7 +79,7 @@ def test_a_store_that_cannot_be_opened_for_want_of_space_is_not_set_aside(small_
     path = small_disk / "telemetry.duckdb"
     _fill(small_disk)
     with pytest.raises(UserError, match="No space left"):
-        DuckTelemetry(path)
+        Results.embedded(path)
     assert not list(small_disk.glob("*.broken*"))
 
 

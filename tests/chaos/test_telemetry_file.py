@@ -15,20 +15,20 @@ import duckdb
 import pytest
 
 from mainstay.kernel.errors import StoreBusy
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Sample
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
 
 ROUNDS = int(os.environ.get("CHAOS_ROUNDS", "2"))
 DAY = 86_400
-KEPT = {"raw": 400, "minute": 400, "hour": 400, "day": 4000}
+KEPT = {"raw_days": 400, "minute_days": 400, "hour_days": 400, "day_days": 4000}
 
 # Appends results without end, numbered by their time, and tells after each second how many there were until then.
 _WRITER = """
 import sys, time
 from pathlib import Path
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Sample
-store, number = DuckTelemetry(Path(sys.argv[1])), int(sys.argv[2])
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
+store, number = Results.embedded(Path(sys.argv[1])), int(sys.argv[2])
 while True:
     store.append([Sample(uid="a", at=float(number + step), verdict="up", duration=0.1, charge="up", charged=1.0,
                          message=f"{number + step:064x}") for step in range(20)])
@@ -55,7 +55,7 @@ def test_a_writer_that_is_killed_loses_a_second_at_most(tmp_path: Path) -> None:
         writer.wait()
         writer.stdout.close()
         killed_at = float(told[-1][0])
-        store = DuckTelemetry(path)  # repairs what there is to repair
+        store = Results.embedded(path)  # repairs what there is to repair
         assert store.vitals().notices == ()
         store.close()
         found = _numbers(path)
@@ -71,16 +71,17 @@ def left_behind(tmp_path_factory: pytest.TempPathFactory) -> Path:
     script = """
 import os, sys
 from pathlib import Path
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Sample
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
 def some(begin, count):
     return [Sample(uid=f"u{n % 7}", at=float(n * 60), verdict="up", duration=0.1, charge="up", charged=60.0,
                    message=os.urandom(24).hex()) for n in range(begin, begin + count)]
-store = DuckTelemetry(Path(sys.argv[1]), days={"raw": 400, "minute": 400, "hour": 400, "day": 4000})
+kept = {"raw_days": 400, "minute_days": 400, "hour_days": 400, "day_days": 4000}
+store = Results.embedded(Path(sys.argv[1]), days=kept)
 begin = int(sys.argv[2]) // 60
 store.append(some(begin, 86_400)); store.flush()
 store.maintain((begin + 86_400) * 60.0)
-store.reading().execute("CHECKPOINT")
+store.columns.reading().execute("CHECKPOINT")
 for turn in range(20):
     store.append(some(begin + 86_400 + turn * 100, 100)); store.flush()
 print("ready", flush=True)
@@ -100,12 +101,12 @@ def torn(left_behind: Path, tmp_path: Path) -> Path:
     return tmp_path / left_behind.name
 
 
-def _rows(store: DuckTelemetry, table: str = "sample") -> int:
-    return int(store.reading().execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
+def _rows(store: Results, table: str = "sample") -> int:
+    return int(store.columns.reading().execute(f"SELECT count(*) FROM {table}").fetchall()[0][0])
 
 
 def test_a_killed_process_leaves_a_sound_file(torn: Path) -> None:
-    store = DuckTelemetry(torn)
+    store = Results.embedded(torn)
     assert _rows(store) == 88_400
     assert store.vitals().damaged == 0
     store.close()
@@ -115,7 +116,7 @@ def test_a_torn_log_is_read_up_to_where_it_is_torn(torn: Path) -> None:
     log = torn.with_name("t.duckdb.wal")
     with log.open("r+b") as handle:
         handle.truncate(log.stat().st_size - 11)
-    store = DuckTelemetry(torn)
+    store = Results.embedded(torn)
     assert _rows(store) == 88_300
     store.close()
 
@@ -126,7 +127,7 @@ def test_a_garbled_log_is_read_up_to_where_it_is_garbled(torn: Path) -> None:
     with log.open("r+b") as handle:
         handle.seek(size * 3 // 10)  # within an entry; a length that is garbled ends the log for DuckDB without a word
         handle.write(bytes(reversed(range(200))))
-    store = DuckTelemetry(torn)
+    store = Results.embedded(torn)
     assert 86_400 < _rows(store) < 88_400
     vitals = store.vitals()
     assert vitals.damaged == 1
@@ -147,7 +148,7 @@ def test_a_file_that_cannot_be_opened_is_set_aside_whole(torn: Path, wound: str)
         else:
             handle.truncate(20_000 if wound == "cut" else 0)
     content = torn.read_bytes()
-    store = DuckTelemetry(torn)
+    store = Results.embedded(torn)
     assert _rows(store) == 0
     assert (store.vitals().damaged, "set aside" in store.vitals().notices[0]) == (1, True)
     (kept,) = torn.parent.glob("t.duckdb.broken-*[0-9]")
@@ -167,7 +168,7 @@ def test_damaged_blocks_cost_the_days_that_they_hold(torn: Path) -> None:
     with torn.open("r+b") as handle:
         handle.seek(3 * 4096 + blocks[len(blocks) // 2] * size + 4000)
         handle.write(os.urandom(100))
-    store = DuckTelemetry(torn, days=KEPT)
+    store = Results.embedded(torn, days=KEPT)
     with pytest.raises(StoreBusy, match="Corrupt"):
         store.results("u1", 0, time.time(), limit=100_000)
     store.append([Sample(uid="new", at=time.time(), verdict="up", duration=1, charge="up", charged=1)])
@@ -204,7 +205,7 @@ def test_a_disk_that_is_full_for_a_while_loses_nothing(tmp_path: Path) -> None:
         writer.kill()
         writer.wait()
         writer.stdout.close()
-    DuckTelemetry(path).close()
+    Results.embedded(path).close()
     found = _numbers(path)
     assert found == list(range(len(found)))
     assert number < len(found) <= later + 1000, "what was refused came later"

@@ -20,9 +20,9 @@ import pytest
 
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
-from mainstay.store.telemetry.port import Sample
 from mainstay.watch.board import Board, Moved, Watched
 from mainstay.watch.location import Location
+from mainstay.watch.results.values import Sample
 from mainstay.watch.state import Policy, from_json, to_json
 from mainstay.watch.telling import Facts, uplink_event
 from mainstay.watch.uplink import Change, Evidence, Routes, Uplink

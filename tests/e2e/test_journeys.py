@@ -18,7 +18,7 @@ from mainstay.accounts import verbs
 from mainstay.accounts.models import User
 from mainstay.kernel.actor import system
 from mainstay.store.resources.queries import resource
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.watch.results.results import Results
 
 # Folder that pictures for README and docs go to; none are taken otherwise.
 PICTURES = os.environ.get("DOCS_PICTURES", "")
@@ -95,14 +95,14 @@ def session_key() -> str:
 
 
 @pytest.fixture
-def visit(telemetry: DuckTelemetry, browser: Any, site: Any) -> Iterator[Visit]:
+def visit(telemetry: Results, browser: Any, site: Any) -> Iterator[Visit]:
     opened = Visit(browser, site.address)
     yield opened
     opened.close()
 
 
 @pytest.fixture
-def company(telemetry: DuckTelemetry, site: Any) -> None:
+def company(telemetry: Results, site: Any) -> None:
     now = time.time()
     seeding.declare_company(now)
     seeding.settle_company(telemetry, now, hours=24 if PICTURES else 2)

@@ -19,8 +19,8 @@ from mainstay.nodes.models import LeaseRow, NodeRow
 from mainstay.nodes.rules import TTL, shard_name
 from mainstay.store.journal import entries
 from mainstay.store.resources.apply import declare
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.watch.results import set_current
+from mainstay.watch.results.results import Results
 
 PICTURES = os.environ.get("NODES_PICTURES", "")  # folder; none are taken otherwise
 
@@ -89,7 +89,7 @@ def test_who_does_what_and_handing_over(visit: Visit) -> None:
 
 def test_pages_say_whose_results_they_show(visit: Visit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     declare(command("tests"), "monitor", "api", {"http": "http://127.0.0.1:1/"}, manager="api")
-    telemetry = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    telemetry = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(telemetry)
     world(time.time())
     pages = ("/", "/monitors/", "/monitors/api/", "/nodes/", "/health/")

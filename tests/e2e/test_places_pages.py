@@ -14,10 +14,10 @@ from test_journeys import CONTRAST, NAMELESS, Visit
 
 from mainstay.kernel.actor import command
 from mainstay.store.resources.apply import declare
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Sample
 from mainstay.watch.location_verbs import Seen, record_presence, save_locations
+from mainstay.watch.results import set_current
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
 
 ME = command("tests")
 PICTURES = os.environ.get("PLACES_PICTURES", "")  # folder; none are taken otherwise
@@ -26,7 +26,7 @@ SAID = {"main": "up", "fra": "up", "nyc": "down"}
 
 @pytest.fixture
 def visit(tmp_path: Path, browser: Any, site: Any) -> Iterator[Visit]:
-    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    opened = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(opened)
     world(opened, time.time())
     window = Visit(browser, site.address, reduced_motion="reduce")
@@ -36,7 +36,7 @@ def visit(tmp_path: Path, browser: Any, site: Any) -> Iterator[Visit]:
     opened.close()
 
 
-def world(telemetry: DuckTelemetry, now: float) -> None:
+def world(telemetry: Results, now: float) -> None:
     """Four places: one well, one with a wrong clock, one that is lost, one that nothing has joined; a monitor."""
     uids = {}
     for name, about in (("fra", "Frankfurt, rented"), ("nyc", "New York, the office"), ("sin", ""), ("gru", "")):

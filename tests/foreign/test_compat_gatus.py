@@ -17,15 +17,15 @@ from mainstay.accounts.verbs import create_token
 from mainstay.heartbeats import queries
 from mainstay.heartbeats.directory import endpoint_key
 from mainstay.store.resources.apply import declare
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.watch.results import set_current
+from mainstay.watch.results.results import Results
 
 pytestmark = pytest.mark.usefixtures("store")
 
 
 @pytest.fixture
-def company(store: None, tmp_path: Path) -> Iterator[DuckTelemetry]:
-    telemetry = DuckTelemetry(tmp_path / "telemetry.duckdb")
+def company(store: None, tmp_path: Path) -> Iterator[Results]:
+    telemetry = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(telemetry)
     now = time.time()
     seeding.declare_company(now)
@@ -104,7 +104,7 @@ def test_results_of_external_endpoints_are_pings(clock: object) -> None:
     ]
 
 
-def test_statuses_tell_results_and_events_to_those_who_may_read(company: DuckTelemetry, clock: object) -> None:
+def test_statuses_tell_results_and_events_to_those_who_may_read(company: Results, clock: object) -> None:
     token = create_token(ACTOR, "reader", ["monitors:read"])
     authorization = {"authorization": f"Bearer {token}"}
 
@@ -135,7 +135,7 @@ def test_statuses_tell_results_and_events_to_those_who_may_read(company: DuckTel
     rigged(clock, test)
 
 
-def test_badges_are_open_for_what_stands_on_a_public_page_only(company: DuckTelemetry, clock: object) -> None:
+def test_badges_are_open_for_what_stands_on_a_public_page_only(company: Results, clock: object) -> None:
     declare(ACTOR, "monitor", "private", {"tcp": "127.0.0.1:1"}, manager="api")
     declare(ACTOR, "monitor", "shown", {"tcp": "127.0.0.1:1", "labels": {"group": "Open"}}, manager="api")
     page = {"title": "Open", "components": [{"name": "Shown", "monitors": ["shown"]}]}
@@ -161,7 +161,7 @@ def test_badges_are_open_for_what_stands_on_a_public_page_only(company: DuckTele
     rigged(clock, test)
 
 
-def test_external_endpoints_have_uptimes_and_response_times_too(company: DuckTelemetry, clock: object) -> None:
+def test_external_endpoints_have_uptimes_and_response_times_too(company: Results, clock: object) -> None:
     heartbeat("ext", labels={"group": "core"}, push_token="potato-potato")
     token = create_token(ACTOR, "reader", ["monitors:read"])
 
@@ -179,7 +179,7 @@ def test_external_endpoints_have_uptimes_and_response_times_too(company: DuckTel
     rigged(clock, test)
 
 
-def test_badges_tell_uptime_and_response_time(company: DuckTelemetry, clock: object) -> None:
+def test_badges_tell_uptime_and_response_time(company: Results, clock: object) -> None:
     token = create_token(ACTOR, "reader", ["monitors:read"])
 
     async def test(rig: Rig) -> None:
@@ -207,7 +207,7 @@ def test_badges_tell_uptime_and_response_time(company: DuckTelemetry, clock: obj
     rigged(clock, test)
 
 
-def test_the_page_is_told_whether_it_may_read(company: DuckTelemetry, clock: object) -> None:
+def test_the_page_is_told_whether_it_may_read(company: Results, clock: object) -> None:
     token = create_token(ACTOR, "reader", ["monitors:read"])
 
     async def test(rig: Rig) -> None:
@@ -219,7 +219,7 @@ def test_the_page_is_told_whether_it_may_read(company: DuckTelemetry, clock: obj
     rigged(clock, test)
 
 
-def test_a_key_of_any_letters_stands_in_an_address(company: DuckTelemetry, clock: object) -> None:
+def test_a_key_of_any_letters_stands_in_an_address(company: Results, clock: object) -> None:
     declare(ACTOR, "monitor", "Größe", {"tcp": "127.0.0.1:1", "labels": {"group": "Ägypten"}}, manager="api")
     token = create_token(ACTOR, "reader", ["monitors:read"])
 

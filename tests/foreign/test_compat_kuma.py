@@ -18,14 +18,15 @@ from mainstay.foreign.compat.kuma_badges import Duration, Shown, badge, duration
 from mainstay.foreign.compat.kuma_metrics import WINDOWS, kuma_metrics_response
 from mainstay.foreign.import_history import _row
 from mainstay.foreign.importing.kuma_history import Day
+from mainstay.frames.days import DayMark, Line
 from mainstay.heartbeats import queries
 from mainstay.kernel.probing import CheckResult
 from mainstay.statuspage.view import PublicComponent, PublicIncident, PublicPage
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.history import CALM, HISTORY, NO_DATA, DayMark, Line, periods
-from mainstay.store.telemetry.port import Sample
 from mainstay.watch.metrics import HeartbeatSnapshot, MonitorSnapshot, Snapshot
+from mainstay.watch.results import set_current
+from mainstay.watch.results.history import CALM, HISTORY, NO_DATA, periods
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
 
 pytestmark = pytest.mark.usefixtures("store")
 DAY = 86_400
@@ -116,9 +117,9 @@ def _page(*parts: str) -> PublicPage:
 
 
 @pytest.fixture
-def month(store: None, tmp_path: Path) -> Iterator[DuckTelemetry]:
+def month(store: None, tmp_path: Path) -> Iterator[Results]:
     """Thirty days of another tool, of which 96.44 % were good."""
-    telemetry = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    telemetry = Results.embedded(tmp_path / "telemetry.duckdb")
     today = int(time.time()) // DAY * DAY
     good = {"up": DAY * 0.9644, "down": DAY * 0.0356}
     days = [Day("api", today - DAY * ago, 100, 4, good, 0.2, 0.2, 0.2, 0.2) for ago in range(1, 31)]
@@ -135,7 +136,7 @@ def month(store: None, tmp_path: Path) -> Iterator[DuckTelemetry]:
     telemetry.close()
 
 
-def test_every_door_tells_the_same_uptime(month: DuckTelemetry, clock: object) -> None:
+def test_every_door_tells_the_same_uptime(month: Results, clock: object) -> None:
     endpoint = Endpoint("monitor", "monitor/api", "uid-api", "", "api", "", 60, True, True)
     gatus = uptime(endpoint, 720)
     assert gatus == pytest.approx(0.9644, abs=1e-4)

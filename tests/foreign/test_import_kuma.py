@@ -21,7 +21,7 @@ from mainstay.store.resources import queries
 from mainstay.store.resources.apply import apply
 from mainstay.store.resources.files import read_paths
 from mainstay.store.resources.planning import Terms, plan_reading
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.watch.results.results import Results
 
 pytestmark = pytest.mark.usefixtures("store")
 Capture = pytest.CaptureFixture[str]
@@ -328,7 +328,7 @@ def test_history_is_loaded_in_two_steps(tmp_path: Path, capfd: Capture, monkeypa
     assert load(days) == "Loaded 3 days.\n1 days are of today, or older than MAINSTAY_DAY_DAYS keeps them.\n"
     assert "Loaded 0 days.\n3 days were known already" in load(path)
     uid = queries.resource("monitor", "Site").uid
-    store = DuckTelemetry(settings.data / "telemetry.duckdb")
+    store = Results.embedded(settings.data / "telemetry.duckdb")
     try:
         bars = {int(bar.at): bar.uptime for bar in store.bars([uid], 4, float(today + 100))[uid]}
     finally:
@@ -394,7 +394,7 @@ def test_a_running_server_keeps_its_history_to_itself(
 
         raise duckdb.IOException("IO Error: Could not set lock on file")
 
-    monkeypatch.setattr("mainstay.store.telemetry.duckdb_store.DuckTelemetry", locked)
+    monkeypatch.setattr("mainstay.store.columns.opening.DuckEngine", locked)
     with pytest.raises(SystemExit) as ended:
         run(["import", "kuma", str(path), "--history"])
     assert ended.value.code == 1

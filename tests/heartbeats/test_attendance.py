@@ -14,20 +14,20 @@ from mainstay.heartbeats.attendance_lane import EVERY, AttendanceLane
 from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import resource
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.writer import Writer
+from mainstay.watch.results.results import Results
 
 pytestmark = pytest.mark.usefixtures("store")
 
 
 @pytest.fixture
-def telemetry(tmp_path: Path) -> Iterator[DuckTelemetry]:
-    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
+def telemetry(tmp_path: Path) -> Iterator[Results]:
+    opened = Results.embedded(tmp_path / "telemetry.duckdb")
     yield opened
     opened.close()
 
 
-def test_each_minute_is_charged_once_and_sleep_is_not(telemetry: DuckTelemetry, clock: Any) -> None:
+def test_each_minute_is_charged_once_and_sleep_is_not(telemetry: Results, clock: Any) -> None:
     declare(TEST, "heartbeat", "nightly", {"every": "1d"}, manager="api")
     uid = resource("heartbeat", "nightly").uid
     row = HeartbeatRow.objects.get(uid=uid)

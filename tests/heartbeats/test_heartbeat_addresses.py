@@ -25,8 +25,8 @@ from mainstay.store.resources.plan import Plan
 from mainstay.store.resources.planning import Terms, plan_reading
 from mainstay.store.resources.showing import export_file
 from mainstay.store.resources.text import plan_lines
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.watch.results import set_current
+from mainstay.watch.results.results import Results
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -40,7 +40,7 @@ def _quick(tmp_path: Path) -> Iterator[None]:
     cache.clear()
     queries.forget_tokens()
     disclosures._told.clear()
-    telemetry = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    telemetry = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(telemetry)
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield

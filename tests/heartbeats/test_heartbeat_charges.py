@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mainstay.heartbeats.charges import Standing, charges
-from mainstay.store.telemetry.port import Charge
+from mainstay.watch.results.values import Charge
 
 
 def told(before: dict[str, Charge], now: list[Standing], began: float = 100.0, at: float = 160.0) -> list[object]:

@@ -57,6 +57,7 @@ def test_what_capabilities_name_can_be_loaded() -> None:
             one.followers,
             one.pages,
             one.lanes,
+            one.tables,
             *(entry.count for entry in one.menu),
             *(command.at for command in one.commands),
             *(f"{routes.module}:router" for routes in one.routes),

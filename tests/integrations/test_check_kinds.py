@@ -13,9 +13,9 @@ from mainstay.kernel.errors import InvalidInput, UserError
 from mainstay.kernel.probing import CheckResult
 from mainstay.store.resources import planning
 from mainstay.store.resources.files import read_body
-from mainstay.store.telemetry.port import Sample
 from mainstay.watch.check_command import address_of, make_order
 from mainstay.watch.monitor_page import found
+from mainstay.watch.results.values import Sample
 from mainstay.watch.telling import finding_of
 
 _HEAVY = ("psutil", "playwright", "greenlet")

@@ -27,10 +27,10 @@ from mainstay.store.journal import Filter, entries, head, verify
 from mainstay.store.models import JournalEntry, JournalHead, RevisionRow
 from mainstay.store.proof import canonical, erase_parts
 from mainstay.store.resources.apply import declare
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from mainstay.store.work import unit_of_work
 from mainstay.store.writer import Writer
+from mainstay.watch.results import set_current
+from mainstay.watch.results.results import Results
 
 pytestmark = pytest.mark.usefixtures("store")
 ANA = "ana@example.com"
@@ -308,7 +308,7 @@ def test_exports_are_told() -> None:
 @pytest.fixture
 def telemetry(tmp_path: Path) -> Iterator[None]:
     """Results, as they are open in a server: pages of heartbeats show uptime."""
-    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    opened = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(opened)
     yield
     set_current(None)

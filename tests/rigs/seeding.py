@@ -16,10 +16,10 @@ from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Resource
 from mainstay.store.resources.apply import declare, declare_all
 from mainstay.store.resources.queries import resources
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.history import HISTORY
-from mainstay.store.telemetry.port import Sample
 from mainstay.store.work import unit_of_work
+from mainstay.watch.results.history import HISTORY
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
 
 DAY = 86_400
 SEED = system("seed")
@@ -152,7 +152,7 @@ def samples_of(uid: str, now: float, *, count: int, step: float, chance: random.
     return found
 
 
-def fill_history(telemetry: DuckTelemetry, uids: Sequence[str], now: float, days: int = 90) -> None:
+def fill_history(telemetry: Results, uids: Sequence[str], now: float, days: int = 90) -> None:
     """Day roll-ups of `days` days for all of these."""
     chance = random.Random(7)
     rows = [row for uid in uids for row in day_rows(uid, days, now, chance=chance)]
@@ -174,7 +174,7 @@ OUTAGES: dict[str, tuple[str, str, str, float]] = {
 }
 
 
-def settle_company(telemetry: DuckTelemetry, now: float, *, hours: float = 24) -> None:
+def settle_company(telemetry: Results, now: float, *, hours: float = 24) -> None:
     """States, alerts, results and pings as they are on a day on which the checkout is broken."""
     from django.db import transaction
 
@@ -185,7 +185,7 @@ def settle_company(telemetry: DuckTelemetry, now: float, *, hours: float = 24) -
     HISTORY.forget()
 
 
-def _settle(telemetry: DuckTelemetry, now: float, hours: float) -> None:
+def _settle(telemetry: Results, now: float, hours: float) -> None:
     known = {resource.name: resource for resource in resources("monitor")}
     chance = random.Random(3)
     fill_history(telemetry, [resource.uid for resource in known.values()], now)

@@ -33,8 +33,8 @@ from mainstay.kernel.actor import command
 from mainstay.kernel.event import Event
 from mainstay.store.resources.apply import declare
 from mainstay.store.snapshots import versions
-from mainstay.store.telemetry import open_telemetry
-from mainstay.store.telemetry.port import Sample
+from mainstay.watch.results import open_results
+from mainstay.watch.results.values import Sample
 from mainstay.store.work import unit_of_work
 
 rows, entries, samples = (int(text) for text in sys.argv[1:4])
@@ -92,7 +92,7 @@ while waiting:
 from mainstay.heartbeats.models import PingRow
 PingRow.objects.filter(pk=rows).delete()  # its number must not be given out again
 
-telemetry = open_telemetry(settings)
+telemetry = open_results(settings)
 telemetry.append([Sample(uid=f"u{n % 7}", at=1_790_000_000.0 + n, verdict="up", duration=0.1, charge="up", charged=1.0,
                          message="é") for n in range(samples)])
 telemetry.flush()

@@ -18,12 +18,12 @@ from mainstay.kernel.clock import Clock, SystemClock
 from mainstay.kernel.probing import CheckOrder, CheckResult, Verdict
 from mainstay.store.journal import Entry, Filter, entries
 from mainstay.store.resources.apply import declare
-from mainstay.store.telemetry.port import Sample
 from mainstay.store.writer import Writer
 from mainstay.watch import queries
 from mainstay.watch.board import Board, Moved, Watched
 from mainstay.watch.directory import stored_states
 from mainstay.watch.lanes.watch import WatchLane
+from mainstay.watch.results.values import Sample
 from mainstay.watch.telling import Facts
 from mainstay.watch.uplink import Evidence, Routes
 

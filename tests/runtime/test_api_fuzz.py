@@ -32,7 +32,7 @@ from mainstay.accounts.verbs import create_token
 from mainstay.kernel.actor import all_scopes
 from mainstay.runtime.api import api
 from mainstay.store.resources.apply import declare
-from mainstay.store.telemetry import open_telemetry, set_current
+from mainstay.watch.results import open_results, set_current
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -76,7 +76,7 @@ OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operation
 
 @pytest.fixture(autouse=True)
 def _declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    telemetry = open_telemetry(replace(django_settings.MAINSTAY, data=tmp_path_factory.mktemp("telemetry")))
+    telemetry = open_results(replace(django_settings.MAINSTAY, data=tmp_path_factory.mktemp("telemetry")))
     declare(TEST, "monitor", "api", {"http": "https://example.com"}, manager="api")
     declare(TEST, "heartbeat", "backup", {"every": "1h"}, manager="api")
     declare(TEST, "channel", "mail", {"email": {"to": ["a@example.com"]}}, manager="api")

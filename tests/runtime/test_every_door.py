@@ -24,7 +24,7 @@ from mainstay.accounts import queries, rules, token_verbs, verbs
 from mainstay.accounts.doors import Door
 from mainstay.accounts.models import Token, User
 from mainstay.kernel.actor import all_scopes, limitable
-from mainstay.store.telemetry import open_telemetry, set_current
+from mainstay.watch.results import open_results, set_current
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -69,7 +69,7 @@ def _roles_count_alone() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="module")
 def _telemetry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    opened = open_telemetry(replace(settings.MAINSTAY, data=tmp_path_factory.mktemp("telemetry")))
+    opened = open_results(replace(settings.MAINSTAY, data=tmp_path_factory.mktemp("telemetry")))
     yield
     set_current(None)
     opened.close()

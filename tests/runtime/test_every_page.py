@@ -23,7 +23,7 @@ from tests.rigs.door_list import Way, pages
 from mainstay.kernel.resource import KINDS
 from mainstay.store.resources.files import read_body
 from mainstay.store.resources.planning import Terms, plan_reading
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.watch.results.results import Results
 
 pytestmark = pytest.mark.usefixtures("store")
 _ALIKE = 2  # pages behind the same route that are looked at, by their address without the query
@@ -160,14 +160,14 @@ def filled(way: Way, fill: dict[str, str]) -> str:
     return way.path.replace("/sample", f"/{quote(fill[first])}", 1) if first in fill else way.path
 
 
-def test_every_page_and_form_answers_on_an_empty_store(visitor: Client, telemetry: DuckTelemetry) -> None:
+def test_every_page_and_form_answers_on_an_empty_store(visitor: Client, telemetry: Results) -> None:
     walked = walk(visitor, {})
     assert walked.broken == []
     assert walked.routes["resources/new"] >= len(KINDS.by_name)
     assert len(walked.routes) > 80
 
 
-def test_every_page_and_form_answers_on_a_filled_store(visitor: Client, telemetry: DuckTelemetry) -> None:
+def test_every_page_and_form_answers_on_a_filled_store(visitor: Client, telemetry: Results) -> None:
     now = time.time()
     seeding.declare_company(now)
     seeding.settle_company(telemetry, now, hours=1)

@@ -18,10 +18,10 @@ from mainstay.frames.boot import current_settings
 from mainstay.store.journal import Filter, entries, verify
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import latest_revision, resource, resources
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.history import HISTORY
-from mainstay.store.telemetry.port import Sample
+from mainstay.watch.results import set_current
+from mainstay.watch.results.history import HISTORY
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
 
 PAGES = [
     "/",
@@ -48,7 +48,7 @@ PAGES = [
 
 
 @pytest.fixture
-def company(store: None, telemetry: DuckTelemetry) -> Client:
+def company(store: None, telemetry: Results) -> Client:
     """The seeded company, seen by its administrator."""
     now = time.time()
     seeding.declare_company(now)
@@ -112,7 +112,7 @@ def test_the_overview_folds_groups_and_puts_what_has_none_last(company: Client) 
     assert {opened for _, opened in names} == {""}, "more than a dozen are folded"
 
 
-def test_a_few_monitors_are_shown_unfolded(store: None, telemetry: DuckTelemetry) -> None:
+def test_a_few_monitors_are_shown_unfolded(store: None, telemetry: Results) -> None:
     declare(seeding.SEED, "monitor", "alone", {"http": "https://alone.example"}, manager="page")
     assert 'id="group-Monitors" open>' in text_of(visitor(), "/")
 
@@ -131,7 +131,7 @@ def test_an_address_that_is_watched_already_is_added_only_when_asked_again(compa
     assert 'id="problems"' in text_of(company, "/add")  # what the page that tells of it asks for to stay current
 
 
-def test_an_empty_install_says_what_to_do(store: None, telemetry: DuckTelemetry) -> None:
+def test_an_empty_install_says_what_to_do(store: None, telemetry: Results) -> None:
     client = visitor()
     assert "Nothing is watched yet" in text_of(client, "/")
     for url in ("/monitors/", "/heartbeats/", "/alerts/", "/channels/", "/resources/", "/revisions/", "/journal/"):
@@ -318,7 +318,7 @@ def test_status_pages_are_listed_with_what_they_tell_now(company: Client) -> Non
     assert "/resources/status_page/acme/edit" in text
 
 
-def test_a_heartbeat_shows_its_uptime(company: Client, telemetry: DuckTelemetry) -> None:
+def test_a_heartbeat_shows_its_uptime(company: Client, telemetry: Results) -> None:
     uid = resource("heartbeat", "nightly-backup").uid
     assert "no data" in company.get("/heartbeats/nightly-backup/").content.decode()
     now = time.time()
@@ -332,7 +332,7 @@ def test_a_heartbeat_shows_its_uptime(company: Client, telemetry: DuckTelemetry)
     assert "10 s down" in text
 
 
-def test_a_trace_is_handed_out_to_whoever_sees_the_monitor(company: Client, telemetry: DuckTelemetry) -> None:
+def test_a_trace_is_handed_out_to_whoever_sees_the_monitor(company: Client, telemetry: Results) -> None:
     uid = resource("monitor", "checkout").uid
     folder = current_settings().data / "traces"
     folder.mkdir(exist_ok=True)
@@ -356,7 +356,7 @@ def test_a_trace_is_handed_out_to_whoever_sees_the_monitor(company: Client, tele
 def test_a_picture_is_a_file_that_whoever_sees_the_monitor_sees(company: Client) -> None:
     uid, content = resource("monitor", "checkout").uid, b"\xff\xd8 a page"
     inline = "data:image/jpeg;base64," + base64.b64encode(content).decode()
-    opened = DuckTelemetry(current_settings().data / "pictured.duckdb")
+    opened = Results.embedded(current_settings().data / "pictured.duckdb")
     set_current(opened)
     opened.append([Sample(uid=uid, at=time.time(), verdict="down", duration=1.0, charge="down", charged=1.0,
                           evidence={"screenshot": inline})])  # fmt: skip

@@ -23,13 +23,13 @@ from mainstay.statuspage.queries import public_pages
 from mainstay.statuspage.serving import StatusPages
 from mainstay.statuspage.view import PublicPage
 from mainstay.store.resources.apply import declare
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
+from mainstay.watch.results import set_current
+from mainstay.watch.results.results import Results
 
 
 @pytest.fixture
-def company(store: None, tmp_path: Path) -> Iterator[DuckTelemetry]:
-    telemetry = DuckTelemetry(tmp_path / "telemetry.duckdb")
+def company(store: None, tmp_path: Path) -> Iterator[Results]:
+    telemetry = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(telemetry)
     now = time.time()
     seeding.declare_company(now)
@@ -92,7 +92,7 @@ SECRETS = [
 ]
 
 
-def test_nothing_private_is_told_in_any_form(company: DuckTelemetry) -> None:
+def test_nothing_private_is_told_in_any_form(company: Results) -> None:
     paths = ["/status/acme", "/status/acme/", "/status/acme/feed.xml", "/status/acme/api/v2/summary.json"]
     for path, answer in zip(paths, served(*paths), strict=True):
         text = answer.body.decode()
@@ -102,7 +102,7 @@ def test_nothing_private_is_told_in_any_form(company: DuckTelemetry) -> None:
             assert secret not in text, (path, secret)
 
 
-def test_nothing_that_a_cache_does_not_look_at_changes_an_answer(company: DuckTelemetry) -> None:
+def test_nothing_that_a_cache_does_not_look_at_changes_an_answer(company: Results) -> None:
     paths = ["/status/acme/", "/status/acme/feed.xml", "/status/acme/api/v2/summary.json", "/api/v2/summary.json"]
     odd = {
         "host": "evil.example",
@@ -125,7 +125,7 @@ def test_nothing_that_a_cache_does_not_look_at_changes_an_answer(company: DuckTe
     asyncio.run(run())
 
 
-def test_the_page_tells_state_history_and_incidents(company: DuckTelemetry) -> None:
+def test_the_page_tells_state_history_and_incidents(company: Results) -> None:
     (answer,) = served("/status/acme/")
     text = answer.body.decode()
     assert "Some systems are disrupted" in text
@@ -136,7 +136,7 @@ def test_the_page_tells_state_history_and_incidents(company: DuckTelemetry) -> N
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
 
 
-def test_summary_and_status_are_in_statuspages_shape(company: DuckTelemetry) -> None:
+def test_summary_and_status_are_in_statuspages_shape(company: Results) -> None:
     summary, status, elsewhere = (
         json.loads(answer.body)
         for answer in served(
@@ -165,7 +165,7 @@ def test_summary_and_status_are_in_statuspages_shape(company: DuckTelemetry) -> 
     assert incident["incident_updates"][0]["affected_components"][0]["name"] == "Shop"
 
 
-def test_the_feed_is_rss_with_lasting_identities(company: DuckTelemetry) -> None:
+def test_the_feed_is_rss_with_lasting_identities(company: Results) -> None:
     first, second = served("/status/acme/feed.xml", "/status/acme/feed.xml")
     assert first.body == second.body
     root = ET.fromstring(first.body)
@@ -183,7 +183,7 @@ def test_the_feed_is_rss_with_lasting_identities(company: DuckTelemetry) -> None
         assert root.findtext(f"./channel/{name}")
 
 
-def test_answers_are_compressed_tagged_and_not_sent_twice(company: DuckTelemetry) -> None:
+def test_answers_are_compressed_tagged_and_not_sent_twice(company: Results) -> None:
     (plain,) = served("/status/acme/")
     (packed,) = served("/status/acme/", accept_encoding="br, gzip")
     assert packed.headers["content-encoding"] == "gzip"
@@ -201,7 +201,7 @@ def test_answers_are_compressed_tagged_and_not_sent_twice(company: DuckTelemetry
     assert (head.status, head.body) == (200, b"")
 
 
-def test_what_is_not_there_is_not_found(company: DuckTelemetry) -> None:
+def test_what_is_not_there_is_not_found(company: Results) -> None:
     missing, post, nothing = (
         *served("/status/other/"),
         *served("/status/acme/", method="POST"),
@@ -222,7 +222,7 @@ def test_what_is_not_there_is_not_found(company: DuckTelemetry) -> None:
     assert served("/api/v2/status.json")[0].status == 404
 
 
-def test_unknown_is_neither_called_well_nor_broken(company: DuckTelemetry) -> None:
+def test_unknown_is_neither_called_well_nor_broken(company: Results) -> None:
     document = {"title": "Lab", "components": [{"name": "Staging", "monitors": ["staging"]}]}
     declare(seeding.SEED, "status_page", "lab", document, manager="page")
     page, status = served("/status/lab/", "/status/lab/api/v2/status.json")
@@ -232,7 +232,7 @@ def test_unknown_is_neither_called_well_nor_broken(company: DuckTelemetry) -> No
     assert told == {"indicator": "none", "description": "Some Systems Are Not Being Measured"}
 
 
-def test_planned_and_running_maintenance_is_announced(company: DuckTelemetry) -> None:
+def test_planned_and_running_maintenance_is_announced(company: Results) -> None:
     from datetime import UTC, datetime, timedelta
 
     now = datetime.now(UTC)
@@ -256,7 +256,7 @@ def test_planned_and_running_maintenance_is_announced(company: DuckTelemetry) ->
     assert windows["Work of soon"]["impact"] == "maintenance"
 
 
-def test_the_last_page_stays_while_the_database_is_away(company: DuckTelemetry) -> None:
+def test_the_last_page_stays_while_the_database_is_away(company: Results) -> None:
     away = False
 
     def reader() -> list[PublicPage]:
@@ -283,7 +283,7 @@ def test_the_last_page_stays_while_the_database_is_away(company: DuckTelemetry) 
     assert "may be out of date" not in after.body.decode()
 
 
-def test_what_happens_is_shown_within_seconds(company: DuckTelemetry) -> None:
+def test_what_happens_is_shown_within_seconds(company: Results) -> None:
     def elsewhere() -> None:
         declare(seeding.SEED, "status_page", "fresh", {"title": "Fresh"}, manager="page")
         connections.close_all()

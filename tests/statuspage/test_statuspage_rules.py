@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from mainstay.frames.days import DayMark, Line, together
 from mainstay.statuspage.rules import component_condition, page_indicator
-from mainstay.store.telemetry.history import CALM, MAINTENANCE, NO_DATA, DayMark, Line, judge, together
-from mainstay.store.telemetry.port import Uptime
+from mainstay.watch.results.history import CALM, MAINTENANCE, NO_DATA, judge
+from mainstay.watch.results.values import Uptime
 
 DAY = 86_400.0
 

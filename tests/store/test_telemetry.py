@@ -1,4 +1,4 @@
-"""The contract of telemetry (store/telemetry/port.py), the same for DuckDB and for ClickHouse.
+"""The contract of telemetry (watch/results/results.py), the same for DuckDB and for ClickHouse.
 
 ClickHouse is asked by its official client over HTTP; behind it is chdb, its embedded engine (clickhouse_rig.py).
 """
@@ -14,18 +14,20 @@ from typing import Any
 import pytest
 from tests.rigs.clickhouse_rig import ChdbServer, chdb_server
 
-from mainstay.store.telemetry.buffer import NotWritten
-from mainstay.store.telemetry.clickhouse_engine import ClickHouseEngine
-from mainstay.store.telemetry.clickhouse_link import Address, Link, connecting
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Charge, Sample, Telemetry
-from mainstay.store.telemetry.stored import StoredTelemetry
+from mainstay.store.columns import sql
+from mainstay.store.columns.buffer import NotWritten
+from mainstay.store.columns.clickhouse_engine import ClickHouseEngine
+from mainstay.store.columns.clickhouse_link import Address, Link, connecting
+from mainstay.store.columns.columns import Columns
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.tables import SAMPLE, TABLES
+from mainstay.watch.results.values import Charge, Sample
 
 DAY = 86_400
 MIDNIGHT = 1_799_971_200.0  # 2027-01-15T00:00Z
 NOW = MIDNIGHT + 10 * 3600 + 30 * 60
 
-Make = Callable[..., StoredTelemetry]
+Make = Callable[..., Results]
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +36,21 @@ def server() -> Iterator[ChdbServer]:
         yield running
 
 
-def clickhouse(server: ChdbServer, database: str, **more: Any) -> StoredTelemetry:
+def clickhouse(server: ChdbServer, database: str, **more: Any) -> Results:
     address = Address.of(server.address(database), lambda source, name: "")
-    return StoredTelemetry(ClickHouseEngine(Link(connecting(address), database, address.password)), **more)
+    link = Link(connecting(address), database, address.password, TABLES)
+    return Results(Columns(ClickHouseEngine(link, TABLES), TABLES, **more))
 
 
 @pytest.fixture(params=["duckdb", "clickhouse"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
     """Opens a store; the same one each time."""
-    opened: list[StoredTelemetry] = []
+    opened: list[Results] = []
     database = f"t{uuid.uuid4().hex}"
 
-    def opener(**more: Any) -> StoredTelemetry:
+    def opener(**more: Any) -> Results:
         if request.param == "duckdb":
-            store: StoredTelemetry = DuckTelemetry(tmp_path / "telemetry.duckdb", **more)
+            store: Results = Results.embedded(tmp_path / "telemetry.duckdb", **more)
         else:
             store = clickhouse(request.getfixturevalue("server"), database, **more)
         opened.append(store)
@@ -59,11 +62,11 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 
 
 @pytest.fixture
-def telemetry(make: Make) -> StoredTelemetry:
+def telemetry(make: Make) -> Results:
     return make()
 
 
-def _fill(telemetry: Telemetry, uid: str, since: float, until: float, charge: Charge = "up", every: float = 60) -> None:
+def _fill(telemetry: Results, uid: str, since: float, until: float, charge: Charge = "up", every: float = 60) -> None:
     verdict = "down" if charge == "down" else "up"
     at, samples = since + every, []
     while at <= until:
@@ -75,7 +78,7 @@ def _fill(telemetry: Telemetry, uid: str, since: float, until: float, charge: Ch
     telemetry.flush()
 
 
-def test_what_was_appended_is_read_back_newest_first(telemetry: Telemetry) -> None:
+def test_what_was_appended_is_read_back_newest_first(telemetry: Results) -> None:
     one = Sample(uid="a", at=NOW, verdict="up", duration=0.25, charge="up", charged=0, phases={"connect": 0.125})
     two = Sample(
         uid="a", at=NOW + 1, verdict="down", duration=1, charge="up", charged=1, code="x.y", evidence={"s": "ü"}
@@ -87,7 +90,7 @@ def test_what_was_appended_is_read_back_newest_first(telemetry: Telemetry) -> No
 
 
 @pytest.mark.parametrize("rolled", [False, True])
-def test_uptime_counts_charged_seconds_whatever_table_they_are_in(telemetry: Telemetry, *, rolled: bool) -> None:
+def test_uptime_counts_charged_seconds_whatever_table_they_are_in(telemetry: Results, *, rolled: bool) -> None:
     _fill(telemetry, "a", NOW - 3 * DAY, NOW - 3600)
     _fill(telemetry, "a", NOW - 3600, NOW - 1800, "down")
     _fill(telemetry, "a", NOW - 1800, NOW, "unknown")
@@ -102,7 +105,7 @@ def test_uptime_counts_charged_seconds_whatever_table_they_are_in(telemetry: Tel
 
 
 @pytest.mark.parametrize("steps", [1, 7])
-def test_rolling_up_often_or_once_gives_the_same(telemetry: Telemetry, steps: int) -> None:
+def test_rolling_up_often_or_once_gives_the_same(telemetry: Results, steps: int) -> None:
     _fill(telemetry, "a", NOW - 2 * DAY, NOW, every=30)
     for step in range(steps):
         telemetry.maintain(NOW - DAY + DAY * (step + 1) / steps)
@@ -112,7 +115,7 @@ def test_rolling_up_often_or_once_gives_the_same(telemetry: Telemetry, steps: in
     assert points[3].phases["wait"] == pytest.approx(0.05)
 
 
-def test_results_that_come_late_are_rolled_up_too(telemetry: Telemetry) -> None:
+def test_results_that_come_late_are_rolled_up_too(telemetry: Results) -> None:
     _fill(telemetry, "a", MIDNIGHT - 2 * DAY, NOW)
     telemetry.maintain(NOW)
     late = Sample(uid="a", at=MIDNIGHT - DAY + 5, verdict="down", duration=1, charge="down", charged=5)
@@ -124,7 +127,7 @@ def test_results_that_come_late_are_rolled_up_too(telemetry: Telemetry) -> None:
 
 
 @pytest.mark.parametrize("rolled", [False, True])
-def test_results_of_single_locations_are_a_series_of_their_own(telemetry: Telemetry, *, rolled: bool) -> None:
+def test_results_of_single_locations_are_a_series_of_their_own(telemetry: Results, *, rolled: bool) -> None:
     _fill(telemetry, "a", NOW - 7200, NOW)
     for location, duration in (("fra", 0.25), ("nyc", 0.5)):
         samples = [
@@ -152,7 +155,7 @@ def test_results_of_single_locations_are_a_series_of_their_own(telemetry: Teleme
     assert {one.location for one in telemetry.recent(["a"], NOW - 600)["a"]} == {""}
 
 
-def test_bars_have_a_place_for_every_day(telemetry: Telemetry) -> None:
+def test_bars_have_a_place_for_every_day(telemetry: Results) -> None:
     _fill(telemetry, "a", MIDNIGHT - 3 * DAY, MIDNIGHT - 2 * DAY - 1)
     _fill(telemetry, "a", MIDNIGHT, NOW, "down")
     telemetry.maintain(NOW)
@@ -163,7 +166,7 @@ def test_bars_have_a_place_for_every_day(telemetry: Telemetry) -> None:
 
 
 def test_retention_deletes_raw_results_but_keeps_days(make: Make) -> None:
-    store = make(days={"raw": 2, "minute": 2, "hour": 3, "day": 100})
+    store = make(days={"raw_days": 2, "minute_days": 2, "hour_days": 3, "day_days": 100})
     _fill(store, "a", MIDNIGHT - 5 * DAY, MIDNIGHT - 4 * DAY, every=300)
     store.maintain(MIDNIGHT - 4 * DAY + 200)
     store.maintain(NOW, steady=False)
@@ -178,7 +181,7 @@ def test_retention_deletes_raw_results_but_keeps_days(make: Make) -> None:
 def test_a_torn_file_is_set_aside_and_told(tmp_path: Path) -> None:
     path = tmp_path / "t.duckdb"
     path.write_bytes(b"this is not a database" * 500)
-    store = DuckTelemetry(path)
+    store = Results.embedded(path)
     assert "set aside" in store.vitals().notices[0]
     assert len(list(tmp_path.glob("t.duckdb.broken-*"))) == 1
     _fill(store, "a", NOW - 600, NOW)
@@ -186,14 +189,12 @@ def test_a_torn_file_is_set_aside_and_told(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_full_buffer_drops_the_oldest_and_counts_them(
-    telemetry: StoredTelemetry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refuse(batch: object, rolled_to: int) -> None:
+def test_a_full_buffer_drops_the_oldest_and_counts_them(telemetry: Results, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_of: object) -> None:
         raise NotWritten("no")
 
     monkeypatch.setattr(telemetry._buffer, "_limit", 10)
-    monkeypatch.setattr(telemetry._engine, "write", refuse)
+    monkeypatch.setattr(telemetry.columns._engine, "write", refuse)
     telemetry.append([Sample(uid="a", at=NOW, verdict="up", duration=0, charge="up", charged=0) for _ in range(25)])
     assert telemetry.vitals().lost == 15
     assert telemetry.vitals().buffered == 10
@@ -208,19 +209,23 @@ def test_the_store_survives_being_reopened(make: Make) -> None:
 
 
 def test_retention_is_by_whole_days_and_the_same_for_every_grain(make: Make) -> None:
-    store = make(days={"raw": 1, "minute": 2, "hour": 4, "day": 6})
+    store = make(days={"raw_days": 1, "minute_days": 2, "hour_days": 4, "day_days": 6})
     _fill(store, "a", MIDNIGHT - 8 * DAY, NOW, every=7200)
     store.maintain(NOW)
-    engine, tables = store._engine, {"sample": 1, "by_minute": 2, "by_hour": 4, "by_day": 6}
+    tables = {"sample": 1, "by_minute": 2, "by_hour": 4, "by_day": 6}
     for table, days in tables.items():
-        whose, begin = ("a", ""), int((MIDNIGHT - days * DAY) * 1e6)
-        assert engine.points(table, whose, (0, begin), DAY * 10**6) == [], table
-        assert engine.points(table, whose, (begin, begin + DAY * 10**6), DAY * 10**6)[0][1] == 12, table
+        begin, day = int((MIDNIGHT - days * DAY) * 1e6), DAY * 10**6
+        before, first = (
+            store.columns._engine.ask(sql.buckets(SAMPLE, ["checks"], [], span, width=day, source=table))
+            for span in ((0, begin), (begin, begin + day))
+        )
+        assert before == [], table
+        assert first[0][1] == 12, table
 
 
 def test_what_is_gone_is_not_rolled_up_again(make: Make) -> None:
     """A result that comes when the others of its day are deleted must not take the place of that day."""
-    store = make(days={"raw": 2, "minute": 20, "hour": 20, "day": 20})
+    store = make(days={"raw_days": 2, "minute_days": 20, "hour_days": 20, "day_days": 20})
     _fill(store, "a", MIDNIGHT - 4 * DAY, NOW, every=300)
     store.maintain(NOW)
     late = Sample(uid="a", at=MIDNIGHT - 3 * DAY + 7, verdict="down", duration=1, charge="down", charged=5)
@@ -232,14 +237,14 @@ def test_what_is_gone_is_not_rolled_up_again(make: Make) -> None:
     assert bars[1].uptime.share == 1.0
 
 
-def test_results_of_a_time_are_the_newest_of_it(telemetry: StoredTelemetry) -> None:
+def test_results_of_a_time_are_the_newest_of_it(telemetry: Results) -> None:
     _fill(telemetry, "a", NOW - 3600, NOW)
     found = telemetry.results("a", NOW - 600, NOW - 300, limit=3)
     assert [sample.at for sample in found] == [NOW - 360, NOW - 420, NOW - 480]
     assert telemetry.results("b", 0, NOW) == []
 
 
-def test_many_monitors_are_asked_for_at_once(telemetry: StoredTelemetry) -> None:
+def test_many_monitors_are_asked_for_at_once(telemetry: Results) -> None:
     uids = [f"monitor-{number:05}" for number in range(600)]
     telemetry.append(
         [Sample(uid=uid, at=NOW - 200, verdict="up", duration=0.1, charge="up", charged=60) for uid in uids]
@@ -251,7 +256,7 @@ def test_many_monitors_are_asked_for_at_once(telemetry: StoredTelemetry) -> None
     assert sum(len(found) for found in telemetry.recent(uids, NOW - 600).values()) == 600
 
 
-def test_text_of_any_kind_comes_back(telemetry: StoredTelemetry) -> None:
+def test_text_of_any_kind_comes_back(telemetry: Results) -> None:
     odd = 'it\'s \\ "quoted" \t {a} %s 雪 \x00 end'
     sample = Sample(
         uid="o'dd", at=NOW, verdict="down", duration=1, charge="down", charged=1, code="a.b", message=odd,
@@ -265,7 +270,7 @@ def test_text_of_any_kind_comes_back(telemetry: StoredTelemetry) -> None:
     assert telemetry.vitals().lost == 0
 
 
-def test_imported_days_stay_beside_measured_ones(telemetry: StoredTelemetry) -> None:
+def test_imported_days_stay_beside_measured_ones(telemetry: Results) -> None:
     row = ["a", int(MIDNIGHT - 30 * DAY) * 10**6, 1440, 3, 86_220.0, 0.0, 180.0, 0.0, 0.0, 0.0, 0.1, 0.1, 0.2, 0.3]
     telemetry.import_days([[*row, *[None] * 5]])
     _fill(telemetry, "a", MIDNIGHT - 2 * DAY, NOW, every=600)
@@ -292,7 +297,7 @@ def test_both_engines_give_the_same_numbers(server: ChdbServer, tmp_path: Path) 
                 charged=237.25, phases={"wait": duration / 2} if step % 3 else {}, location=("", "fra")[step % 5 == 0],
             )
         )  # fmt: skip
-    stores = [DuckTelemetry(tmp_path / "t.duckdb"), clickhouse(server, f"t{uuid.uuid4().hex}")]
+    stores = [Results.embedded(tmp_path / "t.duckdb"), clickhouse(server, f"t{uuid.uuid4().hex}")]
     answers: list[list[Any]] = []
     for store in stores:
         store.append(samples)

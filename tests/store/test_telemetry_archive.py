@@ -13,20 +13,23 @@ from tests.rigs.clickhouse_rig import ChdbServer, chdb_server
 from tests.rigs.s3_server import S3Server, s3_server
 
 from mainstay.kernel.errors import TooLarge, Unavailable
-from mainstay.store.telemetry.archive import Archive
-from mainstay.store.telemetry.clickhouse_engine import ClickHouseEngine
-from mainstay.store.telemetry.clickhouse_link import Address, Link, connecting
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.engine import Part
-from mainstay.store.telemetry.port import Sample
-from mainstay.store.telemetry.stored import StoredTelemetry
+from mainstay.store.columns import sql
+from mainstay.store.columns.archive import Archive
+from mainstay.store.columns.clickhouse_engine import ClickHouseEngine
+from mainstay.store.columns.clickhouse_link import Address, Link, connecting
+from mainstay.store.columns.columns import Columns
+from mainstay.store.columns.sql import Part
+from mainstay.store.columns.table import Table
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.tables import SAMPLE, TABLES
+from mainstay.watch.results.values import Sample
 
 DAY = 86_400
 MIDNIGHT = 1_799_971_200.0  # 2027-01-15T00:00Z
 NOW = MIDNIGHT + 10 * 3600 + 30 * 60
-KEPT = {"raw": 2, "minute": 14, "hour": 100, "day": 1100}
+KEPT = {"raw_days": 2, "minute_days": 14, "hour_days": 100, "day_days": 1100}
 
-Make = Callable[[Archive], StoredTelemetry]
+Make = Callable[[Archive], Results]
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +58,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.fixture(params=["duckdb", "clickhouse"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
-    opened: list[StoredTelemetry] = []
+    opened: list[Results] = []
     database = f"t{uuid.uuid4().hex}"
 
-    def opener(archive: Archive) -> StoredTelemetry:
+    def opener(archive: Archive) -> Results:
         if request.param == "duckdb":
-            store: StoredTelemetry = DuckTelemetry(tmp_path / "t.duckdb", days=KEPT, archive=archive)
+            store: Results = Results.embedded(tmp_path / "t.duckdb", days=KEPT, archive=archive)
         else:
             address = Address.of(request.getfixturevalue("server").address(database), lambda source, name: "")
-            engine = ClickHouseEngine(Link(connecting(address), database, address.password))
-            store = StoredTelemetry(engine, KEPT, archive)
+            engine = ClickHouseEngine(Link(connecting(address), database, address.password, TABLES), TABLES)
+            store = Results(Columns(engine, TABLES, KEPT, archive))
         opened.append(store)
         return store
 
@@ -73,7 +76,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         store.close()
 
 
-def _fill(store: StoredTelemetry, uid: str, since: float, until: float, every: float = 600) -> list[Sample]:
+def _fill(store: Results, uid: str, since: float, until: float, every: float = 600) -> list[Sample]:
     samples = [
         Sample(uid=uid, at=since + every * step, verdict="up", duration=0.25, charge="up", charged=every,
                location=("", "fra")[step % 2],
@@ -83,6 +86,11 @@ def _fill(store: StoredTelemetry, uid: str, since: float, until: float, every: f
     store.append(samples)
     store.flush()
     return samples
+
+
+def _first(store: Results) -> int | None:
+    first: int | None = store.columns._engine.ask(sql.first(SAMPLE))[0][0]
+    return first
 
 
 def test_old_results_move_and_are_read_as_before(make: Make, place: str, tmp_path: Path) -> None:
@@ -95,7 +103,7 @@ def test_old_results_move_and_are_read_as_before(make: Make, place: str, tmp_pat
     assert vitals is not None
     assert (vitals.days, vitals.waiting, vitals.error) == (1, 0, "")
     assert vitals.bytes > 1000
-    assert store._engine.first() == int(MIDNIGHT - 2 * DAY) * 10**6
+    assert _first(store) == int(MIDNIGHT - 2 * DAY) * 10**6
     old = [one for one in mine[""] if one.at < MIDNIGHT - 2 * DAY]
     assert store.results("a", 0, MIDNIGHT - 2 * DAY, 5) == old[:-6:-1]
     for location, expected in mine.items():
@@ -138,13 +146,13 @@ def test_forgetting_and_retention_reach_the_archive(make: Make, place: str, tmp_
 
 
 @pytest.fixture
-def simple(tmp_path: Path) -> Iterator[Callable[..., DuckTelemetry]]:
+def simple(tmp_path: Path) -> Iterator[Callable[..., Results]]:
     """A store on DuckDB with a folder, opened again and again."""
-    opened: list[DuckTelemetry] = []
+    opened: list[Results] = []
 
-    def opener(place: str = "", **more: Any) -> DuckTelemetry:
+    def opener(place: str = "", **more: Any) -> Results:
         archive = Archive(place or str(tmp_path / "archive"), tmp_path / "work", **more)
-        opened.append(DuckTelemetry(tmp_path / "t.duckdb", days=KEPT, archive=archive))
+        opened.append(Results.embedded(tmp_path / "t.duckdb", days=KEPT, archive=archive))
         return opened[-1]
 
     yield opener
@@ -153,12 +161,12 @@ def simple(tmp_path: Path) -> Iterator[Callable[..., DuckTelemetry]]:
 
 
 def test_whatever_step_fails_nothing_is_lost_or_doubled(
-    simple: Callable[..., DuckTelemetry], monkeypatch: pytest.MonkeyPatch
+    simple: Callable[..., Results], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = simple()
     samples = _fill(store, "a", MIDNIGHT - 4 * DAY, MIDNIGHT - 2 * DAY)
     expected = [one for one in samples if not one.location][::-1]
-    archive, engine = store._archive, store._engine
+    archive, engine = store.columns._archive, store.columns._engine
     assert archive is not None
     for where, name in ((engine, "export"), (archive, "_check"), (archive._files, "put"), (engine, "drop")):
         with monkeypatch.context() as broken:
@@ -174,37 +182,37 @@ def test_whatever_step_fails_nothing_is_lost_or_doubled(
     store.maintain(NOW)
     assert store.results("a", 0, NOW) == expected
     assert (archive.error, store.vitals().archive.days) == ("", 2)  # type: ignore[union-attr]
-    assert engine.first() is None
+    assert _first(store) is None
 
 
 def test_what_comes_while_a_day_is_archived_stays_and_follows(
-    simple: Callable[..., DuckTelemetry], monkeypatch: pytest.MonkeyPatch
+    simple: Callable[..., Results], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = simple()
     _fill(store, "a", MIDNIGHT - 3 * DAY, MIDNIGHT - 2 * DAY)
-    export = store._engine.export
+    export = store.columns._engine.export
 
-    def slow(part: Part, target: Path) -> None:
-        export(part, target)
+    def slow(table: Table, part: Part, target: Path) -> None:
+        export(table, part, target)
         _fill(store, "late", MIDNIGHT - 3 * DAY, MIDNIGHT - 3 * DAY + 1200)
 
-    monkeypatch.setattr(store._engine, "export", slow)
+    monkeypatch.setattr(store.columns._engine, "export", slow)
     store.maintain(NOW)
     monkeypatch.undo()
     assert len(store.results("late", 0, NOW)) == 1
     store.maintain(NOW)
-    assert store._engine.first() is None
+    assert _first(store) is None
     assert len(store.results("late", 0, NOW)) == 1
     assert len(store.results("a", 0, NOW)) == 72
     store.maintain(NOW)
-    assert [one.name.split("-")[4] for one in store._archive._files.days()] == ["146"]  # type: ignore[union-attr]
+    assert [one.name.split("-")[4] for one in store.columns._archive._files.days()] == ["146"]  # type: ignore[union-attr]
     assert len(store.results("a", 0, NOW)) == 72
 
 
 def test_a_day_of_many_results_is_several_files_of_some_monitors_each(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mainstay.store.telemetry.stored._ROWS_OF_A_FILE", 20)
+    monkeypatch.setattr("mainstay.store.columns.columns._ROWS_OF_A_FILE", 20)
     archive = Archive(str(tmp_path / "archive"), tmp_path / "work")
     store = make(archive)
     uids = [f"u{number}" for number in range(12)]
@@ -223,26 +231,26 @@ def test_a_day_of_many_results_is_several_files_of_some_monitors_each(
     assert len(set(archive._files.days()) - set(files)) <= 1
 
 
-def test_a_forgetting_that_was_cut_short_goes_on(simple: Callable[..., DuckTelemetry]) -> None:
+def test_a_forgetting_that_was_cut_short_goes_on(simple: Callable[..., Results]) -> None:
     store = simple()
     for uid in "ab":
         _fill(store, uid, MIDNIGHT - 5 * DAY, MIDNIGHT - 2 * DAY)
     store.maintain(NOW)
-    archive = store._archive
+    archive = store.columns._archive
     assert archive is not None
-    archive.forget(["a"])
-    assert archive._rewrite_forgotten(0.0) is False  # no time at all
+    archive.erase(SAMPLE, ["a"])
+    assert archive._rewrite_erased({"results": SAMPLE}, 0.0) is False  # no time at all
     store.close()
     again = simple()
     assert again.results("a", 0, NOW) == []
     again.maintain(NOW)
     assert len(again.results("b", 0, NOW)) == 216
-    (name,) = {one.name.split("-")[4] for one in again._archive._files.days()}  # type: ignore[union-attr]
+    (name,) = {one.name.split("-")[4] for one in again.columns._archive._files.days()}  # type: ignore[union-attr]
     assert name == "144"
 
 
 def test_a_place_that_does_not_answer_stops_nothing_else(
-    simple: Callable[..., DuckTelemetry], monkeypatch: pytest.MonkeyPatch
+    simple: Callable[..., Results], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = simple()
     _fill(store, "a", MIDNIGHT - 4 * DAY, NOW)
@@ -250,7 +258,7 @@ def test_a_place_that_does_not_answer_stops_nothing_else(
     def away() -> dict[str, int]:
         raise Unavailable("s3://b did not answer as it should")
 
-    monkeypatch.setattr(store._archive._files._place, "sizes", away)  # type: ignore[union-attr]
+    monkeypatch.setattr(store.columns._archive._files._place, "sizes", away)  # type: ignore[union-attr]
     store.maintain(NOW)
     assert "did not answer" in store.vitals().archive.error  # type: ignore[union-attr]
     assert store.vitals().archive.waiting == 2  # type: ignore[union-attr]
@@ -258,10 +266,8 @@ def test_a_place_that_does_not_answer_stops_nothing_else(
     assert len(store.results("a", NOW - DAY, NOW)) == 72
 
 
-def test_one_question_reads_a_month_at_most(
-    simple: Callable[..., DuckTelemetry], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mainstay.store.telemetry.archive._DAYS_AT_ONCE", 3)
+def test_one_question_reads_a_month_at_most(simple: Callable[..., Results], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mainstay.store.columns.archive._DAYS_AT_ONCE", 3)
     store = simple()
     _fill(store, "a", MIDNIGHT - 7 * DAY, MIDNIGHT - 2 * DAY, every=DAY / 2)
     for _ in range(2):
@@ -273,7 +279,7 @@ def test_one_question_reads_a_month_at_most(
 
 
 def test_what_is_kept_of_a_bucket_here_is_bounded(
-    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simple: Callable[..., DuckTelemetry]
+    s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, simple: Callable[..., Results]
 ) -> None:
     for name, value in s3.environment().items():
         monkeypatch.setenv(name, value)
@@ -282,6 +288,6 @@ def test_what_is_kept_of_a_bucket_here_is_bounded(
     _fill(store, "a", MIDNIGHT - 8 * DAY, MIDNIGHT - 2 * DAY)
     for _ in range(2):
         store.maintain(NOW)
-    monkeypatch.setattr("mainstay.store.telemetry.archive_files._CACHE", 40_000)
+    monkeypatch.setattr("mainstay.store.columns.archive_files._CACHE", 40_000)
     assert len(store.results("a", 0, NOW)) == 432
     assert 0 < sum(path.stat().st_size for path in (tmp_path / "work").glob("*.parquet")) <= 40_000

@@ -16,15 +16,15 @@ from tests.rigs.clickhouse_rig import PASSWORD, ChdbServer, chdb_server
 
 from mainstay.kernel.errors import StoreBusy, UserError
 from mainstay.kernel.settings import Settings
-from mainstay.store.telemetry.buffer import Batch
-from mainstay.store.telemetry.clickhouse_engine import ClickHouseEngine
-from mainstay.store.telemetry.clickhouse_link import Address, Link
-from mainstay.store.telemetry.opening import opened
-from mainstay.store.telemetry.port import Sample
-from mainstay.store.telemetry.rows import row_of
-from mainstay.store.telemetry.stored import StoredTelemetry
+from mainstay.store.columns.buffer import Batch
+from mainstay.store.columns.clickhouse_engine import ClickHouseEngine
+from mainstay.store.columns.clickhouse_link import Address, Link
+from mainstay.watch.results.results import Results, opened
+from mainstay.watch.results.rows import row_of
+from mainstay.watch.results.tables import SAMPLE
+from mainstay.watch.results.values import Sample
 
-Open = Callable[..., StoredTelemetry]
+Open = Callable[..., Results]
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +41,9 @@ def database() -> str:
 @pytest.fixture
 def store(server: ChdbServer, database: str, tmp_path: Path) -> Iterator[Open]:
     """Opens the store as the runtime does, from settings; each one is a node of its own."""
-    made: list[StoredTelemetry] = []
+    made: list[Results] = []
 
-    def opener(address: str = "") -> StoredTelemetry:
+    def opener(address: str = "") -> Results:
         made.append(opened(Settings(data=tmp_path, telemetry=address or server.address(database))))
         return made[-1]
 
@@ -59,13 +59,13 @@ def _samples(uid: str, since: float, count: int, step: float = 1.0) -> list[Samp
     ]
 
 
-def _link(one: StoredTelemetry) -> Link:
-    engine = one._engine
+def _link(one: Results) -> Link:
+    engine = one.columns._engine
     assert isinstance(engine, ClickHouseEngine)
     return engine._link
 
 
-def _counts(one: StoredTelemetry) -> tuple[int, int]:
+def _counts(one: Results) -> tuple[int, int]:
     """Rows, and rows that differ."""
     rows, different = _link(one).query("SELECT count(), uniqExact(uid, at_us) FROM sample")[0]
     return int(rows), int(different)
@@ -193,7 +193,7 @@ def test_what_another_node_writes_late_is_rolled_up(store: Open) -> None:
         assert node.hours("b", [hour - 7200, hour - 3600])[0].checks == 30
         assert node.uptimes(["a", "b"], hour - 7200, now)["b"].checks == 30
         assert node.uptimes(["a", "b"], hour - 7200, now)["a"].checks == 60
-    assert first._engine.late() is None
+    assert first.columns._engine.late(SAMPLE) is None
 
 
 def test_a_node_that_dies_between_its_results_and_telling_of_them_is_found_out(store: Open) -> None:
@@ -202,7 +202,7 @@ def test_a_node_that_dies_between_its_results_and_telling_of_them_is_found_out(s
     one.append(_samples("a", hour - 7200, 60, 120.0))
     one.flush()
     one.maintain(now)
-    batch = Batch([row_of(sample, "") for sample in _samples("b", hour - 5400, 30, 60.0)], hour - 5400)
+    batch = Batch([row_of(sample, "") for sample in _samples("b", hour - 5400, 30, 60.0)], int((hour - 5400) * 1e6))
     link, insert = _link(one), _link(one).insert
 
     def dying(table: str, columns: Sequence[str], rows: Sequence[Any], token: str = "") -> None:
@@ -212,13 +212,13 @@ def test_a_node_that_dies_between_its_results_and_telling_of_them_is_found_out(s
 
     link.insert = dying  # type: ignore[method-assign]
     with pytest.raises(SystemExit):
-        one._engine.write(batch, 0)
+        one.columns._engine.write(SAMPLE, batch, 0)
     link.insert = insert  # type: ignore[method-assign]
-    assert one._engine.late() is None  # it may be about to tell
+    assert one.columns._engine.late(SAMPLE) is None  # it may be about to tell
     _link(one).command("ALTER TABLE late UPDATE noted = noted - 600 WHERE 1", settings={"mutations_sync": 2})
     one.maintain(now + 60)
     assert one.hours("b", [hour - 7200])[0].checks == 30
-    assert one._engine.late() is None
+    assert one.columns._engine.late(SAMPLE) is None
 
 
 def test_roll_ups_of_several_nodes_at_once_are_as_of_one(store: Open) -> None:
@@ -231,7 +231,7 @@ def test_roll_ups_of_several_nodes_at_once_are_as_of_one(store: Open) -> None:
     stop = threading.Event()
     faults: list[Exception] = []
 
-    def upkeep(node: StoredTelemetry) -> None:
+    def upkeep(node: Results) -> None:
         while not stop.is_set():
             try:
                 node.maintain(now)

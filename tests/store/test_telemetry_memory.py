@@ -15,10 +15,11 @@ from pathlib import Path
 import pytest
 
 from mainstay.kernel.errors import UserError
-from mainstay.store.telemetry import bounds, pictures
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Sample
-from mainstay.store.telemetry.sql import SCHEMA
+from mainstay.store.columns.duckdb_sql import schema
+from mainstay.watch.results import evidence, pictures
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.tables import TABLES
+from mainstay.watch.results.values import Sample
 
 INLINE = pictures.INLINE + base64.b64encode(b"\xff\xd8" + bytes(36_000)).decode()
 SMALL = "24MB"
@@ -28,12 +29,12 @@ def _sample(uid: str, at: float, **evidence: object) -> Sample:
     return Sample(uid=uid, at=at, verdict="down", duration=1, charge="down", charged=1, evidence=evidence)
 
 
-def _size(store: DuckTelemetry) -> int:
-    return int(store.reading().execute("SELECT max(length(evidence)) FROM sample").fetchall()[0][0])
+def _size(store: Results) -> int:
+    return int(store.columns.reading().execute("SELECT max(length(evidence)) FROM sample").fetchall()[0][0])
 
 
 def test_pictures_are_files_of_which_the_newest_of_each_monitor_are_kept(tmp_path: Path) -> None:
-    store, begin, count = DuckTelemetry(tmp_path / "t.duckdb", memory=SMALL), time.time() - 3600, 600
+    store, begin, count = Results.embedded(tmp_path / "t.duckdb", memory=SMALL), time.time() - 3600, 600
     store.append([_sample(f"m{n % 2}", begin + n, screenshot=INLINE, status=500) for n in range(100)])
     store.flush()
     for turn in range(1, count // 100):
@@ -47,12 +48,12 @@ def test_pictures_are_files_of_which_the_newest_of_each_monitor_are_kept(tmp_pat
     assert newest["status"] == 500
     assert (folder / newest["screenshot"]).read_bytes()[:2] == b"\xff\xd8"
     store.close()
-    DuckTelemetry(tmp_path / "t.duckdb", memory=SMALL).close()
+    Results.embedded(tmp_path / "t.duckdb", memory=SMALL).close()
 
 
 @pytest.mark.parametrize("wrong", ["é", "no base64", "\ufffd"])
 def test_a_picture_that_is_none_costs_itself_only(tmp_path: Path, wrong: str) -> None:
-    store = DuckTelemetry(tmp_path / "t.duckdb", memory=SMALL)
+    store = Results.embedded(tmp_path / "t.duckdb", memory=SMALL)
     store.append([_sample("m", time.time(), screenshot=pictures.INLINE + wrong)])
     assert pictures.Pictures(tmp_path).keep("m-1.jpg", pictures.INLINE + wrong) is False
     store.flush()
@@ -67,7 +68,7 @@ def test_a_file_that_is_full_of_pictures_is_upgraded(tmp_path: Path, left_by: st
     script = f"""
 import duckdb, os, sys
 connection = duckdb.connect(sys.argv[1])
-for statement in {SCHEMA!r}:
+for statement in {schema(TABLES)!r}:
     connection.execute(statement)
 if sys.argv[2] == "a kill":
     connection.execute("SET checkpoint_threshold = '1GB'")
@@ -78,7 +79,7 @@ if sys.argv[2] == "a kill":
 connection.close()
 """
     subprocess.run([sys.executable, "-c", script, str(path), left_by], input=evidence, text=True, check=True)
-    store = DuckTelemetry(path, memory=SMALL)
+    store = Results.embedded(path, memory=SMALL)
     assert _size(store) < 200
     found = store.latest("m1", 100_000)
     assert (len(found), found[0].evidence) == (300, {"screenshot": f"m1-{found[0].at:.0f}000.jpg", "status": 500})
@@ -90,17 +91,17 @@ connection.close()
 
 
 def test_evidence_is_bounded_by_result_and_by_monitor_and_hour() -> None:
-    allowance = bounds.Allowance()
+    allowance = evidence.Allowance()
     huge = {"status": 500, "excerpt": "x" * 9_000, "rows": ["y" * 900] * 40, "last": 1}
     text = allowance.evidence("a", 7200.0, huge)
-    assert len(text) <= bounds.ROW
+    assert len(text) <= evidence.ROW
     told = json.loads(text)
     assert (told["status"], told["last"], len(told["excerpt"]), "rows" in told) == (500, 1, 1000, False)
     assert "too long" in told["cut"]
     large = {"status": 500, "excerpt": "x" * 15_000}
     lengths = [len(allowance.evidence("a", 7200.0 + n, large)) for n in range(200)]
     assert (lengths[0] > 15_000, lengths[-1] < 600) == (True, True)
-    assert sum(lengths) < bounds.HOUR + 200 * 600
+    assert sum(lengths) < evidence.HOUR + 200 * 600
     assert len(allowance.evidence("b", 7300.0, large)) > 15_000, "others have an hour of their own"
     assert len(allowance.evidence("a", 10_800.0, large)) > 15_000
 
@@ -114,7 +115,7 @@ def test_a_file_that_another_process_holds_is_left_alone(tmp_path: Path) -> None
         assert process.stdout is not None
         process.stdout.readline()
         with pytest.raises(UserError, match="Conflicting lock"):
-            DuckTelemetry(path)
+            Results.embedded(path)
         process.communicate(b"")
     assert not list(tmp_path.glob("*.broken-*"))
 
@@ -125,14 +126,14 @@ def test_damaged_blocks_never_keep_the_server_from_starting(tmp_path: Path, seed
     folder, chance = tmp_path / "the lock", random.Random(seed)
     folder.mkdir()
     path = folder / "t.duckdb"
-    store = DuckTelemetry(path)
+    store = Results.embedded(path)
     store.append([_sample(f"m{n % 3}", float(n), excerpt=chance.randbytes(100).hex()) for n in range(2000)])
     store.close()
     with path.open("r+b") as handle:
         for start in range(3 * 4096, os.path.getsize(path), 262_144):
             handle.seek(start + chance.randrange(200))
             handle.write(chance.randbytes(64))
-    store = DuckTelemetry(path)
+    store = Results.embedded(path)
     store.append([_sample("new", time.time())])
     store.flush()
     store.maintain(time.time())

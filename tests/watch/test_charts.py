@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 
 from mainstay.kernel.ids import made_at, new_id
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Sample
 from mainstay.watch.charts import FIGURES, Chart, Window, failures, figures_chart, place, response_chart, window_of
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
 
 NOW = 1_800_000_000.0
 HOUR = 3600.0
 
 
 @pytest.fixture
-def telemetry(tmp_path: Path) -> Iterator[DuckTelemetry]:
-    opened = DuckTelemetry(tmp_path / "telemetry.duckdb")
+def telemetry(tmp_path: Path) -> Iterator[Results]:
+    opened = Results.embedded(tmp_path / "telemetry.duckdb")
     yield opened
     opened.close()
 
@@ -41,7 +41,7 @@ def test_an_id_tells_when_it_was_made() -> None:
     assert made_at(new_id(NOW + 0.25)) == NOW + 0.25
 
 
-def test_the_axis_is_the_range_that_was_asked_for_however_little_there_is(telemetry: DuckTelemetry) -> None:
+def test_the_axis_is_the_range_that_was_asked_for_however_little_there_is(telemetry: Results) -> None:
     uid = new_id(NOW - 200)
     telemetry.append([sample(uid, 100), sample(uid, 40)])
     telemetry.flush()
@@ -52,7 +52,7 @@ def test_the_axis_is_the_range_that_was_asked_for_however_little_there_is(teleme
         assert max(point["at"] for point in shown["points"]) <= NOW
 
 
-def test_few_results_are_drawn_one_by_one_and_many_in_buckets(telemetry: DuckTelemetry) -> None:
+def test_few_results_are_drawn_one_by_one_and_many_in_buckets(telemetry: Results) -> None:
     uid = new_id(NOW - 40 * HOUR)
     telemetry.append([sample(uid, number * 60.0) for number in range(1, 1500)])
     telemetry.flush()
@@ -75,7 +75,7 @@ def test_a_failure_that_goes_on_is_one_stretch_and_a_pause_is_none() -> None:
     assert failures([], 60.0, window) == []
 
 
-def test_a_line_is_not_drawn_across_a_time_without_results(telemetry: DuckTelemetry) -> None:
+def test_a_line_is_not_drawn_across_a_time_without_results(telemetry: Results) -> None:
     uid = new_id(NOW - 40 * HOUR)
     telemetry.append([sample(uid, number * 60.0) for number in range(1, 60) if not 20 <= number <= 40])
     telemetry.flush()
@@ -96,7 +96,7 @@ def test_a_bucket_stands_where_its_results_can_be(at: float, born: float, shown:
     assert place(at, 100.0, Window(NOW - HOUR, NOW, 60.0, born)) == shown
 
 
-def test_a_host_shows_its_own_figures(telemetry: DuckTelemetry) -> None:
+def test_a_host_shows_its_own_figures(telemetry: Results) -> None:
     uid = new_id(NOW - HOUR)
     evidence = {
         "cpu_percent": 12.5, "memory_percent": 40.0, "load": [1, 2, 3], "disks": {"/": {"percent": 61.0}, "/var": {}},
@@ -130,7 +130,7 @@ def test_figures_of_other_kinds_are_read_from_what_their_results_carry() -> None
 
 @pytest.mark.parametrize("kind", FIGURES)
 @pytest.mark.parametrize("wild", ["x", 5, ["x"], {"x": "y"}])
-def test_evidence_of_another_shape_shows_no_figures(telemetry: DuckTelemetry, kind: str, wild: Any) -> None:
+def test_evidence_of_another_shape_shows_no_figures(telemetry: Results, kind: str, wild: Any) -> None:
     uid = new_id(NOW - 200)
     names = ("disks", "performance", "values", "days_left", "up")
     telemetry.append([sample(uid, 100, evidence=dict.fromkeys(names, wild))])

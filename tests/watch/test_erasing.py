@@ -18,13 +18,13 @@ from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import resource
 from mainstay.store.snapshots.telemetry_copy import export
-from mainstay.store.telemetry import set_current
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Sample
 from mainstay.store.writer import Writer
 from mainstay.watch import queries
 from mainstay.watch.erasing import erase_history, wished_erasures
 from mainstay.watch.lanes.erasing import erase_wished
+from mainstay.watch.results import set_current
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Sample
 
 pytestmark = pytest.mark.usefixtures("store")
 NOW = 1_800_000_000.0
@@ -49,9 +49,9 @@ def monitor(name: str) -> str:
 def test_each_store_carries_a_wish_out_once(tmp_path: Path, clock: Any) -> None:
     api, shop = monitor("api"), monitor("shop")
     writer = Writer()
-    stores = [DuckTelemetry(tmp_path / name) for name in ("one.duckdb", "other.duckdb")]
+    stores = [Results.embedded(tmp_path / name) for name in ("one.duckdb", "other.duckdb")]
 
-    def turn(store: DuckTelemetry) -> None:
+    def turn(store: Results) -> None:
         asyncio.run(erase_wished(store, writer, clock))
 
     for store in stores:
@@ -70,7 +70,7 @@ def test_each_store_carries_a_wish_out_once(tmp_path: Path, clock: Any) -> None:
     stores[0].flush()
     assert len(stores[0].latest(api)) == 2, "what came after the wish stays"
     stores[0].close()
-    again = DuckTelemetry(tmp_path / "one.duckdb")
+    again = Results.embedded(tmp_path / "one.duckdb")
     turn(again)
     assert len(again.latest(api)) == 2, "a restart does not carry it out again"
     assert len(stores[1].latest(api)) == 5
@@ -83,15 +83,15 @@ def test_each_store_carries_a_wish_out_once(tmp_path: Path, clock: Any) -> None:
 
 
 def test_a_snapshot_remembers_no_wish_that_its_state_does_not_know(tmp_path: Path) -> None:
-    store = DuckTelemetry(tmp_path / "telemetry.duckdb")
+    store = Results.embedded(tmp_path / "telemetry.duckdb")
     store.forget(["gone"], NOW + 60)
     kept = {}
     for name, until in (("before", NOW), ("after", NOW + 120)):
         folder = tmp_path / name
         folder.mkdir()
-        export(store.reading(), folder, until, lambda *_: None)
+        export(store.columns.reading(), folder, until, lambda *_: None)
         query = f"SELECT until_us FROM read_parquet('{folder}/progress.parquet') WHERE grain = 'forgotten'"
-        kept[name] = store.reading().execute(query).fetchall()
+        kept[name] = store.columns.reading().execute(query).fetchall()
     store.close()
     assert kept == {"before": [(int(NOW * 1e6),)], "after": [(int((NOW + 60) * 1e6),)]}
 
@@ -113,8 +113,8 @@ def test_who_may_and_what_is_told() -> None:
 
 
 @pytest.fixture
-def telemetry(tmp_path: Path) -> DuckTelemetry:
-    return DuckTelemetry(tmp_path / "telemetry.duckdb")
+def telemetry(tmp_path: Path) -> Results:
+    return Results.embedded(tmp_path / "telemetry.duckdb")
 
 
 def asked_to_erase(name: str, token: str) -> int:
@@ -123,7 +123,7 @@ def asked_to_erase(name: str, token: str) -> int:
     return client.delete(f"/api/v1/monitors/{name}/history").status_code
 
 
-def test_the_doors(telemetry: DuckTelemetry) -> None:
+def test_the_doors(telemetry: Results) -> None:
     set_current(telemetry)
     monitor("api")
     reader = create_token(TEST, "reader", ["monitors:read", "monitors:check"])

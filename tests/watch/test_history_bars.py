@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from mainstay.frames.days import DayMark, Line
 from mainstay.frames.web.history import bars_svg, percent, summary
-from mainstay.store.telemetry.history import CALM, NO_DATA, DayMark, Line
+from mainstay.watch.results.history import CALM, NO_DATA
 
 FIRST = 1_790_000_000 // 86_400 * 86_400
 

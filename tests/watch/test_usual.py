@@ -13,8 +13,8 @@ from tests.rigs.watching import journal, monitor, watching
 
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.resource import KINDS
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Point, Sample
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Point, Sample
 from mainstay.watch.usual import HOUR, WEEK, Rule, baseline, hour_of, judged, past_hours, rule_of
 
 NOW = 1_799_971_200.0 + 10 * HOUR + 700
@@ -115,7 +115,7 @@ def test_declaring_it() -> None:
     assert "slower_than_usual" not in off.to_document()
 
 
-def _fill(telemetry: DuckTelemetry, uid: str, now: float, weeks: int) -> None:
+def _fill(telemetry: Results, uid: str, now: float, weeks: int) -> None:
     """Results of the same hour in past weeks, as a server that ran then has rolled them up."""
     for week in range(weeks, 0, -1):
         begin = hour_of(now) - week * WEEK
@@ -131,7 +131,7 @@ def _fill(telemetry: DuckTelemetry, uid: str, now: float, weeks: int) -> None:
 
 
 def test_hours_are_read_from_the_roll_ups(tmp_path: Path) -> None:
-    telemetry = DuckTelemetry(tmp_path / "t.duckdb")
+    telemetry = Results.embedded(tmp_path / "t.duckdb")
     try:
         _fill(telemetry, "m", NOW, 2)
         found = telemetry.hours("m", past_hours(hour_of(NOW), 4))
@@ -152,7 +152,7 @@ def test_the_lane_tells_of_slow_checks(tmp_path: Path) -> None:
     async def main() -> None:
         async with watching() as scene:
             uid, now = scene.uid("api"), scene.clock.now()
-            telemetry = DuckTelemetry(tmp_path / "t.duckdb")
+            telemetry = Results.embedded(tmp_path / "t.duckdb")
             try:
                 await asyncio.to_thread(_fill, telemetry, uid, now, 4)
                 scene.telemetry.hours = telemetry.hours  # type: ignore[attr-defined]

@@ -22,11 +22,11 @@ from mainstay.store import telemetry
 from mainstay.store.glance import glance
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare, remove
-from mainstay.store.telemetry.port import Sample
 from mainstay.watch import glance as quick
 from mainstay.watch import queries, verbs
 from mainstay.watch.board import Moved
 from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
+from mainstay.watch.results.values import Sample
 from mainstay.watch.telling import NOTHING_FOUND, finding_of
 
 pytestmark = pytest.mark.usefixtures("store")

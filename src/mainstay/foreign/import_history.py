@@ -13,7 +13,7 @@ from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
     from mainstay.foreign.importing.kuma_history import Day
-    from mainstay.store.telemetry.port import Telemetry
+    from mainstay.watch.results.results import Results
 
 _DAY = 86_400
 _BATCH = 10_000
@@ -25,7 +25,7 @@ def load(days: Iterable[Day]) -> None:
 
     settings = open_data()
     from mainstay.store.resources import queries  # its tables can be named once Django is set up
-    from mainstay.store.telemetry.opening import opened
+    from mainstay.watch.results.results import opened
 
     uids = {resource.name: resource.uid for resource in queries.resources("monitor")}
     try:
@@ -44,7 +44,7 @@ def load(days: Iterable[Day]) -> None:
 
 
 class _Loading:
-    def __init__(self, store: Telemetry, uids: dict[str, str], now: float, oldest: float) -> None:
+    def __init__(self, store: Results, uids: dict[str, str], now: float, oldest: float) -> None:
         self._store, self._uids = store, uids
         self._today, self._oldest = int(now) // _DAY * _DAY, oldest
         self._known = store.imported_days(list(uids.values()))
@@ -85,7 +85,7 @@ class _Loading:
 
 
 def _row(uid: str, day: Day) -> tuple[Any, ...]:
-    from mainstay.store.telemetry.rows import CHARGES, PHASES
+    from mainstay.watch.results.tables import CHARGES, PHASES
 
     seconds = [float(day.seconds.get(charge, 0.0)) for charge in CHARGES]
     times = (day.mean, day.p50, day.p95, day.maximum)

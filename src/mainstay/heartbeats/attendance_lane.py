@@ -7,15 +7,16 @@ from __future__ import annotations
 
 from mainstay.heartbeats.charges import charges, standing
 from mainstay.kernel.clock import Clock
-from mainstay.store.telemetry.port import Charge, Telemetry
 from mainstay.store.writer import Writer
+from mainstay.watch.results.results import Results
+from mainstay.watch.results.values import Charge
 
 EVERY = 60.0
 _LONGEST = 2 * EVERY  # more between two turns was spent asleep or without the database
 
 
 class AttendanceLane:
-    def __init__(self, telemetry: Telemetry, writer: Writer, clock: Clock) -> None:
+    def __init__(self, telemetry: Results, writer: Writer, clock: Clock) -> None:
         self._telemetry, self._writer, self._clock = telemetry, writer, clock
         self._turned: float | None = None  # wall clock
         self._known: dict[str, Charge] = {}

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from mainstay.heartbeats.models import HeartbeatRow
-from mainstay.store.telemetry.port import Charge, Sample
+from mainstay.watch.results.values import Charge, Sample
 
 _CHARGES: Mapping[str, Charge] = {"up": "up", "down": "down", "paused": "paused"}
 

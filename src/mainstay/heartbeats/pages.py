@@ -17,7 +17,7 @@ from mainstay.kernel.errors import UserError
 from mainstay.store.disclosures import note_address_shown
 from mainstay.store.resources.queries import history
 from mainstay.store.resources.queries import resource as find_resource
-from mainstay.store.telemetry.history import HISTORY, periods
+from mainstay.watch.results.history import HISTORY, periods
 from mainstay.windows.queries import own_window
 
 if TYPE_CHECKING:

@@ -129,7 +129,7 @@ class Capability:
     modules that register some by `store.work.guard` and `store.followers.follow`. pages: a module with `urlpatterns`.
     lanes: called with `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request,
     a subject and a slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability
-    shows there.
+    shows there. tables: each `store.columns.table.Table` that it keeps in the columnar store.
     """
 
     name: str
@@ -147,6 +147,7 @@ class Capability:
     commands: tuple[Command, ...] = ()
     lanes: At = ""
     panels: At = ""
+    tables: At = ""
 
 
 class Capabilities:

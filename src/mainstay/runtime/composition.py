@@ -58,9 +58,6 @@ from mainstay.snapshots.lane import SnapshotLane
 from mainstay.statuspage.serving import StatusPages
 from mainstay.store import following
 from mainstay.store.running import Running
-from mainstay.store.telemetry import open_telemetry
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
-from mainstay.store.telemetry.port import Telemetry
 from mainstay.store.work import unit_of_work
 from mainstay.store.writer import Writer
 from mainstay.watch.fleet import Fleet
@@ -72,6 +69,7 @@ from mainstay.watch.lanes.watch import WatchLane
 from mainstay.watch.links import Links
 from mainstay.watch.prober.descriptors import raise_descriptor_limit
 from mainstay.watch.probers import Probers
+from mainstay.watch.results import open_results
 
 log = structlog.get_logger("mainstay")
 
@@ -118,7 +116,7 @@ class Parts:
     def __init__(self, settings: Settings, config: Path | None, clock: Clock | None = None) -> None:
         clock = clock or SystemClock()
         self.settings = settings
-        self.telemetry: Telemetry = open_telemetry(settings)
+        self.telemetry = open_results(settings)
         self.writer = Writer()
         self.probers = Probers(settings, self._judge)
         self.nodes = self._nodes(config, clock) if settings.database else None
@@ -131,7 +129,7 @@ class Parts:
         self.heartbeats = HeartbeatLane(settings, self.writer, clock)
         self.attendance = AttendanceLane(self.telemetry, self.writer, clock)
         self.delivery = DeliveryLane(settings, self.writer, clock)
-        reading = self.telemetry.reading if isinstance(self.telemetry, DuckTelemetry) else None
+        reading = None if settings.telemetry else self.telemetry.columns.reading
         self.snapshots = SnapshotLane(settings, reading, self.writer, clock)
         spool = PingSpool(settings.data, settings.ping_spool_limit * 1024 * 1024) if settings.database else None
         directory, catch_up = self.heartbeats.directory, self.heartbeats.catch_up
@@ -144,7 +142,7 @@ class Parts:
         self.live = LiveUpdates()
         self.health = Health()
         self.last_word = LastWordLane(settings, self.health, clock, node_name(settings))
-        self.declared = _declared_lanes(Running(settings, self.writer, self.telemetry, clock))
+        self.declared = _declared_lanes(Running(settings, self.writer, self.telemetry.columns, clock))
         self._clock, self._steps = clock, Steps(clock)
         self._checks_told = 0
         self.started_at = clock.now()

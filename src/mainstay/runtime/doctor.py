@@ -144,7 +144,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
 
 
 def _telemetry(settings: Settings) -> Iterator[Finding]:
-    from mainstay.store.telemetry.opening import look
+    from mainstay.store.columns.opening import look
 
     for name in ("telemetry", "archive"):
         try:

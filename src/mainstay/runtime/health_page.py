@@ -22,11 +22,11 @@ from mainstay.alerting.queries import channel_health
 from mainstay.kernel.settings import Settings
 from mainstay.nodes.queries import nodes
 from mainstay.store.snapshots.taking import newest
-from mainstay.store.telemetry import current
+from mainstay.watch.results import current
 
 if TYPE_CHECKING:
+    from mainstay.store.columns.columns import ColumnsVitals
     from mainstay.store.requests import PageRequest
-    from mainstay.store.telemetry.port import TelemetryVitals
 
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):\S*@")
 _ARGUMENTS = re.compile(r"^(command:\S+)\s.*")  # of the program that prints the vault's key
@@ -94,7 +94,7 @@ def health(request: PageRequest) -> HttpResponse:
     return render(request, "runtime/health.html", context)
 
 
-def _telemetry() -> TelemetryVitals | None:
+def _telemetry() -> ColumnsVitals | None:
     try:
         return current().vitals()
     except RuntimeError:  # no telemetry in this process

@@ -32,8 +32,6 @@ from mainstay.runtime.health_page import Prober, Report
 from mainstay.store.followers import lags
 from mainstay.store.journal import head
 from mainstay.store.resources.queries import latest_revision
-from mainstay.store.telemetry.history import HISTORY
-from mainstay.store.telemetry.port import Telemetry
 from mainstay.store.timing import TIMINGS
 from mainstay.watch import queries as monitors
 from mainstay.watch.lanes.watch import WatchLane
@@ -46,6 +44,8 @@ from mainstay.watch.metrics import (
     metrics_response,
 )
 from mainstay.watch.probers import ProberReport, Probers
+from mainstay.watch.results.history import HISTORY
+from mainstay.watch.results.results import Results
 
 _PATIENCE = 10.0  # seconds that a page waits for the parts' answers
 States = tuple[dict[str, int], list[dict[str, str]]]  # monitors by state, and those that do not work
@@ -57,7 +57,7 @@ class Sources:
     """What the doors read."""
 
     health: Health
-    telemetry: Telemetry
+    telemetry: Results
     watch: WatchLane
     probers: Probers
     modules: Modules

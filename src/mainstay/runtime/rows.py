@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
+from mainstay.frames.days import Line, together
 from mainstay.frames.web.templatetags.mainstay import latency
 from mainstay.kernel.wording import lasting, schedule_words
-from mainstay.store.telemetry.history import HISTORY, Line, together
+from mainstay.watch.results.history import HISTORY
 
 if TYPE_CHECKING:
     from mainstay.alerting.queries import Alert

@@ -35,7 +35,7 @@ _RETRY = 900.0  # seconds after a failure
 _LATE = 1.5  # schedules that may pass without a snapshot before health says so
 _SHORTEST = 60.0
 _ACTOR = system("snapshots")
-# Writes what is appended so far, and gives a connection that reads it: `DuckTelemetry.reading`.
+# Writes what is appended so far, and gives a connection that reads it: `Columns.reading`.
 Reading = Callable[[], duckdb.DuckDBPyConnection]
 
 

@@ -14,14 +14,15 @@ from urllib.parse import quote
 from django.conf import settings
 
 from mainstay.alerting import queries as alerting
+from mainstay.frames.days import Line, together
 from mainstay.heartbeats import queries as heartbeats
 from mainstay.kernel.resource import Resource
 from mainstay.statuspage.names import stable_id
 from mainstay.statuspage.rules import Condition, Indicator, component_condition, page_indicator
 from mainstay.statuspage.view import PublicComponent, PublicIncident, PublicPage, PublicWindow
 from mainstay.store.resources.queries import resources
-from mainstay.store.telemetry.history import HISTORY, Line, together
 from mainstay.watch import queries as watch
+from mainstay.watch.results.history import HISTORY
 from mainstay.windows.queries import Occurrence, current, upcoming
 from mainstay.windows.queries import declared as declared_windows
 

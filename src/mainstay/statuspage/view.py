@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mainstay.frames.days import Line
 from mainstay.statuspage.rules import SENTENCES, WORDS, Condition, Indicator
-from mainstay.store.telemetry.history import Line
 
 
 @dataclass(frozen=True, slots=True)

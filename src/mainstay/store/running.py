@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mainstay.kernel.clock import Clock
     from mainstay.kernel.settings import Settings
-    from mainstay.store.telemetry.port import Telemetry
+    from mainstay.store.columns.columns import Columns
     from mainstay.store.writer import Writer
 
 
@@ -18,5 +18,5 @@ class Running:
 
     settings: Settings
     writer: Writer
-    telemetry: Telemetry
+    columns: Columns
     clock: Clock

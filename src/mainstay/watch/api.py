@@ -17,10 +17,10 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.texts import WITHOUT_NUL, ResourceName, Text, told
-from mainstay.store.telemetry import current
-from mainstay.store.telemetry.port import Sample
 from mainstay.watch import queries, verbs
 from mainstay.watch.erasing import erase_history
+from mainstay.watch.results import current
+from mainstay.watch.results.values import Sample
 
 router = Router()
 StateName = Annotated[str, told(enum=list(queries.STATES))]

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
-from mainstay.store.telemetry.port import Charge, Sample
 from mainstay.watch.location import Location, learned
+from mainstay.watch.results.values import Charge, Sample
 from mainstay.watch.rules import decide, restarted
 from mainstay.watch.state import (
     Decision,

@@ -47,4 +47,5 @@ CAPABILITY = Capability(
         Command("probe", 60, "mainstay.watch.probe_command:probe", "Check from here for a Mainstay elsewhere"),
     ),
     events=EVENTS,
+    tables="mainstay.watch.results.tables:TABLES",
 )

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from mainstay.kernel.ids import made_at
 
 if TYPE_CHECKING:
-    from mainstay.store.telemetry.port import Point, Telemetry
+    from mainstay.watch.results.results import Results
+    from mainstay.watch.results.values import Point
 
 HOUR = 3600.0
 RANGES = {"1h": HOUR, "6h": 6 * HOUR, "24h": 24 * HOUR, "7d": 168 * HOUR, "30d": 720 * HOUR, "90d": 2160 * HOUR}
@@ -62,7 +63,7 @@ def window_of(uid: str, interval: float, chosen: str, now: float) -> Window:
     return Window(now - RANGES[chosen], now, interval, made_at(uid))
 
 
-def curve(telemetry: Telemetry, uid: str, window: Window, location: str = "") -> Curve:
+def curve(telemetry: Results, uid: str, window: Window, location: str = "") -> Curve:
     """Single results where there are few, to the second; else buckets."""
     length = window.until - window.since
     if length <= 24 * HOUR and length / window.interval <= _FEW:
@@ -106,7 +107,7 @@ def gaps(times: Sequence[float], step: float) -> Iterator[tuple[int, float]]:
             yield number, before + step
 
 
-def response_chart(telemetry: Telemetry, uid: str, window: Window) -> Chart:
+def response_chart(telemetry: Results, uid: str, window: Window) -> Chart:
     """Mean response time by phase, and the 95th percentile."""
     found = curve(telemetry, uid, window)
     times = [place(point.at, found.step, window) for point in found.points]
@@ -132,7 +133,7 @@ def response_chart(telemetry: Telemetry, uid: str, window: Window) -> Chart:
 _PHASES = ("lookup", "connect", "tls", "wait", "transfer")
 
 
-def location_lines(telemetry: Telemetry, uid: str, names: Sequence[str], window: Window) -> str:
+def location_lines(telemetry: Results, uid: str, names: Sequence[str], window: Window) -> str:
     """A line of mean response times for each location."""
     lines = []
     for number, name in enumerate(names):
@@ -145,7 +146,7 @@ def location_lines(telemetry: Telemetry, uid: str, names: Sequence[str], window:
     return _json({**_axis(window), "unit": "s", "lines": lines})
 
 
-def figures_chart(telemetry: Telemetry, kind: str, uid: str, window: Window) -> Chart | None:
+def figures_chart(telemetry: Results, kind: str, uid: str, window: Window) -> Chart | None:
     """The figures that results of this kind carry; None where it has none or the range is too long for them."""
     if kind not in FIGURES or window.until - window.since > _FIGURES_REACH:
         return None

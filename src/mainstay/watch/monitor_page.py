@@ -19,20 +19,20 @@ from mainstay.kernel.wording import votes_in_words
 from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.queries import history
 from mainstay.store.resources.queries import resource as find_resource
-from mainstay.store.telemetry import current
-from mainstay.store.telemetry.history import HISTORY, periods
-from mainstay.store.telemetry.pictures import INLINE, NAME
 from mainstay.watch import queries, verbs
 from mainstay.watch.charts import FIGURES, RANGES, UNTIMED, USUAL, figures_chart, response_chart, window_of
 from mainstay.watch.erasing import erase_history
 from mainstay.watch.places import places_of
+from mainstay.watch.results import current
+from mainstay.watch.results.history import HISTORY, periods
+from mainstay.watch.results.pictures import INLINE, NAME
 from mainstay.watch.traces import TRACE, picture_address
 from mainstay.windows.queries import own_window
 
 if TYPE_CHECKING:
     from mainstay.store.requests import PageRequest
-    from mainstay.store.telemetry.port import Sample
     from mainstay.watch.queries import Happening
+    from mainstay.watch.results.values import Sample
 
 DAYS = 90
 _RESULTS = 25

@@ -13,12 +13,13 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
+from mainstay.frames.days import Line
 from mainstay.kernel.errors import InvalidInput, TooLarge, UserError
 from mainstay.store.resources.apply import remove
-from mainstay.store.telemetry.history import HISTORY, Line
 from mainstay.store.work import unit_of_work
 from mainstay.watch import queries, verbs
 from mainstay.watch.queries import MonitorFilter
+from mainstay.watch.results.history import HISTORY
 
 if TYPE_CHECKING:
     from mainstay.kernel.actor import Actor

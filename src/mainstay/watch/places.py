@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mainstay.store.telemetry import current
 from mainstay.watch.charts import COLOURS, location_lines
 from mainstay.watch.location_queries import locations
+from mainstay.watch.results import current
 
 if TYPE_CHECKING:
-    from mainstay.store.telemetry.port import Sample
     from mainstay.watch.charts import Window
     from mainstay.watch.queries import MonitorView
+    from mainstay.watch.results.values import Sample
     from mainstay.watch.spec import MonitorSpec
 
 _LOOKED = 400  # newest results that disagreements are looked for in

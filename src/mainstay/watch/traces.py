@@ -11,8 +11,8 @@ from django.http import HttpResponse, StreamingHttpResponse
 
 from mainstay.frames.downloads import download, file_pieces
 from mainstay.kernel.errors import NotFound
-from mainstay.store.telemetry.pictures import FOLDER, INLINE, NAME
 from mainstay.watch import queries
+from mainstay.watch.results.pictures import FOLDER, INLINE, NAME
 
 if TYPE_CHECKING:
     from mainstay.store.requests import PageRequest

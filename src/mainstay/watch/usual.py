@@ -25,7 +25,7 @@ from msgspec.structs import replace
 from mainstay.kernel.probing import CheckResult
 
 if TYPE_CHECKING:
-    from mainstay.store.telemetry.port import Point
+    from mainstay.watch.results.values import Point
     from mainstay.watch.spec import MonitorSpec
 
 HOUR, WEEK = 3600.0, 7 * 86_400.0

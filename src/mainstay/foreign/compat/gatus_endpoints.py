@@ -14,11 +14,11 @@ from mainstay.heartbeats.directory import endpoint_key
 from mainstay.heartbeats.queries import HeartbeatView, PingView
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.queries import resources
-from mainstay.store.telemetry import current
-from mainstay.store.telemetry.history import HISTORY
-from mainstay.store.telemetry.port import Sample
 from mainstay.watch import queries as watch
 from mainstay.watch.queries import MonitorView
+from mainstay.watch.results import current
+from mainstay.watch.results.history import HISTORY
+from mainstay.watch.results.values import Sample
 
 _LOOK_BACK = 86_400.0  # seconds: the list of all statuses shows nothing older
 _EVENTS = 50

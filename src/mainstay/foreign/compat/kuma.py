@@ -29,11 +29,12 @@ from mainstay.accounts.doors import public
 from mainstay.foreign.compat.badges import open_to_all
 from mainstay.foreign.compat.kuma_badges import Duration, Shown, badge, duration_of, page_badge
 from mainstay.foreign.compat.pushes import PingDoor, Push, take_push
+from mainstay.frames.days import Level
 from mainstay.kernel.errors import MainstayError
 from mainstay.statuspage.rules import Condition
 from mainstay.statuspage.view import PublicComponent, PublicIncident, PublicPage, PublicWindow
-from mainstay.store.telemetry.history import HISTORY, Level
-from mainstay.store.telemetry.port import Uptime
+from mainstay.watch.results.history import HISTORY
+from mainstay.watch.results.values import Uptime
 
 DOWN, UP, PENDING, MAINTENANCE = 0, 1, 2, 3
 _STATUS: dict[Condition, int] = {

@@ -13,9 +13,9 @@ from urllib.parse import urlsplit
 from mainstay.frames.exposition import OPENMETRICS_TYPE, TEXT_TYPE, Family, accepts_openmetrics, render
 from mainstay.kernel.probing import CheckResult
 from mainstay.statuspage.names import stable_id
-from mainstay.store.telemetry.port import Uptime
 from mainstay.watch.metrics import MonitorSnapshot, Snapshot
 from mainstay.watch.probe_metrics import rows
+from mainstay.watch.results.values import Uptime
 
 _STATUS = {"up": 1, "degraded": 1, "down": 0, "unknown": 2, "maintenance": 3}
 _TYPES = {"http": "http", "tcp": "port", "icmp": "ping", "dns": "dns", "tls": "port", "heartbeat": "push"}

@@ -9,9 +9,9 @@ from __future__ import annotations
 from django.utils.html import escape
 from django.utils.safestring import SafeString
 
+from mainstay.frames.days import Line
 from mainstay.kernel import wording
 from mainstay.kernel.clock import to_datetime
-from mainstay.store.telemetry.history import Line
 
 _HEIGHT, _CALM, _STUB, _TIP = 30, 22, 6, 11
 

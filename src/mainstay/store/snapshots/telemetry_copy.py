@@ -13,25 +13,29 @@ from typing import Any
 import duckdb
 
 from mainstay.kernel.errors import StoreBusy, UserError
+from mainstay.store.columns.duckdb_sql import quoted, schema
+from mainstay.store.columns.opening import FILE
+from mainstay.store.columns.table import AT, declared
 from mainstay.store.snapshots.archive import Progress
 from mainstay.store.snapshots.sealing import Damaged
-from mainstay.store.telemetry.rows import GRAINS
-from mainstay.store.telemetry.sql import SCHEMA
 
 FOLDER = "telemetry"
-FILE = "telemetry.duckdb"
 _MICRO = 1_000_000
 
 
 def _selections(until: float) -> dict[str, str]:
-    """Table -> what of it was known at `until`: no bucket that ended later, no result that came later."""
+    """Table -> what of it was known at `until`: no bucket that ended later, no row that came later."""
     moment = int(until * _MICRO)
-    chosen = {"sample": f"SELECT * FROM sample WHERE at_us <= {moment}"}
-    ends = {grain: moment // (seconds * _MICRO) * seconds * _MICRO for grain, seconds in GRAINS.items()}
-    for grain, end in ends.items():
-        chosen[f"by_{grain}"] = f"SELECT * FROM by_{grain} WHERE at_us < {end}"
-    ends["forgotten"] = moment  # a wish that came later is not in the state
-    limits = " ".join(f"WHEN '{grain}' THEN {end}" for grain, end in ends.items())
+    chosen: dict[str, str] = {}
+    ends: dict[str, int] = {}
+    for table in declared():
+        chosen[table.name] = f"SELECT * FROM {table.name} WHERE {AT} <= {moment}"
+        ends[table.mark("forgotten")] = moment  # a wish that came later is not in the state
+        for rollup in table.rollups:
+            width = rollup.seconds * _MICRO
+            ends[table.mark(rollup.mark)] = end = moment // width * width
+            chosen[rollup.table] = f"SELECT * FROM {rollup.table} WHERE {AT} < {end}"
+    limits = " ".join(f"WHEN '{mark}' THEN {end}" for mark, end in ends.items())
     chosen["progress"] = f"SELECT grain, least(until_us, CASE grain {limits} END) AS until_us FROM progress"
     return chosen
 
@@ -44,8 +48,8 @@ def export(connection: duckdb.DuckDBPyConnection, folder: Path, until: float, pr
     try:
         for number, (table, query) in enumerate(chosen.items()):
             progress("copying the telemetry", number, len(chosen))
-            target = str(folder / f"{table}.parquet").replace("'", "''")
-            rows = connection.execute(f"COPY ({query}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)").fetchall()
+            target = quoted(folder / f"{table}.parquet")
+            rows = connection.execute(f"COPY ({query}) TO {target} (FORMAT parquet, COMPRESSION zstd)").fetchall()
             counts[table] = int(rows[0][0])
     finally:
         connection.execute("ROLLBACK")
@@ -75,7 +79,7 @@ def export_file(data: Path, folder: Path, until: float, memory: str, progress: P
     if not (data / FILE).exists():
         return {}
     with _opened(data / FILE, memory) as connection:
-        for statement in SCHEMA:
+        for statement in schema(declared()):
             connection.execute(statement)
         return export(connection, folder, until, progress)
 
@@ -83,14 +87,14 @@ def export_file(data: Path, folder: Path, until: float, memory: str, progress: P
 def restore(source: Path, data: Path, known: dict[str, int], memory: str, progress: Progress) -> None:
     """Make the store's file from the Parquet files; Damaged if their rows are not those that were counted."""
     with _opened(data / FILE, memory) as connection:
-        for statement in SCHEMA:
+        for statement in schema(declared()):
             connection.execute(statement)
         for number, (table, count) in enumerate(known.items()):
             progress("restoring the telemetry", number, len(known))
             if f"{table}" not in _selections(0):
                 raise Damaged(f"the snapshot has telemetry of an unknown kind: {table[:40]}")
-            origin = str(source / f"{table}.parquet").replace("'", "''")
-            _load(connection, f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet('{origin}')")
+            origin = quoted(source / f"{table}.parquet")
+            _load(connection, f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet({origin})")
             found: Any = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
             if int(found[0]) != count:
                 raise Damaged(f"the telemetry table {table} has {found[0]} rows, and the snapshot says {count}")

@@ -7,14 +7,14 @@ from collections.abc import Mapping
 
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.probing import CheckResult
-from mainstay.store.telemetry.port import Telemetry
+from mainstay.watch.results.results import Results
 from mainstay.watch.usual import Baseline, Rule, baseline, hour_of, judged, past_hours
 
 _AT_ONCE = 200  # baselines read in one turn
 
 
 class UsualTimes:
-    def __init__(self, telemetry: Telemetry, clock: Clock) -> None:
+    def __init__(self, telemetry: Results, clock: Clock) -> None:
         self._telemetry = telemetry
         self._clock = clock
         self._rules: dict[str, Rule] = {}

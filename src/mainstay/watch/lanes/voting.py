@@ -11,9 +11,9 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from mainstay.kernel.probing import CheckResult
-from mainstay.store.telemetry.port import Sample
 from mainstay.watch.board import Board
 from mainstay.watch.location import Location, locate
+from mainstay.watch.results.values import Sample
 from mainstay.watch.state import Excused, Reason
 from mainstay.watch.telling import Finding
 from mainstay.watch.uplink import blamed, is_lookup

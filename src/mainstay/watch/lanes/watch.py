@@ -28,7 +28,6 @@ from mainstay.kernel.settings import Settings
 from mainstay.nodes.share import Share
 from mainstay.store.hub import HUB
 from mainstay.store.secrets import SecretSource
-from mainstay.store.telemetry.port import Telemetry
 from mainstay.store.writer import Writer
 from mainstay.watch import directory as reading
 from mainstay.watch import verbs
@@ -41,6 +40,7 @@ from mainstay.watch.lanes.transitions import Transitions
 from mainstay.watch.lanes.uplink import Guard, Look, MachineLook, targets_of
 from mainstay.watch.lanes.usual import UsualTimes
 from mainstay.watch.lanes.voting import Voting
+from mainstay.watch.results.results import Results
 from mainstay.watch.state import Excused, Reason
 from mainstay.watch.telling import Finding
 from mainstay.windows.queries import Window, active
@@ -84,7 +84,7 @@ class WatchLane:
         self,
         settings: Settings,
         probers: ProberPool,
-        telemetry: Telemetry,
+        telemetry: Results,
         writer: Writer,
         clock: Clock,
         *,

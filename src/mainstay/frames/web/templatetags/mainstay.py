@@ -10,13 +10,13 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from mainstay.frames.days import Line
 from mainstay.frames.web.assets import asset_url
 from mainstay.frames.web.history import bars_svg, percent
 from mainstay.kernel.capability import CAPABILITIES, load
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.duration import format_duration
 from mainstay.kernel.wording import lasting, schedule_words, who
-from mainstay.store.telemetry.history import Line
 
 if TYPE_CHECKING:
     from mainstay.kernel.actor import Actor

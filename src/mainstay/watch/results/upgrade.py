@@ -1,21 +1,19 @@
 """Files of before pictures had files of their own: the newest are taken out of the table, the others are let go.
 
-Once for each file, because all evidence must be read for it; a mark in `progress` tells that it was done.
+Once for each file, because all evidence must be read for it.
 """
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import duckdb
 import structlog
 
-from mainstay.store.telemetry.pictures import INLINE, PER_MONITOR, Pictures, name_of
+from mainstay.watch.results.pictures import FOLDER, INLINE, PER_MONITOR, Pictures, name_of
 
 log = structlog.get_logger("telemetry")
 
-_MARK = "pictures"
 _AT_ONCE = 100  # pictures in memory
 _INLINE = f'{INLINE}[^"]*'
 _HAS_ONE = f"contains(evidence, '{INLINE}')"
@@ -34,20 +32,15 @@ _NAMED = (
 )
 
 
-def take_out_pictures(connection: duckdb.DuckDBPyConnection, folder: Path, *, wide: str) -> None:
-    """`wide`: the limit of memory meanwhile; the caller sets it back."""
-    if connection.execute("SELECT 1 FROM progress WHERE grain = ?", [_MARK]).fetchall():
-        return
-    connection.execute(f"SET memory_limit = '{wide}'")
+def take_out_pictures(connection: duckdb.DuckDBPyConnection, data: Path) -> bool:
+    """Whether there were any. `data`: the folder of the file."""
     newest = connection.execute(_NEWEST).fetchall()
-    pictures = Pictures(folder)
+    pictures = Pictures(data / FOLDER)
     for start in range(0, len(newest), _AT_ONCE):
         uids, times = zip(*newest[start : start + _AT_ONCE], strict=True)
         for uid, at_us, inline in connection.execute(_THESE, [list(uids), list(times)]).fetchall():
             pictures.keep(name_of(uid, at_us), inline)
     if newest:
         connection.execute(_NAMED)
-    connection.execute("INSERT INTO progress VALUES (?, ?)", [_MARK, time.time_ns() // 1000])
-    if newest:
-        connection.execute("CHECKPOINT")  # else the log holds all of them once more
-        log.info("pictures moved out of the telemetry file", kept=len(newest), folder=str(folder))
+        log.info("pictures moved out of the telemetry file", kept=len(newest), folder=str(data / FOLDER))
+    return bool(newest)

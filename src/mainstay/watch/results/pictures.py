@@ -17,7 +17,7 @@ from pathlib import Path
 import structlog
 from msgspec.structs import replace
 
-from mainstay.store.telemetry.port import Sample
+from mainstay.watch.results.values import Sample
 
 log = structlog.get_logger("telemetry")
 

@@ -1,7 +1,8 @@
 """The files of the archive: Parquet by the day in a folder or a bucket, each under a name that says what is in it.
 
-A name is the day, the number of rows and their checksum, so that writing the same rows twice is writing one file,
-and a file under a name never changes. What comes from a bucket is kept in a folder for next time, up to a bound.
+A name is what it is of, the day, the number of rows and their checksum, so that writing the same rows twice is writing
+one file, and a file under a name never changes. What comes from a bucket is kept in a folder for next time, up to a
+bound.
 """
 
 from __future__ import annotations
@@ -17,40 +18,42 @@ from pathlib import Path
 from typing import IO
 
 from mainstay.kernel.errors import NotFound, Unavailable
+from mainstay.store.columns.engine import Content
+from mainstay.store.columns.sql import Part
+from mainstay.store.columns.table import DAY, micro
 from mainstay.store.snapshots.places import Bucket, Place, place
-from mainstay.store.telemetry.engine import Content, Part
-from mainstay.store.telemetry.rows import DAY, micro
 
-_NAME = re.compile(r"results-(\d{4}-\d{2}-\d{2})-(\d{1,12})-([0-9a-f]{16})(?:-(\d{1,6})of(\d{1,6}))?\.parquet")
+_NAME = re.compile(r"([a-z_]+)-(\d{4}-\d{2}-\d{2})-(\d{1,12})-([0-9a-f]{16})(?:-(\d{1,6})of(\d{1,6}))?\.parquet")
 _LISTED = 60.0  # seconds that a list of names is believed; only other nodes make it wrong
 _CACHE = 1 << 30  # bytes of files from a bucket that are kept here
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class DayFile:
-    """`day` is a midnight in microseconds since the Unix epoch."""
+    """`day` is a midnight in microseconds since the Unix epoch; `of` is Table.archived_as."""
 
     day: int
     name: str
     bytes: int
+    of: str
     part: Part = field(compare=False)
 
 
-def name_of(part: Part, content: Content) -> str:
+def name_of(of: str, part: Part, content: Content) -> str:
     date = datetime.fromtimestamp(part.day / 1e6, UTC).date().isoformat()
     share = f"-{part.number}of{part.shares}" if part.shares > 1 else ""
-    return f"results-{date}-{content.rows}-{content.checksum & (2**64 - 1):016x}{share}.parquet"
+    return f"{of}-{date}-{content.rows}-{content.checksum & (2**64 - 1):016x}{share}.parquet"
 
 
-def _part_of(name: str) -> Part | None:
+def _part_of(name: str) -> tuple[str, Part] | None:
     found = _NAME.fullmatch(name)
     if found is None:
         return None
     try:
-        day = int(datetime.fromisoformat(found[1]).replace(tzinfo=UTC).timestamp()) // DAY * micro(DAY)
+        day = int(datetime.fromisoformat(found[2]).replace(tzinfo=UTC).timestamp()) // DAY * micro(DAY)
     except ValueError:  # a day that no month has
         return None
-    return Part(day, int(found[4] or 0), max(1, int(found[5] or 1)))
+    return found[1], Part(day, int(found[5] or 0), max(1, int(found[6] or 1)))
 
 
 class ArchiveFiles:
@@ -78,15 +81,15 @@ class ArchiveFiles:
             self._listed = time.monotonic()
         return self._sizes
 
-    def days(self) -> list[DayFile]:
-        """In the order of days."""
+    def days(self, of: str = "") -> list[DayFile]:
+        """In the order of days; all, or those of one table."""
         self.sizes()
-        return self.known()
+        return [one for one in self.known() if of in ("", one.of)]
 
     def known(self) -> list[DayFile]:
         """As `days`, of the last look."""
         found = ((_part_of(name), name, size) for name, size in list(self._sizes.items()))
-        return sorted(DayFile(part.day, name, size, part) for part, name, size in found if part is not None)
+        return sorted(DayFile(part[1].day, name, size, *part) for part, name, size in found if part is not None)
 
     def put(self, name: str, source: Path) -> None:
         """Whole or not at all."""

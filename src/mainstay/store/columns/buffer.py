@@ -1,8 +1,8 @@
-"""What waits to be written: a bounded buffer, and one thread that hands it on in batches until they are written.
+"""What waits to be written to a table: a bounded buffer, and one thread that hands it on in batches until written.
 
-At most a second of results is in memory while the store answers. While it does not, the buffer fills, and when it
-is full the oldest results are dropped and counted. A batch never changes once it was tried: whoever writes it can
-tell by its token that it is there already.
+At most a second of rows is in memory while the store answers. While it does not, the buffer fills, and when it is full
+the oldest rows are dropped and counted, or new ones are refused, as the table is declared. A batch never changes once
+it was tried: whoever writes it can tell by its token that it is there already.
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 
-from mainstay.store.telemetry.bounds import Allowance
-from mainstay.store.telemetry.port import Sample
-from mainstay.store.telemetry.rows import Row, row_of
+from mainstay.kernel.errors import StoreBusy
+from mainstay.store.columns.table import Row, Table
 
 log = structlog.get_logger("telemetry")
 
-LIMIT = 300_000  # samples; about half an hour of 10,000 monitors a minute
-_ENOUGH = 2_000  # samples that are written at once instead of within a second
-_MOST = 20_000  # samples of one batch
-_HEAVY = 8_000_000  # characters of evidence after which a batch ends
+LIMIT = 300_000  # rows; about half an hour of 10,000 monitors a minute
+_ENOUGH = 2_000  # rows that are written at once instead of within a second
+_MOST = 20_000  # rows of one batch
+_HEAVY = 8_000_000  # characters of text after which a batch ends
 _PERIOD = 1.0
 _LONGEST_PAUSE = 10.0  # seconds between attempts; on a full disk each may read the whole log again
 
@@ -39,38 +39,43 @@ class NotWritten(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Results in the order in which they came; `oldest` in epoch seconds."""
+    """Rows in the order in which they came; `oldest` in microseconds since the Unix epoch."""
 
     rows: Sequence[Row]
-    oldest: float
+    oldest: int
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
 
 
 class Buffer:
-    """Thread-safe. `write` is called on the buffer's own thread and raises NotWritten."""
+    """Thread-safe. Its thread begins with the first row."""
 
-    def __init__(self, write: Callable[[Batch], None], limit: int = LIMIT) -> None:
-        self._write, self._limit = write, limit
-        self._waiting: deque[Sample] = deque()
+    def __init__(self, table: Table, write: Callable[[Batch], None], row: Callable[[Any], Row] | None = None) -> None:
+        """`write` is called on the buffer's own thread and raises NotWritten; `row` makes a row of what is appended."""
+        self._table, self._write, self._row, self._limit = table, write, row, LIMIT
+        self._texts = tuple(number for number, column in enumerate(table.columns) if column.kind == "text")
+        self._waiting: deque[Any] = deque()
         self._batch: Batch | None = None
-        self._allowance = Allowance()
         self._change = threading.Condition()
         self._closing = False
         self.written = self.lost = self.failures = 0
         self.error = ""
-        self._thread = threading.Thread(target=self._run, name="telemetry", daemon=True)
-        self._thread.start()
+        self._thread: threading.Thread | None = None
 
-    def append(self, samples: Sequence[Sample]) -> None:
-        """Never blocks on the store."""
+    def append(self, items: Sequence[Any]) -> None:
+        """Never blocks on the store. StoreBusy if a full buffer refuses what is new; none of it is taken then."""
         with self._change:
-            self._waiting.extend(samples)
-            surplus = max(0, len(self) - self._limit)
+            surplus = max(0, len(self) + len(items) - self._limit)
+            if surplus and self._table.full == "refuse":
+                raise StoreBusy(f"too much waits to be written to {self._table.name}", hint="try again in a minute")
+            self._waiting.extend(items)
             for _ in range(min(surplus, len(self._waiting))):
                 self._waiting.popleft()
                 self.lost += 1
             if len(self._waiting) >= _ENOUGH:
                 self._change.notify_all()
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name=f"columns {self._table.name}", daemon=True)
+                self._thread.start()
 
     def __len__(self) -> int:
         batch = self._batch
@@ -88,7 +93,8 @@ class Buffer:
         with self._change:
             self._closing = True
             self._change.notify_all()
-        self._thread.join(timeout=patience)
+        if self._thread is not None:
+            self._thread.join(timeout=patience)
 
     def _run(self) -> None:
         pause = _PERIOD
@@ -119,12 +125,14 @@ class Buffer:
 
     def _gathered(self) -> Batch:
         rows: list[Row] = []
-        oldest, weight = float("inf"), 0
+        oldest, weight, at = 1 << 62, 0, self._table.time
         while self._waiting and len(rows) < _MOST and weight < _HEAVY:
             one = self._waiting.popleft()
-            evidence = self._allowance.evidence(one.uid, one.at, one.evidence)
-            rows.append(row_of(one, evidence))
-            oldest, weight = min(oldest, one.at), weight + len(evidence)
+            row = self._row(one) if self._row else one
+            rows.append(row)
+            for number in self._texts:
+                weight += len(row[number])
+            oldest = min(oldest, row[at])
         return Batch(rows, oldest)
 
     def _tried(self, batch: Batch) -> bool:
@@ -133,7 +141,7 @@ class Buffer:
             self._write(batch)
         except NotWritten as error:
             if self.error != error.reason:
-                log.error("telemetry write failed", error=error.reason)
+                log.error("rows cannot be written", table=self._table.name, error=error.reason)
             self.error = error.reason
             self.failures += 1
             if error.lasting:

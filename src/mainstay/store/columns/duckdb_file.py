@@ -15,7 +15,7 @@ import re
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -23,11 +23,11 @@ from typing import ParamSpec, TypeVar
 import duckdb
 import structlog
 
+from mainstay.kernel.capability import load
 from mainstay.kernel.errors import StoreBusy, UserError
-from mainstay.store.telemetry.duckdb_salvage import carry_over
-from mainstay.store.telemetry.duckdb_upgrade import take_out_pictures
-from mainstay.store.telemetry.pictures import FOLDER
-from mainstay.store.telemetry.sql import SCHEMA
+from mainstay.store.columns.duckdb_salvage import carry_over
+from mainstay.store.columns.duckdb_sql import schema
+from mainstay.store.columns.table import Table, Upgrade
 
 log = structlog.get_logger("telemetry")
 
@@ -75,8 +75,8 @@ def is_damage(error: Exception) -> bool:
 class DuckFile:
     """Thread-safe. `notices` tell what was mended."""
 
-    def __init__(self, path: Path, memory: str) -> None:
-        self._path, self._memory = path, memory
+    def __init__(self, path: Path, memory: str, tables: Sequence[Table]) -> None:
+        self._path, self._memory, self._tables = path, memory, tables
         self._turn = threading.Lock()
         self._local = threading.local()
         self._cursors: list[duckdb.DuckDBPyConnection] = []
@@ -125,7 +125,7 @@ class DuckFile:
             self._close()
             aside = self._set_aside()
             self._connection = self._connect()
-            lost = carry_over(self._connection, aside)
+            lost = carry_over(self._connection, aside, self._tables)
             self.damaged = False
         words = f"what cannot be read: {', '.join(lost)}" if lost else "all of it could be read"
         self._tell(
@@ -204,14 +204,26 @@ class DuckFile:
         connection = duckdb.connect(str(self._path), config={"memory_limit": memory, "threads": "2"})
         with contextlib.ExitStack() as undone:
             undone.callback(connection.close)  # or this process would hold a file that is set aside
-            for statement in SCHEMA:
+            for statement in schema(self._tables):
                 connection.execute(statement)
-            take_out_pictures(connection, self._path.with_name(FOLDER), wide=_WIDER[-1])
+            for table in self._tables:
+                for upgrade in table.upgrades:
+                    self._upgrade(connection, upgrade)
             if memory != self._memory:
                 connection.execute("CHECKPOINT")  # what asked for so much is in the file's log, mostly
             connection.execute(f"SET memory_limit = '{self._memory}'")
             undone.pop_all()
         return connection
+
+    def _upgrade(self, connection: duckdb.DuckDBPyConnection, upgrade: Upgrade) -> None:
+        """Once for each file; a mark in `progress` tells that it was done."""
+        if connection.execute("SELECT 1 FROM progress WHERE grain = ?", [upgrade.mark]).fetchall():
+            return
+        connection.execute(f"SET memory_limit = '{_WIDER[-1]}'")
+        changed = load(upgrade.run)(connection, self._path.parent)
+        connection.execute("INSERT INTO progress VALUES (?, ?)", [upgrade.mark, time.time_ns() // 1000])
+        if changed:
+            connection.execute("CHECKPOINT")  # else the log holds all of it once more
 
 
 def _close_by(latest: float, connection: duckdb.DuckDBPyConnection) -> None:

@@ -9,50 +9,26 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING
 
+from mainstay.frames.days import DayMark, Line
 from mainstay.kernel.wording import lasting
-from mainstay.store.telemetry.port import Telemetry, Uptime
+from mainstay.watch.results import current
+from mainstay.watch.results.values import Uptime
 
-Level = Literal["none", "up", "maintenance", "degraded", "down"]
+if TYPE_CHECKING:
+    from mainstay.watch.results.results import Results
 
 _DAY = 86_400
 _NOTICEABLE = 0.01  # share of a day that must be degraded before its bar says so
 _TODAY_KEPT = 30.0
 _PAST_KEPT = 600.0
 _MANY = 100_000  # uptimes that are kept at once
-_RANK: dict[Level, int] = {"none": 0, "up": 1, "maintenance": 2, "degraded": 3, "down": 4}
-
-
-@dataclass(frozen=True, slots=True)
-class DayMark:
-    """One day: `share` of the measured time that was lost (0..1), `good` and `bad` seconds, `words` for a person."""
-
-    level: Level
-    share: float = 0.0
-    good: float = 0.0
-    bad: float = 0.0
-    words: str = ""
 
 
 NO_DATA = DayMark("none", words="-")
 CALM = DayMark("up", good=float(_DAY))
 MAINTENANCE = DayMark("maintenance", words="maintenance")
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """Marks by the day, oldest first, beginning at the midnight `first` (epoch seconds, UTC)."""
-
-    first: float
-    marks: tuple[DayMark, ...]
-
-    @property
-    def share(self) -> float | None:
-        """Uptime over all its days, 0..1; None without data."""
-        good = sum(mark.good for mark in self.marks)
-        bad = sum(mark.bad for mark in self.marks)
-        return good / (good + bad) if good + bad > 0 else None
 
 
 def judge(uptime: Uptime) -> DayMark:
@@ -67,27 +43,6 @@ def judge(uptime: Uptime) -> DayMark:
     if good > 0:
         return CALM if good > _DAY * 0.98 else DayMark("up", good=good)
     return MAINTENANCE if seconds.get("maintenance", 0.0) > 0 else NO_DATA
-
-
-def together(lines: Sequence[Line]) -> Line:
-    """One line for several that begin on the same day: each day looks like the worst of them, and counts all of them.
-
-    So a day on which one of two was down throughout is half lost, and says that it was one of two.
-    """
-    if len(lines) == 1:
-        return lines[0]
-    columns = zip(*(line.marks for line in lines), strict=True)
-    return Line(lines[0].first, tuple(_together(column) for column in columns))
-
-
-def _together(marks: Sequence[DayMark]) -> DayMark:
-    worst = max(marks, key=lambda mark: (_RANK[mark.level], mark.share))
-    if worst.level not in ("down", "degraded"):
-        return worst
-    good, bad = sum(mark.good for mark in marks), sum(mark.bad for mark in marks)
-    alike = sum(1 for mark in marks if mark.level == worst.level)
-    words = worst.words if alike == len(marks) else f"{worst.words} ({alike} of {len(marks)})"
-    return DayMark(worst.level, bad / (good + bad) if good + bad > 0 else 0.0, good, bad, words)
 
 
 PERIODS = (("24 hours", 86_400), ("7 days", 7 * 86_400), ("30 days", 30 * 86_400), ("90 days", 90 * 86_400))
@@ -111,8 +66,8 @@ def periods(uid: str, now: float) -> list[Period]:
 class History:
     """Lines and uptimes for many resources at once, kept between requests; safe to ask from any thread."""
 
-    def __init__(self, telemetry: Callable[[], Telemetry]) -> None:
-        self._telemetry = telemetry
+    def __init__(self, results: Callable[[], Results]) -> None:
+        self._results = results
         self._lock = threading.Lock()
         self._midnight = 0
         self._past: dict[tuple[str, int], tuple[float, tuple[DayMark, ...]]] = {}
@@ -128,7 +83,7 @@ class History:
                 if len(self._uptimes) > _MANY:
                     self._uptimes.clear()
                     stale = wanted
-                for uid, uptime in self._telemetry().uptimes(stale, now - seconds, now).items():
+                for uid, uptime in self._results().uptimes(stale, now - seconds, now).items():
                     self._uptimes[uid, seconds] = (now, uptime)
             return {uid: self._uptimes[uid, seconds][1] for uid in wanted}
 
@@ -157,7 +112,7 @@ class History:
         stale = [uid for uid in uids if now - self._past.get((uid, days), (0.0,))[0] > _PAST_KEPT]
         if not stale:
             return
-        found = self._telemetry().bars(stale, days - 1, self._midnight - 1.0) if days > 1 else {}
+        found = self._results().bars(stale, days - 1, self._midnight - 1.0) if days > 1 else {}
         for uid in stale:
             self._past[uid, days] = (now, tuple(judge(bar.uptime) for bar in found.get(uid, ())))
 
@@ -165,15 +120,9 @@ class History:
         stale = [uid for uid in uids if now - self._today.get(uid, (0.0,))[0] > _TODAY_KEPT]
         if not stale:
             return
-        found = self._telemetry().uptimes(stale, float(self._midnight), now)
+        found = self._results().uptimes(stale, float(self._midnight), now)
         for uid in stale:
             self._today[uid] = (now, judge(found[uid]) if uid in found else NO_DATA)
 
 
-def _open() -> Telemetry:
-    from mainstay.store.telemetry import current
-
-    return current()
-
-
-HISTORY = History(_open)
+HISTORY = History(current)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mainstay.store.telemetry.rows import DAY, GRAINS, micro
+from mainstay.store.columns.table import DAY, micro
+from mainstay.watch.results.tables import SAMPLE
+
+GRAINS = {rollup.mark: rollup.seconds for rollup in SAMPLE.rollups}
 
 
 def uptime_spans(since: float, until: float, progress: Mapping[str, int], hour_days: int) -> list[tuple[str, int, int]]:
@@ -48,8 +51,3 @@ def chart_grain(since: float, until: float, buckets: int, days: Mapping[str, int
     if grain == "hour" and length > days["hour"] * DAY:
         grain = "day"
     return grain, max(GRAINS[grain], step // GRAINS[grain] * GRAINS[grain])
-
-
-def kept_from(now: float, days: int) -> int:
-    """The midnight before which what is kept for `days` days is deleted: whole days, so never too early."""
-    return micro(now - days * DAY) // micro(DAY) * micro(DAY)

@@ -1,7 +1,4 @@
-"""Rows of the tables as the port's values, the same for every engine.
-
-Times are microseconds since the Unix epoch in tables and epoch seconds outside.
-"""
+"""Results as rows of their tables, and back. Times are microseconds in tables and epoch seconds outside."""
 
 from __future__ import annotations
 
@@ -9,39 +6,15 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from mainstay.store.telemetry.port import Point, Sample, Uptime
+from mainstay.store.columns.table import Row
+from mainstay.watch.results.tables import CHARGES, PHASES
+from mainstay.watch.results.values import Point, Sample, Uptime
 
-PHASES = ("lookup", "connect", "tls", "wait", "transfer")
-CHARGES = ("up", "degraded", "down", "unknown", "paused", "maintenance")
-GRAINS = {"minute": 60, "hour": 3600, "day": 86_400}
-TABLES = ("sample", *(f"by_{grain}" for grain in GRAINS))
-DAY = 86_400
 _MESSAGE = 4000  # characters
-
-# A row's location is empty for results that count for the monitor (port.py), which is why most reads ask for that.
-COLUMNS = ("uid", "at_us", "verdict", "duration", "charge", "charged", "lag", *PHASES, "code", "message", "evidence")
-SAMPLE_COLUMNS = (*COLUMNS, "location")
-ROLLED_COLUMNS = (
-    "checks",
-    "failures",
-    *(f"s_{charge}" for charge in CHARGES),
-    "mean",
-    "p50",
-    "p95",
-    "maximum",
-    *PHASES,
-)
-POINT_COLUMNS = ("checks", "failures", "mean", "p50", "p95", "maximum", *PHASES)
-
-Row = tuple[Any, ...]
-
-
-def micro(seconds: float) -> int:
-    return int(seconds * 1_000_000)
 
 
 def row_of(sample: Sample, evidence: str) -> Row:
-    """In the order of SAMPLE_COLUMNS, with the evidence as JSON; text that is no UTF-8 is mended, because one such row
+    """In the order of SAMPLE, with the evidence as JSON; text that is no UTF-8 is mended, because one such row
     would stop all others."""
     phase = sample.phases.get
     return (
@@ -65,7 +38,7 @@ def _sound(text: str) -> str:
 
 
 def sample_of(row: Sequence[Any]) -> Sample:
-    """row: SAMPLE_COLUMNS."""
+    """row: SAMPLE."""
     uid, at_us, verdict, duration, charge, charged, lag, *rest = row
     phases = {name: value for name, value in zip(PHASES, rest, strict=False) if value}
     code, message, evidence, location = rest[len(PHASES) :]
@@ -86,7 +59,7 @@ def sample_of(row: Sequence[Any]) -> Sample:
 
 
 def point_of(row: Sequence[Any]) -> Point:
-    """row: bucket start in microseconds, then POINT_COLUMNS."""
+    """row: bucket start in microseconds, then checks, failures and tables.TIMES."""
     at, checks, failures, mean, p50, p95, maximum, *phases = row
     measured = {name: value for name, value in zip(PHASES, phases, strict=True) if value}
     return Point(at / 1e6, int(checks), int(failures), mean, p50, p95, maximum, measured)

@@ -6,12 +6,14 @@ a day that cannot be read is lost and told.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import duckdb
 import structlog
 
-from mainstay.store.telemetry.rows import DAY, TABLES, micro
+from mainstay.store.columns.duckdb_sql import quoted
+from mainstay.store.columns.table import AT, DAY, Table, micro
 
 log = structlog.get_logger("telemetry")
 
@@ -19,22 +21,23 @@ _DAYS = 4000  # how far back days are looked for
 _AHEAD = 2
 
 
-def carry_over(connection: duckdb.DuckDBPyConnection, damaged: Path) -> list[str]:
+def carry_over(connection: duckdb.DuckDBPyConnection, damaged: Path, tables: Iterable[Table]) -> list[str]:
     """Copy into the empty tables of `connection`; what was lost, in words.
 
     A new file has marks of its own in `progress`; those of the damaged one count, for it is its rows that come.
     """
-    quoted = str(damaged).replace("'", "''")
     try:
-        connection.execute(f"ATTACH '{quoted}' AS damaged")
+        connection.execute(f"ATTACH {quoted(damaged)} AS damaged")
     except duckdb.Error as error:
         return [f"all of it ({str(error)[:100]})"]
     try:
         connection.execute("DELETE FROM progress")
         small = ("progress", "late")
         lost = [f"the table {table}" for table in small if not _copied(connection, _insert(table))]
-        for table in TABLES:
-            lost += _table(connection, table)
+        listed = "SELECT table_name FROM duckdb_tables() WHERE database_name = 'damaged'"
+        held = {row[0] for row in connection.execute(listed).fetchall()}  # it may be older than a declaration
+        for name in (name for table in tables for name in table.tables() if name in held):
+            lost += _table(connection, name)
         return lost
     finally:
         connection.execute("DETACH damaged")
@@ -56,7 +59,7 @@ def _table(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
 
 def _span(connection: duckdb.DuckDBPyConnection, insert: str, begin: int, end: int) -> int:
     """Copy [begin, end) in as few pieces as can be read; the days that cannot."""
-    if _copied(connection, f"{insert} WHERE at_us >= {begin} AND at_us < {end}"):
+    if _copied(connection, f"{insert} WHERE {AT} >= {begin} AND {AT} < {end}"):
         return 0
     if end - begin <= micro(DAY):
         return 1

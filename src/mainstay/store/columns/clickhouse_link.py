@@ -18,9 +18,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from mainstay.kernel.errors import StoreBusy, UserError
 from mainstay.kernel.secret import REFERENCE, SecretMissing
 from mainstay.kernel.settings import Settings
+from mainstay.store.columns.clickhouse_sql import schema
+from mainstay.store.columns.table import Row, Table
 from mainstay.store.secrets import SecretSource
-from mainstay.store.telemetry.clickhouse_sql import SCHEMA
-from mainstay.store.telemetry.rows import Row
 
 _SCHEMES = {"clickhouse": False, "clickhouses": True}
 _FORM = "clickhouse://user:password@host:8123/database, or clickhouses:// for TLS"
@@ -118,8 +118,9 @@ def connecting(address: Address) -> Connect:
 class Link:
     """Thread-safe. Questions raise StoreBusy while the server does not answer."""
 
-    def __init__(self, connect: Connect, database: str, secret: str = "") -> None:
-        self._connect, self.database, self._secret = connect, database, secret
+    def __init__(self, connect: Connect, database: str, secret: str = "", tables: Sequence[Table] = ()) -> None:
+        """`tables` are made where they are not, whenever a connection is opened."""
+        self._connect, self.database, self._secret, self._tables = connect, database, secret, tables
         self._errors: Any = importlib.import_module("clickhouse_connect.driver.exceptions")
         self._turn = threading.Lock()
         self._client: Any = None
@@ -127,10 +128,10 @@ class Link:
         self._failure = ""
 
     @classmethod
-    def of(cls, settings: Settings) -> Link:
+    def of(cls, settings: Settings, tables: Sequence[Table] = ()) -> Link:
         """UserError for an address that makes no sense; whether the server is there shows later."""
         address = Address.of(settings.telemetry, SecretSource(settings).lookup)
-        return cls(connecting(address), address.database, address.password)
+        return cls(connecting(address), address.database, address.password, tables)
 
     def query(self, statement: str, values: Mapping[str, Any] | None = None) -> list[Row]:
         with self._asking() as client:
@@ -151,10 +152,10 @@ class Link:
         with self._asking() as client:
             client.insert(table, rows, column_names=list(columns), settings=settings)
 
-    def download(self, statement: str, values: Mapping[str, Any], target: Path, settings: Mapping[str, Any]) -> None:
+    def download(self, statement: str, target: Path, settings: Mapping[str, Any]) -> None:
         """Write the answer to a file as Parquet."""
         with self._asking() as client:
-            stream = client.raw_stream(statement, parameters=dict(values), settings=dict(settings), fmt="Parquet")
+            stream = client.raw_stream(statement, settings=dict(settings), fmt="Parquet")
             with stream, target.open("wb") as out:
                 while block := stream.read(1 << 20):
                     out.write(block)
@@ -193,7 +194,7 @@ class Link:
             first.command(f"CREATE DATABASE IF NOT EXISTS `{quoted}`")
             first.close()
             client = self._connect(self.database)
-        for statement in SCHEMA:
+        for statement in schema(self._tables):
             client.command(statement)
         return client
 
