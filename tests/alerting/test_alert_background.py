@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from tests.rigs.pinging import Served, heartbeat, serving
-from tests.rigs.receivers import declare, happen
+from tests.rigs.receivers import decide, declare, happen
 
 from mainstay.alerting import queries
 from mainstay.alerting.delivery import Room, claim_due
@@ -33,6 +33,7 @@ def served(store: None, clock: Any) -> Iterator[Served]:
 
 
 def _message(clock: Any) -> Notification:
+    decide(clock)
     (claim,) = claim_due(system("lane"), current_settings(), Room(lambda *_: 9), 60, clock)
     return claim.message
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.test import Client
 from tests.rigs.accounts_browser import TEST, browser
-from tests.rigs.receivers import declare, happen
+from tests.rigs.receivers import decide, declare, happen
 from typer.testing import CliRunner
 
 from mainstay.accounts import verbs as accounts
@@ -158,6 +158,7 @@ def test_a_message_that_waits_says_when_it_is_tried_and_never_in_the_past(ids: d
     assert told_of(later.delivery, later.next_at + 5).waits == "now"
     assert {one.monitor for one in queries.notifications()} == {"api", "db", "web"}
     verbs.resolve_alert(LANE, ids["api"], "moved")
+    decide()
     waiting = next(one for one in queries.notifications() if one.kind == "resolved")
     assert told_of(waiting, now).waits == "after the message before it"
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from tests.rigs.receivers import Reply, declare, happen, receiver
+from tests.rigs.receivers import Reply, decide, declare, happen, receiver
 
 from mainstay.accounts.verbs import create_token
 from mainstay.alerting import delivery, links, queries, verbs
@@ -129,10 +129,11 @@ def test_the_api_reads_takes_and_mutes(alert: queries.Alert) -> None:
     assert (status, [one["id"] for one in found]) == (200, [alert.id])
     status, detail = call("GET", f"/alerts/{alert.id}")
     assert [one["channel"] for one in detail["notifications"]] == ["hook"]
-    assert [one["kind"] for one in detail["journal"]] == ["monitor.went_down", "alert.fired"]
+    assert [one["kind"] for one in detail["journal"]] == ["monitor.went_down", "alert.fired", "alert.told"]
     assert call("POST", f"/alerts/{alert.id}/acknowledge")[1]["acknowledged_by"].startswith("token:test")
     assert call("POST", f"/alerts/{alert.id}/mute", {"for": "2h"})[1]["muted_until"]
     assert call("POST", f"/alerts/{alert.id}/unmute")[1]["muted_until"] is None
+    decide()
     assert call("POST", f"/alerts/{alert.id}/mute", {})[0] == 400
     assert call("POST", f"/alerts/{alert.id}/mute", {"for": "200d"})[0] == 400
     assert call("POST", "/alerts/nonsense/acknowledge")[0] == 404

@@ -4,7 +4,7 @@ import contextlib
 from typing import Any
 
 import pytest
-from tests.rigs.receivers import declare, happen, remove
+from tests.rigs.receivers import decide, declare, happen, occur, remove
 
 from mainstay.alerting import delivery, queries, verbs
 from mainstay.alerting.models import AlertRow, OutboxRow
@@ -51,18 +51,32 @@ def _kinds() -> list[str]:
     return [entry.kind for entry in entries(newest_first=False) if not entry.kind.startswith("resources.")]
 
 
-def test_a_fall_opens_one_alert_with_messages_in_the_same_transaction() -> None:
+def test_a_fall_opens_one_alert_in_the_same_transaction_and_it_is_due_at_once() -> None:
     uid = _monitor(severity="P1", labels={"team": "web"})
     _channel()
     with contextlib.suppress(RuntimeError), unit_of_work(system("watch")) as work:
         work.record(Event("monitor.went_down", "monitor/api", {"uid": uid, "since": 5.0}))
-        assert AlertRow.objects.count() == OutboxRow.objects.count() == 1
+        assert AlertRow.objects.count() == 1
         raise RuntimeError
-    assert AlertRow.objects.count() == OutboxRow.objects.count() == 0
-    happen("monitor.went_down", "monitor/api", uid=uid, since=5.0)
+    assert AlertRow.objects.count() == 0
+    occur("monitor.went_down", "monitor/api", uid=uid, since=5.0)
     alert = queries.alerts()[0]
     assert (alert.title, alert.severity, alert.since, alert.status) == ("api is down", "P1", 5.0, "firing")
-    assert _kinds() == ["monitor.went_down", "alert.fired"]
+    assert _states() == []
+    assert [decide(), decide()] == [1, 0]
+    assert _states() == [("hook", "firing", "pending")]
+    assert _kinds() == ["monitor.went_down", "alert.fired", "alert.told"]
+
+
+def test_what_is_over_before_anybody_was_told_is_told_whole_and_in_order() -> None:
+    _monitor()
+    _channel()
+    occur("monitor.went_down", "monitor/api")
+    occur("monitor.went_up", "monitor/api")
+    decide()
+    assert _deliver_all() == ["hook firing", "hook resolved"]
+    firing = OutboxRow.objects.get(kind="firing")
+    assert (firing.payload["alert"]["until"], firing.payload["alert"]["title"]) == (None, "api is down")
 
 
 def test_a_second_fall_updates_the_alert_and_tells_nobody_again() -> None:
@@ -161,8 +175,9 @@ def test_a_failing_parent_holds_messages_back_until_it_is_back() -> None:
     _monitor()
     _channel()
     happen("monitor.went_down", "monitor/api", suppressed_by="gateway")
-    assert _states() == [("hook", "firing", "suppressed")]
-    assert OutboxRow.objects.get().reason == "its parent gateway is failing too"
+    assert _states() == []
+    (held,) = [entry for entry in entries() if entry.kind == "alert.held"]
+    assert (held.data["stage"], held.data["reason"]) == ("suppress", "its parent gateway is failing too")
     alert = queries.alerts()[0]
     assert (alert.suppressed_by, alert.state(0)) == ("gateway", "suppressed")
     happen("monitor.stayed_down", "monitor/api")
@@ -178,8 +193,7 @@ def test_a_suppressed_alert_that_ends_tells_nobody() -> None:
     _channel()
     happen("monitor.went_down", "monitor/api", suppressed_by="gateway")
     happen("monitor.went_up", "monitor/api")
-    assert _deliver_all() == []
-    assert [state for *_, state in _states()] == ["suppressed"]
+    assert _deliver_all() == _states() == []
 
 
 def test_staying_down_without_an_alert_opens_one() -> None:
@@ -220,6 +234,7 @@ def test_deleting_a_monitor_ends_its_alert() -> None:
     _channel()
     happen("monitor.went_down", "monitor/api", uid=uid)
     remove("monitor", "api")
+    decide()
     assert queries.alerts()[0].resolved_reason == "the monitor was deleted"
     assert _deliver_all() == ["hook firing", "hook resolved"]
 
@@ -263,7 +278,8 @@ def test_what_a_lost_uplink_explains_is_held_back() -> None:
     _monitor(alert_on=["down", "unknown"])
     _channel()
     happen("monitor.went_unknown", "monitor/api", suppressed_by="uplink/network")
-    assert OutboxRow.objects.get().reason == "this machine has no network, which has an alert of its own"
+    (held,) = [entry for entry in entries() if entry.kind == "alert.held"]
+    assert held.data["reason"] == "this machine has no network, which has an alert of its own"
     happen("monitor.went_down", "monitor/api", suppressed_by="")
     assert _deliver_all() == ["hook firing"]
 
@@ -272,8 +288,8 @@ def test_an_alert_that_reaches_nobody_says_so() -> None:
     _monitor()
     happen("monitor.went_down", "monitor/api")
     assert queries.alerts()[0].untold == "no channel is declared"
-    fired = next(entry for entry in entries() if entry.kind == "alert.fired")
-    assert fired.data["untold"] == "no channel is declared"
+    held = next(entry for entry in entries() if entry.kind == "alert.held")
+    assert (held.data["stage"], held.data["reason"]) == ("route", "no channel is declared")
 
 
 def test_what_changed_lately_is_told_without_values() -> None:

@@ -8,7 +8,6 @@ from mainstay.alerting.rules import (
     after_failure,
     backoff,
     choose_channels,
-    held_back,
     on_trouble,
     resolved_twin,
 )
@@ -114,14 +113,3 @@ def test_retry_after_is_honoured_within_bounds_and_refusals_are_final() -> None:
     assert after_failure(Unavailable("busy", retry_after=90), 1, 0.5).again_in == 90
     assert after_failure(Unavailable("busy", retry_after=0), 4, 0.5).again_in == 8
     assert after_failure(Unavailable("busy", retry_after=1e9), 1, 0.5).again_in == LONGEST_RETRY_AFTER
-
-
-def test_why_a_message_is_held_back() -> None:
-    assert held_back("gateway", None, 0) == "its parent gateway is failing too"
-    assert "muted until 1970-01-01T00:01:40" in held_back("", 100, 50)
-    assert held_back("", 100, 100) == ""
-
-
-def test_a_cause_with_an_alert_of_its_own_is_named_in_words() -> None:
-    assert held_back("uplink/network", None, 0) == "this machine has no network, which has an alert of its own"
-    assert held_back("uplink/resolver/b", None, 0).startswith("the server b cannot look names up, ")

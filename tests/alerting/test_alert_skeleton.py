@@ -7,7 +7,7 @@ import contextlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.rigs.receivers import Receiver, declare, happen, in_thread, receiver
+from tests.rigs.receivers import Receiver, declare, in_thread, occur, receiver
 
 from mainstay.alerting.delivery_lane import DeliveryLane
 from mainstay.alerting.models import AlertRow, OutboxRow
@@ -43,8 +43,8 @@ def test_down_and_up_reach_the_webhook_in_order(hook: Receiver) -> None:
     declare("monitor", "api", {"http": "https://api.example.com"})
 
     def step() -> None:
-        happen("monitor.went_down", "monitor/api")
-        happen("monitor.went_up", "monitor/api")
+        occur("monitor.went_down", "monitor/api")
+        occur("monitor.went_up", "monitor/api")
         hook.wait_for(2)
 
     asyncio.run(_with_lane(step))

@@ -3,9 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.rigs.receivers import Reply, declare, happen, receiver
+from tests.rigs.receivers import Reply, decide, declare, happen, receiver
 
-from mainstay.alerting import delivery, queries, verbs
+from mainstay.alerting import advancing, delivery, queries, verbs
 from mainstay.alerting.models import OutboxRow
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import Actor, system
@@ -44,7 +44,10 @@ def test_every_verb_asks_for_its_scope(alert_id: str, clock: Any) -> None:
         lambda: verbs.acknowledge_alert(READER, alert_id, clock),
         lambda: verbs.mute_alert(READER, alert_id, clock.now() + 60, clock),
         lambda: verbs.unmute_alert(READER, alert_id, clock),
-        lambda: verbs.end_mutes(READER, clock),
+        lambda: advancing.due_alerts(READER, clock),
+        lambda: advancing.advance_alerts(READER, [alert_id], clock),
+        lambda: advancing.put_off(READER, alert_id, "x", clock),
+        lambda: advancing.follow_clock_back(READER, clock),
         lambda: verbs.unacknowledge_alert(READER, alert_id, clock),
         lambda: verbs.note_alert(READER, alert_id, "mine", clock),
         lambda: verbs.resolve_alert(READER, alert_id, "planned", clock),
@@ -94,6 +97,7 @@ def test_no_new_messages_while_muted_and_again_after_unmuting(clock: Any) -> Non
     verbs.unmute_alert(ONCALL, alert.id, clock)
     verbs.unmute_alert(ONCALL, alert.id, clock)
     assert _count("alert.unmuted") == 1
+    decide(clock)
     assert OutboxRow.objects.filter(state="pending").count() == 1
     happen("monitor.went_down", "monitor/api", clock, severity="P0")
     assert OutboxRow.objects.filter(state="pending").count() == 2
@@ -169,7 +173,7 @@ def test_lists_show_what_is_open_and_worst_first(clock: Any) -> None:
 def test_one_alert_reads_with_its_journal_and_notifications(alert_id: str, clock: Any) -> None:
     verbs.acknowledge_alert(ONCALL, alert_id, clock)
     kinds = [entry.kind for entry in queries.journal_of(queries.alert(alert_id))]
-    assert kinds == ["monitor.went_down", "alert.fired", "alert.acknowledged"]
+    assert kinds == ["monitor.went_down", "alert.fired", "alert.told", "alert.acknowledged"]
     assert [one.channel for one in queries.notifications_of_alert(alert_id)] == ["hook"]
     assert [one.id for one in queries.notifications_of("monitor/api")] == [OutboxRow.objects.get().id]
     assert queries.alert(alert_id).as_dict()["acknowledged_at"].endswith("Z")

@@ -8,12 +8,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 import pytest
-from tests.rigs.receivers import Receiver, Reply, declare, happen, in_thread, receiver, remove
+from tests.rigs.receivers import Receiver, Reply, decide, declare, in_thread, receiver, remove
+from tests.rigs.receivers import occur as happen  # the lane decides what follows
 
 from mainstay.alerting import delivery_lane as lane_module
-from mainstay.alerting import queries
+from mainstay.alerting import queries, stages
 from mainstay.alerting.delivery_lane import DeliveryLane
-from mainstay.alerting.models import OutboxRow
+from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.verbs import mute_alert
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
@@ -266,9 +267,37 @@ def test_news_wake_the_lane_at_once(hook: Receiver, monkeypatch: pytest.MonkeyPa
     assert len(hook.requests) == 30
 
 
+def test_an_alert_that_cannot_be_decided_about_is_put_off_and_holds_up_no_other(
+    hook: Receiver, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stumble(case: Any, *_facts: Any) -> None:
+        if case.labels["monitor"] == "b":
+            raise ZeroDivisionError
+
+    async def play() -> None:
+        async with lane_of(clock) as lane:
+            with monkeypatch.context() as patch:
+                patch.setattr(stages, "STAGES", (stages.Stage("inhibit", "", stumble), *stages.STAGES))
+                await settled(lane)
+                await settled(lane)
+            assert len(hook.requests) == 2
+            problem = (await in_thread(lambda: AlertRow.objects.get(name="b"))).way["steps"][0]["reason"]
+            assert problem == "Mainstay could not decide about it: ZeroDivisionError"
+            clock.advance(60)
+            await settled(lane)
+
+    _declare("hook", hook.url)
+    for name in "abc":
+        happen("monitor.went_down", f"monitor/{name}", clock)
+    asyncio.run(play())
+    assert {request.json["alert"]["monitor"] for request in hook.requests} == {"a", "b", "c"}
+    assert len(hook.requests) == 3
+
+
 def test_a_claim_whose_process_died_is_taken_again_with_the_same_key(hook: Receiver, clock: Any) -> None:
     async def play() -> None:
         async with lane_of(clock) as first:
+            await in_thread(decide, clock)
             claims = await first.writer.run(
                 lambda: lane_module.claim_due(
                     lane_module._LANE, current_settings(), lane_module.Room(lambda *_: 9), 45, clock

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
+from mainstay.alerting.advancing import advance_due
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.event import Event
@@ -145,6 +146,17 @@ def remove(kind: str, name: str) -> None:
 
 
 def happen(kind: str, subject: str, clock: Any = None, **data: Any) -> None:
+    """One event, and what the delivery lane decides about the alerts that are due then."""
+    occur(kind, subject, clock, **data)
+    decide(clock)
+
+
+def decide(clock: Any = None) -> int:
+    """Take the due alerts through the stages, as the delivery lane does; how many."""
+    return advance_due(system("delivery"), clock)
+
+
+def occur(kind: str, subject: str, clock: Any = None, **data: Any) -> None:
     """One event in a transaction of its own, with the data that watch gives to transitions."""
     name = subject.partition("/")[2]
     defaults: dict[str, Any] = {
@@ -159,6 +171,8 @@ def happen(kind: str, subject: str, clock: Any = None, **data: Any) -> None:
         "evidence": {"address": "192.0.2.1"},
         "suppressed_by": "",
     }
+    if kind == "monitor.went_maintenance":
+        defaults["aside"] = "a maintenance window covers it"
     if CAPABILITIES.events[kind].tells == "trouble":
         defaults |= _trouble(kind, subject, flapping="flapping" in data)
     with unit_of_work(system("watch"), clock) as work:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
-from tests.rigs.receivers import declare, happen
+from tests.rigs.receivers import decide, declare, happen
 from tests.rigs.watching import moves
 
 from mainstay.alerting import queries
@@ -62,6 +62,7 @@ def test_the_transition_stands_and_its_alert_opens_though_another_guard_fails(mi
     assert MonitorStateRow.objects.get(uid=uid).state == "down"
     assert {alert.subject for alert in queries.alerts()} == {"monitor/api", "mainstay/test_faults.stumble"}
     assert _kinds()[1:] == ["monitor.went_down", "alert.fired", "mainstay.reaction_failed", "alert.fired"]
+    assert decide() == 2
     assert OutboxRow.objects.filter(kind="firing").count() == 2
     assert not FactRow.objects.filter(key__startswith="half.").exists()
     assert mistake.wrote == []
@@ -106,7 +107,7 @@ def test_alerting_that_fails_at_its_own_alert_neither_loops_nor_loses_the_transi
     def broken(*_args: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(guards, "fire", broken)
+    monkeypatch.setattr(guards, "_fire", broken)
     happen("monitor.went_down", "monitor/api")
     assert _kinds() == ["monitor.went_down", "mainstay.reaction_failed"]
 

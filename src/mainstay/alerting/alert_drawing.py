@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mainstay.alerting.background import description_of, ping_of
-from mainstay.alerting.showing import evidence_of, step_of, told_of
+from mainstay.alerting.showing import evidence_of, step_of, told_of, why_of
 from mainstay.frames.output import print_table
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.wording import label_links, lasting, link_name, schedule_words, utc, who
@@ -31,6 +31,11 @@ def draw_alert(alert: Alert, sent: Sequence[Delivery], timeline: Sequence[Entry]
     if sent:
         typer.echo("\nWho was told")
         print_table(["channel", "message", "state", "attempts", "why"], [_row(one, now) for one in sent])
+    if (why := why_of(alert)) is not None:
+        typer.echo("\nWhy somebody was told, or nobody")
+        for one in why.answers:
+            typer.echo(f"  {one.asks} {one.reason}")
+        typer.echo(f"  {why.outcome} ({utc(to_iso(why.at))})")
     typer.echo("\nTimeline")
     for step in map(step_of, timeline):
         text = f": {step.text}" if step.text else ""

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from mainstay.alerting import queries, verbs
 from mainstay.alerting.background import ping_of
 from mainstay.alerting.card import MUTES
-from mainstay.alerting.showing import evidence_of, step_of, told_of
+from mainstay.alerting.showing import evidence_of, step_of, told_of, why_of
 from mainstay.kernel.duration import parse_duration
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.wording import label_links, lasting, schedule_words
@@ -102,6 +102,7 @@ def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
         "labels": {name: value for name, value in alert.labels.items() if name not in apart},
         "schedule": schedule_words(alert.address) if alert.kind == "heartbeat" else "",
         "deliveries": [told_of(delivery, now) for delivery in queries.notifications_of_alert(alert.id)],
+        "why": why_of(alert),
         "timeline": [step_of(entry) for entry in queries.journal_of(alert)],
         "said": ping_of(alert.kind, alert.uid, alert.evidence),
     }

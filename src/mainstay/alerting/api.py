@@ -19,6 +19,18 @@ from mainstay.kernel.texts import Identifier, Text
 router = Router()
 
 
+class StepOut(Schema):
+    stage: str = Field(description="suppress, silence, inhibit, group, route, dedup, repeat, rate or escalate")
+    verdict: str = Field(description="pass or hold")
+    reason: str
+
+
+class WayOut(Schema):
+    at: str
+    steps: list[StepOut] = Field(description="stages that had a say, in order; none after one that holds")
+    to: list[str] = Field([], description="channels that were told then")
+
+
 class AlertOut(Schema):
     id: str
     subject: str = Field(description="`monitor/api`, `heartbeat/backup` or `uplink/network`")
@@ -46,6 +58,10 @@ class AlertOut(Schema):
     noted_at: str | None
     suppressed_by: str = Field(description="the failing parent that explains it")
     untold: str = Field(description="why no channel was chosen, if none was")
+    news: str = Field(description="why people are to be told; empty once they were")
+    aside: str = Field(description="why nobody is to hear of its subject for now, such as a maintenance window")
+    next_at: str | None = Field(description="when it is looked at again by itself")
+    way: WayOut | None = Field(description="why somebody was told, or nobody: the last way through the stages")
 
 
 class NotificationOut(Schema):

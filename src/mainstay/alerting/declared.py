@@ -12,8 +12,6 @@ from pydantic import ValidationError
 from mainstay.alerting.rules import Routing, choose_channels
 from mainstay.kernel.clock import to_datetime
 from mainstay.store.resources.queries import by_uid, history, newest_change, resource, resources
-from mainstay.windows.queries import Window
-from mainstay.windows.queries import declared as declared_windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,10 +60,6 @@ class Known:
     @cached_property
     def routes(self) -> list[tuple[str, RouteSpec]]:
         return routes()
-
-    @cached_property
-    def windows(self) -> list[Window]:
-        return declared_windows()
 
     @cached_property
     def changed_at(self) -> float:

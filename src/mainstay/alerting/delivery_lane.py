@@ -1,4 +1,5 @@
-"""The delivery lane: takes due messages from the outbox and hands them over, each channel on its own.
+"""The delivery lane: takes due alerts through the stages, and due messages from the outbox to their channels, each
+channel on its own.
 
 Woken at once by news of alerts, and at least every POLL seconds, because commands write to the outbox too.
 A channel that works holds at most PER_CHANNEL threads, one that has not proven itself yet a single one; one that fails
@@ -20,6 +21,7 @@ from functools import partial
 
 import structlog
 
+from mainstay.alerting.advancing import AT_ONCE, advance_alerts, advance_due, due_alerts, follow_clock_back, put_off
 from mainstay.alerting.delivery import (
     Claim,
     Room,
@@ -32,9 +34,9 @@ from mainstay.alerting.delivery import (
 )
 from mainstay.alerting.handover import hand_over
 from mainstay.alerting.rules import LONGEST_RETRY_AFTER, after_failure, backoff
-from mainstay.alerting.verbs import bring_mutes_back, end_mutes
 from mainstay.frames.lanes import TURNS
 from mainstay.kernel.actor import system
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.clock import Clock, Steps
 from mainstay.kernel.errors import RemoteError, StoreBusy, Unavailable
 from mainstay.kernel.event import Event
@@ -110,9 +112,10 @@ class DeliveryLane:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
+        telling = {event.name for event in CAPABILITIES.events.values() if event.tells}
 
         def hear(event: Event) -> None:
-            if event.kind.startswith(_NEWS):
+            if event.kind.startswith(_NEWS) or event.kind in telling:
                 with contextlib.suppress(RuntimeError):  # the loop has ended
                     loop.call_soon_threadsafe(self._wake.set)
 
@@ -143,7 +146,7 @@ class DeliveryLane:
             self._started = True
         now = self.clock.monotonic()
         await self._follow_clock()
-        await self.writer.run(partial(end_mutes, _LANE, self.clock), urgent=True)
+        await self._advance()
         busy = sum(channel.running for channel in self._channels.values())
         if busy >= THREADS:
             return 0
@@ -158,12 +161,34 @@ class DeliveryLane:
             task.add_done_callback(self._ended)
         return len(claims)
 
+    async def _advance(self) -> None:
+        """Take due alerts through the stages. One that fails at it is put off, and holds up no other."""
+        try:
+            if await self.writer.run(partial(advance_due, _LANE, self.clock), urgent=True) == AT_ONCE:
+                self._wake.set()
+        except StoreBusy:
+            raise
+        except Exception:
+            log.exception("alerts could not be decided about together, goes on one by one")
+            for alert_id in await self.writer.run(partial(due_alerts, _LANE, self.clock), urgent=True):
+                await self._advance_one(alert_id)
+
+    async def _advance_one(self, alert_id: str) -> None:
+        try:
+            await self.writer.run(partial(advance_alerts, _LANE, [alert_id], self.clock), urgent=True)
+        except StoreBusy:
+            raise
+        except Exception as error:
+            log.exception("an alert could not be decided about, tried again in a minute", alert=alert_id)
+            job = partial(put_off, _LANE, alert_id, type(error).__name__, self.clock)
+            await self.writer.run(job, urgent=True)
+
     async def _follow_clock(self) -> None:
-        """Messages wait, and are given up, by the wall clock, and so do mutes end."""
+        """Messages and alerts wait by the wall clock, and messages are given up by it."""
         step = self._steps.step()
         if step < 0:
             await self.writer.run(partial(hasten, _LANE, clock=self.clock))
-            await self.writer.run(partial(bring_mutes_back, _LANE, self.clock))
+            await self.writer.run(partial(follow_clock_back, _LANE, self.clock))
         elif step > 0:
             await self.writer.run(partial(postpone_expiry, _LANE, step, self.clock))
 

@@ -9,7 +9,7 @@ EVENTS = (
         "alert.fired",
         "alerts",
         "Alert opened",
-        "an alert opened; data: alert, monitor, severity, labels, suppressed and why",
+        "an alert opened; data: alert, monitor, severity, level, labels, suppressed and why",
     ),
     EventKind(
         "alert.escalated",
@@ -27,8 +27,14 @@ EVENTS = (
     EventKind(
         "alert.told",
         "channels",
-        "Sent to who had not heard of it",
-        "channels that had not heard of an open alert are told now; data: alert, monitor, channels, why",
+        "Channels chosen",
+        "the stages let it pass, and these channels are told; data: alert, monitor, channels, why",
+    ),
+    EventKind(
+        "alert.held",
+        "mute",
+        "Held back",
+        "a stage holds back what there is to tell, until its reason is gone; data: alert, monitor, stage, reason, news",
     ),
     EventKind(
         "alert.resolved",

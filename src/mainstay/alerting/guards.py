@@ -1,15 +1,17 @@
-"""What alerting does when something happens elsewhere: alerts open, change and end, and messages are written,
-all in the transaction of the event itself, so that neither can be lost without the other."""
+"""What alerting does when something happens elsewhere: alerts open, change and end, in the transaction of the event
+itself, so that neither can be lost without the other, and are due at once. Who is told is decided by the stages, to
+which the delivery lane takes them."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from mainstay.alerting import declared
+from mainstay.alerting.advancing import named
 from mainstay.alerting.models import AlertRow, OutboxRow
-from mainstay.alerting.outbox import close, put_firing, put_resolved
-from mainstay.alerting.rules import Decision, held_back, on_trouble
-from mainstay.alerting.telling import changes_of, keep, send, tell_unheard
+from mainstay.alerting.outbox import close
+from mainstay.alerting.rules import Decision, on_trouble
+from mainstay.alerting.stages import explained
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
@@ -39,28 +41,35 @@ def on_trouble_told(work: Work, event: Event) -> None:
     decision = on_trouble(level, event.data.get("alert_on", ("down",)), current, severities)
     if alert is None:
         if decision.action == "open":
-            fire(work, _new_alert(work, event, level))
+            _fire(work, _new_alert(work, event, level, decision.reason))
     elif decision.action == "resolve":
         resolve(work, alert, decision.reason)
     elif decision.action != "ignore":
         _change(work, alert, event, level, decision)
-        if event.data.get("previous") == "maintenance":
-            tell_unheard(work, alert, "the maintenance window is over")
 
 
 @guard(*_telling("over"))
 def on_over(work: Work, event: Event) -> None:
-    """It works again or was set aside by a person. A window that begins is no end: what fails may go on failing when it
-    is over, and nobody is told twice."""
+    """It works again, or a person wants no more of it."""
     alert = open_alert(event.subject)
     if alert is not None:
         resolve(work, alert, str(event.data.get("over") or CAPABILITIES.events[event.kind].over))
 
 
+@guard(*_telling("aside"))
+def on_aside(work: Work, event: Event) -> None:
+    """Nobody is to hear of it for now. That is no end: what fails may go on failing, and nobody is told twice."""
+    alert = open_alert(event.subject)
+    if alert is not None:
+        alert.aside = str(event.data.get("aside") or "it was set aside for now")[:300]
+        alert.next_at = work.now
+        alert.save(update_fields=["aside", "next_at"])
+
+
 @guard("resources.applied")
 def on_applied(work: Work, _event: Event) -> None:
-    """Whatever was deleted takes its open alert and its undelivered messages with it; a first channel or route is told
-    of what is open already."""
+    """Whatever was deleted takes its open alert and its undelivered messages with it; what no channel was there for is
+    due again."""
     declared.forget(work)
     for alert in AlertRow.objects.filter(status="firing").exclude(uid="").order_by("id"):
         if not declared.exists(alert.uid):
@@ -72,79 +81,65 @@ def on_applied(work: Work, _event: Event) -> None:
             row.refresh_from_db()  # closing an earlier one may have closed this one
             if row.state == "pending":
                 close(work, row, "cancelled", "the channel was deleted")
-    for alert in AlertRow.objects.filter(status="firing").exclude(untold="").order_by("id"):
-        tell_unheard(work, alert, "a channel or route for it was declared")
+    AlertRow.objects.filter(status="firing").exclude(untold="").update(next_at=work.now)
 
 
 def open_alert(subject: str) -> AlertRow | None:
     return AlertRow.objects.filter(subject=subject, status="firing").first()
 
 
-def fire(work: Work, alert: AlertRow) -> None:
-    """Write a new alert with its messages and tell of it."""
-    routing = declared.known(work).routing(alert.labels)
-    alert.untold = routing.untold
+def _fire(work: Work, alert: AlertRow) -> None:
+    """Write a new alert and tell of it."""
     alert.save(force_insert=True)
     data: dict[str, Any] = {
-        "alert": alert.id,
-        "subject": alert.subject,
-        "monitor": alert.name,
+        **named(alert),
         "severity": alert.severity,
         "level": alert.level,
         "labels": alert.labels,
         "suppressed": bool(alert.suppressed_by),
-        "channels": list(routing.channels),
     }
     if alert.suppressed_by:
-        data["why"] = held_back(alert.suppressed_by, None, work.now)
-    if alert.untold:
-        data["untold"] = alert.untold
+        data["why"] = explained(alert.suppressed_by)
     work.record(Event("alert.fired", alert.subject, data))
-    put_firing(work, alert, routing, changes_of(work, alert), keep=keep(), new=True)
 
 
 def resolve(work: Work, alert: AlertRow, reason: str) -> None:
     """End an alert; channels that were told are told that it is over."""
     alert.status, alert.resolved_at, alert.resolved_reason = "resolved", work.now, reason[:300]
-    alert.next_at = None
+    alert.next_at = work.now
     alert.save()
-    data = {
-        "alert": alert.id,
-        "subject": alert.subject,
-        "monitor": alert.name,
-        "reason": alert.resolved_reason,
-        "seconds_open": round(max(0.0, work.now - alert.opened_at), 3),
-    }
+    lasted = round(max(0.0, work.now - alert.opened_at), 3)
+    data = {**named(alert), "reason": alert.resolved_reason, "seconds_open": lasted}
     work.record(Event("alert.resolved", alert.subject, data))
-    put_resolved(work, alert, declared.known(work).channels, keep())
 
 
 def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Decision) -> None:
     """An open alert got worse, milder or news; getting worse is worth waking people again, and news that says so."""
     was = {"level": alert.level, "severity": alert.severity}
-    worse, parent = decision.action == "escalate", alert.suppressed_by
+    worse, parent, aside = decision.action == "escalate", alert.suppressed_by, alert.aside
     explained_by = str(event.data.get("suppressed_by", ""))[:100]
-    alert.suppressed_by = explained_by if worse or parent else ""
-    _take_over(alert, event, level)
+    alert.suppressed_by, alert.aside = explained_by if worse or parent else "", ""
+    alone = parent if not explained_by else ""  # what explained it does so no more
+    alert.news = (_news(decision, alone, str(event.data.get("again", ""))) or alert.news)[:300]
+    if alert.news or aside:
+        alert.next_at = work.now
+    _describe(alert, event, level)
+    alert.save()
     if decision.action in ("escalate", "ease"):
-        data = {
-            "alert": alert.id,
-            "subject": alert.subject,
-            "monitor": alert.name,
-            "level": level,
-            "severity": alert.severity,
-            "was": was,
-        }
-        kind = "alert.escalated" if worse else "alert.eased"
-        work.record(Event(kind, alert.subject, {**data, "reason": decision.reason}))
-    if parent and not explained_by:
-        data = {"alert": alert.id, "subject": alert.subject, "monitor": alert.name, "suppressed_by": parent}
-        work.record(Event("alert.unsuppressed", alert.subject, data))
-    if worse or (parent and not explained_by) or event.data.get("again"):
-        send(work, alert)
+        data = {**named(alert), "level": level, "severity": alert.severity, "was": was, "reason": decision.reason}
+        work.record(Event("alert.escalated" if worse else "alert.eased", alert.subject, data))
+    if alone:
+        work.record(Event("alert.unsuppressed", alert.subject, {**named(alert), "suppressed_by": alone}))
 
 
-def _new_alert(work: Work, event: Event, level: str) -> AlertRow:
+def _news(decision: Decision, alone: str, again: str) -> str:
+    """Why people are told anew; empty if they are not."""
+    if decision.action == "escalate":
+        return decision.reason
+    return "nothing else explains it any more" if alone else again
+
+
+def _new_alert(work: Work, event: Event, level: str, news: str) -> AlertRow:
     alert = AlertRow(
         id=new_id(work.now),
         subject=event.subject,
@@ -153,14 +148,11 @@ def _new_alert(work: Work, event: Event, level: str) -> AlertRow:
         opened_at=work.now,
         since=float(event.data.get("since") or work.now),
         suppressed_by=str(event.data.get("suppressed_by", ""))[:100],
+        news=news,
+        next_at=work.now,
     )
     _describe(alert, event, level)
     return alert
-
-
-def _take_over(alert: AlertRow, event: Event, level: str) -> None:
-    _describe(alert, event, level)
-    alert.save()
 
 
 def _describe(alert: AlertRow, event: Event, level: str) -> None:

@@ -30,7 +30,10 @@ class AlertRow(models.Model):
     acknowledged_at = models.FloatField(null=True)
     acknowledged_by = models.CharField(max_length=300, default="")
     muted_until = models.FloatField(null=True)
-    next_at = models.FloatField(null=True)  # when its mute ends, which the delivery lane then tells
+    next_at = models.FloatField(null=True)  # when the delivery lane takes it through the stages again
+    news = models.CharField(max_length=300, default="", db_default="")  # why people are to be told; empty: they were
+    aside = models.CharField(max_length=300, default="", db_default="")  # why its subject is not to be heard of now
+    way = models.JSONField(null=True)  # the last one through the stages: at, steps (stage, verdict, reason), to
     note = models.CharField(max_length=1000, default="", db_default="")  # the newest one of a person
     noted_by = models.CharField(max_length=300, default="", db_default="")
     noted_at = models.FloatField(null=True)
@@ -44,7 +47,7 @@ class AlertRow(models.Model):
         )
         indexes = (
             models.Index(fields=("status", "-opened_at"), name="alert_newest"),
-            models.Index(fields=("next_at",), condition=Q(status="firing"), name="alert_due"),
+            models.Index(fields=("next_at",), condition=Q(next_at__isnull=False), name="alert_due"),
         )
 
     @property

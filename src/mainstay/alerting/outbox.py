@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from mainstay.alerting.models import AlertRow, OutboxRow
-from mainstay.alerting.rules import REACHED, UNDER_WAY, Routing, held_back, resolved_twin
+from mainstay.alerting.rules import REACHED, UNDER_WAY, resolved_twin
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
@@ -40,7 +40,7 @@ def payload_of(alert: AlertRow, status: str, changes: Sequence[str] = ()) -> dic
             "severity": alert.severity,
             "labels": alert.labels,
             "since": to_iso(alert.since),
-            "until": None if alert.resolved_at is None else to_iso(alert.resolved_at),
+            "until": to_iso(alert.resolved_at) if status == "resolved" and alert.resolved_at is not None else None,
             "title": alert.title,
             "summary": alert.message or alert.reason,
         },
@@ -58,24 +58,14 @@ class _Told:
     tail: str = ""  # the end of the chain of messages under way, which a new one waits for
 
 
-def put_firing(
-    work: Work, alert: AlertRow, routing: Routing, changes: Sequence[str], *, keep: float, new: bool = False
-) -> None:
-    """One firing message for each channel, or a suppressed one with its reason.
-
-    keep: seconds until it expires. new: nobody was told of the alert yet.
-    """
-    if not routing.channels:
-        return
-    held = held_back(alert.suppressed_by, alert.muted_until, work.now)
+def put_firing(work: Work, alert: AlertRow, to: Mapping[str, str], changes: Sequence[str], keep: float) -> None:
+    """One firing message to each channel, with why it was chosen. keep: seconds until it expires."""
     payload = payload_of(alert, "firing", changes)
-    told = {} if new else _told(alert)
+    told = _told(alert)
     rows = []
-    for channel, reason in routing.channels.items():
+    for channel, reason in to.items():
         row = _row(work, alert, channel, told.get(channel, _Told()), keep)
-        row.kind, row.payload, row.reason = "firing", row.payload | payload, reason
-        if held:
-            row.state, row.reason, row.after_id, row.next_at = "suppressed", held, "", None
+        row.kind, row.payload, row.reason = "firing", row.payload | payload, reason[:300]
         rows.append(row)
     _put(work, rows)
 

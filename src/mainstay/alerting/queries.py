@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 AlertState = Literal["firing", "acknowledged", "muted", "suppressed", "resolved"]
 _LIMIT = 500
-_TIMES = ("opened_at", "since", "resolved_at", "acknowledged_at", "muted_until", "noted_at")
+_TIMES = ("opened_at", "since", "resolved_at", "acknowledged_at", "muted_until", "noted_at", "next_at")
 _NOTIFICATION_TIMES = ("next_at", "created_at", "delivered_at", "failed_at", "expires_at")
 
 
@@ -58,6 +58,10 @@ class Alert:
     noted_at: float | None
     suppressed_by: str
     untold: str
+    news: str  # why people are to be told; empty once they were
+    aside: str  # why nobody is to hear of its subject for now
+    next_at: float | None  # when it is looked at again
+    way: Mapping[str, Any] | None  # the last one through the stages: at, steps, to
 
     @property
     def kind(self) -> str:
@@ -79,7 +83,8 @@ class Alert:
         return "acknowledged" if self.acknowledged_at is not None else "firing"
 
     def as_dict(self) -> dict[str, Any]:
-        return _with_iso(asdict(self), _TIMES)
+        way = self.way and {**self.way, "at": to_iso(self.way["at"])}
+        return _with_iso(asdict(self) | {"way": way}, _TIMES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,9 +192,10 @@ def open_by_severity() -> dict[str, int]:
 
 
 def oldest_due(now: float) -> float:
-    """Seconds for which the oldest message has been due; 0 if none is."""
-    first = OutboxRow.objects.filter(state__in=UNDER_WAY, next_at__lte=now).aggregate(first=Min("next_at"))["first"]
-    return 0.0 if first is None else max(0.0, now - float(first))
+    """Seconds for which the oldest alert or message has been due; 0 if none is."""
+    due = (AlertRow.objects, OutboxRow.objects.filter(state__in=UNDER_WAY))
+    found: list[float | None] = [rows.filter(next_at__lte=now).aggregate(first=Min("next_at"))["first"] for rows in due]
+    return max(0.0, *(now - first for first in found if first is not None), 0.0)
 
 
 def outbox_counts() -> dict[str, int]:

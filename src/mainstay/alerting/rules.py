@@ -22,10 +22,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from mainstay.alerting.spec import RouteSpec
-from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import MainstayError, Unavailable
 from mainstay.kernel.matchers import all_match, is_broken
-from mainstay.kernel.wording import cause_words
 
 Action = Literal["open", "escalate", "ease", "update", "resolve", "ignore"]
 LEVELS = {"unknown": 0, "degraded": 1, "down": 2}
@@ -33,6 +31,7 @@ LEVELS = {"unknown": 0, "degraded": 1, "down": 2}
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER = 1.0, 300.0, 3600.0
 # A message that never reached anybody needs no second one that says it is over.
 REACHED, UNDER_WAY = frozenset({"delivered"}), frozenset({"pending", "delivering"})
+HEARD = REACHED | UNDER_WAY
 FINAL = frozenset({"delivered", "refused", "expired", "suppressed", "cancelled"})
 
 
@@ -96,17 +95,6 @@ def choose_channels(
     return Routing(chosen) if chosen else Routing(untold="no route fits its labels")
 
 
-def held_back(suppressed_by: str, muted_until: float | None, now: float) -> str:
-    """Why a firing message must not be sent now; empty if it may."""
-    if "/" in suppressed_by:
-        return f"{cause_words(suppressed_by)}, which has an alert of its own"
-    if suppressed_by:
-        return f"its parent {suppressed_by} is failing too"
-    if muted_until is not None and muted_until > now:
-        return f"the alert is muted until {to_iso(muted_until)}"
-    return ""
-
-
 @dataclass(frozen=True, slots=True)
 class Twin:
     """What becomes of the resolved message on one channel."""
@@ -127,7 +115,7 @@ def resolved_twin(firing_states: Iterable[str], *, wanted: bool | None) -> Twin 
         return Twin("cancelled", "the channel was deleted")
     if not wanted:
         return Twin("suppressed", "the channel does not want to hear that it is over")
-    if states & (REACHED | UNDER_WAY):
+    if states & HEARD:
         return Twin("pending")
     return Twin("cancelled", "the firing message never reached this channel")
 

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from mainstay.alerting.stages import STAGES
 from mainstay.kernel.capability import shown
 from mainstay.kernel.wording import lasting, schedule_words, utc, votes_in_words
 
@@ -65,6 +66,44 @@ def _answer(key: str, value: Any) -> tuple[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What one stage said to an alert."""
+
+    asks: str
+    holds: bool
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why somebody was told, or nobody: the last way through the stages, and `outcome`, what came of it."""
+
+    at: float
+    answers: tuple[Answer, ...]
+    outcome: str
+
+
+def why_of(alert: Alert) -> Why | None:
+    """None for an alert that went no way, because an earlier version decided about it."""
+    if alert.way is None:
+        return None
+    asks = {stage.name: stage.asks for stage in STAGES}
+    steps = alert.way["steps"]
+    answers = tuple(
+        Answer(asks.get(one["stage"], ""), one["verdict"] == "hold", _INSTANT.sub(lambda at: utc(at[0]), one["reason"]))
+        for one in steps
+    )
+    to = alert.way.get("to", [])
+    if to:
+        outcome = f"Told: {', '.join(to)}"
+    elif answers and answers[-1].holds:
+        outcome = "Nobody is told while that lasts" if alert.is_open else "Nobody was told"
+    else:
+        outcome = "Nobody is told anew"
+    return Why(alert.way["at"], answers, outcome)
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One line of a timeline."""
 
@@ -85,6 +124,9 @@ def step_of(entry: Entry) -> Step:
         text = str(data.get("error") or data.get("reason") or "")
     elif entry.kind == "alert.resolved" and isinstance(lasted, int | float):
         text = f"{data.get('reason', '')}, after {lasting(lasted)}".removeprefix(", ")
+    elif entry.kind == "alert.told":
+        text = f"{', '.join(data.get('channels', []))}: {data.get('why', '')}"
     else:
         text = str(data.get("message") or data.get("note") or data.get("until") or data.get("reason") or "")
-    return Step(entry.at, look, title, text.replace("_", " ")[:300], entry.actor)
+    text = _INSTANT.sub(lambda at: utc(at[0]), text.replace("_", " "))
+    return Step(entry.at, look, title, text[:300], entry.actor)

@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from mainstay.alerting import declared
+from mainstay.alerting.advancing import advance, named
 from mainstay.alerting.guards import resolve
 from mainstay.alerting.handover import hand_over
 from mainstay.alerting.links import test_links
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close, receipt_document
-from mainstay.alerting.rules import held_back
-from mainstay.alerting.telling import tell_unheard
+from mainstay.alerting.stages import muted
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock, SystemClock, to_iso
 from mainstay.kernel.errors import Conflict, MainstayError, NotFound, UserError
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.ports import Notification, Receipt
-from mainstay.store.journal import Filter, entries
-from mainstay.store.work import Work, quietly, unit_of_work
+from mainstay.store.work import unit_of_work
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -30,7 +29,6 @@ if TYPE_CHECKING:
 LONGEST_MUTE = 30 * 86_400.0
 LONGEST_NOTE = 1000  # characters
 MOST_AT_ONCE = 500
-_AT_ONCE = 200  # alerts of one transaction
 
 
 def acknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> AlertRow:
@@ -43,7 +41,7 @@ def acknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -
         _must_be_open(alert, "acknowledged")
         alert.acknowledged_at, alert.acknowledged_by = work.now, str(actor)[:300]
         alert.save()
-        work.record(Event("alert.acknowledged", alert.subject, _named(alert)))
+        work.record(Event("alert.acknowledged", alert.subject, named(alert)))
         return alert
 
 
@@ -54,7 +52,7 @@ def unacknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None)
         alert = _locked(actor, alert_id)
         _must_be_open(alert, "given back")
         if alert.acknowledged_at is not None:
-            data = {**_named(alert), "acknowledged_by": alert.acknowledged_by}
+            data = {**named(alert), "acknowledged_by": alert.acknowledged_by}
             alert.acknowledged_at, alert.acknowledged_by = None, ""
             alert.save()
             work.record(Event("alert.unacknowledged", alert.subject, data))
@@ -72,7 +70,7 @@ def note_alert(actor: Actor, alert_id: str, text: str, clock: Clock | None = Non
         if alert.note != note:
             alert.note, alert.noted_by, alert.noted_at = note, str(actor)[:300], work.now
             alert.save()
-            work.record(Event("alert.noted", alert.subject, {**_named(alert), "note": note}))
+            work.record(Event("alert.noted", alert.subject, {**named(alert), "note": note}))
         return alert
 
 
@@ -87,11 +85,11 @@ def mute_alert(actor: Actor, alert_id: str, until: float, clock: Clock | None = 
             raise UserError("an alert is muted until a time in the next 30 days", hint="such as --for 2h")
         if alert.muted_until == until:
             return alert
-        alert.muted_until = alert.next_at = until
+        alert.muted_until, alert.next_at = until, work.now
         alert.save()
-        work.record(Event("alert.muted", alert.subject, {**_named(alert), "until": to_iso(until)}))
+        work.record(Event("alert.muted", alert.subject, {**named(alert), "until": to_iso(until)}))
         for row in list(alert.notifications.filter(kind="firing", state="pending").order_by("id")):
-            close(work, row, "suppressed", held_back("", until, work.now))
+            close(work, row, "suppressed", muted(until))
         return alert
 
 
@@ -101,51 +99,10 @@ def unmute_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> Ale
     with unit_of_work(actor, clock) as work:
         alert = _locked(actor, alert_id)
         if alert.muted_until is not None and alert.is_open:
-            _end_mute(work, alert, "a person unmuted it")
-        return alert
-
-
-def end_mutes(actor: Actor, clock: Clock | None = None) -> int:
-    """End every mute whose time is over, and tell whoever was spared by it; how many."""
-    actor.require("alerts:write")
-
-    def end(work: Work) -> int:
-        over = AlertRow.objects.filter(status="firing", next_at__lte=work.now).order_by("id")
-        if not over.exists():
-            return 0
-        alerts = list(over.select_for_update()[:_AT_ONCE])
-        for alert in alerts:
-            _end_mute(work, alert, "its time is over")
-        return len(alerts)
-
-    return quietly(actor, clock, end)
-
-
-def bring_mutes_back(actor: Actor, clock: Clock | None = None) -> int:
-    """Mutes that were made while the clock was ahead last as long as they were meant to, from now on; how many."""
-    actor.require("alerts:write")
-
-    def bring_back(work: Work) -> int:
-        found = 0
-        for alert in AlertRow.objects.select_for_update().filter(status="firing", next_at__gt=work.now).order_by("id"):
-            wanted = Filter(kind="alert.muted", subject=alert.subject, since=work.now)
-            made_at = next((one.at for one in entries(wanted, limit=1) if one.data["alert"] == alert.id), None)
-            if made_at is None or alert.muted_until is None or made_at <= work.now:
-                continue
-            alert.muted_until = alert.next_at = work.now + alert.muted_until - made_at
+            alert.muted_until, alert.next_at = None, work.now
             alert.save()
-            work.record(Event("alert.muted", alert.subject, {**_named(alert), "until": to_iso(alert.muted_until)}))
-            found += 1
-        return found
-
-    return quietly(actor, clock, bring_back)
-
-
-def _end_mute(work: Work, alert: AlertRow, why: str) -> None:
-    alert.muted_until = alert.next_at = None
-    alert.save()
-    work.record(Event("alert.unmuted", alert.subject, {**_named(alert), "reason": why}))
-    tell_unheard(work, alert, f"the mute ended: {why}")
+            work.record(Event("alert.unmuted", alert.subject, {**named(alert), "reason": "a person unmuted it"}))
+        return alert
 
 
 def send_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> list[str]:
@@ -157,14 +114,15 @@ def send_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> list[
     with unit_of_work(actor, clock) as work:
         alert = _locked(actor, alert_id)
         _must_be_open(alert, "sent")
-        if reason := held_back(alert.suppressed_by, alert.muted_until, work.now):
-            raise Conflict(f"nobody is told now: {reason}", hint="unmute it first" if alert.muted_until else "")
-        told = tell_unheard(work, alert, "a person asked for it")
+        way = advance(work, alert)
         if alert.untold:
             raise Conflict(
                 f"nobody can be told: {alert.untold}", hint="declare a channel, and a route if there are any"
             )
-        return told
+        if way is not None and way.held:
+            hint = "unmute it first" if alert.muted_until else ""
+            raise Conflict(f"nobody is told now: {way.held.decision.reason}", hint=hint)
+        return list(way.to) if way else []
 
 
 def resolve_alert(actor: Actor, alert_id: str, reason: str, clock: Clock | None = None) -> AlertRow:
@@ -296,10 +254,6 @@ def _locked(actor: Actor, alert_id: str) -> AlertRow:
     if alert is None or not actor.sees(alert.labels):
         raise NotFound(f"there is no alert `{alert_id[:40]}`", hint="`mainstay alerts` lists them")
     return alert
-
-
-def _named(alert: AlertRow) -> dict[str, Any]:
-    return {"alert": alert.id, "subject": alert.subject, "monitor": alert.name}
 
 
 def _must_be_open(alert: AlertRow, what: str) -> None:

@@ -57,7 +57,7 @@ class EventKind:
     icon: str
     title: str
     about: str
-    tells: Literal["", "trouble", "over"] = ""
+    tells: Literal["", "trouble", "over", "aside"] = ""
     over: str = "it works again"
 
 

@@ -1,6 +1,8 @@
 """The one contract by which every capability says that something is wrong, or over.
 
-An event kind that `tells` trouble carries `Trouble` in its data; one that tells `over` ends the alert of its subject.
+An event kind that `tells` trouble carries `Trouble` in its data; one that tells `over` ends the alert of its subject;
+one that tells `aside` sets it aside, for the reason under that name in its data, until its next trouble or its end:
+nobody hears of it while maintenance covers it.
 Trouble with a subject that is known already makes it worse, milder or news, by its level and severity; news wakes
 people once more only if `again` in the data says why it should. Alerting knows subjects by this contract alone, and
 none of them by name.

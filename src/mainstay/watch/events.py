@@ -46,7 +46,8 @@ EVENTS = (
         "monitor.went_maintenance",
         "maintenance",
         "Maintenance began",
-        "a window covers it; data: window, previous",
+        "a window covers it; data: window, previous, aside",
+        tells="aside",
     ),
     EventKind(
         "monitor.stayed_down",

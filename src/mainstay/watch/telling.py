@@ -159,6 +159,7 @@ def _transition(facts: Facts, transition: Transition, decision: Decision, findin
         data["flapping"] = _flapped(*decision.flapped)
     if transition.to == "maintenance":
         data["window"] = decision.state.window
+        data["aside"] = f"the maintenance window {decision.state.window} covers it; at its end it is judged anew"
     if transition.to == "paused":
         data["by"] = decision.state.paused_by
     if transition.to in ("down", "degraded", "unknown"):

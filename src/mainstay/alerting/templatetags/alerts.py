@@ -18,7 +18,7 @@ register = template.Library()
 
 
 @register.inclusion_tag("alerting/card.html", takes_context=True)
-def alertcard(context: Mapping[str, Any], alert: Alert) -> dict[str, Any]:
+def alert_card(context: Mapping[str, Any], alert: Alert) -> dict[str, Any]:
     """The card of an alert on its own page, whose heading says what is wrong already."""
     request = context["request"]
     own = {"back": request.path, "headed": False, "description": description_of(alert.uid)}

@@ -1,0 +1,155 @@
+"""Verbs of the delivery lane that take due alerts through the stages and write what comes of it into the outbox."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.conf import settings
+
+from mainstay.alerting import declared
+from mainstay.alerting.models import AlertRow, OutboxRow
+from mainstay.alerting.outbox import put_firing, put_resolved
+from mainstay.alerting.stages import Case, Facts, walk
+from mainstay.kernel.clock import to_iso
+from mainstay.kernel.event import Event
+from mainstay.store.journal import Filter, entries
+from mainstay.store.work import quietly, unit_of_work
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from mainstay.alerting.stages import Way
+    from mainstay.kernel.actor import Actor
+    from mainstay.kernel.clock import Clock
+    from mainstay.store.work import Work
+
+AT_ONCE = 200  # alerts of one transaction
+_AGAIN = 60.0  # seconds until an alert that could not be decided about is tried again
+
+
+def due_alerts(actor: Actor, clock: Clock | None = None) -> list[str]:
+    """Ids of alerts to advance now, at most AT_ONCE, those that have waited longest first."""
+    actor.require("alerts:write")
+    with unit_of_work(actor, clock, quiet=True) as work:
+        due = AlertRow.objects.filter(next_at__lte=work.now).order_by("next_at", "id")
+        return list(due.values_list("id", flat=True)[:AT_ONCE])
+
+
+def advance_due(actor: Actor, clock: Clock | None = None) -> int:
+    """Take the alerts that are due through the stages, at most AT_ONCE; how many."""
+    ids = due_alerts(actor, clock)
+    return advance_alerts(actor, ids, clock) if ids else 0
+
+
+def advance_alerts(actor: Actor, ids: Sequence[str], clock: Clock | None = None) -> int:
+    """Take those of them that are still due through the stages, in one transaction; how many.
+
+    Whoever else wanted to (another server) finds them advanced: the row is locked, and due no more.
+    """
+    actor.require("alerts:write")
+    with unit_of_work(actor, clock) as work:
+        due = AlertRow.objects.select_for_update().filter(id__in=ids, next_at__lte=work.now)
+        return len([advance(work, alert) for alert in due.order_by("id")])
+
+
+def advance(work: Work, alert: AlertRow) -> Way | None:
+    """Go the way of one alert, from the first stage on; None if it is over and had no news."""
+    if alert.is_open and alert.muted_until is not None and alert.muted_until <= work.now:
+        alert.muted_until = None
+        work.record(Event("alert.unmuted", alert.subject, {**named(alert), "reason": "its time is over"}))
+    way = _go(work, alert) if alert.is_open or alert.news else None
+    if not alert.is_open:
+        alert.next_at, alert.news = None, ""
+        put_resolved(work, alert, declared.known(work).channels, _keep())
+    alert.save(update_fields=["muted_until", "next_at", "news", "way", "untold"])
+    return way
+
+
+def put_off(actor: Actor, alert_id: str, problem: str, clock: Clock | None = None) -> None:
+    """It could not be decided about, through a mistake in Mainstay: say so, and try again in a minute."""
+    actor.require("alerts:write")
+    with unit_of_work(actor, clock, quiet=True) as work:
+        held = {"stage": "", "verdict": "hold", "reason": f"Mainstay could not decide about it: {problem}"}
+        AlertRow.objects.filter(id=alert_id).update(next_at=work.now + _AGAIN, way={"at": work.now, "steps": [held]})
+
+
+def follow_clock_back(actor: Actor, clock: Clock | None = None) -> int:
+    """The clock was set back, or may have been: every alert that waits is looked at now. How many mutes were changed:
+    those that were made while it was ahead last as long as they were meant to, from now on."""
+    actor.require("alerts:write")
+
+    def follow(work: Work) -> int:
+        found = 0
+        later = AlertRow.objects.filter(next_at__gt=work.now)
+        for alert in later.filter(status="firing", muted_until__gt=work.now).select_for_update().order_by("id"):
+            wanted = Filter(kind="alert.muted", subject=alert.subject, since=work.now)
+            made_at = next((one.at for one in entries(wanted, limit=1) if one.data["alert"] == alert.id), None)
+            if made_at is None or alert.muted_until is None or made_at <= work.now:
+                continue
+            alert.muted_until = work.now + alert.muted_until - made_at
+            alert.save(update_fields=["muted_until"])
+            work.record(Event("alert.muted", alert.subject, {**named(alert), "until": to_iso(alert.muted_until)}))
+            found += 1
+        later.update(next_at=work.now)
+        return found
+
+    return quietly(actor, clock, follow)
+
+
+def named(alert: AlertRow) -> dict[str, Any]:
+    """What every event of an alert says of it."""
+    return {"alert": alert.id, "subject": alert.subject, "monitor": alert.name}
+
+
+def _go(work: Work, alert: AlertRow) -> Way:
+    known = declared.known(work)
+    facts = Facts(known.channel_names, known.routes, _told(alert))
+    way = walk(_case(alert), facts, work.now if alert.resolved_at is None else min(work.now, alert.resolved_at))
+    held = None if way.held is None else {"stage": way.held.stage, "reason": way.held.decision.reason}
+    if held and alert.news and held != _held_before(alert):
+        work.record(Event("alert.held", alert.subject, {**named(alert), **held, "news": alert.news}))
+    if way.to:
+        why = alert.news or "not heard of it yet"
+        work.record(Event("alert.told", alert.subject, {**named(alert), "channels": list(way.to), "why": why}))
+        put_firing(work, alert, way.to, _changes(work, alert), _keep())
+    alert.untold = way.held.decision.reason if way.held and way.held.stage == "route" else ""
+    alert.news = alert.news if held else ""
+    alert.next_at = way.next_at
+    steps = [
+        {"stage": step.stage, "verdict": step.decision.verdict, "reason": step.decision.reason} for step in way.steps
+    ]
+    alert.way = {"at": work.now, "steps": steps, "to": list(way.to)}
+    return way
+
+
+def _case(alert: AlertRow) -> Case:
+    return Case(
+        labels=alert.labels,
+        news=alert.news,
+        suppressed_by=alert.suppressed_by,
+        aside=alert.aside,
+        muted_until=alert.muted_until,
+        over=not alert.is_open,
+    )
+
+
+def _told(alert: AlertRow) -> dict[str, str]:
+    """Of each channel that was to hear of it: the state of the newest message."""
+    rows = OutboxRow.objects.filter(alert_id=alert.id, kind="firing").order_by("created_at", "id")
+    return dict(rows.values_list("channel", "state"))
+
+
+def _held_before(alert: AlertRow) -> dict[str, str] | None:
+    last = (alert.way or {}).get("steps", [])[-1:]
+    return next(({"stage": one["stage"], "reason": one["reason"]} for one in last if one["verdict"] == "hold"), None)
+
+
+def _changes(work: Work, alert: AlertRow) -> list[str]:
+    """What was declared anew lately about the alert's subject."""
+    kind, _, name = alert.subject.partition("/")
+    return declared.known(work).recent_changes(kind, name, work.now) if name else []
+
+
+def _keep() -> float:
+    """Seconds until a message that cannot be delivered expires."""
+    return float(settings.MAINSTAY.notification_expiry)
