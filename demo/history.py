@@ -58,6 +58,7 @@ def make(estate: Estate, settings: Settings, now: float) -> None:
 
 def _tell(known: dict[str, Resource], past: list[Spell]) -> None:
     """The events of all spells in their order."""
+    from mainstay.alerting.advancing import advance_due
     from mainstay.alerting.models import OutboxRow
     from mainstay.store.work import unit_of_work
 
@@ -67,6 +68,7 @@ def _tell(known: dict[str, Resource], past: list[Spell]) -> None:
         event = _began(known[spell.subject], spell) if began else _over(known[spell.subject], spell)
         with unit_of_work(system("made-up history"), _Then(at)) as work:
             work.record(Event(f"{kind}.went_{spell.state if began else 'up'}", spell.subject, event))
+            advance_due(system("delivery"))
             OutboxRow.objects.filter(state="pending").update(
                 state="delivered", attempts=1, delivered_at=at + 0.4, next_at=None, after_id=""
             )

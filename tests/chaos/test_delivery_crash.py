@@ -51,7 +51,8 @@ def flip(number):
     print(json.dumps([seq, kind, name]), flush=True)
 
 def waiting():
-    return OutboxRow.objects.filter(state__in=("pending", "delivering")).exists()
+    sending = OutboxRow.objects.filter(state__in=("pending", "delivering"))
+    return sending.exists() or AlertRow.objects.filter(next_at__isnull=False).exists()
 
 def summary():
     rows = [[row.id, row.alert_id, row.kind, row.state] for row in OutboxRow.objects.all()]

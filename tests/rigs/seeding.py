@@ -186,6 +186,8 @@ def settle_company(telemetry: Results, now: float, *, hours: float = 24) -> None
 
 
 def _settle(telemetry: Results, now: float, hours: float) -> None:
+    from mainstay.alerting.advancing import advance_due
+
     known = {resource.name: resource for resource in resources("monitor")}
     chance = random.Random(3)
     fill_history(telemetry, [resource.uid for resource in known.values()], now)
@@ -202,6 +204,7 @@ def _settle(telemetry: Results, now: float, hours: float) -> None:
             record([outage_event(resource, state, since, code, message)])
     pause(known["resolver"].uid, now)
     settle_heartbeats(now)
+    advance_due(system("delivery"))
     settle_past(known, now)
 
 
