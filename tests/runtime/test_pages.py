@@ -262,7 +262,7 @@ def test_the_journal_is_filtered_verified_and_exported(company: Client) -> None:
     assert "entries are as they were written" in company.post("/journal/verify").content.decode()
     assert verify().broken_at is None
     exported = b"".join(company.get("/journal/export?kind=alert.*").streaming_content)  # type: ignore[attr-defined]
-    assert {json.loads(line)["kind"] for line in exported.splitlines()} == {"alert.fired"}
+    assert {json.loads(line)["kind"] for line in exported.splitlines()} == {"alert.fired", "alert.told"}
 
 
 def test_a_heartbeat_shows_how_to_report_and_what_came(company: Client) -> None:
