@@ -20,6 +20,7 @@ BENCHMARKS = {
     "detection": "from the confirming check to the channel",
     "heartbeats": "10,000 heartbeats and 1,000 pings/s: from a missed one to the channel",
     "imports": "import of 1,000 monitors, plan of 10,000 resources",
+    "bulk": "5,000 monitors created, changed, paused and deleted, and how long others wait meanwhile",
     "pages": "pages and status page with 1,000 monitors and 90 days",
     "telemetry": "results by the million in DuckDB and ClickHouse: a page of 90 days, disk",
     "access": "sign-in, scope checks and request limits",

@@ -32,12 +32,7 @@ pytestmark = pytest.mark.usefixtures("store")
 
 @pytest.fixture
 def entry() -> Entry:
-    from mainstay.heartbeats.reconcile import reconcile
-    from mainstay.store.work import unit_of_work
-
     declare(ACTOR, "heartbeat", "job", {"every": "1h", "grace": "10m"}, manager="api")
-    with unit_of_work(ACTOR) as work:
-        reconcile(work)
     (found,) = directory_entries()
     return found
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mainstay.alerting.rules import Routing, choose_channels
 from mainstay.kernel.clock import to_datetime
-from mainstay.store.resources.queries import by_uid, history, newest_change, resource, resources
+from mainstay.store.resources.queries import history, names, newest_change, resource, resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,7 +32,7 @@ def channels() -> dict[str, ChannelSpec]:
 
 
 def channel_names() -> list[str]:
-    return [found.name for found in resources("channel")]
+    return sorted(names("channel"))
 
 
 def routes() -> list[tuple[str, RouteSpec]]:
@@ -90,10 +90,6 @@ def known(work: Work) -> Known:
 def forget(work: Work) -> None:
     """What is declared has changed in this unit of work."""
     _known.pop(work, None)
-
-
-def exists(uid: str) -> bool:
-    return by_uid(uid) is not None
 
 
 def _usable(kind: str) -> list[tuple[str, Any]]:

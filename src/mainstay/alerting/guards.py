@@ -4,6 +4,8 @@ which the delivery lane takes them."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from mainstay.alerting import declared
@@ -12,11 +14,13 @@ from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close
 from mainstay.alerting.rules import Decision, on_trouble
 from mainstay.alerting.stages import explained
+from mainstay.kernel.actor import Actor
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.store.erasure import on_erasure
-from mainstay.store.work import Work, guard
+from mainstay.store.resources.queries import living
+from mainstay.store.work import Work, guard, in_slices, unit_of_work
 
 
 @on_erasure
@@ -71,9 +75,9 @@ def on_applied(work: Work, _event: Event) -> None:
     """Whatever was deleted takes its open alert and its undelivered messages with it; what no channel was there for is
     due again."""
     declared.forget(work)
-    for alert in AlertRow.objects.filter(status="firing").exclude(uid="").order_by("id"):
-        if not declared.exists(alert.uid):
-            resolve(work, alert, f"the {alert.subject.partition('/')[0]} was deleted")
+    about = dict(AlertRow.objects.filter(status="firing").exclude(uid="").order_by("id").values_list("id", "uid"))
+    there = living(about.values())
+    in_slices(work, [alert for alert, uid in about.items() if uid not in there], partial(_end_of_deleted, work.actor))
     waiting = OutboxRow.objects.filter(state="pending")
     gone = set(waiting.values_list("channel", flat=True).distinct())
     if gone and (gone := gone - set(declared.channel_names())):
@@ -82,6 +86,12 @@ def on_applied(work: Work, _event: Event) -> None:
             if row.state == "pending":
                 close(work, row, "cancelled", "the channel was deleted")
     AlertRow.objects.filter(status="firing").exclude(untold="").update(next_at=work.now)
+
+
+def _end_of_deleted(actor: Actor, ids: Sequence[str]) -> None:
+    with unit_of_work(actor) as work:
+        for alert in AlertRow.objects.filter(id__in=ids, status="firing").order_by("id"):
+            resolve(work, alert, f"the {alert.subject.partition('/')[0]} was deleted")
 
 
 def open_alert(subject: str) -> AlertRow | None:

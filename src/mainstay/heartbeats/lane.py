@@ -20,7 +20,7 @@ from mainstay.heartbeats.deadlines import claim_due, last_alive, note_alive, set
 from mainstay.heartbeats.directory import Directory
 from mainstay.heartbeats.intake import Covering
 from mainstay.heartbeats.queries import directory_entries, ping_key_hash
-from mainstay.heartbeats.reconcile import reconcile
+from mainstay.heartbeats.reconcile import behind, reconcile
 from mainstay.heartbeats.rules import Absence
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock, Steps
@@ -28,7 +28,7 @@ from mainstay.kernel.event import Event
 from mainstay.kernel.settings import Settings
 from mainstay.store.hub import HUB
 from mainstay.store.resources.queries import latest_revision
-from mainstay.store.work import unit_of_work
+from mainstay.store.work import sliced
 from mainstay.store.writer import Writer
 
 log = structlog.get_logger("heartbeats")
@@ -116,8 +116,6 @@ class HeartbeatLane:
             more = await self._writer.run(self._work, urgent=True)
 
     def _begin(self) -> None:
-        with unit_of_work(_ACTOR, self._clock) as work:
-            reconcile(work)
         self._refresh()
         if self._awake_at is None:
             before = last_alive()
@@ -178,5 +176,7 @@ class HeartbeatLane:
 
     def _refresh(self) -> None:
         heard, self._seen = self._heard, self._declared()
+        for uids in sliced(behind()):  # rows follow an apply by themselves, unless the program was ended in between
+            reconcile(_ACTOR, uids, self._clock)
         self.directory.replace(directory_entries(), self._seen[1])
         self._taken_up = heard

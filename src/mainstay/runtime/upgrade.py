@@ -19,6 +19,7 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
 from mainstay.store.damage import check_sound
+from mainstay.store.resources.reference_table import keep_current
 from mainstay.store.snapshots import taking, versions
 
 log = structlog.get_logger("mainstay")
@@ -71,6 +72,7 @@ def _open(settings: Settings) -> None:
     upgrade = bool(waiting) and bool(versions.applied_migrations())
     taken = _keep(settings, waiting) if upgrade and settings.snapshot_before_upgrade else None
     migrate()
+    keep_current()
     versions.record(_ACTOR, settings)
     if taken is not None:
         taking.record_taken(_ACTOR, taken)  # only now, because the tables of the journal may have changed

@@ -50,8 +50,22 @@ class ResourceRow(models.Model):
         constraints = (models.UniqueConstraint(fields=("kind", "name"), name="resource_kind_name"),)
 
 
+class ReferenceRow(models.Model):
+    """That the resource `uid` names another one, by its kind and name (store/resources/references.py)."""
+
+    uid = models.CharField(max_length=26, db_index=True)
+    kind = models.CharField(max_length=40)
+    name = models.CharField(max_length=100)
+
+    class Meta:
+        db_table = "resource_reference"
+        indexes = (models.Index(fields=("kind", "name"), name="reference_kind_name"),)
+
+
 class RevisionRow(models.Model):
-    """One apply. Its number is what servers poll to learn that something was declared anew."""
+    """One apply. Its number is what servers poll to learn that something was declared anew.
+
+    A number below 0 is a draft: its changes are being written down, and nobody sees them until they are applied."""
 
     number = models.BigAutoField(primary_key=True)
     at_us = models.BigIntegerField()

@@ -14,7 +14,7 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from typing import TypeVar
@@ -39,6 +39,8 @@ Guard = Callable[["Work", Event], None]
 
 _LONG = 120  # seconds that a long unit may compute between two statements; see runtime.boot
 _CUT_OFF = ("25P03", "57P01")  # SQLSTATE: ended by the server, for being idle in a transaction or at a shutdown
+
+_BREATH = 0.005  # seconds
 
 _guards: dict[str, list[Guard]] = defaultdict(list)
 _active = threading.local()
@@ -214,6 +216,36 @@ def quietly(actor: Actor, clock: Clock | None, job: Callable[[Work], T]) -> T:
     except _NotQuiet:
         with unit_of_work(actor, clock, name=name) as work:
             return job(work)
+
+
+SLICE = 100  # things that are changed in one transaction, where many are
+
+
+def in_slices(work: Work, items: Sequence[T], job: Callable[[Sequence[T]], None]) -> None:
+    """Do what follows from a change for all these things: at once for a few, within this transaction.
+
+    For many, after its commit and some at a time, so that others write in between; the job opens a unit of its own,
+    late. What a crash leaves undone, the lanes of a server do at their next look.
+    """
+    if len(items) <= SLICE:
+        job(items)
+        return
+
+    def later() -> None:
+        for some in sliced(items):
+            job(some)
+            breathe()
+
+    work.after_commit(later)
+
+
+def sliced(items: Sequence[T], size: int = SLICE) -> Iterator[Sequence[T]]:
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def breathe() -> None:
+    """Between two slices: whoever waits in another process, or for the interpreter, gets its turn."""
+    time.sleep(_BREATH)
 
 
 def _open_shared(work: Work, *, long: bool) -> None:

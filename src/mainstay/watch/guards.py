@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 
 from mainstay.kernel.actor import system
 from mainstay.kernel.event import Event
 from mainstay.store.erasure import on_erasure
-from mainstay.store.work import Work, guard
+from mainstay.store.resources.queries import changed_in
+from mainstay.store.work import Work, guard, in_slices
 from mainstay.watch.models import MonitorStateRow
 
 
@@ -20,9 +22,12 @@ def forget_person(before: str, after: str) -> None:
         row.save(update_fields=["paused_by", "counters", "version"])
 
 
-@guard("resources.applied", "resources.rolled_back")
-def on_applied(_work: Work, _event: Event) -> None:
-    """The rows of states follow what is declared, in the transaction that declares it."""
-    from mainstay.watch.declared import follow_resources
+@guard("resources.applied")
+def on_applied(work: Work, event: Event) -> None:
+    """The rows of states follow what is declared: in the transaction that declares it, unless it declares many."""
+    from mainstay.watch.declared import follow_locations, follow_monitors
 
-    follow_resources(system("watch"))
+    revision, actor = int(event.data["revision"]), system("watch")
+    in_slices(work, changed_in(revision, "monitor"), partial(follow_monitors, actor))
+    if changed_in(revision, "location"):
+        follow_locations(actor)

@@ -214,7 +214,7 @@ class Draft:
         """What is written can be planned, or we are at fault and say so."""
         diagnostics = Diagnostics()
         found = declared([Document("import", document)], "file", diagnostics)
-        check_references({}, {own.key: own for own in found}, set(), diagnostics)
+        check_references({own.key: own for own in found}, set(), diagnostics)
         if diagnostics.errors:
             raise Broken(f"the import made a file that cannot be applied: {diagnostics.errors[0]}")
 

@@ -1,23 +1,19 @@
-"""The only writers of resources: apply a plan, declare, remove, roll back. One transaction each."""
+"""The only writers of resources: apply a plan, declare, remove, roll back. All of a plan holds, or nothing of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from django.db import IntegrityError, transaction
-
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Forbidden, StalePlan
 from mainstay.kernel.event import Event
-from mainstay.kernel.ids import new_id
 from mainstay.kernel.patterns import stored
 from mainstay.kernel.resource import KINDS, Manager, Resource
-from mainstay.store.models import ChangeRow, ResourceRow, RevisionRow
-from mainstay.store.proof import canonical
+from mainstay.store.models import ResourceRow
 from mainstay.store.resources import queries
 from mainstay.store.resources.files import read_paths
-from mainstay.store.resources.plan import Change, Plan, State
+from mainstay.store.resources.plan import Change, Plan
 from mainstay.store.resources.planning import (
     Prune,
     Terms,
@@ -27,11 +23,9 @@ from mainstay.store.resources.planning import (
     plan_resources,
     plan_rollback,
 )
+from mainstay.store.resources.writing import written
 from mainstay.store.secrets import SecretSource
-from mainstay.store.work import Work, unit_of_work
 
-_BATCH = 500
-_NAMES_TOLD = 100  # names that an event lists per action; the counts are exact
 _REPEATS = 5
 
 
@@ -42,8 +36,8 @@ def apply(actor: Actor, plan: Plan, *, message: str = "") -> int:
     """
     actor.require("resources:write")
     _require_grants(actor, plan)
-    with unit_of_work(actor, long=True) as work:
-        return _write(work, plan, message)
+    with written(actor, plan, message) as (_work, revision):
+        return revision
 
 
 def apply_files(
@@ -115,9 +109,18 @@ def remove(
 
     def make() -> Plan:
         _check_expected(kind, name, expected)
-        return plan_removal(actor, kind, name, terms)
+        return plan_removal(actor, [(kind, name)], terms)
 
     return _replanned(actor, make)[0]
+
+
+def remove_all(
+    actor: Actor, keys: Iterable[tuple[str, str]], *, manager: Manager, source: str = "", takeover: bool = False
+) -> int:
+    """Delete these resources, (kind, name) each, in one revision; its number. InvalidInput while others name them."""
+    actor.require("resources:write")
+    wanted, terms = list(keys), Terms(manager, source, takeover)
+    return _replanned(actor, lambda: plan_removal(actor, wanted, terms))[0]
 
 
 def rollback(actor: Actor, number: int, *, manager: Manager = "command", source: str = "") -> tuple[int, Plan]:
@@ -138,8 +141,7 @@ def apply_rollback(actor: Actor, number: int, plan: Plan, message: str = "") -> 
     """Apply what `plan_rollback` made, and say in the journal that it was one."""
     actor.require("resources:write")
     _require_grants(actor, plan)
-    with unit_of_work(actor, long=True) as work:
-        revision = _write(work, plan, message or f"roll back to revision {number}")
+    with written(actor, plan, message or f"roll back to revision {number}") as (work, revision):
         if not plan.is_empty:
             data = {"to": number, "revision": revision}
             work.record(Event("resources.rolled_back", f"revision/{revision}", data))
@@ -221,83 +223,3 @@ def _check_expected(kind: str, name: str, expected: int | None) -> None:
             "is there already" if expected == 0 else "is gone" if actual == 0 else f"was changed in revision {actual}"
         )
         raise StalePlan(f"the {kind} `{name[:100]}` {what}", hint="look at it again before you change it")
-
-
-def _write(work: Work, plan: Plan, message: str) -> int:
-    changes = plan.differences
-    base = queries.latest_revision()
-    if base != plan.base:
-        raise StalePlan(
-            f"the resources changed since this plan was made (revision {plan.base}, now {base})", hint="plan again"
-        )
-    if not changes:
-        return base
-    revision = _new_revision(work, plan, message)
-    identified = [(change, change.uid or new_id(work.now)) for change in changes]
-    _delete([uid for change, uid in identified if change.after is None])
-    _upsert([_row(change, uid, revision.number) for change, uid in identified if change.after is not None])
-    records = [_record(change, uid, revision) for change, uid in identified]
-    ChangeRow.objects.bulk_create(records, batch_size=_BATCH)
-    work.record(Event("resources.applied", f"revision/{revision.number}", _told(plan, changes, revision.number)))
-    return revision.number
-
-
-def _new_revision(work: Work, plan: Plan, message: str) -> RevisionRow:
-    """The next number is given here and not by the database: of two writers, one finds it taken."""
-    try:
-        with transaction.atomic():
-            return RevisionRow.objects.create(
-                number=plan.base + 1,
-                at_us=int(work.now * 1_000_000),
-                actor=str(work.actor)[:300],
-                manager=plan.manager,
-                source=plan.source[:400],
-                message=message[:500],
-            )
-    except IntegrityError:
-        raise StalePlan("somebody else applied at the same time", hint="plan again") from None
-
-
-def _delete(uids: list[str]) -> None:
-    for start in range(0, len(uids), _BATCH):
-        ResourceRow.objects.filter(uid__in=uids[start : start + _BATCH]).delete()
-
-
-def _upsert(rows: list[ResourceRow]) -> None:
-    kept = ["kind", "name", "document", "manager", "source", "position", "revision"]
-    ResourceRow.objects.bulk_create(
-        rows, batch_size=_BATCH, update_conflicts=True, unique_fields=["uid"], update_fields=kept
-    )
-
-
-def _row(change: Change, uid: str, revision: int) -> ResourceRow:
-    after = change.after or State({}, "file")
-    return ResourceRow(
-        uid=uid,
-        kind=change.kind,
-        name=change.name,
-        document=canonical(after.document),
-        manager=after.manager,
-        source=after.source,
-        position=after.position,
-        revision=revision,
-    )
-
-
-def _record(change: Change, uid: str, revision: RevisionRow) -> ChangeRow:
-    before = canonical(change.before.as_dict()) if change.before else None
-    after = canonical(change.after.as_dict()) if change.after else None
-    return ChangeRow(revision=revision, uid=uid, kind=change.kind, name=change.name, before=before, after=after)
-
-
-def _told(plan: Plan, changes: list[Change], revision: int) -> dict[str, Any]:
-    """What the event says: exact counts, and the first names of each action by kind."""
-    words = {"create": "created", "update": "changed", "delete": "deleted"}
-    names: dict[str, dict[str, list[str]]] = {word: {} for word in words.values()}
-    counts = dict.fromkeys(words.values(), 0)
-    for change in changes:
-        word = words[change.action]
-        counts[word] += 1
-        if counts[word] <= _NAMES_TOLD:
-            names[word].setdefault(change.kind, []).append(change.name)
-    return {"revision": revision, "manager": plan.manager, "source": plan.source, "counts": counts, **names}

@@ -16,7 +16,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from mainstay.kernel.diagnostics import Diagnostics, Place, did_you_mean
-from mainstay.kernel.resource import KINDS, NAME_LIMIT, Kind, Manager, Spec, check_name
+from mainstay.kernel.resource import KINDS, NAME_LIMIT, Kind, Manager, Reference, Spec, check_name
 from mainstay.store.resources.documents import Document, Path
 from mainstay.store.resources.mistakes import explain
 from mainstay.store.resources.scalars import noun
@@ -59,6 +59,17 @@ class Declaration:
     @property
     def key(self) -> tuple[str, str]:
         return self.kind.name, self.name
+
+    @property
+    def references(self) -> list[Reference]:
+        """What it names, as far as it is right."""
+        spec = self.spec or self.partial
+        return list(self.kind.references(spec)) if spec is not None else []
+
+    @property
+    def targets(self) -> tuple[tuple[str, str], ...]:
+        """(kind, name) of each resource that it names."""
+        return tuple(dict.fromkeys((reference.kind, reference.name) for reference in self.references))
 
 
 def declared(

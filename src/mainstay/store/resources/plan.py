@@ -49,7 +49,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """What happens to one resource. `uid` is empty for one that is new."""
+    """What happens to one resource. `uid` is empty for one that is new; `targets`: (kind, name) of what it names."""
 
     action: Action
     kind: str
@@ -57,6 +57,7 @@ class Change:
     uid: str
     before: State | None
     after: State | None
+    targets: tuple[tuple[str, str], ...] = ()
 
     @property
     def fields(self) -> list[FieldChange]:
@@ -189,10 +190,10 @@ def _changes(own: Declaration, resource: Resource | None) -> Iterator[Change]:
         yield _deletion(resource)  # an earlier resource of the same name comes back
         resource = None
     if resource is None:
-        yield Change("create", own.kind.name, own.name, own.uid, None, after)
+        yield Change("create", own.kind.name, own.name, own.uid, None, after, own.targets)
         return
     before = State(resource.document, resource.manager, resource.source, resource.position)
-    change = Change("update", own.kind.name, own.name, resource.uid, before, after)
+    change = Change("update", own.kind.name, own.name, resource.uid, before, after, own.targets)
     # Saving on a page what a file declares in the same words takes nothing over.
     moved = own.manager == "file" or bool(own.uid)
     # As JSON, since True equals 1 in Python; field by field only where something differs.

@@ -19,6 +19,7 @@ from mainstay.store.resources.documents import Document, Path
 from mainstay.store.resources.files import Reading
 from mainstay.store.resources.json_text import is_plain
 from mainstay.store.resources.plan import Plan, State, make_plan
+from mainstay.store.resources.reference_table import keep_current
 from mainstay.store.resources.references import Key, check_references
 from mainstay.store.secrets import SecretSource
 
@@ -46,7 +47,7 @@ class Terms:
 
 @dataclass(frozen=True, slots=True)
 class _Snapshot:
-    """What is stored, with the number of the revision that it is not older than."""
+    """What is stored of what a plan is about, with the number of the revision that it is not older than."""
 
     base: int
     resources: dict[Key, Resource]
@@ -55,18 +56,19 @@ class _Snapshot:
 def plan_reading(actor: Actor, reading: Reading, terms: Terms) -> Plan:
     """The plan of what was read. Raises InvalidInput with every mistake of every file."""
     actor.require("resources:write")
-    stored = _stored()
+    base = _base()
     diagnostics = Diagnostics(list(reading.diagnostics))
     source_of = reading.source_of if terms.manager == "file" else lambda _file: terms.source
     found = declared(reading.documents, terms.manager, diagnostics, source_of)
     desired = {own.key: own for own in found}
+    stored = _stored(base, queries.by_keys(desired))
     _check_automatic_names(found, stored.resources, terms, diagnostics)
     for file in reading.empty if terms.prune != "none" else ():
         # Perhaps it is being written just now; all that it declared would be deleted.
         diagnostics.add("the file is empty", Place(file), hint="write {} if nothing is to be declared any more")
     # A file with mistakes may mean to declare what it seems to leave out.
     sources = set(reading.sources.values()) or {terms.source}
-    deleted = {} if diagnostics.errors else _pruned(stored.resources, desired, sources, terms)
+    deleted = {} if diagnostics.errors else _pruned(desired, sources, terms)
     return _plan(stored, desired, deleted, terms, diagnostics)
 
 
@@ -82,29 +84,30 @@ def plan_resources(
 ) -> Plan:
     """The plan that declares (kind, name, document) each; `position` holds for listed kinds."""
     actor.require("resources:write")
-    stored = _stored()
+    base = _base()
     diagnostics = Diagnostics()
-    desired: dict[Key, Declaration] = {}
-    for kind, name, document in wanted:
-        own = _given(kind, name, document, terms, diagnostics)
-        if own is not None:
-            own.position = position if position is not None else _position(own, stored.resources, desired)
-            desired[own.key] = own
+    given = [_given(kind, name, document, terms, diagnostics) for kind, name, document in wanted]
+    desired = {own.key: own for own in given if own is not None}
+    stored = _stored(base, queries.by_keys(desired))
+    last: dict[str, int] = {}
+    for own in desired.values():
+        own.position = position if position is not None else _position(own, stored.resources, last)
     return _plan(stored, desired, {}, terms, diagnostics)
 
 
-def plan_removal(actor: Actor, kind: str, name: str, terms: Terms) -> Plan:
-    """The plan that deletes one resource; NotFound if there is none."""
+def plan_removal(actor: Actor, keys: Iterable[Key], terms: Terms) -> Plan:
+    """The plan that deletes these resources, (kind, name) each; NotFound if one of them is not there."""
     actor.require("resources:write")
-    stored = _stored()
-    resource = queries.resource(kind, name)
-    return _plan(stored, {}, {(kind, name): resource}, terms, Diagnostics())
+    base, wanted = _base(), [(queries.kind_named(kind).name, name) for kind, name in keys]
+    stored = _stored(base, queries.by_keys(wanted))
+    deleted = {key: stored.resources.get(key) or queries.resource(*key) for key in wanted}
+    return _plan(stored, {}, deleted, terms, Diagnostics())
 
 
 def plan_rollback(actor: Actor, number: int, terms: Terms) -> Plan:
     """The plan that makes everything as it was right after a revision, uids and managers included."""
     actor.require("resources:write")
-    stored = _stored()
+    stored = _stored(_base(), queries.resources())
     queries.revision(number, limit=0)
     diagnostics = Diagnostics()
     desired: dict[Key, Declaration] = {}
@@ -118,10 +121,15 @@ def plan_rollback(actor: Actor, number: int, terms: Terms) -> Plan:
     return _plan(stored, desired, deleted, terms, diagnostics)
 
 
-def _stored() -> _Snapshot:
-    # The number is read first: a change in between makes the plan stale rather than wrong.
+def _base() -> int:
+    """Read before anything else: a change in between makes the plan stale rather than wrong."""
     base = queries.latest_revision()
-    return _Snapshot(base, {(resource.kind, resource.name): resource for resource in queries.resources()})
+    keep_current()
+    return base
+
+
+def _stored(base: int, found: Iterable[Resource]) -> _Snapshot:
+    return _Snapshot(base, {(resource.kind, resource.name): resource for resource in found})
 
 
 def _given(kind: str, name: str, document: Any, terms: Terms, diagnostics: Diagnostics) -> Declaration | None:
@@ -144,13 +152,13 @@ def _given(kind: str, name: str, document: Any, terms: Terms, diagnostics: Diagn
     return own
 
 
-def _position(own: Declaration, current: Mapping[Key, Resource], desired: Mapping[Key, Declaration]) -> int:
-    """Where it stands already, else after all others, also those that are declared with it."""
+def _position(own: Declaration, current: Mapping[Key, Resource], last: dict[str, int]) -> int:
+    """Where it stands already, else after all others, also those that are declared with it (`last`, by kind)."""
     if own.key in current:
         return current[own.key].position
-    stored = [one.position for one in current.values() if one.kind == own.kind.name]
-    declared = [one.position for one in desired.values() if one.kind.name == own.kind.name]
-    return max([*stored, *declared], default=0) + 1
+    kind = own.kind.name
+    last[kind] = (last[kind] if kind in last else queries.last_position(kind)) + 1
+    return last[kind]
 
 
 def _plan(
@@ -160,7 +168,7 @@ def _plan(
     terms: Terms,
     diagnostics: Diagnostics,
 ) -> Plan:
-    check_references(stored.resources, desired, set(deleted), diagnostics)
+    check_references(desired, set(deleted), diagnostics, queries)
     _check_requirements(desired.values(), diagnostics)
     _raise_sorted(diagnostics)
     _settle_made(stored.resources, desired, diagnostics)
@@ -204,18 +212,11 @@ def _raise_sorted(diagnostics: Diagnostics) -> None:
     diagnostics.raise_if_errors()
 
 
-def _pruned(
-    current: Mapping[Key, Resource], desired: Mapping[Key, Declaration], sources: set[str], terms: Terms
-) -> dict[Key, Resource]:
+def _pruned(desired: Mapping[Key, Declaration], sources: set[str], terms: Terms) -> dict[Key, Resource]:
     if terms.prune == "none":
         return {}
-    return {
-        key: resource
-        for key, resource in current.items()
-        if key not in desired
-        and resource.manager == terms.manager
-        and (terms.prune == "all" or resource.source in sources)
-    }
+    found = queries.kept_by(terms.manager, None if terms.prune == "all" else sources)
+    return {key: resource for resource in found if (key := (resource.kind, resource.name)) not in desired}
 
 
 def _check_automatic_names(

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from mainstay.kernel.diagnostics import Diagnostics, did_you_mean
 from mainstay.kernel.resource import KINDS, Resource
@@ -14,58 +14,84 @@ Key = tuple[str, str]
 _GUESSES = 30  # comparing a name with ten thousand others takes long; a person fixes the first ones first
 
 
+class Stored(Protocol):
+    """What is declared already, as far as it is asked for (store/resources/queries.py)."""
+
+    def existing(self, keys: Iterable[Key]) -> set[Key]:
+        """Those of them that there are."""
+
+    def names(self, kind: str) -> set[str]:
+        """All names of a kind."""
+
+    def named_by(self, keys: Iterable[Key]) -> list[Resource]:
+        """The resources that name any of these."""
+
+    def named_in(self, kind: str, names: Iterable[str]) -> dict[str, list[str]]:
+        """Which others of its own kind each of these names."""
+
+
 @dataclass(slots=True)
 class _Names:
     """The names that will exist, and guesses at what was meant by one that will not."""
 
-    by_kind: Mapping[str, set[str]]
+    desired: Mapping[Key, Declaration]
+    deleted: set[Key]
+    stored: Stored | None
+    known: set[Key] = field(default_factory=set)  # those of the named ones that are stored
     guesses_left: int = _GUESSES
     guessed: dict[Key, str] = field(default_factory=dict)
+
+    def has(self, key: Key) -> bool:
+        return key in self.desired or (key in self.known and key not in self.deleted)
 
     def guess(self, key: Key) -> str:
         if key not in self.guessed and self.guesses_left > 0:
             self.guesses_left -= 1
-            self.guessed[key] = did_you_mean(key[1], self.by_kind.get(key[0], ()))
+            names = self.stored.names(key[0]) if self.stored is not None else ()
+            stored = {(key[0], name) for name in names} - self.deleted
+            known = sorted(name for kind, name in stored | self.desired.keys() if kind == key[0])
+            self.guessed[key] = did_you_mean(key[1], known)
         return self.guessed.get(key, "")
 
 
 def check_references(
-    current: Mapping[Key, Resource], desired: Mapping[Key, Declaration], deleted: set[Key], diagnostics: Diagnostics
+    desired: Mapping[Key, Declaration], deleted: set[Key], diagnostics: Diagnostics, stored: Stored | None = None
 ) -> None:
-    """Note references to what will not exist, deletions of what is still named, and cycles."""
-    by_kind: dict[str, set[str]] = {kind.name: set() for kind in KINDS}
-    for kind, name in (current.keys() - deleted) | desired.keys():
-        by_kind.setdefault(kind, set()).add(name)
-    names = _Names(by_kind)
+    """Note references to what will not exist, deletions of what is still named, and cycles.
+
+    stored: None if nothing is declared beside it.
+    """
+    names = _Names(desired, deleted, stored)
+    if stored is not None:
+        names.known = stored.existing({key for own in desired.values() for key in own.targets} - desired.keys())
     for own in desired.values():
         if len(diagnostics) <= LIMIT_MISTAKES:
             _check_targets(own, names, diagnostics)
-    _check_deleted(current, desired, deleted, diagnostics)
-    _check_cycles(current, desired, deleted, diagnostics)
+    if stored is not None:
+        _check_deleted(desired, deleted, diagnostics, stored)
+    named = {key: [name for kind, name in own.targets if kind == key[0]] for key, own in desired.items()}
+    if stored is not None:
+        _read_on(named, deleted, stored)
+    _check_cycles(desired, named, diagnostics)
 
 
 def _check_targets(own: Declaration, names: _Names, diagnostics: Diagnostics) -> None:
-    spec = own.spec or own.partial
-    for reference in own.kind.references(spec) if spec is not None else ():
-        if reference.name not in names.by_kind.get(reference.kind, ()):
-            hint = names.guess((reference.kind, reference.name)) or f"declare it under `{KINDS[reference.kind].plural}`"
+    for reference in own.references:
+        key = (reference.kind, reference.name)
+        if not names.has(key):
+            hint = names.guess(key) or f"declare it under `{KINDS[reference.kind].plural}`"
             place = own.origin.place(reference.path)
             message = f"no {reference.kind} `{reference.name[:100]}`"
             diagnostics.add(message, place, hint=hint, path=own.origin.dotted(reference.path))
 
 
 def _check_deleted(
-    current: Mapping[Key, Resource], desired: Mapping[Key, Declaration], deleted: set[Key], diagnostics: Diagnostics
+    desired: Mapping[Key, Declaration], deleted: set[Key], diagnostics: Diagnostics, stored: Stored
 ) -> None:
     gone = deleted - desired.keys()
-    if not gone:
-        return
-    quoted = [json.dumps(name, ensure_ascii=False) for _, name in gone]
-    for key, resource in current.items():
-        if key in deleted or key in desired:
-            continue
-        text = json.dumps(resource.document, ensure_ascii=False)
-        if any(name in text for name in quoted):  # typing a spec is slow; most name nothing that goes
+    for resource in stored.named_by(gone):
+        key = (resource.kind, resource.name)
+        if key not in deleted and key not in desired:
             _note_users(resource, gone, diagnostics)
 
 
@@ -81,31 +107,27 @@ def _note_users(resource: Resource, gone: set[Key], diagnostics: Diagnostics) ->
             diagnostics.add(message, hint="change that first, or delete both together", path=path)
 
 
-def _check_cycles(
-    current: Mapping[Key, Resource], desired: Mapping[Key, Declaration], deleted: set[Key], diagnostics: Diagnostics
-) -> None:
+def _check_cycles(desired: Mapping[Key, Declaration], named: Mapping[Key, list[str]], diagnostics: Diagnostics) -> None:
     """Follow references within one kind, from what is declared now; what was stored has no cycle of its own."""
-
-    def targets(key: Key) -> list[str]:
-        own = desired.get(key)
-        if own is not None:
-            spec = own.spec or own.partial
-        elif key in current and key not in deleted:
-            spec = current[key].spec
-        else:
-            return []
-        if spec is None:
-            return []
-        return [found.name for found in KINDS[key[0]].references(spec) if found.kind == key[0]]
-
     finished: set[Key] = set()
     for key, own in desired.items():
-        cycle = _cycle_from(key, targets, finished)
+        cycle = _cycle_from(key, lambda key: named.get(key, ()), finished)
         if cycle:
             chain = " -> ".join(cycle)
             message = f"the {own.kind.name}s depend on each other in a circle: {chain}"
             first = desired.get((key[0], cycle[0]), own)
             diagnostics.add(message, first.origin.place(key=True), path=first.origin.dotted())
+
+
+def _read_on(named: dict[Key, list[str]], deleted: set[Key], stored: Stored) -> None:
+    """Add what stored ones name that are named, and so on, generation by generation."""
+    ahead = {(kind, name) for (kind, _), names in named.items() for name in names} - named.keys() - deleted
+    while ahead:
+        named.update((key, []) for key in ahead)
+        for kind in {kind for kind, _ in ahead}:
+            found = stored.named_in(kind, [name for other, name in ahead if other == kind])
+            named.update(((kind, name), targets) for name, targets in found.items())
+        ahead = {(kind, name) for kind, own in ahead for name in named[kind, own]} - named.keys() - deleted
 
 
 def _cycle_from(start: Key, targets: Callable[[Key], Iterable[str]], finished: set[Key]) -> list[str]:

@@ -32,7 +32,7 @@ from mainstay.store.writer import Writer
 from mainstay.watch import directory as reading
 from mainstay.watch import verbs
 from mainstay.watch.board import Board, Entry
-from mainstay.watch.declared import follow_resources
+from mainstay.watch.declared import behind, follow_resources
 from mainstay.watch.directory import Directory
 from mainstay.watch.facts import share_of
 from mainstay.watch.lanes.groups import Groups
@@ -331,9 +331,10 @@ class WatchLane:
         unknown = monitors.keys() if self._share is None else monitors.keys() - before
         read_states = partial(reading.stored_states, None if self._share is None else unknown)
         stored = await self._read(read_states)
-        if stored.keys() != unknown:
-            # Rows follow an apply in its own transaction; this mends what came about in another way.
-            await self._writer.run(partial(follow_resources, _LANE))
+        if await self._read(behind):
+            # Rows follow an apply by themselves; this mends what came about in another way.
+            while await self._writer.run(partial(follow_resources, _LANE)):
+                pass
             stored = await self._read(read_states)
         self.board.declare((monitor.watched for monitor in monitors.values()), stored)
         self._groups.declare({uid: one.quorum for uid, one in monitors.items() if one.quorum is not None})
