@@ -42,6 +42,7 @@ def test_a_capability_moves_in_with_one_folder_and_one_line(tmp_path: Path) -> N
         "probe": "nobody practised for long",
         "health": True,
         "lane": True,
+        "columns": True,
         "follower": "ok",
         "ended": 0,
     }

@@ -30,6 +30,7 @@ from mainstay.kernel.actor import command  # noqa: E402
 from mainstay.kernel.errors import Forbidden  # noqa: E402
 from mainstay.runtime.app import commands, run  # noqa: E402
 from mainstay.runtime.composition import Parts  # noqa: E402
+from mainstay.store.columns.sql import Condition  # noqa: E402
 from mainstay.store.journal import Filter, entries  # noqa: E402
 from mainstay.store.resources.apply import declare  # noqa: E402
 from mainstay.store.resources.schema import file_schema  # noqa: E402
@@ -72,6 +73,10 @@ async def serve() -> None:
     running._register_health()
     FOUND["probe"] = (await running.health.services())["drills"]
     FOUND["health"] = "drills" not in running.health._vital
+    columns, step = running.telemetry.columns, (1, "fire", "everybody out", {"floor": "2"})
+    columns.append(parts.STEPS, [step])
+    columns.flush()
+    FOUND["columns"] = columns.rows(parts.STEPS, [Condition("labels", "label", "2", "floor")], (0, 2), 5) == [step]
     task = asyncio.create_task(lanes.pop("drills"))
     await asyncio.sleep(0)
     await asyncio.sleep(0)

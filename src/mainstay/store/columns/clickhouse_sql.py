@@ -34,7 +34,7 @@ CLICKHOUSE = Dialect(
     # As in DuckDB: exact quantiles, interpolated; NULL where nothing was measured.
     aggregates={
         "count": "toUInt32(count(){filter})",
-        "total": "sum({of}){filter}",
+        "total": "toFloat64(sum({of}){filter})",
         "mean": "avgOrNull({of}){filter}",
         "largest": "maxOrNull({of}){filter}",
         "quantile": "quantileExactInclusiveOrNull({rank})({of}){filter}",

@@ -22,4 +22,5 @@ CAPABILITY = Capability(
     routes=(Routes("/drills", "mainstay.drills.doors", "Drills"),),
     commands=(Command("drills", 195, "mainstay.drills.parts:drills", "Say how often was practised"),),
     lanes="mainstay.drills.parts:lanes",
+    tables="mainstay.drills.parts:TABLES",
 )

@@ -1,4 +1,4 @@
-"""A kind, a verb, a guard, a follower, a lane with its probe, and a command."""
+"""A kind, a verb, a guard, a follower, a lane with its probe, a table in columns, and a command."""
 
 from __future__ import annotations
 
@@ -13,11 +13,19 @@ from mainstay.kernel.capability import Lane, Surroundings
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Kind, Spec
 from mainstay.kernel.subject import Trouble
+from mainstay.store.columns.table import Column, Table
 from mainstay.store.followers import follow
 from mainstay.store.journal import Entry
 from mainstay.store.running import Running
 from mainstay.store.work import Work, guard, unit_of_work
 
+STEPS = Table(
+    name="drill_steps",
+    columns=(Column("at_us", "time"), Column("drill", "name"), Column("said", "text"), Column("labels", "labels")),
+    order=("drill",),
+    kept="raw_days",
+)
+TABLES = (STEPS,)
 SEEN: list[str] = []
 FOLLOWED = threading.Event()
 
