@@ -13,16 +13,17 @@ from pathlib import Path
 import pytest
 from node_rig import Node, SharedRecords, postgres
 from tests.rigs.changeable import Target, wait_for
+from tests.rigs.snapshot_rig import newest_migration
 
 import mainstay
 
 NAMES = [f"m{number}" for number in range(12)]
-_MIGRATION = """
+_MIGRATION = f"""
 from django.db import migrations
 
 
 class Migration(migrations.Migration):
-    dependencies = [("store", "0002_vault")]
+    dependencies = [("store", "{newest_migration()}")]
     operations = [migrations.RunSQL("ALTER TABLE fact ADD COLUMN remark text")]
 """
 

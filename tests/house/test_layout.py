@@ -120,3 +120,9 @@ def test_links_between_documents_lead_somewhere() -> None:
         targets = re.findall(r"\]\((?!https?://|#|mailto:)([^)#]+)", path.read_text())
         broken += [f"{path.relative_to(ROOT)} -> {target}" for target in targets if not (path.parent / target).exists()]
     assert broken == []
+
+
+def test_internals_of_allauth_stay_in_one_module() -> None:
+    inside = re.compile(r"^\s*(?:from|import) allauth\.[\w.]*internal", re.MULTILINE)
+    found = [path.relative_to(SOURCE).as_posix() for path in PYTHON if inside.search(path.read_text())]
+    assert found == ["accounts/allauth_internals.py"]

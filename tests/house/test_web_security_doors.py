@@ -240,7 +240,8 @@ def test_nothing_else_listens() -> None:
 
 
 def test_a_misspelt_scope_fails_at_import() -> None:
-    from mainstay.accounts.doors import page, requires
+    from mainstay.accounts.api_doors import requires
+    from mainstay.accounts.doors import page
 
     for door in (page, requires):
         with pytest.raises(AssertionError, match="undeclared scope"):
@@ -250,7 +251,7 @@ def test_a_misspelt_scope_fails_at_import() -> None:
 def test_a_scope_above_the_routers_decorator_is_a_mistake() -> None:
     from ninja import Router
 
-    from mainstay.accounts.doors import requires
+    from mainstay.accounts.api_doors import requires
 
     router = Router()
 

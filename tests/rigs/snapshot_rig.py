@@ -101,6 +101,11 @@ telemetry.close()
 """
 
 
+def newest_migration(app: str = "store") -> str:
+    """Name of the last migration of this program, for one that comes after it."""
+    return max(path.stem for path in (Path(mainstay.__file__).parent / app / "migrations").glob("[0-9]*.py"))
+
+
 class Install:
     """A data folder (and a database) with the command line on it."""
 

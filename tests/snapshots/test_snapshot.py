@@ -16,12 +16,12 @@ from pathlib import Path
 import pytest
 from bench.server import RunningServer
 from tests.rigs.changeable import Target, wait_for
-from tests.rigs.snapshot_rig import Install, Postgres, postgres_server, untold
+from tests.rigs.snapshot_rig import Install, Postgres, newest_migration, postgres_server, untold
 
-_MIGRATION = """
+_MIGRATION = f"""
 from django.db import migrations, models
 class Migration(migrations.Migration):
-    dependencies = [("store", "0002_vault")]
+    dependencies = [("store", "{newest_migration()}")]
     operations = [migrations.CreateModel("Later", [("id", models.BigAutoField(primary_key=True))])]
 """
 

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 import pytest
 from django.db import OperationalError, connections
 from tests.rigs.changeable import wait_for
+from tests.rigs.clocks import FakeClock
 from tests.rigs.receivers import happen, in_thread
 
-from conftest import FakeClock
 from mainstay.alerting import queries
 from mainstay.frames.boot import current_settings, migrate
 from mainstay.kernel.actor import system

@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, cast
 
 import structlog
 from allauth.account.adapter import DefaultAccountAdapter
-from allauth.account.internal.flows.login import AUTHENTICATION_METHODS_SESSION_KEY, get_authentication_records
-from allauth.core.internal import ratelimit
 from allauth.mfa.adapter import DefaultMFAAdapter
 from django.conf import settings
 from django.urls import reverse
@@ -19,17 +17,22 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from typing_extensions import override
 
 from mainstay.accounts import devices, policies, queries
+from mainstay.accounts.allauth_internals import (
+    AUTHENTICATION_METHODS_SESSION_KEY,
+    get_authentication_records,
+    ratelimit,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from allauth.core.internal.ratelimit import RateLimitUsage
     from cryptography.fernet import Fernet
     from django.contrib.auth.base_user import AbstractBaseUser
     from django.contrib.auth.models import AnonymousUser
     from django.core.mail import EmailMessage
     from django.http import HttpRequest, HttpResponse
 
+    from mainstay.accounts.allauth_internals import RateLimitUsage
     from mainstay.accounts.models import User
 
 _APP = "allauth.account"  # whose limits are counted: ACCOUNT_RATE_LIMITS

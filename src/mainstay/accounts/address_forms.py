@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 from allauth.account.forms import AddEmailForm, ResetPasswordForm
-from allauth.account.internal.flows.email_verification import (
-    add_email_verification_sent_message,
-    consume_email_verification_rate_limit,
-)
 from allauth.account.models import EmailAddress
 from django import forms
 from django.http import HttpRequest
 
 from mainstay.accounts import verbs
+from mainstay.accounts.allauth_internals import (
+    add_email_verification_sent_message,
+    consume_email_verification_rate_limit,
+)
 from mainstay.accounts.models import User
 from mainstay.kernel.errors import UserError
 

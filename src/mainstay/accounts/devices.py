@@ -13,10 +13,10 @@ import ipaddress
 import secrets
 from typing import TYPE_CHECKING
 
-from allauth.mfa.internal.flows import trust
 from django.conf import settings
 from django.core import signing
 
+from mainstay.accounts.allauth_internals import trust
 from mainstay.accounts.models import User
 
 if TYPE_CHECKING:

@@ -9,13 +9,12 @@ import base64
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial, wraps
+from functools import wraps
 from importlib import import_module
 from types import SimpleNamespace
 from typing import Any, TypeVar, cast
 from urllib.parse import quote
 
-from allauth.account.internal.flows.login import get_authentication_records
 from allauth.core.exceptions import ReauthenticationRequired
 from django.conf import settings
 from django.contrib import messages
@@ -24,11 +23,9 @@ from django.db import close_old_connections
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.cache import patch_cache_control
-from ninja.operation import Operation
-from ninja.throttling import BaseThrottle
-from ninja.utils import contribute_operation_callback
 
 from mainstay.accounts import queries, rules
+from mainstay.accounts.allauth_internals import get_authentication_records
 from mainstay.kernel.actor import Actor, all_scopes, limitable
 from mainstay.kernel.clock import Steps, to_iso
 
@@ -69,7 +66,7 @@ def page(
     fresh: they must have shown who they are within ACCOUNT_REAUTHENTICATION_TIMEOUT, else they are asked again.
     limited: see Door.
     """
-    door = _door(scope, limited=limited)
+    door = door_of(scope, limited=limited)
 
     def decorate(view: Callable[..., Any]) -> Callable[..., Any]:
         @wraps(view)
@@ -90,56 +87,13 @@ def page(
     return decorate
 
 
-def _door(scope: str, *, limited: bool) -> Door:
+def door_of(scope: str, *, limited: bool) -> Door:
+    """AssertionError for a scope that nobody declares, or that labels cannot narrow: found when it is imported."""
     if scope and scope not in all_scopes():
         raise AssertionError(f"undeclared scope {scope}")
     if limited and scope not in limitable():
         raise AssertionError(f"{scope} cannot be limited by labels")
     return Door(scope, limited=limited)
-
-
-def requires(scope: str, *, limited: bool = False) -> Callable[[View], View]:
-    """An API operation for actors who hold `scope`; stands below `@router.get(...)`. `request.auth` is the Actor.
-
-    limited: see Door.
-    """
-    if not scope:
-        raise AssertionError("an operation of the API needs a scope")
-    door = _door(scope, limited=limited)
-
-    def decorate(view: View) -> View:
-        if hasattr(view, "_ninja_operation"):
-            raise AssertionError("@requires stands below the router's decorator")
-        contribute_operation_callback(view, partial(_guard_operation, door))
-        return view
-
-    return decorate
-
-
-def _guard_operation(door: Door, operation: Operation) -> None:
-    # The function's signature has been read by now, so a plain wrapper does.
-    inner = operation.view_func
-
-    @wraps(inner)
-    def guarded(request: HttpRequest, **values: Any) -> Any:
-        door.require(request.auth)  # type: ignore[attr-defined] # set by the API's authentication
-        return inner(request, **values)
-
-    guarded.door = door  # type: ignore[attr-defined] # a mark on a function
-    operation.view_func = guarded
-    operation.throttle_objects.insert(0, _ScopeFirst(door))
-
-
-class _ScopeFirst(BaseThrottle):
-    """Who lacks the scope is refused before the request's body is read; throttles are what runs right after the
-    authentication."""
-
-    def __init__(self, door: Door) -> None:
-        self._door = door
-
-    def allow_request(self, request: HttpRequest) -> bool:
-        self._door.require(request.auth)  # type: ignore[attr-defined] # set by the API's authentication
-        return True
 
 
 def _admit(request: HttpRequest, door: Door) -> HttpResponse | None:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from allauth.account.internal.flows.login import perform_login, record_authentication
 from allauth.account.models import Login
-from allauth.usersessions.internal.flows.sessions import end_sessions
 from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib import messages
@@ -19,6 +17,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from mainstay.accounts import policies, queries, rules, token_verbs, verbs
+from mainstay.accounts.allauth_internals import end_sessions, perform_login, record_authentication
 from mainstay.accounts.doors import page, public
 from mainstay.accounts.forms import NewPasswordForm, NewTokenForm, NewUserForm, SetUpForm
 from mainstay.accounts.models import User

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from allauth.account.internal.flows.login import get_authentication_records
 from allauth.account.signals import email_changed, password_changed, password_reset, password_set
 from allauth.mfa import signals as factor_signals
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 
 from mainstay.accounts import session_verbs, verbs
+from mainstay.accounts.allauth_internals import get_authentication_records
 from mainstay.accounts.models import User
 from mainstay.kernel.actor import Actor, system
 

@@ -10,7 +10,7 @@ from ninja import Router, Schema, Status
 from pydantic import Field
 
 from mainstay.accounts import queries, rules, token_verbs
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.duration import Duration

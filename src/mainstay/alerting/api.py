@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import AwareDatetime, Field
 
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.alerting import queries, verbs
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.duration import Duration

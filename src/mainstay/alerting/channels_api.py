@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema
 from pydantic import Field
 
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.alerting import queries, verbs
 from mainstay.alerting.api import actor_of
 from mainstay.kernel.texts import ResourceName

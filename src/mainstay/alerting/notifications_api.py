@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.alerting import queries
 from mainstay.alerting.api import NotificationOut
 from mainstay.kernel.texts import Text

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.heartbeats import queries, verbs
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.texts import MOST, WITHOUT_NUL, ResourceName

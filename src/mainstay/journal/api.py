@@ -10,7 +10,7 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.frames.downloads import download, json_lines
 from mainstay.kernel.texts import MOST, Text
 from mainstay.store.disclosures import note_export

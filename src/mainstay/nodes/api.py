@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.texts import NodeName
 from mainstay.nodes import queries, verbs

@@ -14,7 +14,7 @@ from ninja import Query, Router, Schema, Status
 from ninja.errors import HttpError
 from pydantic import Field
 
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import StalePlan
 from mainstay.kernel.resource import Resource

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.kernel.errors import StalePlan
 from mainstay.kernel.texts import MOST, WITHOUT_NUL
 from mainstay.resources.api import BODY, actor_of, read_request, secret_source

@@ -22,7 +22,8 @@ from ninja.security.http import HttpAuthBase
 from ninja.utils import check_csrf
 
 from mainstay import __version__
-from mainstay.accounts.doors import address_of, page, person_actor, requires, token_actor
+from mainstay.accounts.api_doors import requires
+from mainstay.accounts.doors import address_of, page, person_actor, token_actor
 from mainstay.frames.errors import error_titles, mainstay_error, plain_body
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.errors import MainstayError

@@ -34,7 +34,6 @@ _WEB = [
     "allauth.usersessions",
     "allauth.socialaccount",
     "allauth.socialaccount.providers.openid_connect",
-    "ninja",
     *apps("templates"),
     "mainstay.frames.web",
 ]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 from pathlib import Path
 from typing import Any, cast
 
 import a2wsgi
-import ninja
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from starlette.applications import Starlette
@@ -47,7 +47,10 @@ class _Files(StaticFiles):
 
 def static_files() -> Application:
     """Our own static files and those of the API documentation."""
-    folders = [Path(mainstay.frames.web.__file__).parent / "static", Path(ninja.__file__).parent / "static"]
+    # Found, not imported: it is heavy, and loaded with the first page.
+    found = importlib.util.find_spec("ninja")
+    ninja = [Path(place) / "static" for place in (found.submodule_search_locations or ())] if found else []
+    folders = [Path(mainstay.frames.web.__file__).parent / "static", *ninja]
     files = _Files(directory=folders[0])
     files.all_directories = list(folders)
     # A mount tells the files below which path they lie, and answers 404 for what there is not.

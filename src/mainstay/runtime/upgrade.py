@@ -71,7 +71,8 @@ def _open(settings: Settings) -> None:
     waiting = versions.waiting_migrations()
     upgrade = bool(waiting) and bool(versions.applied_migrations())
     taken = _keep(settings, waiting) if upgrade and settings.snapshot_before_upgrade else None
-    migrate()
+    if waiting:
+        migrate()
     keep_current()
     versions.record(_ACTOR, settings)
     if taken is not None:

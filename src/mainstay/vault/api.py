@@ -9,7 +9,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from mainstay.accounts.doors import requires
+from mainstay.accounts.api_doors import requires
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.texts import SecretName, Text

@@ -6,6 +6,7 @@ of the data folder, which also counts changes of the folder itself and of the te
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -48,6 +49,20 @@ def _newer(what: str, program: str) -> NewerData:
     )
 
 
+def _on_disk() -> set[tuple[str, str]]:
+    """Names of this program's migrations; none of them is imported, which takes longer than the rest of a start."""
+    from django.apps import apps
+    from django.db.migrations.loader import MigrationLoader
+
+    found = set()
+    for app in apps.get_app_configs():
+        package, _ = MigrationLoader.migrations_module(app.label)
+        spec = importlib.util.find_spec(package) if package else None
+        for place in (spec.submodule_search_locations or ()) if spec else ():
+            found |= {(app.label, path.stem) for path in Path(place).glob("[0-9a-zA-Z]*.py")}
+    return found
+
+
 def known_migrations() -> set[tuple[str, str]]:
     """Those of this program, and those that they replace. Django must be set up."""
     from django.db.migrations.loader import MigrationLoader
@@ -58,7 +73,12 @@ def known_migrations() -> set[tuple[str, str]]:
 
 def check_migrations(applied: Iterable[tuple[str, str]], what: str, program: str, oldest: str = "") -> None:
     """NewerData if one of them is unknown to this program, unless it can bear that: it is `oldest` or newer."""
-    if set(applied) - known_migrations() and not (oldest and _release(oldest) <= _release(__version__)):
+    applied = set(applied)
+    if (
+        applied - _on_disk()
+        and applied - known_migrations()
+        and not (oldest and _release(oldest) <= _release(__version__))
+    ):
         raise _newer(what, program)
 
 
@@ -71,6 +91,8 @@ def applied_migrations() -> set[tuple[str, str]]:
 
 def waiting_migrations() -> list[str]:
     """Names of what `mainstay up` would still change in the tables."""
+    if _on_disk() <= applied_migrations():
+        return []
     from django.db import connection
     from django.db.migrations.executor import MigrationExecutor
 

@@ -7,7 +7,8 @@ from django.shortcuts import render
 from django.urls import path
 from ninja import Router
 
-from mainstay.accounts.doors import page, requires
+from mainstay.accounts.api_doors import requires
+from mainstay.accounts.doors import page
 
 router = Router()
 
