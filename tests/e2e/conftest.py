@@ -12,8 +12,12 @@ from pathlib import Path
 
 import pytest
 import uvicorn
+from django.conf import settings
 from django.db import connections
 
+from mainstay.frames.proxied import Proxies
+from mainstay.runtime.crowd import Crowd
+from mainstay.runtime.http_protocol import protocols
 from mainstay.runtime.live import LiveUpdates
 from mainstay.runtime.server import Server, django_application, static_files
 from mainstay.statuspage.serving import StatusPages
@@ -50,7 +54,8 @@ class RunningSite:
         }
         self._django = django_application()
         site = Server(doors, self._django, https=False)
-        config = uvicorn.Config(site, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
+        http, _ = protocols(Crowd(Proxies(settings.MAINSTAY.trusted_proxies)))
+        config = uvicorn.Config(site, http=http, log_config=None, lifespan="off", timeout_graceful_shutdown=2)
         self._server = uvicorn.Server(config)
         self._server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         serving = asyncio.ensure_future(self._server.serve(sockets=[self._socket]))

@@ -34,7 +34,9 @@ def test_what_comes_packed_is_unpacked_though_nobody_asked(encoding: str, packed
         url = f"http://127.0.0.1:{port}/"
         found, unwanted = check(url, {"contains": "fine words"}), check(url, {"not_contains": "fine words"})
     assert found.verdict == "up", found.message
-    assert (unwanted.verdict, unwanted.code) == ("down", "expect.not_contains")
+    # Where absence counts, the body must be known to be whole, which nobody here can tell of br.
+    refused = ("unknown", "expect.encoding") if encoding == "br" else ("down", "expect.not_contains")
+    assert (unwanted.verdict, unwanted.code) == refused
     assert found.evidence["bytes"] == len(WORDS)
     assert "accept-encoding" not in seen[0][1]
 
@@ -48,6 +50,75 @@ def test_a_packing_that_nobody_can_undo_is_named_and_never_up(expect: dict[str, 
     assert "packed as `x-odd`" in result.message
     assert "also" not in result.evidence
     assert alone.verdict == "up", alone.message
+
+
+LONG = b"".join(b"line %d of many\n" % number for number in range(2_000)) + b"FATAL\n"
+
+
+def bare(body: bytes) -> bytes:
+    """What some servers call deflate: without the head and sum that RFC 1950 puts around."""
+    packer = zlib.compressobj(wbits=-15)
+    return packer.compress(body) + packer.flush()
+
+
+@pytest.mark.parametrize("absent", [{"not_contains": "FATAL"}, {"not_regex": "FAT.L"}])
+@pytest.mark.parametrize(
+    ("encoding", "packed"),
+    [
+        ("gzip", gzip.compress(LONG)),
+        ("deflate", zlib.compress(LONG)),
+        ("deflate", bare(LONG)),
+        ("gzip, deflate", zlib.compress(gzip.compress(LONG))),
+    ],
+    ids=["gzip", "deflate", "bare", "both"],
+)
+def test_absence_is_shown_by_a_whole_packed_body_only(encoding: str, packed: bytes, absent: dict[str, Any]) -> None:
+    ends = {f"/{end}": answer(packed[:end], headers=(f"Content-Encoding: {encoding}",)) for end in (1, 15, 999, -9, -1)}
+    fine = answer(packed, headers=(f"Content-Encoding: {encoding}",))
+    with tcp_server(by_path({**ends, "/whole": fine}, [])) as port:
+        for path in ends:
+            result = check(f"http://127.0.0.1:{port}{path}", absent)
+            assert (result.verdict, result.code) == ("down", "transfer.truncated"), path
+            assert "in the middle of its packing" in result.message
+        result = check(f"http://127.0.0.1:{port}/whole", absent)
+        assert result.code in ("expect.not_contains", "expect.regex"), result.message
+        other = {name: text.replace("F", "G") for name, text in absent.items()}
+        result = check(f"http://127.0.0.1:{port}/whole", other)
+        assert (result.verdict, result.evidence["bytes"]) == ("up", len(LONG)), result.message
+
+
+def test_packed_bodies_of_odd_forms() -> None:
+    pages = {
+        "/parts": answer(gzip.compress(b"one") + gzip.compress(b" two"), headers=("Content-Encoding: gzip",)),
+        "/more": answer(gzip.compress(b"one two") + b"\0\0rest", headers=("Content-Encoding: gzip",)),
+        "/empty": answer(b"", headers=("Content-Encoding: gzip",)),
+        "/false": answer(b"not packed", headers=("Content-Encoding: gzip",)),
+        "/bomb": answer(gzip.compress(bytes(12_000_000)), headers=("Content-Encoding: gzip",)),
+    }
+    with tcp_server(by_path(pages, [])) as port:
+        found = {path: check(f"http://127.0.0.1:{port}{path}", {"not_contains": "three"}) for path in pages}
+        two = check(f"http://127.0.0.1:{port}/parts", {"contains": "one two", "not_contains": "three"})
+        head = check({"url": f"http://127.0.0.1:{port}/parts", "method": "HEAD"}, {"not_contains": "three"})
+    assert two.verdict == head.verdict == "up"
+    assert [(path, result.verdict, result.code) for path, result in found.items()] == [
+        ("/parts", "up", ""),
+        ("/more", "up", ""),
+        ("/empty", "up", ""),
+        ("/false", "down", "transfer.encoding"),
+        ("/bomb", "unknown", "expect.not_contains"),
+    ]
+    assert found["/bomb"].evidence["cut"] is True
+
+
+@pytest.mark.parametrize(
+    ("compressed", "asked"), [(True, "gzip, deflate"), ("gzip", "gzip"), ("br", "br"), (None, None)]
+)
+def test_what_is_asked_for_can_be_unpacked(compressed: bool | str | None, asked: str | None) -> None:
+    seen: list[tuple[str, dict[str, str], bytes]] = []
+    with tcp_server(by_path({"/": answer()}, seen)) as port:
+        target = {"url": f"http://127.0.0.1:{port}/", **({"compressed": compressed} if compressed else {})}
+        assert check(target, {"not_contains": "absent"}).verdict == "up"
+    assert seen[0][1].get("accept-encoding") == asked
 
 
 def test_a_packing_that_was_written_into_a_header_is_undone_too() -> None:

@@ -22,6 +22,7 @@ from mainstay.integrations.checks.http.credentials import (
     userinfo,
 )
 from mainstay.integrations.checks.http.expectations import Expectations
+from mainstay.integrations.checks.http.packing import ASKED
 from mainstay.integrations.checks.http.transfers import Setup
 from mainstay.integrations.checks.progress import document
 from mainstay.integrations.idn import ascii_host
@@ -84,10 +85,18 @@ class Request:
 class Requests:
     """Makes the requests of one check: the first, and those that redirects lead to."""
 
-    def __init__(self, target: dict[str, Any], secrets: tuple[str, ...]) -> None:
+    def __init__(self, target: dict[str, Any], secrets: tuple[str, ...], *, absence: bool = False) -> None:
+        """absence: something must not be in the body, which therefore must be known to be whole."""
         tls = target.get("tls") or {}
+        content = _content(target, secrets)
+        self.raw = absence and not any("br" in line.partition(":")[2] for line in content.headers if _asks(line))
+        self.raw = self.raw and target.get("compressed") != "br"  # which libcurl alone can unpack
         self.family = {4: socket.AF_INET, 6: socket.AF_INET6}.get(target.get("ip_version") or 0, 0)
-        self._options = (*_shared_options(target), *_tls_options(tls))
+        self._options = (*_shared_options(target, raw=self.raw), *_tls_options(tls))
+        asked = target.get("compressed")
+        if self.raw and asked and not any(map(_asks, content.headers)):
+            line = f"Accept-Encoding: {asked if isinstance(asked, str) else ASKED}"
+            content = replace(content, headers=(*content.headers, line))
         self.verify: bool = tls.get("verify", True)
         self.ca = str(tls.get("ca") or "")
         self._trusting = not self.ca
@@ -95,7 +104,7 @@ class Requests:
         self._proxy: str = target.get("proxy") or ""
         url = str(target["url"])
         self._origin = origin(clean_url(url))
-        self.first = self._make(url if is_plain_address(url) else clean_url(url), _content(target, secrets))
+        self.first = self._make(url if is_plain_address(url) else clean_url(url), content)
 
     def redirected(self, request: Request, status: int, target: str) -> Request:
         """What follows a redirect (RFC 9110, 15.4). CheckFault `expect.redirects` where nothing can follow it."""
@@ -185,11 +194,11 @@ def plan_request(order: CheckOrder) -> Plan:
         load_reader()
     redirects = target.get("redirects") or {}
     follow = redirects.get("follow", True)
-    secrets = (*_secrets(target), *order.secrets)
+    secrets, expect = (*_secrets(target), *order.secrets), document(order, "expect")
     return Plan(
         timeout=order.timeout,
-        requests=Requests(target, secrets),
-        expectations=Expectations(document(order, "expect"), follows=follow),
+        requests=Requests(target, secrets, absence=bool(expect.get("not_contains") or expect.get("not_regex"))),
+        expectations=Expectations(expect, follows=follow),
         masker=Masker(secrets),
         follow=follow,
         redirect_limit=redirects.get("limit", 10),
@@ -304,7 +313,11 @@ def _credentials(auth: dict[str, Any], user: str) -> list[Option]:
     return []
 
 
-def _shared_options(target: dict[str, Any]) -> list[Option]:
+def _asks(line: str) -> bool:
+    return line.lower().startswith("accept-encoding:")
+
+
+def _shared_options(target: dict[str, Any], *, raw: bool) -> list[Option]:
     version, compressed = target.get("http_version", "1.1"), target.get("compressed")
     options: list[Option] = [
         (pycurl.NOSIGNAL, 1),
@@ -315,7 +328,9 @@ def _shared_options(target: dict[str, Any]) -> list[Option]:
         # An empty text also keeps the environment's http_proxy away: a check says itself how it travels.
         (pycurl.PROXY, target.get("proxy") or ""),
         # Unpack what comes packed, whether or not it was asked for. Empty: all kinds that libcurl can.
-        (pycurl.ACCEPT_ENCODING, compressed if isinstance(compressed, str) else ""),
+        (pycurl.HTTP_CONTENT_DECODING, 0)
+        if raw
+        else (pycurl.ACCEPT_ENCODING, compressed if isinstance(compressed, str) else ""),
     ]
     if (target.get("redirects") or {}).get("follow", True):
         options.append((pycurl.COOKIEFILE, ""))  # no file, but remember what the answers of one run set

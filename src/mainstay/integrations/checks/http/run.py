@@ -19,8 +19,9 @@ from mainstay.integrations.checks.http import evidence
 from mainstay.integrations.checks.http.credentials import shown_url
 from mainstay.integrations.checks.http.expectations import KEPT, Answer, parse_headers
 from mainstay.integrations.checks.http.faults import explain
+from mainstay.integrations.checks.http.packing import Unpacked, unpack
 from mainstay.integrations.checks.http.request import Plan, Request, plan_request
-from mainstay.integrations.checks.http.transfers import Handle, Journey, Transfers
+from mainstay.integrations.checks.http.transfers import Body, Handle, Journey, Transfers
 from mainstay.integrations.checks.progress import describe_seconds
 from mainstay.kernel.probing import CheckFault, finding
 
@@ -164,22 +165,34 @@ class _Run:
         if reads_certificate:
             state.keep(request.origin, self._named(curl, request))
         status = curl.getinfo(pycurl.RESPONSE_CODE)
+        leads = self._plan.follow and status in _REDIRECTS
+        found = self._unpacked(body, lines, packed, leads=leads)
         answer = Answer(
             status=status,
             protocol=_PROTOCOLS.get(curl.getinfo(pycurl.INFO_HTTP_VERSION), "?"),
             lines=lines,
-            kept=body.start,
-            size=body.size,
-            cut=body.cut,
+            kept=found.start,
+            size=found.size,
+            cut=found.cut,
             seconds=seconds,
             path=state.path(request.origin),
             secure=request.secure,
-            packed=packed,
+            packed=found.unknown,
         )
-        if status not in _REDIRECTS or not self._plan.follow:
+        if not leads:
             return answer, ""
         self._cookies = handle.cookies()
         return answer, (curl.getinfo_raw(pycurl.REDIRECT_URL) or b"").decode("utf-8", "replace")
+
+    def _unpacked(self, body: Body, lines: list[bytes], unknown: str, *, leads: bool) -> Unpacked:
+        """What is looked into. `leads`: the answer is a redirect, whose body nobody reads."""
+        if not self._plan.requests.raw or leads or not body.size:
+            return Unpacked(body.start, body.size, body.cut, unknown)
+        encodings = parse_headers(lines).get("content-encoding", "")
+        if not encodings:
+            return Unpacked(body.start, body.size, body.cut)
+        whole = not body.cut and body.size <= KEPT
+        return unpack(body.start, encodings, whole=whole, kept=KEPT, limit=self._plan.max_read)
 
     def _named(self, curl: Any, request: Request) -> list[dict[str, Any]]:
         """The certificates that count. libcurl also takes the common name for a host's, which RFC 9525 ended."""
