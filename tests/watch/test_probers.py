@@ -8,12 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 from tests.rigs.check_servers import tcp_server, until_closed
 from tests.rigs.http_servers import always, answer
 
@@ -154,6 +156,38 @@ def test_a_prober_that_dies_is_replaced_with_its_orders(number: signal.Signals) 
                 await until(lambda: inbox.uids == {"a", "b"})
                 assert probers.pids() != before
                 assert not is_running(before[0])
+
+    run(work)
+
+
+def test_a_prober_that_is_killed_in_a_big_body_costs_nothing_but_the_moment() -> None:
+    """As the kernel does it when memory is short."""
+    begun, go_on = threading.Event(), threading.Event()
+
+    def big(connection: socket.socket) -> None:
+        connection.recv(65_536)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 8000000\r\n\r\n" + bytes(4_000_000))
+        begun.set()
+        go_on.wait(20)
+        connection.sendall(bytes(4_000_000))
+
+    async def work() -> None:
+        with tcp_server(always(answer())) as port, tcp_server(big) as large, capture_logs() as log:
+            async with running() as (probers, inbox):
+                probers.assign([order("small", port), order("big", large, timeout=30.0)])
+                await until(lambda: begun.is_set() and inbox.uids == {"small"})
+                (before,) = probers.pids()
+                os.kill(before, signal.SIGKILL)
+                inbox.results.clear()
+                begun.clear()
+                await until(begun.is_set)
+                assert not inbox.of("big"), "what nobody saw the end of is no result"
+                go_on.set()
+                await until(lambda: inbox.uids == {"small", "big"})
+                assert {result.verdict for result in inbox.results} == {"up"}
+                assert [result.evidence["bytes"] for result in inbox.of("big")] == [8_000_000]
+                (told,) = [entry for entry in log if entry["event"] == "prober.replaced"]
+                assert (told["pid"], told["status"], told["orders"]) == (before, -signal.SIGKILL, 2)
 
     run(work)
 
