@@ -148,7 +148,7 @@ def test_search_narrows_the_list_and_an_order_takes_all_of_it(visit: Visit, comp
 
 def test_a_mistake_is_shown_at_its_line_and_put_right(visit: Visit, company: None) -> None:
     page = visit.page
-    page.goto("/resources/new?kind=monitor")
+    page.goto("/resources/new?kind=monitor&as=yaml")
     editor = page.get_by_label("Declaration in YAML")
     editor.fill("monitors:\n  books:\n    http: https://books.example\n    expct: {status: 200}\n")
     page.get_by_role("button", name="Show what changes").click()
@@ -169,7 +169,7 @@ def test_a_mistake_is_shown_at_its_line_and_put_right(visit: Visit, company: Non
 def test_the_editor_suggests_from_the_schema_and_saves_by_key(visit: Visit, company: None) -> None:
     page = visit.page
     with page.expect_response("**/api/v1/schema"):
-        page.goto("/resources/new?kind=monitor")
+        page.goto("/resources/new?kind=monitor&as=yaml")
     editor = page.get_by_label("Declaration in YAML")
     editor.fill("monitors:\n  books:")
     editor.press("End")
@@ -192,7 +192,7 @@ def test_the_editor_suggests_from_the_schema_and_saves_by_key(visit: Visit, comp
     page.get_by_text("New: monitor books").wait_for()
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/monitors/books/")
-    page.goto("/resources/new?kind=monitor")
+    page.goto("/resources/new?kind=monitor&as=yaml")
     editor.focus()
     page.keyboard.press("Escape")
     page.keyboard.press("Tab")
@@ -291,7 +291,7 @@ PAGES = {
     "channels": "/channels/",
     "resources": "/resources/",
     "resource": "/resources/window/monthly-updates/",
-    "editor": "/resources/new?kind=monitor",
+    "editor": "/resources/new?kind=monitor&as=yaml",
     "revision": "/revisions/1/",
     "maintenance": "/windows/",
     "routes": "/routes/",

@@ -86,7 +86,7 @@ def test_single_sign_on_there_and_back(visitor: Visitor, provider: Provider) -> 
     page.locator("#token").wait_for()
     page.goto("/resources/role/core-on-call/")
     visitor.picture("role")
-    page.goto("/resources/new?kind=sign_in")
+    page.goto("/resources/new?kind=sign_in&as=yaml")
     visitor.picture("sign-in-editor")
 
     _declare(provider, only=True)

@@ -343,7 +343,7 @@ def test_the_page_takes_values_and_shows_who_uses_them(ours: Settings, keeper: C
     assert VALUE not in page
     assert read(ours) == f"{VALUE}\nline"
     assert "every secret has the newest key" in keeper.post("/vault/rotate", follow=True).content.decode().lower()
-    assert "<code>db</code>" in keeper.get("/resources/new").content.decode()
+    assert "<code>db</code>" in keeper.get("/resources/new?as=yaml").content.decode()
     assert "db is removed" in keeper.post("/vault/remove", {"name": "db"}, follow=True).content.decode()
     assert (
         "no name of a secret"

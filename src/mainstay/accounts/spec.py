@@ -8,9 +8,10 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from mainstay.kernel.actor import all_scopes, limitable
+from mainstay.kernel.asking import first, sort
 from mainstay.kernel.capability import CAPABILITIES, LEVELS, Surroundings
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.matchers import check_matcher
@@ -30,13 +31,15 @@ def role_scopes(role: BuiltIn) -> frozenset[str]:
 _DOMAIN = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]*[a-z0-9])?\.)+[a-z0-9-]+")
 
 ScopeName = Annotated[str, Field(max_length=60)]
-Matcher = Annotated[str, Field(max_length=1000)]
+Matcher = Annotated[str, Field(max_length=1000, json_schema_extra=sort("matcher"))]
 Network = Annotated[str, Field(max_length=60)]
 Text = Annotated[str, Field(max_length=200)]
 
 
 class Reach(Spec):
     """What roles and service accounts share: how far they reach, and from where."""
+
+    model_config = ConfigDict(json_schema_extra=first("description", "scopes", "limit"))
 
     scopes: list[ScopeName] = Field([], max_length=50, description="what it may do, such as monitors:read")
     limit: list[Matcher] = Field(
@@ -96,6 +99,15 @@ class Reach(Spec):
 class RoleSpec(Reach):
     """A role of one's own, or the policy of a built-in one (`like` its own name)."""
 
+    model_config = ConfigDict(
+        json_schema_extra=first(
+            "description",
+            "limit",
+            "second_factor",
+            either={"Scopes of its own": ("scopes",), "As a built-in role": ("like",)},
+        )
+    )
+
     like: BuiltIn | None = Field(None, description="take the scopes of this built-in role")
     second_factor: Literal["required", "optional"] | None = Field(
         None, description="whether people of this role need one; without it: required for all but developer"
@@ -131,6 +143,10 @@ class GroupRole(Spec):
 
 class SignInSpec(Spec):
     """A provider of single sign-on that speaks OpenID Connect."""
+
+    model_config = ConfigDict(
+        json_schema_extra=first("title", "server", "client_id", "client_secret", "domains", "roles", "default_role")
+    )
 
     title: str = Field("", max_length=60, description="what the button says; without it: the name")
     server: str = Field(

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, create_model, field_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, create_model, field_validator
 
+from mainstay.kernel.asking import first, refers, shorthand, sort
 from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.ports import ChannelKind
@@ -30,6 +31,8 @@ def _check_proxy(url: str) -> str:
 class ChannelSpec(Spec):
     """The part that all channel kinds share; a subclass for each adds its own key."""
 
+    model_config = ConfigDict(json_schema_extra=first("description", "resolved"))
+
     channel: ClassVar[ChannelKind]
 
     resolved: bool = Field(True, description="also tell when it is over")
@@ -49,11 +52,22 @@ class ChannelSpec(Spec):
 class RouteSpec(Spec):
     """Every route whose matchers all fit an alert's labels sends it to its channels."""
 
-    match: list[Annotated[str, Field(max_length=1000)]] = Field(
-        [], max_length=40, description='label matchers, all of which must fit, such as severity=~"P0|P1"'
+    model_config = ConfigDict(json_schema_extra=first("match", "to", "stop"))
+
+    match: list[Annotated[str, Field(max_length=1000, json_schema_extra=sort("matcher"))]] = Field(
+        [],
+        max_length=40,
+        title="Which alerts",
+        description='label matchers, all of which must fit, such as severity=~"P0|P1"; none: every alert',
     )
-    to: list[str] = Field(min_length=1, max_length=40, description="channels")
-    stop: bool = Field(False, description="routes after this one are not asked")
+    to: list[str] = Field(
+        min_length=1,
+        max_length=40,
+        title="Where they go",
+        description="channels",
+        json_schema_extra=refers("channel"),
+    )
+    stop: bool = Field(False, title="Stop here", description="routes after this one are not asked")
     name: str | None = Field(None, max_length=100, description="a name of its own; else its position")
 
     @field_validator("match")
@@ -101,6 +115,7 @@ def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
         requires=lambda spec: spec.channel.requires,
         example=_CHANNEL,
         in_words=_channel_in_words,
+        afterwards=lambda _spec: "Send a test to see that it gets through.",
     )
 
 
@@ -110,7 +125,9 @@ def _channel_model(channel: ChannelKind) -> type[ChannelSpec]:
 
     shape: Any = channel.target
     target = Annotated[shape, BeforeValidator(from_shorthand, json_schema_input_type=str | shape)]
-    fields: dict[str, Any] = {channel.name: (target, Field(description=channel.summary))}
+    fields: dict[str, Any] = {
+        channel.name: (target, Field(description=channel.summary, json_schema_extra=shorthand(channel.shorthand)))
+    }
     model = create_model(
         f"{channel.name.title()}Channel",
         __base__=ChannelSpec,
@@ -140,6 +157,7 @@ def route_kind() -> Kind:
         example=_ROUTE,
         in_words=_route_in_words,
         facts="mainstay.alerting.facts:route_facts",
+        afterwards=lambda _spec: "What it fits now stands below.",
     )
 
 

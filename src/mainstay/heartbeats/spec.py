@@ -6,8 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from mainstay.kernel.asking import first, sort
 from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.labels import Label, LabelName, Severity
@@ -39,15 +40,32 @@ class Keywords(Spec):
 class HeartbeatSpec(Spec):
     """Exactly one of `every`, `cron` and `on_calendar` says when a ping is due."""
 
-    every: Duration | None = Field(None, description="a ping is due this long after the last one")
+    model_config = ConfigDict(
+        json_schema_extra=first(
+            "timezone",
+            "grace",
+            "severity",
+            "labels",
+            "description",
+            either={"At an interval": ("every",), "By a cron line": ("cron",), "By a calendar": ("on_calendar",)},
+            asks="When it reports in",
+        )
+    )
+
+    every: Duration | None = Field(
+        None, title="Reports in every", description="a ping is due this long after the last one", examples=["1h"]
+    )
     cron: Annotated[str, Field(max_length=100), AfterValidator(check_cron)] | None = Field(
-        None, description="a ping is due at these times: a cron expression of five fields"
+        None, description="a ping is due at these times: a cron expression of five fields", examples=["0 2 * * *"]
     )
     on_calendar: Annotated[str, Field(max_length=100), AfterValidator(check_calendar)] | None = Field(
-        None, description="a ping is due at these times: expressions as systemd's timers have them, one on each line"
+        None,
+        description="a ping is due at these times: expressions as systemd's timers have them, one on each line",
+        examples=["Mon..Fri 06:30"],
+        json_schema_extra=sort("lines"),
     )
     timezone: Annotated[str, AfterValidator(check_zone)] = Field(
-        "UTC", max_length=60, description="zone of the expression"
+        "UTC", max_length=60, description="zone of the expression", json_schema_extra=sort("zone")
     )
     grace: Duration = Field(300.0, ge=1, description="how late a ping may be before the heartbeat is down")
     early: Duration = Field(
@@ -117,6 +135,7 @@ def heartbeat_kind(made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | N
         in_words=_in_words,
         page="/heartbeats/{}/",
         labelled=True,
+        afterwards=lambda _spec: "Have the job call the address below when it is done.",
     )
 
 

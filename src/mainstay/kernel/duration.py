@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, PlainSerializer, WithJsonSchema
 
+from mainstay.kernel.asking import sort
 from mainstay.kernel.timespan import format_duration, parse_duration
 
 __all__ = ["Duration", "format_duration", "parse_duration"]
@@ -31,6 +32,7 @@ Duration = Annotated[
                 {"type": "string", "pattern": r"^([0-9]+(\.[0-9]+)?(ms|s|m|h|d|w) *)+$", "maxLength": 100},
                 {"type": "number", "minimum": 0, "maximum": LONGEST},
             ],
+            **sort("duration"),
             "description": "a duration such as 30s, 5m, 1h30m or 250ms; 366d at most",
         }
     ),

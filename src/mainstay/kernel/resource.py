@@ -79,6 +79,10 @@ def _no_words(_document: Mapping[str, Any]) -> str:
     return ""
 
 
+def _nothing_more(_spec: Any) -> str:
+    return ""
+
+
 def _no_complaints(_name: str, _spec: Any) -> Iterable[Complaint]:
     return ()
 
@@ -103,6 +107,7 @@ class Kind:
     in_words: one readable line from a declared document alone. page: its own page, with `{}` for its name.
     facts: `package.module:function`, called with a resource and all that is declared, gives each `Fact` about it.
     labelled: alerts of it carry its labels, so that matchers of routes and windows may fit it.
+    afterwards: spec -> a sentence on what happens next, once it is declared.
     """
 
     name: str  # `monitor`
@@ -123,6 +128,7 @@ class Kind:
     page: str = ""
     facts: str = ""
     labelled: bool = False
+    afterwards: Callable[[Any], str] = _nothing_more
 
 
 @dataclass(slots=True)

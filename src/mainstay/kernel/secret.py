@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, Field
 
+from mainstay.kernel.asking import sort
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -96,6 +98,6 @@ def _must_be_reference(text: str) -> str:
 
 
 # A field whose value must come from outside of the file.
-Secret = Annotated[str, AfterValidator(_must_be_reference), Field(max_length=2000)]
+Secret = Annotated[str, AfterValidator(_must_be_reference), Field(max_length=2000, json_schema_extra=sort("secret"))]
 # A field that may hold references beside plain text.
 Text = Annotated[str, AfterValidator(check_references), Field(max_length=100_000)]

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from mainstay.kernel.diagnostics import did_you_mean
+
+
+@cache
+def zone_names() -> list[str]:
+    return sorted(available_timezones())
 
 
 def check_zone(value: str) -> str:

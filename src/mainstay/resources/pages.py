@@ -20,12 +20,10 @@ from mainstay.resources.changes import change_views
 from mainstay.resources.facts import NAMED_BY, facts
 from mainstay.store.resources import queries
 from mainstay.store.resources.apply import apply, changes_access, remove
-from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.files import read_body
 from mainstay.store.resources.planning import Terms, plan_reading
 from mainstay.store.resources.showing import export_file, text_of
 from mainstay.store.secrets import SecretSource
-from mainstay.store.vault import secrets
 
 if TYPE_CHECKING:
     from mainstay.kernel.actor import Actor
@@ -110,56 +108,12 @@ def resource_page(request: PageRequest, kind: str, name: str) -> HttpResponse:
     return render(request, "resources/one.html", context)
 
 
-@require_GET
-def resource_new(request: PageRequest) -> HttpResponse:
-    """The editor with an example of the kind that was asked for."""
-    request.actor.require("resources:write")
-    kind = request.GET.get("kind", "monitor")
-    chosen = KINDS[kind] if kind in KINDS else KINDS["monitor"]
-    text = _with_others(chosen.name, chosen.example) if chosen.listed else chosen.example
-    return _editor(request, text, title=f"New {chosen.name.replace('_', ' ')}", chosen=chosen.name)
-
-
-def _with_others(kind: str, example: str) -> str:
-    """A list whose order matters is edited as a whole: what is there, and the example behind it."""
-    known = queries.resources(kind)
-    return export_yaml(known) + example.split("\n", 1)[1] if known else example
-
-
-@require_GET
-def resource_edit(request: PageRequest, kind: str, name: str) -> HttpResponse:
-    """The editor with one resource, or with the whole list where the order matters."""
-    request.actor.require("resources:write")
-    resource = queries.resource(kind, name)
-    shown = queries.resources(kind) if KINDS[kind].listed else [resource]
-    return _editor(
-        request, text_of(request.actor, shown), title=f"Edit {kind.replace('_', ' ')} {name}", resource=resource
-    )
-
-
-def _editor(
-    request: PageRequest, text: str, *, title: str, chosen: str = "", resource: Resource | None = None
-) -> HttpResponse:
-    may_keep = request.actor.may("secrets:write")
-    context = {
-        "text": text,
-        "title": title,
-        "chosen": chosen,
-        "kinds": list(KINDS),
-        "resource": resource,
-        "kept_by_file": resource is not None and resource.manager == "file",
-        "may_keep": may_keep,
-        "secrets": [one.name for one in secrets(request.actor)[:_OFFERED]] if may_keep else [],
-    }
-    return render(request, "resources/editor.html", context)
-
-
 @require_POST
 def resource_plan(request: PageRequest) -> HttpResponse:
     """What applying the editor's text would change, or every mistake in it; a fragment."""
-    text, takeover = _text(request), request.POST.get("takeover") == "1"
+    text, takeover = text_of_request(request), request.POST.get("takeover") == "1"
     try:
-        plan = _plan(request.actor, text, takeover=takeover)
+        plan = plan_text(request.actor, text, takeover=takeover)
     except InvalidInput as error:
         mistakes = list(error.diagnostics)
         lines = " ".join(sorted({str(item.place.line) for item in mistakes if item.place.line}))
@@ -173,18 +127,13 @@ def resource_plan(request: PageRequest) -> HttpResponse:
 @require_POST
 def resource_apply(request: PageRequest) -> HttpResponse:
     """Apply the editor's text if nothing has changed since its plan was shown; a fragment or a redirect."""
-    text, takeover = _text(request), request.POST.get("takeover") == "1"
+    text, takeover = text_of_request(request), request.POST.get("takeover") == "1"
     base = request.POST.get("base", "")
     try:
-        plan = _plan(request.actor, text, takeover=takeover)
+        plan = plan_text(request.actor, text, takeover=takeover)
         if str(plan.base) != base:
             raise StalePlan("something else was applied in the meantime", hint="look at the plan again")
-        if changes_access(plan) and not is_fresh(request):
-            raise Conflict(
-                "this changes who may do what, or what runs here, so show first that it is still you",
-                hint=f"open {reverse('confirm')} in another tab, then apply again",
-            )
-        revision = apply(request.actor, plan)
+        revision = applied(request, plan)
     except InvalidInput as error:
         return render(request, "resources/mistakes.html", {"mistakes": list(error.diagnostics), "lines": ""})
     except Conflict as error:
@@ -195,21 +144,36 @@ def resource_apply(request: PageRequest) -> HttpResponse:
     return response
 
 
+def applied(request: PageRequest, plan: Plan) -> int:
+    """Apply a plan and return its revision. Conflict where a person has to show first that it is still them."""
+    if changes_access(plan) and not is_fresh(request):
+        raise Conflict(
+            "this changes who may do what, or what runs here, so show first that it is still you",
+            hint=f"open {reverse('confirm')} in another tab, then apply again",
+        )
+    return apply(request.actor, plan)
+
+
 def _after(plan: Plan) -> str:
     """Where to look next: at the one thing that was changed, else at everything."""
     changed = [change for change in plan.differences if change.action != "delete"]
-    if len(changed) != 1:
-        return "/resources/"
-    kind, name = changed[0].kind, quote(changed[0].name)
-    return f"/{kind}s/{name}/" if kind in ("monitor", "heartbeat") else f"/resources/{kind}/{name}/"
+    return own_page(changed[0].kind, changed[0].name) if len(changed) == 1 else "/resources/"
 
 
-def _plan(actor: Actor, text: str, *, takeover: bool) -> Plan:
+def own_page(kind: str, name: str) -> str:
+    """Where a resource is looked at: with its state if it has one, else as it is declared."""
+    known = KINDS[kind]
+    return known.page.format(quote(name)) if known.labelled else f"/resources/{kind}/{quote(name)}/"
+
+
+def plan_text(actor: Actor, text: str, *, takeover: bool) -> Plan:
+    """What applying a text of the editor would change; InvalidInput with every mistake in it."""
+    actor.require("resources:write")
     terms = Terms("page", actor.name, takeover=takeover, secrets=SecretSource(settings.MAINSTAY))
     return plan_reading(actor, read_body(text.encode("utf-8", "surrogatepass"), _NAME), terms)
 
 
-def _text(request: PageRequest) -> str:
+def text_of_request(request: PageRequest) -> str:
     text = request.POST.get("text", "").replace("\r\n", "\n")
     if len(text) > _TEXT_LIMIT:
         raise TooLarge("the text is too large for the editor", hint="apply it as a file: mainstay apply FILE")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
+from mainstay.kernel.asking import first, refers
 from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.resource import Kind, Reference, Spec
 
@@ -14,15 +15,23 @@ from mainstay.kernel.resource import Kind, Reference, Spec
 class Component(Spec):
     """One line of the page: as bad as the worst of its monitors and heartbeats."""
 
+    model_config = ConfigDict(json_schema_extra=first("name", "monitors", "heartbeats"))
+
     name: str = Field(max_length=100, description="what visitors read")
-    monitors: list[str] = Field([], max_length=200, description="monitors behind it")
-    heartbeats: list[str] = Field([], max_length=200, description="heartbeats behind it")
+    monitors: list[str] = Field(
+        [], max_length=200, description="monitors behind it", json_schema_extra=refers("monitor")
+    )
+    heartbeats: list[str] = Field(
+        [], max_length=200, description="heartbeats behind it", json_schema_extra=refers("heartbeat")
+    )
     description: str = Field("", max_length=500, description="a sentence for visitors")
     group: str = Field("", max_length=100, description="heading it stands under")
 
 
 class StatusPageSpec(Spec):
     """A page at /status/<name>, open to everyone."""
+
+    model_config = ConfigDict(json_schema_extra=first("title", "description", "components"))
 
     title: str = Field(max_length=100, description="heading of the page")
     description: str = Field("", max_length=2000, description="a sentence below the heading")
@@ -57,6 +66,7 @@ def status_page_kind() -> Kind:
         example=_STATUS_PAGE,
         in_words=lambda document: f"{document.get('title', '')}, {len(document.get('components', []))} components",
         page="/status/{}/",
+        afterwards=lambda _spec: "Everyone can open it within a second, at the address below.",
     )
 
 

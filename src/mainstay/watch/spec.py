@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BeforeValidator, Field, create_model, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, create_model, field_validator, model_validator
 
+from mainstay.kernel.asking import first, refers, shorthand
 from mainstay.kernel.capability import Surroundings
-from mainstay.kernel.duration import Duration
+from mainstay.kernel.duration import Duration, format_duration
 from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import NAME_LIMIT, Complaint, Kind, Reference, Spec
@@ -60,9 +61,11 @@ def _switch(value: Any) -> Any:
 class MonitorSpec(Spec):
     """The part that all check kinds share; a subclass for each adds its own key and `expect`."""
 
+    model_config = ConfigDict(json_schema_extra=first("every", "expect", "severity", "labels", "description"))
+
     check: ClassVar[CheckKind]
 
-    every: Duration = Field(60.0, ge=1, le=86_400, description="interval between checks")
+    every: Duration = Field(60.0, ge=1, le=86_400, title="Check every", description="interval between checks")
     timeout: Duration = Field(10.0, gt=0, le=120, description="hard limit of one check, all phases together")
     confirm: Confirm = Confirm()
     recover: Recover = Recover()
@@ -73,7 +76,12 @@ class MonitorSpec(Spec):
     inverted: bool = Field(
         False, description="what works is down and what fails is up, as for a port that must stay closed"
     )
-    parents: list[str] = Field([], max_length=20, description="monitors without which this one cannot work")
+    parents: list[str] = Field(
+        [],
+        max_length=20,
+        description="monitors without which this one cannot work",
+        json_schema_extra=refers("monitor"),
+    )
     severity: Severity = Field("P2", description="P0 (worst) to P3; becomes a label of its alerts")
     labels: dict[LabelName, Label] = Field({}, max_length=40, description="free labels; routes and windows match them")
     tags: list[Label] = Field([], max_length=40, description="words to find it by")
@@ -81,7 +89,10 @@ class MonitorSpec(Spec):
     description: str = Field("", max_length=2000, description="for whoever is woken by it")
     enabled: bool = Field(True, description="false: declared, but paused")
     locations: tuple[Annotated[str, Field(max_length=NAME_LIMIT)], ...] = Field(
-        (), max_length=20, description="places that check it, each for itself; default: this server alone"
+        (),
+        max_length=20,
+        description="places that check it, each for itself; default: this server alone",
+        json_schema_extra=refers("location"),
     )
     quorum: Annotated[int, Field(ge=1, le=20)] | Annotated[str, Field(pattern=r"^\d{1,2} of \d{1,2}$")] | None = Field(
         None,
@@ -143,10 +154,11 @@ def monitor_model(check: CheckKind) -> type[MonitorSpec]:
     shape: Any = check.target
     bare = str | int if check.bare is str else str | int | list
     target = Annotated[shape, BeforeValidator(from_shorthand, json_schema_input_type=check.bare | shape)]
+    every = MonitorSpec.model_fields["every"]
     fields: dict[str, Any] = {
-        check.name: (target, Field(description=check.summary)),
-        "expect": (check.expect, check.expect()),
-        "every": (Duration, Field(check.interval, ge=1, le=86_400, description="interval between checks")),
+        check.name: (target, Field(description=check.summary, json_schema_extra=shorthand(check.shorthand))),
+        "expect": (check.expect, Field(check.expect(), title="A good answer")),
+        "every": (Duration, Field(check.interval, ge=1, le=86_400, title=every.title, description=every.description)),
     }
     if check.timeout != MonitorSpec.model_fields["timeout"].default:
         limit = MonitorSpec.model_fields["timeout"].description
@@ -215,7 +227,13 @@ def monitor_kind(checks: Mapping[str, CheckKind], here: str = "main") -> Kind:
         in_words=_in_words,
         page="/monitors/{}/",
         labelled=True,
+        afterwards=_first_check,
     )
+
+
+def _first_check(spec: MonitorSpec) -> str:
+    first = f"Its first check follows within seconds, then one every {format_duration(spec.every)}."
+    return first if spec.enabled else "It is paused."
 
 
 class LocationSpec(Spec):
@@ -252,6 +270,7 @@ def location_kind(here: str = "main") -> Kind:
         lambda: LocationSpec.model_json_schema(mode="validation"),
         check=check,
         example=_LOCATION,
+        afterwards=lambda _spec: "Now make a token for it under Locations, and start `mainstay probe` there.",
     )
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, Field, field_validator, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, field_validator, model_validator
 
+from mainstay.kernel.asking import first, sort
 from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.resource import Kind, Spec
@@ -18,14 +19,31 @@ from mainstay.kernel.zones import check_zone
 class WindowSpec(Spec):
     """Either a recurring `rule` or one period `from` .. `until`."""
 
-    rule: Annotated[str, Field(max_length=200)] | None = Field(
-        None, description="`daily 02:00-04:00`, `monday 01:00-02:00`, `first tuesday 02:00-04:00`, `day 15 22:00-02:00`"
+    model_config = ConfigDict(
+        json_schema_extra=first(
+            "covers",
+            "description",
+            either={"Again and again": ("rule", "timezone"), "Once": ("from", "until")},
+            asks="When",
+        )
     )
-    start: AwareDatetime | None = Field(None, alias="from", description="start of a single period, with its offset")
-    until: AwareDatetime | None = Field(None, description="end of a single period")
-    timezone: str = Field("UTC", max_length=60, description="zone of the rule")
-    covers: list[Annotated[str, Field(max_length=1000)]] = Field(
-        [], max_length=40, description="label matchers, all of which must fit; none covers everything"
+
+    rule: Annotated[str, Field(max_length=200)] | None = Field(
+        None,
+        title="Days and times",
+        examples=["first tuesday 02:00-04:00"],
+        description="`daily 02:00-04:00`, `monday 01:00-02:00`, `first tuesday 02:00-04:00`, `day 15 22:00-02:00`",
+    )
+    start: AwareDatetime | None = Field(
+        None, alias="from", title="Starts", description="start of a single period, with its offset"
+    )
+    until: AwareDatetime | None = Field(None, title="Ends", description="end of a single period")
+    timezone: str = Field("UTC", max_length=60, description="zone of the rule", json_schema_extra=sort("zone"))
+    covers: list[Annotated[str, Field(max_length=1000, json_schema_extra=sort("matcher"))]] = Field(
+        [],
+        max_length=40,
+        title="What it covers",
+        description="label matchers, all of which must fit; none covers everything",
     )
     description: str = Field("", max_length=2000, description="shown on status pages")
 
@@ -84,6 +102,7 @@ def window_kind() -> Kind:
         example=_WINDOW,
         in_words=_in_words,
         facts="mainstay.windows.facts:window_facts",
+        afterwards=lambda _spec: "When it comes next, and what it covers, stands below.",
     )
 
 

@@ -61,7 +61,7 @@ browser.force_login(
 page = browser.get("/drills/").content.decode()
 FOUND["page"] = 'href="/drills/" aria-current="page"' in page and ">Act</p>" in page
 FOUND["journal"] = "Drill began" in browser.get("/journal/").content.decode()
-FOUND["editor"] = "fire: {}" in browser.get("/resources/new?kind=drill").content.decode()
+FOUND["editor"] = "fire: {}" in browser.get("/resources/new?kind=drill&as=yaml").content.decode()
 FOUND["operation"] = browser.get("/api/v1/drills/").json()
 FOUND["openapi"] = "/api/v1/drills/" in browser.get("/api/v1/openapi.json").json()["paths"]
 FOUND["command"] = list(commands()).index("drills") - list(commands()).index("notify")

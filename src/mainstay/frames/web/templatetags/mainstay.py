@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from mainstay.frames.days import Line
@@ -230,6 +230,13 @@ def bytesize(count: float | None) -> str:
 def words(text: str) -> str:
     """`status_pages` as `status pages`."""
     return text.replace("_", " ")
+
+
+@register.filter
+def ticks(text: str) -> SafeString:
+    """What stands between backticks as code."""
+    pieces = enumerate(str(text).split("`"))
+    return format_html_join("", "{}", ((format_html("<code>{}</code>", one) if at % 2 else one,) for at, one in pieces))
 
 
 @register.filter

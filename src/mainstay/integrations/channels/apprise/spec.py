@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from mainstay.kernel.asking import sort
 from mainstay.kernel.ports import ChannelKind, Deliver
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import REFERENCE, Text
@@ -34,7 +35,7 @@ def _kept_outside(url: str) -> str:
 
 class AppriseTarget(Spec):
     url: Annotated[Text, AfterValidator(_kept_outside)] = Field(
-        max_length=2000, description="an Apprise URL, as a reference"
+        max_length=2000, description="an Apprise URL, as a reference", json_schema_extra=sort("secret")
     )
 
 

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from mainstay.kernel.asking import sort
 from mainstay.kernel.ports import ChannelKind, Deliver
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import REFERENCE, Text
@@ -25,7 +26,10 @@ def _kept_outside(url: str) -> str:
 
 class SlackTarget(Spec):
     url: Annotated[Text, AfterValidator(_kept_outside)] = Field(
-        pattern=r"^(https?://|\$\{)", max_length=2000, description="address of the incoming webhook, as a reference"
+        pattern=r"^(https?://|\$\{)",
+        max_length=2000,
+        description="address of the incoming webhook, as a reference",
+        json_schema_extra=sort("secret"),
     )
 
 

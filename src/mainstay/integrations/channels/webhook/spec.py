@@ -31,7 +31,10 @@ def without_password(url: str) -> str:
 
 class WebhookTarget(Spec):
     url: Annotated[Text, AfterValidator(without_password)] = Field(
-        pattern=r"^(https?://|\$\{)", max_length=2000, description="where to POST"
+        pattern=r"^(https?://|\$\{)",
+        max_length=2000,
+        description="where to POST",
+        examples=["https://hooks.example.com/alerts"],
     )
     secret: Secret | None = Field(None, description="key of the HMAC-SHA256 signature")
     headers: dict[str, Text] = Field({}, max_length=40, description="further request headers")

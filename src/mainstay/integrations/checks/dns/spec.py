@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from mainstay.integrations.checks.endpoints import ip_address, split_endpoint
+from mainstay.kernel.asking import first
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.ports import CheckKind
@@ -37,6 +38,8 @@ Rcode = Literal["NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED
 
 
 class DnsTarget(Spec):
+    model_config = ConfigDict(json_schema_extra=first("name", "type", "resolver"))
+
     name: str = Field(
         min_length=1, max_length=255, description="what to ask for; an IP address with type PTR is turned around"
     )
@@ -107,6 +110,8 @@ class Section(Spec):
 
 
 class DnsExpect(Spec):
+    model_config = ConfigDict(json_schema_extra=first("values", "degraded_after"))
+
     values: list[str] = Field(
         [], max_length=100, description="records as zone files write them, such as `10 mail.example.com`; in any order"
     )

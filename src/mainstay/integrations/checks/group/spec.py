@@ -11,12 +11,18 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from mainstay.kernel.asking import refers
 from mainstay.kernel.ports import CheckKind, Quorum
 from mainstay.kernel.resource import Spec
 
 
 class GroupTarget(Spec):
-    members: list[str] = Field(min_length=1, max_length=200, description="names of monitors, of groups too")
+    members: list[str] = Field(
+        min_length=1,
+        max_length=200,
+        description="names of monitors, of groups too",
+        json_schema_extra=refers("monitor"),
+    )
     up: int | Literal["any", "most", "all"] = Field(
         "most", description="how many members must be up: a number, any (one), most (more than half), or all"
     )

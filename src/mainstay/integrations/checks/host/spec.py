@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from mainstay.integrations.checks.host.limits import DEFAULTS
+from mainstay.kernel.asking import shorthand
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
 
@@ -96,9 +97,14 @@ class HostExpect(Spec):
     disks: dict[str, Disk] = Field({}, max_length=50, description="mount point -> limits of that disk alone")
     load: Load = Field(Load(), description="limits of the 5-minute load average for each processor")
     temperature: Temperature = Field(Temperature(), description="limits of the hottest sensor, in degrees Celsius")
-    processes: dict[str, Annotated[Count, BeforeValidator(_from_number, json_schema_input_type=int | Count)]] = Field(
-        {}, max_length=50, description="name of a program -> how many must run: a smallest number, or {min, max}"
-    )
+    processes: dict[
+        str,
+        Annotated[
+            Count,
+            BeforeValidator(_from_number, json_schema_input_type=int | Count),
+            Field(json_schema_extra=shorthand("min")),
+        ],
+    ] = Field({}, max_length=50, description="name of a program -> how many must run: a smallest number, or {min, max}")
 
 
 KIND = CheckKind(

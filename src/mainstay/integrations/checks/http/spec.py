@@ -10,11 +10,12 @@ import re
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, field_validator, model_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from mainstay.integrations.checks.http.credentials import is_secret_name, secret_query, userinfo, without_userinfo
 from mainstay.integrations.checks.http.jsonpath import check_comparison, parse_path
 from mainstay.integrations.checks.http.statuses import parse_statuses
+from mainstay.kernel.asking import first
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.ports import CheckKind
@@ -36,6 +37,12 @@ class Basic(Spec):
 
 class Auth(Spec):
     """How to sign in; exactly one of the three."""
+
+    model_config = ConfigDict(
+        json_schema_extra=first(
+            either={"Name and password": ("basic",), "Digest": ("digest",), "Bearer token": ("bearer",)}
+        )
+    )
 
     basic: Basic | None = Field(None, description="HTTP basic authentication")
     digest: Basic | None = Field(None, description="HTTP digest authentication")
@@ -79,7 +86,9 @@ class Tls(Spec):
 
 
 class HttpTarget(Spec):
-    url: Text = Field(max_length=2000, description="what to request")
+    model_config = ConfigDict(json_schema_extra=first("url", "method"))
+
+    url: Text = Field(max_length=2000, description="what to request", examples=["https://example.com/health"])
     method: Method = Field("GET", description="method of the request")
     headers: dict[str, Text] = Field({}, max_length=50, description="headers to send")
     body: Text | None = Field(None, description="body to send as it is")
@@ -197,6 +206,8 @@ class HeaderPattern(Spec):
 
 
 class HttpExpect(Spec):
+    model_config = ConfigDict(json_schema_extra=first("status", "contains", "degraded_after"))
+
     status: int | str | list[int | str] | None = Field(
         None, description="good status codes: 200, 200-299, 2xx or a list; default 200-299, or 200-399 unfollowed"
     )

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Self
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from mainstay.integrations.checks.plugin.programs import launches
+from mainstay.kernel.asking import sort
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
@@ -40,6 +41,7 @@ class PluginTarget(Spec):
             min_length=1,
             max_length=100,
             description="name of a program in MAINSTAY_PLUGIN_DIRS, and its arguments: a text or a list of words",
+            json_schema_extra=sort("words"),
         ),
     ]
     env: dict[str, Text] = Field(

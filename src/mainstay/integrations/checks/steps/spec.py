@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, JsonValue, field_validator, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from mainstay.integrations.checks.http.credentials import without_userinfo
 from mainstay.integrations.checks.http.jsonpath import parse_path
 from mainstay.integrations.checks.http.spec import HttpExpect, HttpTarget, Method, Redirects, Tls
 from mainstay.integrations.checks.steps.variables import NAME, PLACE, check_places, fill_url, names_in
+from mainstay.kernel.asking import first, shorthand
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.patterns import check_pattern
@@ -30,6 +31,12 @@ class StepBasic(Spec):
 class StepAuth(Spec):
     """How to sign in; exactly one of the three."""
 
+    model_config = ConfigDict(
+        json_schema_extra=first(
+            either={"Name and password": ("basic",), "Digest": ("digest",), "Bearer token": ("bearer",)}
+        )
+    )
+
     basic: StepBasic | None = Field(None, description="HTTP basic authentication")
     digest: StepBasic | None = Field(None, description="HTTP digest authentication")
     bearer: Text | None = Field(
@@ -39,6 +46,12 @@ class StepAuth(Spec):
 
 class Save(Spec):
     """Where a value stands in the answer; exactly one of the three."""
+
+    model_config = ConfigDict(
+        json_schema_extra=first(
+            either={"In the body, by JSON path": ("json",), "In a header": ("header",), "By a pattern": ("regex",)}
+        )
+    )
 
     json_: str | None = Field(None, alias="json", max_length=500, description="JSON path, such as $.items[0].id")
     header: str | None = Field(None, max_length=100, description="name of a header")
@@ -68,6 +81,8 @@ def _from_path(value: Any) -> Any:
 class Step(Spec):
     """One request, what it must answer, and what is kept of the answer."""
 
+    model_config = ConfigDict(json_schema_extra=first("name", "url", "method", "save"))
+
     name: str = Field("", max_length=60, description="what people read; default: step-1, step-2, ...")
     url: Text = Field(max_length=2000, description="what to request")
     method: Method = Field("GET", description="method of the request")
@@ -78,9 +93,14 @@ class Step(Spec):
     auth: StepAuth | None = Field(None, description="how to sign in")
     redirects: Redirects = Field(Redirects(), description="what to do with redirects")
     expect: HttpExpect = Field(HttpExpect(), description="what the answer must be like, as of the check `http`")
-    save: dict[str, Annotated[Save, BeforeValidator(_from_path, json_schema_input_type=str | Save)]] = Field(
-        {}, max_length=30, description="name -> where its value stands in the answer: a JSON path, or a mapping"
-    )
+    save: dict[
+        str,
+        Annotated[
+            Save,
+            BeforeValidator(_from_path, json_schema_input_type=str | Save),
+            Field(json_schema_extra=shorthand("json")),
+        ],
+    ] = Field({}, max_length=30, description="name -> where its value stands in the answer: a JSON path, or a mapping")
 
     @field_validator("save")
     @classmethod

@@ -141,7 +141,7 @@ function newLine() {
 function save() {
   const button = document.querySelector('#outcome [hx-post="/resources/apply"]');
   if (button && planned === area.value) button.click();
-  else area.form.requestSubmit();
+  else document.querySelector('[hx-post="/resources/plan"]').click();
 }
 
 function jump(line, column) {
