@@ -7,6 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 from django.test import Client
+from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from tests.rigs.accounts_browser import TEST, browser, person
 
 from mainstay.accounts import verbs
@@ -15,7 +16,6 @@ from mainstay.frames.web.forms.shape import variants
 from mainstay.kernel.resource import KINDS
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import find, resource, resources
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 
 EVERY = [(kind.name, variant.key) for kind in KINDS for variant in variants(kind.name)]
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from mainstay.kernel.actor import all_scopes, limitable
-from mainstay.kernel.asking import first, sort
+from mainstay.kernel.asking import first, refers, sort
 from mainstay.kernel.capability import CAPABILITIES, LEVELS, Surroundings
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.matchers import check_matcher
@@ -138,7 +138,7 @@ class GroupRole(Spec):
     """One step from a provider's group to a role here."""
 
     group: Text = Field(description="as the provider writes it")
-    role: Text = Field(description="the role of its people here")
+    role: Text = Field(description="the role of its people here", json_schema_extra=refers("role"))
 
 
 class SignInSpec(Spec):
@@ -163,7 +163,9 @@ class SignInSpec(Spec):
         [], max_length=200, description="which group has which role; the first one that fits, in this order, counts"
     )
     default_role: Text | None = Field(
-        None, description="the role of people without such a group; without it they are refused"
+        None,
+        description="the role of people without such a group; without it they are refused",
+        json_schema_extra=refers("role"),
     )
     trust_email: bool = Field(
         False, description="believe the provider's addresses also where it does not say that it has verified them"

@@ -14,6 +14,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
+from mainstay.accounts.spec import BUILT_IN
 from mainstay.frames.web.forms.rows import add_row, remove_row
 from mainstay.frames.web.forms.shape import Variant, variants
 from mainstay.frames.web.forms.state import State, Unshowable, fill, nest, read, without_secrets
@@ -352,11 +353,19 @@ def _names() -> Callable[[str], list[tuple[str, str]]]:
 
     def names(kind: str) -> list[tuple[str, str]]:
         if kind not in known:
-            here = [(settings.MAINSTAY.location, "this server itself")] if kind == "location" else []
-            known[kind] = here + [(one.name, KINDS[kind].in_words(one.document)) for one in queries.resources(kind)]
+            known[kind] = _undeclared(kind) + [
+                (one.name, KINDS[kind].in_words(one.document)) for one in queries.resources(kind)
+            ]
         return known[kind]
 
     return names
+
+
+def _undeclared(kind: str) -> list[tuple[str, str]]:
+    """Names that may be given although nobody declares them."""
+    if kind == "location":
+        return [(settings.MAINSTAY.location, "this server itself")]
+    return [(name, "built in") for name in BUILT_IN] if kind == "role" else []
 
 
 def _labels() -> dict[str, list[str]]:

@@ -101,6 +101,12 @@ class Node:
         return entry is not None and entry.widget == "reference" and len(self.names) <= _BOXES
 
     @property
+    def picks(self) -> list[str]:
+        """Names to choose one of; what was chosen is there also if it is gone."""
+        known = [name for name, _ in self.names]
+        return known if self.state in ("", *known) else [self.state, *known]
+
+    @property
     def offered(self) -> list[Named]:
         return self.names[:_OFFERED]
 

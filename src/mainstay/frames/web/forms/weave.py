@@ -72,8 +72,9 @@ def _change(lines: list[str], node: Any, before: Any, after: Any) -> bool:
     if isinstance(node, yaml.ScalarNode) or node.flow_style or not before or not after:
         return False
     if isinstance(node, yaml.MappingNode) and isinstance(before, dict) and isinstance(after, dict):
-        if not before.keys() & after.keys() or next(iter(before)) not in after:
-            return False
+        renamed = len(before.keys() - after.keys()) == len(after.keys() - before.keys()) == 1
+        if next(iter(before)) not in after and not renamed:
+            return False  # the line of the first key may hold the dash of a list
         _change_mapping(lines, node, before, after)
         return True
     if isinstance(node, yaml.SequenceNode) and isinstance(before, list) and isinstance(after, list):
