@@ -7,7 +7,6 @@ from html.parser import HTMLParser
 
 import pytest
 from django.test import Client
-from mainstay.store.telemetry.duckdb_store import DuckTelemetry
 from tests.rigs.accounts_browser import TEST, browser, person
 
 from mainstay.accounts import verbs
@@ -16,6 +15,7 @@ from mainstay.frames.web.forms.shape import variants
 from mainstay.kernel.resource import KINDS
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import find, resource, resources
+from mainstay.watch.results.results import Results
 
 EVERY = [(kind.name, variant.key) for kind in KINDS for variant in variants(kind.name)]
 
@@ -127,7 +127,7 @@ DECLARED = {
 
 
 @pytest.mark.parametrize("kind", ADDED)
-def test_what_is_filled_in_is_declared_and_nothing_else(admin: Client, telemetry: DuckTelemetry, kind: str) -> None:
+def test_what_is_filled_in_is_declared_and_nothing_else(admin: Client, telemetry: Results, kind: str) -> None:
     filled = {**sent(page(admin, f"/resources/new?kind={kind}")), **ADDED[kind]}
     response = admin.post("/resources/save", filled)
     assert response.status_code == 302, response.content.decode()

@@ -101,9 +101,8 @@ def test_a_form_asks_for_all_that_may_be_declared_and_an_empty_one_declares_noth
 
 
 def test_what_names_another_resource_offers_what_there_is() -> None:
-    found = {
-        (kind.name, one.refers) for kind in KINDS for variant in variants(kind.name) for one in each(variant.group)
-    }
+    groups = [(kind.name, variant.group) for kind in KINDS for variant in variants(kind.name)]
+    found = {(kind, one.refers) for kind, group in groups for one in each(group)}
     for _, kind, document in documents():
         for reference in KINDS[kind].references(KINDS[kind].validate(document)):
             assert (kind, reference.kind) in found, f"a field of {kind} lacks {REFERS}"
@@ -214,9 +213,11 @@ def test_comments_stay_where_nothing_changes(change: Any, kept: str) -> None:
 def test_a_changed_text_says_what_is_meant(data: st.DataObject) -> None:
     leaves = st.one_of(st.text("ab:#- \n'\"", max_size=6), st.integers(0, 9), st.booleans(), st.none())
     keys = st.sampled_from(["a", "b", "c", "x y", "yes"])
-    inner = st.recursive(
-        leaves, lambda one: st.lists(one, max_size=3) | st.dictionaries(keys, one, max_size=3), max_leaves=9
-    )
+
+    def nested(one: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+        return st.lists(one, max_size=3) | st.dictionaries(keys, one, max_size=3)
+
+    inner = st.recursive(leaves, nested, max_leaves=9)
     sides = st.dictionaries(keys, inner, min_size=1, max_size=3)
     before, after = data.draw(sides), data.draw(sides)
     assert said(weave(to_yaml(before), before, after)) == after
