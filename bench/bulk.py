@@ -79,7 +79,7 @@ def _run(database: str) -> list[Figure]:
     from mainstay.heartbeats.queries import directory_entries
     from mainstay.heartbeats.rules import Ping
     from mainstay.kernel.actor import command, system
-    from mainstay.kernel.event import Event
+    from mainstay.runtime.events import MainstayStarted
     from mainstay.store.resources.apply import declare, declare_all, remove_all
     from mainstay.store.work import unit_of_work
     from mainstay.watch.verbs import pause_monitors
@@ -95,7 +95,7 @@ def _run(database: str) -> list[Figure]:
 
     def transition() -> None:
         with unit_of_work(system("watch")) as work:
-            work.record(Event("mainstay.started", "server", {"version": "bench"}))
+            work.record(MainstayStarted("server", "bench"))
 
     names = [f"site-{number}" for number in range(_MONITORS)]
 

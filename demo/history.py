@@ -7,6 +7,7 @@ journal says of each entry that it was made up. Results are written as they lie 
 from __future__ import annotations
 
 import random
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -16,10 +17,8 @@ from demo.story import DAY, DAYS, SEED, Spell, spells, usual
 from mainstay.frames.boot import load_settings, start_django
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
-from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Resource
 from mainstay.kernel.settings import Settings
-from mainstay.kernel.subject import Trouble
 
 RAW_DAYS = 3  # with single results; days before are roll-ups
 STEP = 60.0  # seconds between results
@@ -67,11 +66,20 @@ def _tell(known: dict[str, Resource], past: list[Spell]) -> None:
         kind = spell.subject.partition("/")[0]
         event = _began(known[spell.subject], spell) if began else _over(known[spell.subject], spell)
         with unit_of_work(system("made-up history"), _Then(at)) as work:
-            work.record(Event(f"{kind}.went_{spell.state if began else 'up'}", spell.subject, event))
+            work.record(_Event(f"{kind}.went_{spell.state if began else 'up'}", spell.subject, event))
             advance_due(system("delivery"))
             OutboxRow.objects.filter(state="pending").update(
                 state="delivered", attempts=1, delivered_at=at + 0.4, next_at=None, after_id=""
             )
+
+
+@dataclass(frozen=True)
+class _Event:
+    """What the journal keeps of an event; made up, and less of it than the program tells."""
+
+    kind: str
+    subject: str
+    data: dict[str, Any]
 
 
 def _began(resource: Resource, spell: Spell) -> dict[str, Any]:
@@ -80,20 +88,21 @@ def _began(resource: Resource, spell: Spell) -> dict[str, Any]:
         return about
     document = resource.document
     words = "exited with 1" if spell.code == "exit_1" else _WORDS[spell.state]
-    trouble = Trouble(
-        title=f"{resource.name} {words}",
-        since=spell.began,
-        level="degraded" if spell.state == "degraded" else "down",
-        severity=document.get("severity", "P2"),
-        labels={**document.get("labels", {}), resource.kind: resource.name},
-        uid=resource.uid,
-        alert_on=document.get("alert_on", ["down"]),
-        reason="confirmed",
-        code=spell.code,
-        message=spell.message,
-        address=getattr(resource.spec, "address", ""),
-    )
-    return trouble.as_data() | {"previous": "up"}
+    severity = document.get("severity", "P2")
+    return {
+        "title": f"{resource.name} {words}",
+        "level": "degraded" if spell.state == "degraded" else "down",
+        "severity": severity,
+        "labels": {**document.get("labels", {}), resource.kind: resource.name, "severity": severity},
+        "alert_on": document.get("alert_on", ["down"]),
+        "reason": "confirmed",
+        "code": spell.code,
+        "message": spell.message,
+        "evidence": {},
+        "address": getattr(resource.spec, "address", ""),
+        "suppressed_by": "",
+        **about,
+    }
 
 
 def _over(resource: Resource, spell: Spell) -> dict[str, Any]:

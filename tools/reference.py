@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import sys
+import typing
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from file_format import check_pages, file_format
 
 from mainstay.kernel import errors
 from mainstay.kernel.capability import CAPABILITIES
+from mainstay.kernel.event import Event
 from mainstay.kernel.settings import Settings
 from mainstay.runtime.capabilities import load_capabilities
 
@@ -40,9 +42,38 @@ def settings() -> Iterator[str]:
 
 def events() -> Iterator[str]:
     yield "# Events\n"
-    yield "Every kind of entry that the journal holds. Times in `data` are seconds since the Unix epoch.\n"
-    yield "| kind | what happened |\n|---|---|"
-    yield from (f"| `{kind}` | {event.about} |" for kind, event in CAPABILITIES.events.items())
+    yield "Every kind of entry that the journal holds, and the fields of its `data`. Its `subject` says as kind/name"
+    yield "what it is about; data of alerts repeat it. Times are seconds since the Unix epoch where they are numbers,"
+    yield "and ISO 8601 where they are text.\n"
+    for capability in CAPABILITIES:
+        if capability.events:
+            yield f"## {capability.about}\n"
+        for event in capability.events:
+            yield f"### {event.kind}\n\n{event.title}. {event.__doc__}\n"
+            yield from (f"- {line}" for line in _fields(event))
+            yield ""
+
+
+def _fields(event: type[Event]) -> Iterator[str]:
+    hints = typing.get_type_hints(event, include_extras=True)
+    for name, key in zip(event.__struct_fields__[1:], event.__struct_encode_fields__[1:], strict=True):
+        kind, tells = typing.get_args(hints[name])[:2]
+        optional = type(None) in typing.get_args(kind)
+        said = [JSON[_bare(kind)], *(["may be left out"] if optional else [])]
+        yield f"`{key}` ({', '.join(said)}): {tells}"
+
+
+JSON = {str: "text", int: "number", float: "number", bool: "true or false", dict: "object", list: "list"}
+
+
+def _bare(kind: Any) -> type:
+    """`dict` of `dict[str, int] | None`, and the type of a Literal's values."""
+    options = [one for one in typing.get_args(kind) if one is not type(None)]
+    if typing.get_origin(kind) is typing.Literal:
+        return type(options[0])
+    if type(None) in typing.get_args(kind):
+        return _bare(options[0])
+    return typing.get_origin(kind) or kind
 
 
 def scopes() -> Iterator[str]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from tests.rigs.receivers import decide, declare, happen, occur, remove
+from tests.rigs.told import Told
 
 from mainstay.alerting import delivery, queries, verbs
 from mainstay.alerting.models import AlertRow, OutboxRow
@@ -12,7 +13,6 @@ from mainstay.alerting.rules import Failure
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Refused
-from mainstay.kernel.event import Event
 from mainstay.kernel.ports import Receipt
 from mainstay.store.journal import entries
 from mainstay.store.work import unit_of_work
@@ -55,7 +55,7 @@ def test_a_fall_opens_one_alert_in_the_same_transaction_and_it_is_due_at_once() 
     uid = _monitor(severity="P1", labels={"team": "web"})
     _channel()
     with contextlib.suppress(RuntimeError), unit_of_work(system("watch")) as work:
-        work.record(Event("monitor.went_down", "monitor/api", {"uid": uid, "since": 5.0}))
+        work.record(Told("monitor.went_down", "monitor/api", {"uid": uid, "since": 5.0}))
         assert AlertRow.objects.count() == 1
         raise RuntimeError
     assert AlertRow.objects.count() == 0

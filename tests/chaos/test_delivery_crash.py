@@ -30,7 +30,7 @@ start_django(settings, light=True)
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
-from mainstay.kernel.event import Event
+from tests.rigs.told import Told
 from mainstay.alerting.delivery_lane import DeliveryLane
 from mainstay.store.journal import verify
 from mainstay.store.work import unit_of_work
@@ -47,7 +47,7 @@ def flip(number):
     kind = "monitor.went_down" if number % 2 == 0 else "monitor.went_up"
     name = f"m{number // 2 % 7}"
     with unit_of_work(system("watch")) as work:
-        seq = work.record(Event(kind, f"monitor/{name}", {"since": work.now, "labels": {"monitor": name}}))
+        seq = work.record(Told(kind, f"monitor/{name}", {"since": work.now, "labels": {"monitor": name}}))
     print(json.dumps([seq, kind, name]), flush=True)
 
 def waiting():

@@ -14,10 +14,10 @@ import pytest
 from django.conf import settings
 from tests.e2e.conftest import RunningSite
 from tests.rigs.accounts_browser import TEST
+from tests.rigs.told import Told
 
 from mainstay.accounts.token_verbs import create_token
 from mainstay.frames.downloads import SLOTS
-from mainstay.kernel.event import Event
 from mainstay.runtime import http_protocol
 from mainstay.store.models import JournalEntry
 from mainstay.store.work import unit_of_work
@@ -83,7 +83,7 @@ def test_stalled_downloads_stop_nobody_and_end(site: RunningSite, monkeypatch: p
         assert sorted(statuses) == [200] * SLOTS + [503] * (_STALLED - SLOTS)
         for _ in range(_WRITTEN):
             with unit_of_work(TEST) as work:
-                work.record(Event("journal.exported", "journal", {"x": "x" * 500_000}))
+                work.record(Told("journal.exported", "journal", {"x": "x" * 500_000}))
         assert page(site, "/accounts/login/") == 200
         assert page(site, "/api/v1/journal?limit=1", token) == 200
         if wal.exists():  # PostgreSQL has none

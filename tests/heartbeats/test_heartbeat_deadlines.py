@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.rigs.pinging import ACTOR, Served, heartbeat, serving
+from tests.rigs.told import Told
 
 from mainstay.heartbeats import queries
 from mainstay.heartbeats.deadlines import claim_due, note_alive
@@ -15,7 +16,6 @@ from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.heartbeats.verbs import pause_heartbeat, resume_heartbeat, rotate_ping_key
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound
-from mainstay.kernel.event import Event
 from mainstay.store.hub import HUB
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare, declare_all, remove
@@ -113,10 +113,10 @@ def test_what_passed_while_mainstay_was_not_running_is_unknown(store: None, cloc
 
 def test_without_a_network_nothing_is_judged(served: Served, clock: Any) -> None:
     pinged(served, clock)
-    HUB.publish(Event("uplink.lost", "uplink"))
+    HUB.publish(Told("uplink.lost", "uplink"))
     awake_until(served, clock, 300)
     assert told("heartbeat.went_down") == []
-    HUB.publish(Event("uplink.restored", "uplink"))
+    HUB.publish(Told("uplink.restored", "uplink"))
     served.turn()
     assert told()[-1] == ("went_unknown", "uplink_lost")
 

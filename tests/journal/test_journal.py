@@ -3,9 +3,9 @@ from __future__ import annotations
 import contextlib
 
 import pytest
+from tests.rigs.told import Told
 
 from mainstay.kernel.actor import system
-from mainstay.kernel.event import Event
 from mainstay.store.journal import Filter, entries, verify
 from mainstay.store.models import JournalEntry
 from mainstay.store.work import unit_of_work
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.usefixtures("store")
 def _write(count: int) -> None:
     with unit_of_work(system("test")) as work:
         for number in range(count):
-            work.record(Event("token.created", f"token/m{number}", {"name": "tëst", "n": number}))
+            work.record(Told("token.created", f"token/m{number}", {"name": "tëst", "n": number}))
 
 
 def test_a_written_chain_verifies_and_reads_back_newest_first() -> None:
@@ -51,6 +51,6 @@ def test_entries_cut_off_at_the_end_are_noticed() -> None:
 
 def test_a_rolled_back_unit_leaves_no_entry() -> None:
     with contextlib.suppress(RuntimeError), unit_of_work(system("test")) as work:
-        work.record(Event("token.created", "token/a"))
+        work.record(Told("token.created", "token/a"))
         raise RuntimeError
     assert list(entries()) == []

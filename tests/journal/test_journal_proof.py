@@ -13,6 +13,7 @@ import pytest
 from django.conf import settings
 from django.test import override_settings
 from tests.rigs.accounts_browser import TEST, person, signed_in
+from tests.rigs.told import Told
 
 from mainstay.accounts import verbs
 from mainstay.accounts.erasure import erase_person
@@ -21,7 +22,6 @@ from mainstay.alerting.models import OutboxRow
 from mainstay.journal.checkpoint_lane import CheckpointLane
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.errors import Conflict, NotFound, UserError
-from mainstay.kernel.event import Event
 from mainstay.store import checkpoints
 from mainstay.store.journal import Filter, entries, head, verify
 from mainstay.store.models import JournalEntry, JournalHead, RevisionRow
@@ -40,7 +40,7 @@ QUICK = override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5Pass
 def write(count: int, actor: Actor = TEST) -> None:
     with unit_of_work(actor) as work:
         for number in range(count):
-            work.record(Event("channel.tested", f"channel/m{number}", {"n": number}))
+            work.record(Told("channel.tested", f"channel/m{number}", {"n": number}))
 
 
 # Erasing a person
@@ -155,7 +155,7 @@ def test_a_journal_of_the_version_before_still_verifies(known: None) -> None:
     for spans in ([[2, 3]], [[3, 4]]):
         with unit_of_work(TEST) as work:
             data = {"person": "erased-0123456789", "entries": spans}
-            tells.append(work.record(Event("journal.erased", "user/erased-0123456789", data)))
+            tells.append(work.record(Told("journal.erased", "user/erased-0123456789", data)))
     age(tells[-1])
     erased_before(2, 3, 4)
     assert (verify().broken_at, verify().erased) == (None, 3)

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from tests.rigs.accounts_browser import TEST
+from tests.rigs.told import Told
 
-from mainstay.kernel.event import Event
 from mainstay.store import checkpoints
 from mainstay.store.erasures import ERASED
 from mainstay.store.journal import hash_of, verify
@@ -25,7 +25,7 @@ from mainstay.store.work import unit_of_work
 def write(count: int) -> None:
     with unit_of_work(TEST) as work:
         for number in range(count):
-            work.record(Event("channel.tested", f"channel/m{number}", {"n": number}))
+            work.record(Told("channel.tested", f"channel/m{number}", {"n": number}))
 
 
 def rewrite(seq: int, **changes: str) -> None:
@@ -95,7 +95,7 @@ def test_no_entry_behind_a_checkpoint_is_rewritten_by_calling_it_erased(tmp_path
         digest = {"digest": shown_digest([(3, shown(row))])} if told == "with a digest" else {}
         with unit_of_work(TEST) as work:
             data = {"person": "erased-0123456789", "entries": [[3, 3]], **digest}
-            work.record(Event("journal.erased", "user/erased-0123456789", data))
+            work.record(Told("journal.erased", "user/erased-0123456789", data))
     assert checkpoints.verify_since(checkpoints.read_checkpoint(kept)).broken_at == 3
 
 
@@ -108,7 +108,7 @@ def test_what_an_erased_entry_shows_is_not_changed_again(tmp_path: Path) -> None
     row.save()
     with unit_of_work(TEST) as work:
         data = {"person": "erased-0123456789", "entries": [[3, 3]], "digest": shown_digest([(3, shown(row))])}
-        work.record(Event("journal.erased", "user/erased-0123456789", data))
+        work.record(Told("journal.erased", "user/erased-0123456789", data))
     assert (verify().broken_at, verify().erased) == (None, 1)
     JournalEntry.objects.filter(seq=3).update(actor="user:erased-aaaaaaaaaa")
     assert verify().broken_at == 3
@@ -130,7 +130,7 @@ def test_what_no_erasure_leaves_is_told_and_not_stumbled_over(erased: str) -> No
 def test_an_erasure_that_tells_of_all_numbers_takes_no_memory_for_them() -> None:
     write(2)
     with unit_of_work(TEST) as work:
-        work.record(Event(ERASED, "user/nobody", {"entries": [[1, 2**62]], "digest": "x"}))
+        work.record(Told(ERASED, "user/nobody", {"entries": [[1, 2**62]], "digest": "x"}))
     assert verify().reason == "entry 3 tells of an erasure that cannot have been"
 
 

@@ -9,12 +9,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection, connections
+from tests.rigs.told import Told
 
 from mainstay.alerting.delivery import reclaim
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Conflict, NotFound
-from mainstay.kernel.event import Event
 from mainstay.nodes import queries, verbs
 from mainstay.nodes.models import LeaseRow, NodeRow
 from mainstay.nodes.rules import Lease, shard_name
@@ -202,7 +202,7 @@ def test_the_journal_stays_one_chain_however_many_write() -> None:
         ready.wait(10)
         for number in range(25):
             with unit_of_work(ACTOR) as work:
-                work.record(Event("mainstay.started", f"{name}/{number}", {"number": number}))
+                work.record(Told("mainstay.started", f"{name}/{number}", {"number": number}))
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda name: elsewhere(lambda: write(name)), "abcd"))
@@ -219,7 +219,7 @@ def test_works_that_meet_do_not_wait_for_each_other_in_a_circle() -> None:
     def row_first(_work: object = None) -> None:
         row = NodeRow.objects.select_for_update().get(id=A.id)
         time.sleep(0.002)  # widens the gap in which the other takes its first lock
-        _work.record(Event("mainstay.started", "row/first", {}))  # type: ignore[union-attr] # a Work
+        _work.record(Told("mainstay.started", "row/first", {}))  # type: ignore[union-attr] # a Work
         row.save(update_fields=["lag"])
 
     def quiet_side() -> None:
@@ -231,7 +231,7 @@ def test_works_that_meet_do_not_wait_for_each_other_in_a_circle() -> None:
         ready.wait(10)
         for _ in range(30):
             with unit_of_work(ACTOR) as work:
-                work.record(Event("mainstay.started", "turn/first", {}))
+                work.record(Told("mainstay.started", "turn/first", {}))
                 NodeRow.objects.select_for_update().get(id=A.id)
 
     with ThreadPoolExecutor(2) as pool:
@@ -253,9 +253,9 @@ def test_news_of_others_are_relayed_and_our_own_are_not_told_twice() -> None:
     hub, everything, own = Hub(), list[str](), list[str]()
     hub.subscribe(lambda event: everything.append(event.subject))
     hub.subscribe(lambda event: own.append(event.subject), own=True)
-    hub.publish(Event("mainstay.started", "ours"), 1)
-    hub.relay(Event("mainstay.started", "ours"), 1)
-    hub.relay(Event("mainstay.started", "theirs"), 2)
+    hub.publish(Told("mainstay.started", "ours"), 1)
+    hub.relay(Told("mainstay.started", "ours"), 1)
+    hub.relay(Told("mainstay.started", "theirs"), 2)
     assert everything == ["ours", "theirs"]
     assert own == ["ours"]
     assert HUB is not hub

@@ -12,10 +12,12 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
 
+from tests.rigs.told import Told
+
 from mainstay.alerting.advancing import advance_due
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import CAPABILITIES
-from mainstay.kernel.event import Event
+from mainstay.kernel.subject import tells
 from mainstay.kernel.wording import cause_words
 from mainstay.store.resources.queries import find
 from mainstay.store.work import unit_of_work
@@ -173,10 +175,10 @@ def occur(kind: str, subject: str, clock: Any = None, **data: Any) -> None:
     }
     if kind == "monitor.went_maintenance":
         defaults["aside"] = "a maintenance window covers it"
-    if CAPABILITIES.events[kind].tells == "trouble":
+    if tells(CAPABILITIES.events[kind]) == "trouble":
         defaults |= _trouble(kind, subject, flapping="flapping" in data)
     with unit_of_work(system("watch"), clock) as work:
-        work.record(Event(kind, subject, {"since": work.now - 10, **defaults, **data}))
+        work.record(Told(kind, subject, {"since": work.now - 10, **defaults, **data}))
 
 
 def _trouble(kind: str, subject: str, *, flapping: bool) -> dict[str, Any]:

@@ -11,6 +11,8 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from tests.rigs.told import Told
+
 from mainstay.kernel.actor import system
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Resource
@@ -258,7 +260,7 @@ def outage_event(resource: Resource, state: str, since: float, code: str, messag
         "evidence": {"status": 503, "address": "203.0.113.10", "phases": {"connect": 0.012, "tls": 0.03, "wait": 0.2}},
         "suppressed_by": "",
     }
-    return Event(f"monitor.went_{state}", f"monitor/{resource.name}", data)
+    return Told(f"monitor.went_{state}", f"monitor/{resource.name}", data)
 
 
 def settle_heartbeats(now: float) -> None:

@@ -30,7 +30,7 @@ migrate()
 from django.apps import apps
 from django.db import models, transaction
 from mainstay.kernel.actor import command
-from mainstay.kernel.event import Event
+from tests.rigs.told import Told
 from mainstay.store.resources.apply import declare
 from mainstay.store.snapshots import versions
 from mainstay.watch.results import open_results
@@ -44,7 +44,7 @@ declare(command("test"), "monitor", "api", site, manager="command", source="t")
 for start in range(0, entries, 1000):
     with unit_of_work(command("test")) as work:
         for number in range(start, min(start + 1000, entries)):
-            work.record(Event("mainstay.started", "mainstay", {"version": f"ü\\0{number}", "big": 2**60, "x": 1e22}))
+            work.record(Told("mainstay.started", "mainstay", {"version": f"ü\\0{number}", "big": 2**60, "x": 1e22}))
 
 def value(field, number, made):
     if field.null and number % 3 == 0:

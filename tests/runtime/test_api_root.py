@@ -9,9 +9,9 @@ import pytest
 from django.core.cache import cache
 from django.test import Client, override_settings
 from tests.rigs.accounts_browser import TEST, browser, person, signed_in, switch_factor_on
+from tests.rigs.told import Told
 
 from mainstay.accounts import verbs
-from mainstay.kernel.event import Event
 from mainstay.store.work import unit_of_work
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -118,7 +118,7 @@ def test_bad_input_is_answered_in_the_one_shape(body: bytes, status: int) -> Non
 def _happen(count: int) -> None:
     with unit_of_work(TEST) as work:
         for number in range(count):
-            work.record(Event("monitor.went_down", f"monitor/m{number}", {"n": number}))
+            work.record(Told("monitor.went_down", f"monitor/m{number}", {"n": number}))
 
 
 def test_the_journal_is_searched_in_pages_and_exported_whole() -> None:

@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 import uvicorn
 from django.http import StreamingHttpResponse
+from tests.rigs.told import Told
 
 from mainstay.frames.addresses import Proxies
 from mainstay.frames.downloads import SLOTS, download
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import StoreBusy
-from mainstay.kernel.event import Event
 from mainstay.runtime import bodies, http_protocol
 from mainstay.runtime.crowd import RESERVE, TOTAL, Crowd, room
 from mainstay.runtime.http_protocol import protocols
@@ -252,11 +252,11 @@ def test_a_long_journal_is_read_in_slices(monkeypatch: pytest.MonkeyPatch, newes
     monkeypatch.setattr(journal, "_SLICE", 3)
     with unit_of_work(system("test")) as work:
         for number in range(10):
-            work.record(Event("monitor.went_up", f"monitor/m{number}"))
+            work.record(Told("monitor.went_up", f"monitor/m{number}"))
     found = journal.entries(Filter(kind="monitor.*"), limit=0, newest_first=newest_first)
     names = [next(found).subject]
     with unit_of_work(system("test")) as work:  # nothing holds the table in between
-        work.record(Event("monitor.went_up", "monitor/m10"))
+        work.record(Told("monitor.went_up", "monitor/m10"))
     names += [entry.subject for entry in found]
     wanted = [f"monitor/m{number}" for number in range(11)]
     assert names == (wanted[-2::-1] if newest_first else wanted)

@@ -17,11 +17,11 @@ import pytest
 from django.db import connection, connections
 from tests.rigs.changeable import Target, wait_for
 from tests.rigs.receivers import Receiver, Reply, declare, in_thread, receiver
+from tests.rigs.told import Told
 
 from mainstay.alerting.last_word_lane import AGAIN, CALM, PATIENCE
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.clock import SystemClock
-from mainstay.kernel.event import Event
 from mainstay.kernel.wording import instant
 from mainstay.runtime.composition import Parts
 from mainstay.store.hub import HUB
@@ -110,7 +110,7 @@ async def _wrong(
     async with asyncio.timeout(20):
         while not check(found := await parts.health.wrong(names)):
             if poke:
-                HUB.publish(Event("alert.acknowledged", "alert/x", {}), 0)
+                HUB.publish(Told("alert.acknowledged", "alert/x", {}), 0)
             await asyncio.sleep(0.02)
     return found
 

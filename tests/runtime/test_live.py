@@ -7,8 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from tests.rigs.told import Told
 
-from mainstay.kernel.event import Event
 from mainstay.runtime.live import LiveUpdates
 from mainstay.store.hub import HUB
 
@@ -49,8 +49,8 @@ def test_a_viewer_hears_topics_of_what_happened() -> None:
         listener = Listener(live)
         status = (await listener.next())["status"]
         await listener.next()
-        await asyncio.to_thread(HUB.publish, Event("monitor.went_down", "monitor/api"))
-        await asyncio.to_thread(HUB.publish, Event("alert.fired", "monitor/api"))
+        await asyncio.to_thread(HUB.publish, Told("monitor.went_down", "monitor/api"))
+        await asyncio.to_thread(HUB.publish, Told("alert.fired", "monitor/api"))
         first = await listener.topics()
         await asyncio.to_thread(live.results_came)
         second = await listener.topics()
@@ -91,7 +91,7 @@ def test_nothing_is_kept_for_nobody() -> None:
     async def run() -> None:
         live = LiveUpdates(lambda _scope: "user:a")
         live.start()
-        HUB.publish(Event("monitor.went_up", "monitor/api"))
+        HUB.publish(Told("monitor.went_up", "monitor/api"))
         live.results_came()
         await asyncio.sleep(0)
         assert not live._timers

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from tests.rigs.receivers import decide, declare, happen
+from tests.rigs.told import Told
 from tests.rigs.watching import moves
 
 from mainstay.alerting import queries
@@ -40,7 +41,7 @@ def mistake() -> Iterator[Mistake]:
     @guard("monitor.went_down", "heartbeat.went_up")
     def stumble(work: Work, event: Event) -> None:
         FactRow.objects.create(key=f"half.{work.now}.{event.subject}"[:60], value="written by halves")
-        work.record(Event("monitor.flapping_started", event.subject, {"share": 1}))
+        work.record(Told("monitor.flapping_started", event.subject, {"share": 1}))
         work.after_commit(lambda: made.wrote.append(event.subject))
         if made.error is not None:
             raise made.error
@@ -116,5 +117,5 @@ def test_alerting_that_fails_at_its_own_alert_neither_loops_nor_loses_the_transi
 def test_a_refusal_and_trouble_of_the_database_undo_the_whole_unit(mistake: Mistake, error: Exception) -> None:
     mistake.error = error
     with pytest.raises(type(error)), unit_of_work(LANE) as work:
-        work.record(Event("monitor.went_down", "monitor/api", {}))
+        work.record(Told("monitor.went_down", "monitor/api", {}))
     assert _kinds() == []

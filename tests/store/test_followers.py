@@ -12,12 +12,12 @@ from django.db import OperationalError, connections
 from tests.rigs.changeable import wait_for
 from tests.rigs.clocks import FakeClock
 from tests.rigs.receivers import happen, in_thread
+from tests.rigs.told import Told
 
 from mainstay.alerting import queries
 from mainstay.frames.boot import current_settings, migrate
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Conflict, StoreBusy
-from mainstay.kernel.event import Event
 from mainstay.runtime.composition import Parts
 from mainstay.store import followers
 from mainstay.store.followers import FOLLOWERS, Follower, begin, catch_up, follow, lag
@@ -44,7 +44,7 @@ class Notes:
         self.seen.append(entry.subject)
         FactRow.objects.create(key=f"followed.{entry.seq}", value=entry.subject)
         if entry.subject == "monitor/loud":
-            work.record(Event("monitor.resumed", entry.subject, {"previous": "paused"}))
+            work.record(Told("monitor.resumed", entry.subject, {"previous": "paused"}))
         if entry.subject in self.errors:
             raise self.errors[entry.subject]
 
@@ -169,8 +169,8 @@ def test_a_follower_that_is_new_in_a_version_begins_with_what_happens_from_then_
 
 def test_alerts_about_parts_that_a_version_has_no_more_end_with_the_upgrade(notes: Notes, clock: FakeClock) -> None:
     with unit_of_work(ME) as work:
-        work.note("watch.reactions.gone", Event("monitor.went_up", "monitor/api"), KeyError("x"))
-        work.note("test.notes", Event("monitor.went_up", "monitor/api"), KeyError("x"))
+        work.note("watch.reactions.gone", Told("monitor.went_up", "monitor/api"), KeyError("x"))
+        work.note("test.notes", Told("monitor.went_up", "monitor/api"), KeyError("x"))
     begin()
     begin()
     assert [alert.subject for alert in queries.alerts(status="firing")] == ["mainstay/test.notes"]

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from tests.rigs.told import Told
 from tests.rigs.watching import ACTOR, FakeTelemetry, monitor, moves
 
 from mainstay.accounts.verbs import create_token
@@ -15,7 +16,6 @@ from mainstay.alerting.queries import alerts
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
-from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
 from mainstay.runtime.app import run
 from mainstay.store import telemetry
@@ -71,7 +71,7 @@ def test_an_answer_with_a_nul_opens_its_alert_and_is_saved() -> None:
     )
     state = moves("api", "down", "down")[0].state
     data = {"uid": uid, "level": "down", "code": finding_of(wild).code, "message": finding_of(wild).message}
-    event = Event("monitor.went_down", "monitor/api", data | {"evidence": finding_of(wild).evidence})
+    event = Told("monitor.went_down", "monitor/api", data | {"evidence": finding_of(wild).evidence})
     assert verbs.record_transitions(ACTOR, [Moved(uid, "api", 1, state, finding_of(wild), (event,))]) == []
     (alert,) = alerts(status="firing")
     assert (alert.subject, alert.message, alert.evidence) == (

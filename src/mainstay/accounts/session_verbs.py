@@ -15,11 +15,11 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 
 from mainstay.accounts import policies, queries
+from mainstay.accounts.events import UserSessionsEnded
 from mainstay.accounts.models import User
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import StoreBusy
-from mainstay.kernel.event import Event
 from mainstay.store.work import unit_of_work
 
 _NOTE_SECONDS = 60.0
@@ -70,7 +70,7 @@ def end_other_ways(actor: Actor, *, shown: bool = False) -> int:
         UserSession.objects.filter(session_key__in=keys).delete()
         if others:
             people = len({row.user_id for row in others})
-            work.record(Event("user.sessions_ended", "user", {"sessions": len(others), "people": people}))
+            work.record(UserSessionsEnded("user", len(others), people))
     return len(others)
 
 

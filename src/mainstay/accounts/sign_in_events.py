@@ -13,6 +13,7 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 
 from mainstay.accounts import session_verbs, verbs
 from mainstay.accounts.allauth_internals import get_authentication_records
+from mainstay.accounts.events import UserPasswordChanged, UserSignedIn, UserSignedOut, UserSignInFailed
 from mainstay.accounts.models import User
 from mainstay.kernel.actor import Actor, system
 
@@ -40,29 +41,29 @@ def signed_in(request: HttpRequest, user: User, **_: Any) -> None:
     records = get_authentication_records(request, user)
     second = any(record["method"] == "mfa" for record in records)
     details = {"second_factor": "yes" if second else "no", "how": _how(records), "address": _address(request)}
-    verbs.note_sign_in("user.signed_in", _user(user), user.email, details)
+    verbs.note_sign_in(UserSignedIn, _user(user), user.email, details)
     if user.role == "admin" and details["how"] == "single sign-on":
         session_verbs.end_other_ways(system("sign-in"), shown=True)
 
 
 def sign_in_failed(credentials: dict[str, Any], request: HttpRequest | None = None, **_: Any) -> None:
     details = {"step": "password", "address": _address(request)}
-    verbs.note_sign_in("user.sign_in_failed", Actor("public", "sign-in"), str(credentials.get("email", "")), details)
+    verbs.note_sign_in(UserSignInFailed, Actor("public", "sign-in"), str(credentials.get("email", "")), details)
 
 
 def factor_failed(request: HttpRequest, user: User, **_: Any) -> None:
     details = {"step": "second factor", "address": _address(request)}
-    verbs.note_sign_in("user.sign_in_failed", Actor("public", "sign-in"), user.email, details)
+    verbs.note_sign_in(UserSignInFailed, Actor("public", "sign-in"), user.email, details)
 
 
 def signed_out(request: HttpRequest, user: User | None, **_: Any) -> None:
     if user is not None:
-        verbs.note_sign_in("user.signed_out", _user(user), user.email, {"address": _address(request)})
+        verbs.note_sign_in(UserSignedOut, _user(user), user.email, {"address": _address(request)})
 
 
 def new_password(request: HttpRequest, user: User, **extra: Any) -> None:
     how = "reset by mail" if extra["signal"] is password_reset else "changed"
-    verbs.note_sign_in("user.password_changed", _user(user), user.email, {"how": how, "address": _address(request)})
+    verbs.note_sign_in(UserPasswordChanged, _user(user), user.email, {"how": how, "address": _address(request)})
 
 
 def address_changed(user: User, from_email_address: Any, to_email_address: Any, **_: Any) -> None:

@@ -21,6 +21,7 @@ from django.conf import settings
 from django.shortcuts import render
 
 from mainstay.accounts import policies, rules, verbs
+from mainstay.accounts.events import UserSignInFailed
 from mainstay.accounts.id_tokens import InvalidIdToken
 from mainstay.accounts.models import User
 from mainstay.integrations.addresses import Guard
@@ -132,7 +133,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):
 def _note_refusal(request: HttpRequest, provider: str, email: str, reason: str) -> None:
     details = {"step": "single sign-on", "provider": provider, "reason": reason[:300]}
     details["address"] = str(request.META.get("REMOTE_ADDR", ""))
-    verbs.note_sign_in("user.sign_in_failed", Actor("public", "sign-in"), email, details)
+    verbs.note_sign_in(UserSignInFailed, Actor("public", "sign-in"), email, details)
 
 
 def _trouble() -> str:

@@ -9,6 +9,7 @@ from django.shortcuts import render
 
 from mainstay.accounts import policies, queries, verbs
 from mainstay.accounts.doors import visit
+from mainstay.accounts.events import UserSignInFailed
 from mainstay.kernel.actor import Actor
 
 if TYPE_CHECKING:
@@ -35,5 +36,5 @@ class PolicyStage(LoginStage):
 
     def _refuse(self, user: User, step: str, text: str) -> tuple[HttpResponse, bool]:
         details = {"step": step, "address": str(self.request.META.get("REMOTE_ADDR", ""))}
-        verbs.note_sign_in("user.sign_in_failed", Actor("public", "sign-in"), user.email, details)
+        verbs.note_sign_in(UserSignInFailed, Actor("public", "sign-in"), user.email, details)
         return render(self.request, "accounts/not_let_in.html", {"text": text}, status=403), False

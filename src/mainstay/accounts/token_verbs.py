@@ -11,13 +11,13 @@ from django.db import connection
 from django.db.models import F
 
 from mainstay.accounts import policies, queries, rules
+from mainstay.accounts.events import TokenCreated, TokenRevoked, TokenRotated
 from mainstay.accounts.models import Token
 from mainstay.accounts.others import require_over
 from mainstay.kernel.actor import Actor, limitable, system
 from mainstay.kernel.clock import Clock, to_iso
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, StoreBusy, UserError
-from mainstay.kernel.event import Event
 from mainstay.kernel.matchers import check_matcher
 from mainstay.store.work import Work, unit_of_work
 
@@ -55,7 +55,7 @@ def create_token(
             service=service,
         )
         text = _make(work, row, lifetime)
-        work.record(Event("token.created", f"token/{row.id}", _told(row)))
+        work.record(TokenCreated(f"token/{row.id}", **_told(row)))
     return text
 
 
@@ -78,8 +78,8 @@ def rotate_token(actor: Actor, token_id: str, overlap: float = rules.DAY) -> str
         text = _make(work, new, (old.expires_us - old.created_us) / 1e6)
         old.expires_us = min(old.expires_us, now_us + int(overlap * 1e6))
         old.save(update_fields=["expires_us"])
-        data = {**_told(new), "replaces": old.id, "until": to_iso(old.expires_us / 1e6)}
-        work.record(Event("token.rotated", f"token/{new.id}", data))
+        until = to_iso(old.expires_us / 1e6)
+        work.record(TokenRotated(f"token/{new.id}", replaces=old.id, until=until, **_told(new)))
         work.after_commit(lambda: queries.forget_token(old.id))
     return text
 
@@ -93,7 +93,7 @@ def revoke_token(actor: Actor, token_id: str) -> None:
             return
         row.revoked_us = int(work.now * 1e6)
         row.save(update_fields=["revoked_us"])
-        work.record(Event("token.revoked", f"token/{row.id}", {"token": row.id, "name": row.name}))
+        work.record(TokenRevoked(f"token/{row.id}", row.id, row.name))
         work.after_commit(lambda: queries.forget_token(token_id))
 
 

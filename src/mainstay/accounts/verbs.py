@@ -12,13 +12,28 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
 from mainstay.accounts import announcements, policies, queries, rules, token_verbs
+from mainstay.accounts.events import (
+    UserAddressChanged,
+    UserCreated,
+    UserDeactivated,
+    UserLinkMade,
+    UserPasswordChanged,
+    UserReactivated,
+    UserRecovered,
+    UserRecoveryCodesShown,
+    UserRecoveryMade,
+    UserRoleChanged,
+    UserSecondFactorChanged,
+    UserSignedIn,
+    UserSignedOut,
+    UserSignInFailed,
+)
 from mainstay.accounts.last_admin import keep_an_admin
 from mainstay.accounts.models import Invitation, User
 from mainstay.accounts.others import person
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.clock import Clock, to_iso
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
-from mainstay.kernel.event import Event
 from mainstay.store.models import FactRow
 from mainstay.store.work import Work, unit_of_work
 
@@ -92,7 +107,7 @@ def create_first_admin(token: str, email: str, password: str) -> User:
         user.save()
         _sync_address(user)
         fact.delete()
-        work.record(Event("user.created", f"user/{address}", {"user": address, "role": "admin"}))
+        work.record(UserCreated(f"user/{address}", address, role="admin"))
     return user
 
 
@@ -111,7 +126,7 @@ def create_user(actor: Actor, email: str, role: str) -> str:
         user.set_unusable_password()
         user.save()
         _sync_address(user)
-        work.record(Event("user.created", f"user/{address}", {"user": address, "role": role}))
+        work.record(UserCreated(f"user/{address}", address, role=role))
         return _new_link(work, user)
 
 
@@ -122,7 +137,7 @@ def make_link(actor: Actor, email: str) -> str:
         user = person(actor, email)
         if not user.is_active:
             raise Conflict(f"the account {user.email} is switched off", hint="switch it on first")
-        work.record(Event("user.link_made", f"user/{user.email}", {"user": user.email}))
+        work.record(UserLinkMade(f"user/{user.email}", user.email))
         return _new_link(work, user)
 
 
@@ -135,7 +150,7 @@ def accept_invitation(secret: str, password: str) -> User:
         user.set_password(password)  # ends every session of theirs
         user.save(update_fields=["password"])
         row.delete()
-        work.record(Event("user.password_changed", f"user/{user.email}", {"user": user.email, "how": "link"}))
+        work.record(UserPasswordChanged(f"user/{user.email}", user.email, how="link"))
     return user
 
 
@@ -153,8 +168,8 @@ def make_recovery_link(actor: Actor, email: str) -> Recovery:
         if not user.is_active:
             raise Conflict(f"the account {user.email} is switched off", hint=f"first: mainstay users on {user.email}")
         secret = _new_link(work, user, "recover")
-        data = {"user": user.email, "expires": to_iso(work.now + rules.LINK_SECONDS["recover"])}
-        work.record(Event("user.recovery_made", f"user/{user.email}", data))
+        expires = to_iso(work.now + rules.LINK_SECONDS["recover"])
+        work.record(UserRecoveryMade(f"user/{user.email}", user.email, expires=expires))
     return Recovery(secret, announcements.recovery_made(user.email, str(actor)))
 
 
@@ -169,7 +184,7 @@ def recover(secret: str, password: str) -> User:
         user.save(update_fields=["password", "second_factor_since"])
         apps.get_model("mfa", "Authenticator").objects.filter(user_id=user.pk).delete()
         row.delete()
-        work.record(Event("user.recovered", f"user/{user.email}", {"user": user.email}))
+        work.record(UserRecovered(f"user/{user.email}", user.email))
         work.after_commit(lambda: announcements.recovered(user.email))
     return user
 
@@ -202,7 +217,7 @@ def _give_role(work: Work, user: User, role: str) -> None:
         user.second_factor_since = _moment(work)
     user.role = role
     user.save(update_fields=["role", "second_factor_since"])
-    work.record(Event("user.role_changed", f"user/{user.email}", {"user": user.email, "from": before, "to": role}))
+    work.record(UserRoleChanged(f"user/{user.email}", user.email, from_=before, to=role))
     work.after_commit(queries.forget_tokens)
 
 
@@ -221,7 +236,7 @@ def change_address(actor: Actor, email: str, address: str) -> None:
         user.save(update_fields=["email"])
         apps.get_model("account", "EmailAddress").objects.filter(user_id=user.pk).delete()
         _sync_address(user)
-        work.record(Event("user.address_changed", f"user/{new}", {"from": old, "to": new}))
+        work.record(UserAddressChanged(f"user/{new}", from_=old, to=new))
         work.after_commit(lambda: announcements.address_changed(old, new))
 
 
@@ -237,7 +252,7 @@ def deactivate(actor: Actor, email: str) -> None:
         user.is_active = False
         user.save(update_fields=["is_active"])
         Invitation.objects.filter(user=user).delete()
-        work.record(Event("user.deactivated", f"user/{user.email}", {"user": user.email}))
+        work.record(UserDeactivated(f"user/{user.email}", user.email))
         work.after_commit(queries.forget_tokens)
 
 
@@ -250,7 +265,7 @@ def reactivate(actor: Actor, email: str) -> None:
             return
         user.is_active = True
         user.save(update_fields=["is_active"])
-        work.record(Event("user.reactivated", f"user/{user.email}", {"user": user.email}))
+        work.record(UserReactivated(f"user/{user.email}", user.email))
         work.after_commit(queries.forget_tokens)
 
 
@@ -276,21 +291,26 @@ def note_second_factor(actor: Actor, email: str, what: str) -> None:
 def note_codes_shown(actor: Actor, email: str, how: str) -> None:
     """Tell the journal that a person was shown their recovery codes (`how`: page or file)."""
     with unit_of_work(actor) as work:
-        work.record(Event("user.recovery_codes_shown", f"user/{email}", {"user": email, "how": how}))
+        work.record(UserRecoveryCodesShown(f"user/{email}", email, how=how))
 
 
 def note_address(actor: Actor, old: str, new: str) -> None:
     """Tell the journal that a person has changed their own address, which allauth has told the old one."""
     with unit_of_work(actor) as work:
-        work.record(Event("user.address_changed", f"user/{new}", {"from": old, "to": new}))
+        work.record(UserAddressChanged(f"user/{new}", from_=old, to=new))
         work.after_commit(queries.forget_tokens)
 
 
-def note_sign_in(kind: str, actor: Actor, email: str, details: dict[str, str]) -> None:
-    """Tell the journal of a sign-in, a failed one, a sign-out or a new password (`kind` is the event's)."""
+def note_sign_in(
+    event: type[UserSignedIn | UserSignInFailed | UserSignedOut | UserPasswordChanged],
+    actor: Actor,
+    email: str,
+    details: dict[str, str],
+) -> None:
+    """Tell the journal of a sign-in, a failed one, a sign-out or a new password; `details` are the event's fields."""
     tried = email.strip().lower()[:_LONGEST_EMAIL]
     with unit_of_work(actor) as work:
-        work.record(Event(kind, f"user/{tried}", {"user": tried, **details}))
+        work.record(event(f"user/{tried}", tried, **details))
 
 
 def forget_expired_sessions(clock: Clock | None = None) -> None:
@@ -328,7 +348,7 @@ def _sync_address(user: User) -> None:
 
 
 def _record_factor(work: Work, email: str, what: str) -> None:
-    work.record(Event("user.second_factor_changed", f"user/{email}", {"user": email, "what": what}))
+    work.record(UserSecondFactorChanged(f"user/{email}", email, what=what))
 
 
 def _moment(work: Work) -> datetime:
@@ -348,8 +368,7 @@ def welcome(provider: str, email: str, role: str) -> User:
         user.set_unusable_password()
         user.save()
         _sync_address(user)
-        data = {"user": address, "role": role, "provider": provider}
-        work.record(Event("user.created", f"user/{address}", data))
+        work.record(UserCreated(f"user/{address}", address, role=role, provider=provider))
     return user
 
 

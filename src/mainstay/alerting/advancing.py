@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from mainstay.alerting import declared
+from mainstay.alerting.events import AlertHeld, AlertMuted, AlertTold, AlertUnmuted
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import put_firing, put_resolved
 from mainstay.alerting.stages import Case, Facts, walk
 from mainstay.kernel.clock import to_iso
-from mainstay.kernel.event import Event
 from mainstay.store.journal import Filter, entries
 from mainstay.store.work import quietly, unit_of_work
 
@@ -56,7 +56,7 @@ def advance(work: Work, alert: AlertRow) -> Way | None:
     """Go the way of one alert, from the first stage on; None if it is over and had no news."""
     if alert.is_open and alert.muted_until is not None and alert.muted_until <= work.now:
         alert.muted_until = None
-        work.record(Event("alert.unmuted", alert.subject, {**named(alert), "reason": "its time is over"}))
+        work.record(AlertUnmuted(alert.subject, reason="its time is over", **named(alert)))
     way = _go(work, alert) if alert.is_open or alert.news else None
     if not alert.is_open:
         alert.next_at, alert.news = None, ""
@@ -88,7 +88,7 @@ def follow_clock_back(actor: Actor, clock: Clock | None = None) -> int:
                 continue
             alert.muted_until = work.now + alert.muted_until - made_at
             alert.save(update_fields=["muted_until"])
-            work.record(Event("alert.muted", alert.subject, {**named(alert), "until": to_iso(alert.muted_until)}))
+            work.record(AlertMuted(alert.subject, until=to_iso(alert.muted_until), **named(alert)))
             found += 1
         later.update(next_at=work.now)
         return found
@@ -97,8 +97,8 @@ def follow_clock_back(actor: Actor, clock: Clock | None = None) -> int:
 
 
 def named(alert: AlertRow) -> dict[str, Any]:
-    """What every event of an alert says of it."""
-    return {"alert": alert.id, "subject": alert.subject, "monitor": alert.name}
+    """What every event of an alert says of it, besides its subject."""
+    return {"alert": alert.id, "monitor": alert.name}
 
 
 def _go(work: Work, alert: AlertRow) -> Way:
@@ -107,10 +107,10 @@ def _go(work: Work, alert: AlertRow) -> Way:
     way = walk(_case(alert), facts, work.now if alert.resolved_at is None else min(work.now, alert.resolved_at))
     held = None if way.held is None else {"stage": way.held.stage, "reason": way.held.decision.reason}
     if held and alert.news and held != _held_before(alert):
-        work.record(Event("alert.held", alert.subject, {**named(alert), **held, "news": alert.news}))
+        work.record(AlertHeld(alert.subject, news=alert.news, **held, **named(alert)))
     if way.to:
         why = alert.news or "not heard of it yet"
-        work.record(Event("alert.told", alert.subject, {**named(alert), "channels": list(way.to), "why": why}))
+        work.record(AlertTold(alert.subject, channels=list(way.to), why=why, **named(alert)))
         put_firing(work, alert, way.to, _changes(work, alert), _keep())
     alert.untold = way.held.decision.reason if way.held and way.held.stage == "route" else ""
     alert.news = alert.news if held else ""

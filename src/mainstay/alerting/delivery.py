@@ -10,13 +10,13 @@ from django.db.models import F, QuerySet
 
 from mainstay.alerting import declared
 from mainstay.alerting.background import told_besides
+from mainstay.alerting.events import NotificationDelivered, NotificationExpired, NotificationRefused
 from mainstay.alerting.links import links_of, test_links
 from mainstay.alerting.models import OutboxRow
 from mainstay.alerting.outbox import close, receipt_document, subject_of
 from mainstay.alerting.rules import UNDER_WAY, Failure
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import MainstayError
-from mainstay.kernel.event import Event
 from mainstay.kernel.ports import Notification, Receipt
 from mainstay.store.work import Work, quietly, unit_of_work
 
@@ -108,8 +108,7 @@ def mark_delivered(actor: Actor, claim: Claim, receipt: Receipt, clock: Clock | 
         if row is None:
             return
         row.receipt, row.delivered_at, row.last_error = receipt_document(receipt), work.now, ""
-        data = {**_about(row), "attempts": row.attempts, "seconds": round(work.now - row.created_at, 3)}
-        work.record(Event("notification.delivered", subject_of(row), data))
+        work.record(NotificationDelivered(subject_of(row), seconds=round(work.now - row.created_at, 3), **_about(row)))
         close(work, row, "delivered")
 
 
@@ -122,8 +121,7 @@ def mark_failed(actor: Actor, claim: Claim, error: MainstayError, failure: Failu
             return
         row.last_error, row.failed_at = str(error)[:1000], work.now
         if failure.again_in is None:
-            data = {**_about(row), "attempts": row.attempts, "error": row.last_error}
-            work.record(Event("notification.refused", subject_of(row), data))
+            work.record(NotificationRefused(subject_of(row), error=row.last_error, **_about(row)))
             close(work, row, "refused", failure.reason)
         else:
             row.state, row.next_at = "pending", min(work.now + failure.again_in, row.expires_at)
@@ -164,13 +162,18 @@ def _expire(work: Work, late: QuerySet[OutboxRow]) -> None:
     for row in late.select_for_update(of=("self",)).select_related("alert").order_by("created_at", "id")[:200]:
         row.refresh_from_db()  # an earlier one may have closed this one
         if row.state in UNDER_WAY:
-            data = {**_about(row), "attempts": row.attempts, "error": row.last_error}
-            work.record(Event("notification.expired", subject_of(row), data))
+            work.record(NotificationExpired(subject_of(row), error=row.last_error, **_about(row)))
             close(work, row, "expired", "it could not be delivered in time")
 
 
 def _about(row: OutboxRow) -> dict[str, Any]:
-    return {"notification": row.id, "alert": row.alert_id, "channel": row.channel, "kind": row.kind}
+    return {
+        "notification": row.id,
+        "alert": row.alert_id,
+        "channel": row.channel,
+        "message": row.kind,
+        "attempts": row.attempts,
+    }
 
 
 def _claimed(claim: Claim) -> OutboxRow | None:

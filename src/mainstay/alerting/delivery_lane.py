@@ -39,9 +39,10 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.clock import Clock, Steps
 from mainstay.kernel.errors import RemoteError, StoreBusy, Unavailable
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Happened
 from mainstay.kernel.ports import Receipt
 from mainstay.kernel.settings import Settings
+from mainstay.kernel.subject import tells
 from mainstay.store.hub import HUB
 from mainstay.store.writer import Writer
 
@@ -112,9 +113,9 @@ class DeliveryLane:
 
     async def run(self) -> None:
         loop = asyncio.get_running_loop()
-        telling = {event.name for event in CAPABILITIES.events.values() if event.tells}
+        telling = {kind for kind, event in CAPABILITIES.events.items() if tells(event)}
 
-        def hear(event: Event) -> None:
+        def hear(event: Happened) -> None:
             if event.kind.startswith(_NEWS) or event.kind in telling:
                 with contextlib.suppress(RuntimeError):  # the loop has ended
                     loop.call_soon_threadsafe(self._wake.set)

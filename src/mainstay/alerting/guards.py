@@ -10,6 +10,7 @@ from typing import Any
 
 from mainstay.alerting import declared
 from mainstay.alerting.advancing import named
+from mainstay.alerting.events import AlertEased, AlertEscalated, AlertFired, AlertResolved, AlertUnsuppressed
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close
 from mainstay.alerting.rules import Decision, on_trouble
@@ -18,6 +19,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
+from mainstay.kernel.subject import tells
 from mainstay.store.erasure import on_erasure
 from mainstay.store.resources.queries import living
 from mainstay.store.work import Work, guard, in_slices, unit_of_work
@@ -32,7 +34,7 @@ def forget_person(before: str, after: str) -> None:
 
 def _telling(what: str) -> list[str]:
     """The kinds of events by which subjects of any capability say so; see `kernel.subject`."""
-    return [event.name for event in CAPABILITIES.events.values() if event.tells == what]
+    return [kind for kind, event in CAPABILITIES.events.items() if tells(event) == what]
 
 
 @guard(*_telling("trouble"))
@@ -101,16 +103,16 @@ def open_alert(subject: str) -> AlertRow | None:
 def _fire(work: Work, alert: AlertRow) -> None:
     """Write a new alert and tell of it."""
     alert.save(force_insert=True)
-    data: dict[str, Any] = {
+    fired = AlertFired(
+        alert.subject,
+        severity=alert.severity,
+        level=alert.level,
+        labels=alert.labels,
+        suppressed=bool(alert.suppressed_by),
+        why=explained(alert.suppressed_by) if alert.suppressed_by else None,
         **named(alert),
-        "severity": alert.severity,
-        "level": alert.level,
-        "labels": alert.labels,
-        "suppressed": bool(alert.suppressed_by),
-    }
-    if alert.suppressed_by:
-        data["why"] = explained(alert.suppressed_by)
-    work.record(Event("alert.fired", alert.subject, data))
+    )
+    work.record(fired)
 
 
 def resolve(work: Work, alert: AlertRow, reason: str) -> None:
@@ -119,8 +121,7 @@ def resolve(work: Work, alert: AlertRow, reason: str) -> None:
     alert.next_at = work.now
     alert.save()
     lasted = round(max(0.0, work.now - alert.opened_at), 3)
-    data = {**named(alert), "reason": alert.resolved_reason, "seconds_open": lasted}
-    work.record(Event("alert.resolved", alert.subject, data))
+    work.record(AlertResolved(alert.subject, reason=alert.resolved_reason, seconds_open=lasted, **named(alert)))
 
 
 def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Decision) -> None:
@@ -136,10 +137,11 @@ def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Dec
     _describe(alert, event, level)
     alert.save()
     if decision.action in ("escalate", "ease"):
-        data = {**named(alert), "level": level, "severity": alert.severity, "was": was, "reason": decision.reason}
-        work.record(Event("alert.escalated" if worse else "alert.eased", alert.subject, data))
+        told = AlertEscalated if worse else AlertEased
+        now: dict[str, Any] = {"level": level, "severity": alert.severity, "was": was, "reason": decision.reason}
+        work.record(told(alert.subject, **now, **named(alert)))
     if alone:
-        work.record(Event("alert.unsuppressed", alert.subject, {**named(alert), "suppressed_by": alone}))
+        work.record(AlertUnsuppressed(alert.subject, suppressed_by=alone, **named(alert)))
 
 
 def _news(decision: Decision, alone: str, again: str) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from mainstay.alerting.events import NotificationCancelled, NotificationSuppressed
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.rules import REACHED, UNDER_WAY, resolved_twin
 from mainstay.kernel.clock import to_iso
-from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.ports import Receipt
 
@@ -147,8 +147,9 @@ def _row(work: Work, alert: AlertRow, channel: str, told: _Told, keep: float) ->
 def _tell(work: Work, row: OutboxRow) -> None:
     """A message that will not be sent is explained in the journal."""
     if row.state in ("suppressed", "cancelled"):
-        data = {"notification": row.id, "alert": row.alert_id, "channel": row.channel, "reason": row.reason}
-        work.record(Event(f"notification.{row.state}", subject_of(row), data))
+        told = NotificationSuppressed if row.state == "suppressed" else NotificationCancelled
+        about = subject_of(row)
+        work.record(told(about, notification=row.id, alert=row.alert_id, channel=row.channel, reason=row.reason))
 
 
 def subject_of(row: OutboxRow) -> str:

@@ -9,6 +9,14 @@ from django.conf import settings
 
 from mainstay.alerting import declared
 from mainstay.alerting.advancing import advance, named
+from mainstay.alerting.events import (
+    AlertAcknowledged,
+    AlertMuted,
+    AlertNoted,
+    AlertUnacknowledged,
+    AlertUnmuted,
+    ChannelTested,
+)
 from mainstay.alerting.guards import resolve
 from mainstay.alerting.handover import hand_over
 from mainstay.alerting.links import test_links
@@ -18,7 +26,6 @@ from mainstay.alerting.stages import muted
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock, SystemClock, to_iso
 from mainstay.kernel.errors import Conflict, MainstayError, NotFound, UserError
-from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.ports import Notification, Receipt
 from mainstay.store.work import unit_of_work
@@ -41,7 +48,7 @@ def acknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -
         _must_be_open(alert, "acknowledged")
         alert.acknowledged_at, alert.acknowledged_by = work.now, str(actor)[:300]
         alert.save()
-        work.record(Event("alert.acknowledged", alert.subject, named(alert)))
+        work.record(AlertAcknowledged(alert.subject, **named(alert)))
         return alert
 
 
@@ -52,10 +59,10 @@ def unacknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None)
         alert = _locked(actor, alert_id)
         _must_be_open(alert, "given back")
         if alert.acknowledged_at is not None:
-            data = {**named(alert), "acknowledged_by": alert.acknowledged_by}
+            before = alert.acknowledged_by
             alert.acknowledged_at, alert.acknowledged_by = None, ""
             alert.save()
-            work.record(Event("alert.unacknowledged", alert.subject, data))
+            work.record(AlertUnacknowledged(alert.subject, acknowledged_by=before, **named(alert)))
         return alert
 
 
@@ -70,7 +77,7 @@ def note_alert(actor: Actor, alert_id: str, text: str, clock: Clock | None = Non
         if alert.note != note:
             alert.note, alert.noted_by, alert.noted_at = note, str(actor)[:300], work.now
             alert.save()
-            work.record(Event("alert.noted", alert.subject, {**named(alert), "note": note}))
+            work.record(AlertNoted(alert.subject, note=note, **named(alert)))
         return alert
 
 
@@ -87,7 +94,7 @@ def mute_alert(actor: Actor, alert_id: str, until: float, clock: Clock | None = 
             return alert
         alert.muted_until, alert.next_at = until, work.now
         alert.save()
-        work.record(Event("alert.muted", alert.subject, {**named(alert), "until": to_iso(until)}))
+        work.record(AlertMuted(alert.subject, until=to_iso(until), **named(alert)))
         for row in list(alert.notifications.filter(kind="firing", state="pending").order_by("id")):
             close(work, row, "suppressed", muted(until))
         return alert
@@ -101,7 +108,7 @@ def unmute_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> Ale
         if alert.muted_until is not None and alert.is_open:
             alert.muted_until, alert.next_at = None, work.now
             alert.save()
-            work.record(Event("alert.unmuted", alert.subject, {**named(alert), "reason": "a person unmuted it"}))
+            work.record(AlertUnmuted(alert.subject, reason="a person unmuted it", **named(alert)))
         return alert
 
 
@@ -223,7 +230,7 @@ def send_report(actor: Actor, channel: str, title: str, text: str, evidence: dic
 def _record_test(actor: Actor, row: OutboxRow, outcome: dict[str, str]) -> None:
     with unit_of_work(actor) as work:
         row.save(force_insert=True)
-        work.record(Event("channel.tested", f"channel/{row.channel}", {"channel": row.channel, **outcome}))
+        work.record(ChannelTested(f"channel/{row.channel}", row.channel, **outcome))
 
 
 def _test_message(base_url: str, channel: str, now: float) -> Notification:

@@ -24,7 +24,7 @@ from mainstay.heartbeats.reconcile import behind, reconcile
 from mainstay.heartbeats.rules import Absence
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock, Steps
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Happened
 from mainstay.kernel.settings import Settings
 from mainstay.store.hub import HUB
 from mainstay.store.resources.queries import latest_revision
@@ -69,12 +69,12 @@ class HeartbeatLane:
         for unsubscribe in self._silence:
             unsubscribe()
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: Happened) -> None:
         """Called on whatever thread committed: leave a note for the next turn."""
         if event.kind in ("resources.applied", "resources.rolled_back", "token.ping_key_rotated"):
             self._heard += 1
 
-    def _hear_own(self, event: Event) -> None:
+    def _hear_own(self, event: Happened) -> None:
         """Of this server's own network; another one may have one still."""
         if event.kind == "uplink.lost":
             self._uplink_lost_at = self._clock.now()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from mainstay.heartbeats.events import HeartbeatWentDown, HeartbeatWentPaused, HeartbeatWentUnknown, HeartbeatWentUp
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.event import Event
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from mainstay.heartbeats.directory import Entry
     from mainstay.heartbeats.rules import Condition, Decision, Transition
     from mainstay.store.work import Work
+
+
+_MOVES = {move.kind.rpartition("_")[2]: move for move in (HeartbeatWentUp, HeartbeatWentUnknown, HeartbeatWentPaused)}
 
 
 def tell(work: Work, entry: Entry, before: Condition, decision: Decision, *, ping: int = 0) -> None:
@@ -51,12 +55,12 @@ def _event(entry: Entry, before: Condition, after: Condition, transition: Transi
         "message": transition.message,
         "evidence": evidence,
         "suppressed_by": "",
+        "downtime": None if transition.downtime is None else round(transition.downtime, 3),
     }
+    subject = f"heartbeat/{entry.name}"
     if transition.state == "down":
-        data |= {"level": "down", "title": title_of(entry.name, transition.code)}
-    if transition.downtime is not None:
-        data["downtime"] = round(transition.downtime, 3)
-    return Event(f"heartbeat.went_{transition.state}", f"heartbeat/{entry.name}", data)
+        return HeartbeatWentDown(subject, heading=title_of(entry.name, transition.code), **data)
+    return _MOVES[transition.state](subject, **data)
 
 
 def title_of(name: str, code: str) -> str:

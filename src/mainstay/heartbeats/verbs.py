@@ -9,13 +9,13 @@ from typing import ClassVar
 from mainstay.heartbeats.deadlines import condition_of, write_condition
 from mainstay.heartbeats.declared import entry_of, labels_of
 from mainstay.heartbeats.directory import Entry, key_hash
+from mainstay.heartbeats.events import HeartbeatCreatedByPing, PingKeyRotated
 from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.heartbeats.rules import Condition, Decision, pause, resume
 from mainstay.heartbeats.transitions import tell
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Broken, Conflict, NotFound, UserError
-from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Resource, check_name
 from mainstay.store.models import FactRow, JournalEntry
 from mainstay.store.resources.apply import declare
@@ -93,7 +93,7 @@ def rotate_ping_key(actor: Actor) -> str:
     ping_key = secrets.token_urlsafe(16)
     with unit_of_work(actor) as work:
         FactRow.objects.update_or_create(key=PING_KEY_FACT, defaults={"value": key_hash(ping_key)})
-        work.record(Event("token.ping_key_rotated", "token/ping-key"))
+        work.record(PingKeyRotated("token/ping-key"))
     return ping_key
 
 
@@ -114,7 +114,7 @@ def create_by_ping(actor: Actor, slug: str, *, clock: Clock | None = None) -> Cr
             raise UserError(f"`{slug}` cannot name a heartbeat: {error}") from None
         _bound_creations(work.now)
         declare(actor, "heartbeat", slug, CREATED_LIKE_THE_ORIGINAL, manager="ping")
-        work.record(Event("heartbeat.created_by_ping", f"heartbeat/{slug}", {"slug": slug}))
+        work.record(HeartbeatCreatedByPing(f"heartbeat/{slug}", slug))
         made = _with_slug(slug)
         if made is None:
             raise Broken(f"the heartbeat {slug} was declared and cannot be found")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+    from mainstay.kernel.event import Event
     from mainstay.kernel.ports import ChannelKind, CheckKind
 
 Level = Literal["developer", "support", "operations", "admin"]
@@ -43,22 +44,6 @@ class Scope:
     level: Level
     limited: bool = False
     granting: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class EventKind:
-    """Something that happens. `icon` is one of icons.svg, `title` heads it in timelines, `about` tells its data.
-
-    tells: what it says of its subject by the contract of `kernel.subject`; `over`: why its alert ends then, unless the
-    event's data say another reason under that name.
-    """
-
-    name: str
-    icon: str
-    title: str
-    about: str
-    tells: Literal["", "trouble", "over", "aside"] = ""
-    over: str = "it works again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +123,7 @@ class Capability:
     app: Literal["", "tables", "templates"] = ""
     kinds: At = ""
     scopes: tuple[Scope, ...] = ()
-    events: tuple[EventKind, ...] = ()
+    events: tuple[type[Event], ...] = ()
     guards: str = ""
     followers: str = ""
     pages: str = ""
@@ -159,7 +144,7 @@ class Capabilities:
     def __init__(self) -> None:
         self._all: list[Capability] = []
         self.scopes: dict[str, Scope] = {}
-        self.events: dict[str, EventKind] = {}
+        self.events: dict[str, type[Event]] = {}
 
     def register(self, capability: Capability) -> None:
         """AssertionError if a name is taken: two capabilities would answer for one thing."""
@@ -170,7 +155,7 @@ class Capabilities:
         self._all.append(capability)
         self._all.sort(key=lambda one: one.order)
         self.scopes.update((scope.name, scope) for scope in capability.scopes)
-        self.events.update((event.name, event) for event in capability.events)
+        self.events.update((event.kind, event) for event in capability.events)
 
     def __iter__(self) -> Iterator[Capability]:
         return iter(self._all)
@@ -198,7 +183,7 @@ class Capabilities:
 def _names(capability: Capability) -> Iterator[tuple[str, str]]:
     yield "capability", capability.name
     yield from (("scope", scope.name) for scope in capability.scopes)
-    yield from (("event", event.name) for event in capability.events)
+    yield from (("event", event.kind) for event in capability.events)
     yield from (("command", command.name) for command in capability.commands)
     yield from (("page", entry.url) for entry in capability.menu)
     yield from (("prefix", routes.prefix) for routes in capability.routes)

@@ -1,11 +1,14 @@
-"""What happens: facts in the past tense, appended to the journal with the state change they tell of."""
+"""What happens: facts in the past tense, appended to the journal with the state change they tell of.
+
+Each kind is a class of its own in the `events.py` of its capability: its words, and its fields with what they tell,
+from which the reference is made. What the journal keeps is plain JSON, so entries outlive the class that wrote them.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol, dataclass_transform
 
-from mainstay.kernel.capability import CAPABILITIES
+import msgspec
 
 
 class Happened(Protocol):
@@ -19,17 +22,28 @@ class Happened(Protocol):
     def data(self) -> dict[str, Any]: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """`subject` names what it is about as kind/name (`monitor/api`); `data` is JSON and holds no secret.
+@dataclass_transform(frozen_default=True, field_specifiers=(msgspec.field,))
+class _Frozen(msgspec.StructMeta):
+    """All kinds are frozen as the root is, without each having to say so."""
 
-    A kind that no capability declares cannot be recorded.
+
+class Event(msgspec.Struct, frozen=True, metaclass=_Frozen):
+    """Root of all kinds; the docstring of each says what happened, and its fields are `Annotated` with what they tell.
+
+    kind: `monitor.went_down`. icon: one of icons.svg. title: heads it in timelines. over: it ends the alert of its
+    subject, for this reason; empty if it does not. subject: what it is about as kind/name (`monitor/api`).
     """
 
-    kind: str
-    subject: str
-    data: dict[str, Any] = field(default_factory=dict)
+    kind: ClassVar[str] = ""
+    icon: ClassVar[str] = ""
+    title: ClassVar[str] = ""
+    over: ClassVar[str] = ""
 
-    def __post_init__(self) -> None:
-        if self.kind not in CAPABILITIES.events:
-            raise AssertionError(f"undeclared event kind {self.kind}")
+    subject: str
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The other fields, as JSON holds them; those that are None are left out. It holds no secret."""
+        keys = zip(self.__struct_fields__[1:], self.__struct_encode_fields__[1:], strict=True)
+        told = {key: getattr(self, name) for name, key in keys}
+        return {key: value for key, value in told.items() if value is not None}

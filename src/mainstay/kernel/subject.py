@@ -1,59 +1,65 @@
 """The one contract by which every capability says that something is wrong, or over.
 
-An event kind that `tells` trouble carries `Trouble` in its data; one that tells `over` ends the alert of its subject;
-one that tells `aside` sets it aside, for the reason under that name in its data, until its next trouble or its end:
-nobody hears of it while maintenance covers it.
+An event that is a `Trouble` says what is wrong with its subject; one with an `over` ends the alert of its subject; one
+with a field `aside` sets it aside, for that reason, until its next trouble or its end: nobody hears of it while
+maintenance covers it.
 Trouble with a subject that is known already makes it worse, milder or news, by its level and severity; news wakes
-people once more only if `again` in the data says why it should. Alerting knows subjects by this contract alone, and
-none of them by name.
+people once more only if `again` says why it should. Alerting knows subjects by this contract alone, and none of them
+by name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from mainstay.kernel.event import Event
 
 TroubleLevel = Literal["unknown", "degraded", "down"]
 
+Uid = Annotated[str, "of the resource that it is about; empty if it is none"]
+Severity = Annotated[str, "P0 to P3"]
+Labels = Annotated[dict[str, str], "those declared, and what alerts are routed by besides; the severity is one"]
+Address = Annotated[str, "where the subject is"]
+AlertOn = Annotated[list[str], "the levels that wake somebody"]
+Since = Annotated[float, "when it began"]
+Reason = Annotated[str, "short word for why it was decided"]
+Code = Annotated[str, "short word for what was found"]
+Message = Annotated[str, "one sentence for a person"]
+Evidence = Annotated[dict[str, Any], "what was seen"]
+SuppressedBy = Annotated[str, "the subject that explains it, such as a parent that fails too; empty if none does"]
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trouble:
-    """What is wrong with the subject of an event.
 
-    title: a heading that says it all: `api is down`. since: epoch seconds. uid: of the resource, if it is one; deleting
-    that ends the alert. alert_on: the levels that wake somebody. reason, code: short words of the decision; message and
-    evidence: what was seen. address: where it is. suppressed_by: the subject or parent that explains it, empty if none.
-    """
+class Trouble(Event, kw_only=True):
+    """Something is wrong with the subject. A resource whose `uid` it has ends the alert when it is deleted."""
 
-    title: str
-    since: float
-    level: TroubleLevel = "down"
-    severity: str = "P2"
-    labels: Mapping[str, str] = field(default_factory=dict)
-    uid: str = ""
-    alert_on: Sequence[str] = ("down",)
-    reason: str = ""
-    code: str = ""
-    message: str = ""
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    address: str = ""
-    suppressed_by: str = ""
+    heading: Annotated[str, "all of it in a few words: `api is down`"] = msgspec.field(name="title")
+    level: Annotated[TroubleLevel, "how bad it is"] = "down"
+    severity: Severity = "P2"
+    labels: Labels = {}
+    since: Since
+    uid: Uid = ""
+    alert_on: AlertOn = msgspec.field(default_factory=lambda: ["down"])
+    reason: Reason = ""
+    code: Code = ""
+    message: Message = ""
+    evidence: Evidence = {}
+    address: Address = ""
+    suppressed_by: SuppressedBy = ""
+    again: Annotated[str | None, "why it wakes people once more, though it is known"] = None
 
-    def as_data(self) -> dict[str, Any]:
-        """For the data of an event; the severity is a label too, so that routes can go by it."""
-        return {
-            "title": self.title,
-            "level": self.level,
-            "severity": self.severity,
-            "labels": {**self.labels, "severity": self.severity},
-            "since": round(self.since, 3),
-            "uid": self.uid,
-            "alert_on": list(self.alert_on),
-            "reason": self.reason,
-            "code": self.code,
-            "message": self.message,
-            "evidence": dict(self.evidence),
-            "address": self.address,
-            "suppressed_by": self.suppressed_by,
-        }
+    @property
+    def data(self) -> dict[str, Any]:
+        """The severity is a label too, so that routes can go by it."""
+        labels = {**self.labels, "severity": self.severity}
+        return super().data | {"labels": labels, "since": round(self.since, 3)}
+
+
+def tells(event: type[Event]) -> Literal["", "trouble", "over", "aside"]:
+    """What a kind of event says of its subject by this contract; nothing if it is only told."""
+    if issubclass(event, Trouble):
+        return "trouble"
+    if event.over:
+        return "over"
+    return "aside" if "aside" in event.__struct_fields__ else ""

@@ -2,54 +2,69 @@
 
 from __future__ import annotations
 
-from mainstay.kernel.capability import EventKind
+from typing import Annotated
 
-EVENTS = (
-    EventKind(
-        "node.joined",
-        "up",
-        "Server joined",
-        "a server began to share the work on this database; data: node, session, version, address",
-        tells="over",
-        over="it is heard again",
-    ),
-    EventKind(
-        "node.left",
-        "paused",
-        "Server left",
-        "a server stopped in good order, others have its share; data: node, session",
-        tells="over",
-        over="it is heard again",
-    ),
-    EventKind(
-        "node.lost",
-        "down",
-        "Server lost",
-        "a server is not heard any more, others take its share over; data: node, session, since, severity, labels, "
-        "reason, address",
-        tells="trouble",
-    ),
-    EventKind(
-        "node.returned",
-        "up",
-        "Server is back",
-        "a server that was out of touch is back; data: node, session, seconds since it was missed",
-        tells="over",
-        over="it is heard again",
-    ),
-    EventKind(
-        "node.draining_began",
-        "maintenance",
-        "Server began to drain",
-        "a person let a server hand over its share; data: node",
-    ),
-    EventKind("node.draining_ended", "up", "Server takes work again", "it takes a share again; data: node"),
-    EventKind(
-        "node.forgotten",
-        "trash",
-        "Server removed",
-        "a server that is gone for good was removed; data: node",
-        tells="over",
-        over="it was forgotten",
-    ),
-)
+from mainstay.kernel.event import Event
+from mainstay.kernel.subject import Trouble
+
+Node = Annotated[str, "the server's id"]
+Session = Annotated[str, "which start of it"]
+
+
+class NodeJoined(Event):
+    """A server began to share the work on this database."""
+
+    kind, icon, title, over = "node.joined", "up", "Server joined", "it is heard again"
+    node: Node
+    session: Session
+    version: Annotated[str, "of Mainstay"]
+    address: Annotated[str, "where it is reached"]
+
+
+class NodeLeft(Event):
+    """A server stopped in good order; others have its share."""
+
+    kind, icon, title, over = "node.left", "paused", "Server left", "it is heard again"
+    node: Node
+    session: Session
+
+
+class NodeLost(Trouble, kw_only=True):
+    """A server is not heard any more; others take its share over."""
+
+    kind, icon, title = "node.lost", "down", "Server lost"
+    node: Node
+    session: Session
+
+
+class NodeReturned(Event):
+    """A server that was out of touch is back."""
+
+    kind, icon, title, over = "node.returned", "up", "Server is back", "it is heard again"
+    node: Node
+    session: Session
+    seconds: Annotated[float, "seconds since it was missed"]
+
+
+class NodeDrainingBegan(Event):
+    """A person let a server hand over its share."""
+
+    kind, icon, title = "node.draining_began", "maintenance", "Server began to drain"
+    node: Node
+
+
+class NodeDrainingEnded(Event):
+    """A server takes a share again."""
+
+    kind, icon, title = "node.draining_ended", "up", "Server takes work again"
+    node: Node
+
+
+class NodeForgotten(Event):
+    """A server that is gone for good was removed."""
+
+    kind, icon, title, over = "node.forgotten", "trash", "Server removed", "it was forgotten"
+    node: Node
+
+
+EVENTS = (NodeJoined, NodeLeft, NodeLost, NodeReturned, NodeDrainingBegan, NodeDrainingEnded, NodeForgotten)

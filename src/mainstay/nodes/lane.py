@@ -22,7 +22,6 @@ from mainstay.frames.lanes import forever
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import StoreBusy
-from mainstay.kernel.event import Event
 from mainstay.nodes import rules, verbs
 from mainstay.nodes.queries import Standing, is_known, set_here, standing
 from mainstay.nodes.share import Share
@@ -186,7 +185,7 @@ class NodesLane:
         if newest > self._seen:
             after = max(self._seen, newest - _NEWS_AT_ONCE)
             for entry in entries(Filter(after_seq=after), limit=_NEWS_AT_ONCE, newest_first=False):
-                HUB.relay(Event(entry.kind, entry.subject, entry.data), entry.seq)
+                HUB.relay(entry, entry.seq)
                 self._seen = entry.seq
 
     def _note_touch(self, began: float) -> None:

@@ -13,8 +13,15 @@ from django.db import connection
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, NotFound
-from mainstay.kernel.event import Event
-from mainstay.kernel.subject import Trouble
+from mainstay.nodes.events import (
+    NodeDrainingBegan,
+    NodeDrainingEnded,
+    NodeForgotten,
+    NodeJoined,
+    NodeLeft,
+    NodeLost,
+    NodeReturned,
+)
 from mainstay.nodes.models import LeaseRow, NodeRow
 from mainstay.nodes.queries import database_time
 from mainstay.nodes.rules import SHARDS, TTL, Lease, heard_until, shard_name
@@ -77,8 +84,7 @@ def join(actor: Actor, me: Identity, tasks: Iterable[str]) -> None:
         row.starts, row.started_at, row.seen_at, row.expires_at = row.starts + 1, now, now, now + TTL
         row.left_at = row.lost_at = None
         row.save()
-        data = {"node": me.id, "session": me.session, "version": me.version, "address": me.address}
-        work.record(Event("node.joined", f"node/{me.name}", data))
+        work.record(NodeJoined(f"node/{me.name}", me.id, me.session, me.version, me.address))
 
 
 def beat(actor: Actor, me: Identity, vitals: Vitals) -> bool:
@@ -117,7 +123,7 @@ def leave(actor: Actor, me: Identity) -> None:
     with unit_of_work(actor) as work:
         now = database_time()
         if NodeRow.objects.filter(session=me.session).update(left_at=now, expires_at=now, spooled=0):
-            work.record(Event("node.left", f"node/{me.name}", {"node": me.id, "session": me.session}))
+            work.record(NodeLeft(f"node/{me.name}", me.id, me.session))
 
 
 def note_lost(actor: Actor, sessions: Iterable[str]) -> list[str]:
@@ -132,16 +138,18 @@ def note_lost(actor: Actor, sessions: Iterable[str]) -> list[str]:
                 continue
             row.lost_at = now
             row.save(update_fields=["lost_at"])
-            trouble = Trouble(
-                title=f"nothing is heard of the server {row.name}",
+            lost = NodeLost(
+                f"node/{row.name}",
+                heading=f"nothing is heard of the server {row.name}",
                 since=row.seen_at,
                 labels={"node": row.name},
                 reason="not_heard",
                 message="others check what it checked",
                 address=row.address,
+                node=row.id,
+                session=row.session,
             )
-            data = trouble.as_data() | {"node": row.id, "session": row.session}
-            work.record(Event("node.lost", f"node/{row.name}", data))
+            work.record(lost)
             told.append(row.session)
     return told
 
@@ -153,10 +161,10 @@ def note_returned(actor: Actor, me: Identity) -> bool:
         row = NodeRow.objects.select_for_update().filter(session=me.session, lost_at__isnull=False).first()
         if row is None:
             return False
-        data = {"node": me.id, "session": me.session, "seconds": round(database_time() - (row.lost_at or 0.0), 1)}
+        seconds = round(database_time() - (row.lost_at or 0.0), 1)
         row.lost_at = None
         row.save(update_fields=["lost_at"])
-        work.record(Event("node.returned", f"node/{me.name}", data))
+        work.record(NodeReturned(f"node/{me.name}", me.id, me.session, seconds))
         return True
 
 
@@ -175,8 +183,8 @@ def drain_node(actor: Actor, name: str, *, draining: bool = True) -> bool:
             raise Conflict(f"no other node could check what {name} checks", hint="start another one first")
         row.draining = draining
         row.save(update_fields=["draining"])
-        kind = "node.draining_began" if draining else "node.draining_ended"
-        work.record(Event(kind, f"node/{row.name}", {"node": row.id}))
+        told = NodeDrainingBegan if draining else NodeDrainingEnded
+        work.record(told(f"node/{row.name}", row.id))
         return True
 
 
@@ -188,7 +196,7 @@ def forget_node(actor: Actor, name: str) -> None:
         if row.left_at is None and heard_until(row.expires_at, now := database_time()) > now:
             raise Conflict(f"the node {row.name} is running", hint="stop it first")
         LeaseRow.objects.filter(holder=row.session).update(holder="")
-        work.record(Event("node.forgotten", f"node/{row.name}", {"node": row.id}))
+        work.record(NodeForgotten(f"node/{row.name}", row.id))
         row.delete()
 
 

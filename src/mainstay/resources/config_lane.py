@@ -8,7 +8,7 @@ import structlog
 
 from mainstay.kernel.actor import Actor, all_scopes
 from mainstay.kernel.errors import Conflict, InvalidInput, MainstayError
-from mainstay.kernel.event import Event
+from mainstay.store.events import ConfigRejected
 from mainstay.store.resources.apply import apply_files
 from mainstay.store.work import unit_of_work
 from mainstay.store.writer import Writer
@@ -67,5 +67,5 @@ class ConfigLane:
         if not found:
             log.error("configuration is not applied", problem=str(error))
         with unit_of_work(actor) as work:
-            data = {"file": str(self._path), "diagnostics": [item.as_dict() for item in found[:_SHOWN]]}
-            work.record(Event("config.rejected", "config", data | ({} if found else {"error": error.message})))
+            diagnostics = [item.as_dict() for item in found[:_SHOWN]]
+            work.record(ConfigRejected("config", str(self._path), diagnostics, None if found else error.message))

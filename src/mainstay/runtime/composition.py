@@ -47,6 +47,7 @@ from mainstay.nodes.lane import CONFIG, UPKEEP, NodesLane
 from mainstay.nodes.verbs import Vitals
 from mainstay.resources.config_lane import ConfigLane
 from mainstay.runtime.crowd import Crowd, room
+from mainstay.runtime.events import MainstayStarted, MainstayStopped
 from mainstay.runtime.health import oldest_due_probe, vault_probe
 from mainstay.runtime.health_page import set_reporter
 from mainstay.runtime.http_protocol import protocols
@@ -236,7 +237,7 @@ class Parts:
         await self.status_pages.start()
         if self.mail is not None:
             await self.mail.start()
-        await self._record("mainstay.started", {"version": __version__})
+        await self._record(MainstayStarted("mainstay", __version__))
 
     def _lanes(self) -> dict[str, Coroutine[Any, Any, None]]:
         lanes: dict[str, Coroutine[Any, Any, None]] = {
@@ -355,14 +356,14 @@ class Parts:
         await self.delivery.stop(patience=2.0)
         self.last_word.close()
         with contextlib.suppress(TimeoutError, StoreBusy):
-            await asyncio.wait_for(self._record("mainstay.stopped", {"reason": "signal"}), 2.0)
+            await asyncio.wait_for(self._record(MainstayStopped("mainstay", "signal")), 2.0)
         await asyncio.to_thread(self.telemetry.close)
         self.writer.stop()
 
-    async def _record(self, kind: str, data: dict[str, str]) -> None:
+    async def _record(self, event: Event) -> None:
         def write() -> None:
             with unit_of_work(_ACTOR) as work:
-                work.record(Event(kind, "mainstay", data))
+                work.record(event)
 
         await self.writer.run(write)
 

@@ -21,7 +21,7 @@ from starlette.requests import cookie_parser
 
 from mainstay.accounts.doors import Door, session_actor
 from mainstay.frames.addresses import client_address, network_of
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Happened
 from mainstay.store.hub import HUB
 
 Scope = MutableMapping[str, Any]
@@ -111,7 +111,7 @@ class LiveUpdates:
         """New results are to be seen; from any thread, as often as one likes."""
         self._hand_over({"results"}, _GATHER_RESULTS)
 
-    def _heard(self, event: Event) -> None:
+    def _heard(self, event: Happened) -> None:
         topics = {"journal"}
         topic = _TOPICS.get(event.kind.partition(".")[0])
         self._hand_over(topics | {topic} if topic else topics, _GATHER)

@@ -21,7 +21,7 @@ from django.db import DatabaseError, close_old_connections, connections
 
 from mainstay.accounts.doors import Door
 from mainstay.kernel.errors import MainstayError
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Happened
 from mainstay.statuspage.queries import public_pages
 from mainstay.statuspage.rendering import Answer, answer, answers, missing_html
 from mainstay.statuspage.view import PublicPage
@@ -66,7 +66,7 @@ class StatusPages:
     async def start(self) -> None:
         loop = asyncio.get_running_loop()
 
-        def heard(event: Event) -> None:
+        def heard(event: Happened) -> None:
             if event.kind.startswith(_SHOWN):
                 with contextlib.suppress(RuntimeError):  # the loop is closed: nothing is served any more
                     loop.call_soon_threadsafe(self._changed.set)

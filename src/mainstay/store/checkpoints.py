@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
-from mainstay.kernel.event import Event
+from mainstay.store.events import JournalCheckpointMade
 from mainstay.store.journal import Head, Verification, head, verify
 from mainstay.store.models import JournalEntry
 from mainstay.store.proof import canonical
@@ -68,8 +68,7 @@ def make_checkpoint(actor: Actor, settings: Settings, *, channel: str = "") -> d
             "key": public_key(settings),
         }
         document["signature"] = base64.b64encode(private.sign(canonical(document).encode())).decode()
-        told = {"seq": end.seq, "hash": end.hash, **({"channel": channel} if channel else {})}
-        work.record(Event("journal.checkpoint_made", "journal", told))
+        work.record(JournalCheckpointMade("journal", end.seq, end.hash, channel or None))
     return document
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 
 from mainstay.kernel.actor import Actor
-from mainstay.kernel.event import Event
+from mainstay.store.events import HeartbeatAddressesShown, HeartbeatAddressShown, JournalExported
 from mainstay.store.journal import Filter
 from mainstay.store.work import unit_of_work
 
@@ -22,7 +22,7 @@ def note_export(actor: Actor, wanted: Filter, how: str) -> None:
     actor.require("journal:export")
     asked = {name: value for name, value in asdict(wanted).items() if value not in ("", None, 0)}
     with unit_of_work(actor) as work:
-        work.record(Event("journal.exported", "journal", {"how": how, "filter": asked}))
+        work.record(JournalExported("journal", how, asked))
 
 
 def note_address_shown(actor: Actor, name: str, uid: str, now: float) -> None:
@@ -30,7 +30,7 @@ def note_address_shown(actor: Actor, name: str, uid: str, now: float) -> None:
     actor.require_some("monitors:check")
     if not _is_told(actor, uid, now):
         with unit_of_work(actor) as work:
-            work.record(Event("heartbeat.address_shown", f"heartbeat/{name}", {"uid": uid}))
+            work.record(HeartbeatAddressShown(f"heartbeat/{name}", uid))
 
 
 def note_addresses_shown(actor: Actor, uids: Mapping[str, str], now: float) -> None:
@@ -40,7 +40,7 @@ def note_addresses_shown(actor: Actor, uids: Mapping[str, str], now: float) -> N
         note_address_shown(actor, *next(iter(uids.items())), now)
     elif uids and not _is_told(actor, str(len(uids)), now):
         with unit_of_work(actor) as work:
-            work.record(Event("heartbeat.addresses_shown", "heartbeat", {"count": len(uids)}))
+            work.record(HeartbeatAddressesShown("heartbeat", len(uids)))
 
 
 def _is_told(actor: Actor, what: str, now: float) -> bool:

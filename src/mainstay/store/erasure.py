@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from django.db.models import Q
 
-from mainstay.kernel.event import Event
 from mainstay.store.erasures import ERASED, told_by
+from mainstay.store.events import JournalErased
 from mainstay.store.models import JournalEntry, RevisionRow
 from mainstay.store.proof import erase_parts, shown, shown_digest, shows_only_what_it_may
 from mainstay.store.work import Work
@@ -57,11 +57,11 @@ def erase(work: Work, address: str) -> Erased:
     for forget in _forgetters:
         forget(f"user:{address}", f"user:{name}")
     if numbers:
-        work.record(Event(ERASED, f"user/{name}", _told(name, numbers)))
+        work.record(_told(name, numbers))
     return Erased(name, len(numbers))
 
 
-def _told(name: str, numbers: set[int]) -> dict[str, object]:
+def _told(name: str, numbers: set[int]) -> JournalErased:
     """What tells of it, with a digest of the entries as they became. Entries that were erased before are told of anew,
     with all that was told of together with them."""
     for row in JournalEntry.objects.filter(kind=ERASED).order_by("-seq"):
@@ -73,7 +73,8 @@ def _told(name: str, numbers: set[int]) -> dict[str, object]:
         if not shows_only_what_it_may(row):
             _erase(row, [], name)
         rows.append((row.seq, shown(row)))
-    return {"person": name, "entries": [list(span) for span in _spans(sorted(numbers))], "digest": shown_digest(rows)}
+    spans = [list(span) for span in _spans(sorted(numbers))]
+    return JournalErased(f"user/{name}", person=name, entries=spans, digest=shown_digest(rows))
 
 
 def _erase(row: JournalEntry, parts: list[str], name: str) -> None:

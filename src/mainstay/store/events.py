@@ -1,71 +1,174 @@
-"""What happens in store."""
+"""What happens in the store, and to this program itself."""
 
 from __future__ import annotations
 
-from mainstay.kernel.capability import EventKind
+from typing import Annotated, Any
+
+from mainstay.kernel.event import Event
+from mainstay.kernel.subject import Trouble, Uid
+
+Names = Annotated[dict[str, list[str]], "the first 100 names, by kind"]
+Revision = Annotated[int, "its number"]
+Seq = Annotated[int, "the newest entry of the journal in it"]
+Part = Annotated[str, "the part of this program"]
+Channel = Annotated[str | None, "the channel that it was sent to, if it was"]
+
+
+class ResourcesApplied(Event):
+    """A plan was applied."""
+
+    kind, icon, title = "resources.applied", "resources", "Declarations applied"
+    revision: Revision
+    manager: Annotated[str, "who keeps them: file, page, api, command or ping"]
+    source: Annotated[str, "the file or program that it came from"]
+    counts: Annotated[dict[str, int], "how many were created, changed and deleted"]
+    created: Names
+    changed: Names
+    deleted: Names
+
+
+class ResourcesRolledBack(Event):
+    """An earlier revision was restored."""
+
+    kind, icon, title = "resources.rolled_back", "history", "Rolled back to an earlier revision"
+    to: Annotated[int, "the revision that was restored"]
+    revision: Revision
+
+
+class SnapshotTaken(Event):
+    """Everything was copied to one file."""
+
+    kind, icon, title = "snapshot.taken", "download", "Snapshot taken"
+    address: Annotated[str, "where it lies"]
+    bytes: Annotated[int, "its size"]
+    journal_seq: Seq
+    encrypted: Annotated[bool, "whether it is"]
+    seconds: Annotated[float, "seconds that it took"]
+    deleted: Annotated[list[str], "older ones that were deleted"]
+
+
+class SnapshotFailed(Event):
+    """A snapshot could not be taken."""
+
+    kind, icon, title = "snapshot.failed", "down", "Snapshot failed"
+    to: Annotated[str, "where it should have gone"]
+    error: Annotated[str, "why it could not be taken"]
+
+
+class SnapshotRestored(Event):
+    """This store was made from a snapshot."""
+
+    kind, icon, title = "snapshot.restored", "history", "Restored from a snapshot"
+    file: Annotated[str, "its name"]
+    taken_at: Annotated[float, "when it was taken"]
+    program: Annotated[str, "the version of Mainstay that took it"]
+    journal_seq: Seq
+
+
+class StoreMigrated(Event, rename={"from_": "from"}):
+    """This store was moved here from another database."""
+
+    kind, icon, title = "store.migrated", "resources", "Moved to another database"
+    from_: Annotated[str, "the database that it was in"]
+    to: Annotated[str, "the database that it is in"]
+    rows: Annotated[int, "how many were moved"]
+
+
+class JournalExported(Event):
+    """Entries were handed out as a file."""
+
+    kind, icon, title = "journal.exported", "download", "Journal exported"
+    how: Annotated[str, "page, api or command"]
+    filter: Annotated[dict[str, Any], "which entries were asked for"]
+
+
+class JournalCheckpointMade(Event):
+    """The chain's end was signed."""
+
+    kind, icon, title = "journal.checkpoint_made", "shield", "Journal checkpoint signed"
+    seq: Annotated[int, "the entry at the chain's end"]
+    hash: Annotated[str, "its hash"]
+    channel: Channel = None
+
+
+class JournalErased(Event):
+    """What is about a person was erased; the chain stays whole."""
+
+    kind, icon, title = "journal.erased", "trash", "Personal data erased"
+    person: Annotated[str, "the name that stands for theirs"]
+    entries: Annotated[list[list[int]], "the first and last numbers of ranges of entries"]
+    digest: Annotated[str, "of these entries as they became"]
+
+
+class VaultChanged(Event):
+    """A secret was set or removed; its value is told nowhere."""
+
+    kind, icon, title = "vault.changed", "vault", "Secret changed"
+    name: Annotated[str, "the secret's name"]
+    what: Annotated[str, "set, replaced or removed"]
+
+
+class VaultRotated(Event):
+    """Stored secrets were encrypted anew with the first key."""
+
+    kind, icon, title = "vault.rotated", "refresh", "Secrets encrypted anew"
+    secrets: Annotated[int, "how many"]
+
+
+class HeartbeatAddressShown(Event):
+    """A person was shown the address that a job pings; told once a day."""
+
+    kind, icon, title = "heartbeat.address_shown", "heartbeats", "Ping address shown"
+    uid: Uid
+
+
+class HeartbeatAddressesShown(Event):
+    """Somebody was shown, or exported, the addresses of several jobs; told once a day."""
+
+    kind, icon, title = "heartbeat.addresses_shown", "heartbeats", "Ping addresses shown or exported"
+    count: Annotated[int, "how many"]
+
+
+class ConfigRejected(Event):
+    """A watched file had mistakes and was not applied."""
+
+    kind, icon, title = "config.rejected", "degraded", "Configuration file rejected"
+    file: Annotated[str, "its path"]
+    diagnostics: Annotated[list[dict[str, Any]], "the first mistakes, with their places"]
+    error: Annotated[str | None, "why it was not applied, if not for such mistakes"] = None
+
+
+class ReactionFailed(Trouble, kw_only=True):
+    """A part of this program failed at what follows from an event, which stands all the same; told once."""
+
+    kind, icon, title = "mainstay.reaction_failed", "down", "Mainstay failed to react"
+    reaction: Part
+    event: Annotated[str, "the kind of the event"]
+    about: Annotated[str, "the subject of the event"]
+
+
+class ReactionWorks(Event):
+    """A part of this program that failed works again."""
+
+    kind, icon, title, over = "mainstay.reaction_works", "up", "Mainstay reacts again", "it works again"
+    reaction: Part
+
 
 EVENTS = (
-    EventKind(
-        "resources.applied",
-        "resources",
-        "Declarations applied",
-        "a plan was applied; data: revision, manager, source, counts, and the first 100 names by kind of created, "
-        "changed, deleted",
-    ),
-    EventKind(
-        "resources.rolled_back",
-        "history",
-        "Rolled back to an earlier revision",
-        "an earlier revision was restored; data: to, revision",
-    ),
-    EventKind(
-        "snapshot.taken",
-        "download",
-        "Snapshot taken",
-        "everything was copied to one file; data: address, bytes, journal_seq, encrypted, deleted",
-    ),
-    EventKind("snapshot.failed", "down", "Snapshot failed", "a snapshot could not be taken; data: to, error"),
-    EventKind(
-        "snapshot.restored",
-        "history",
-        "Restored from a snapshot",
-        "this store was made from a snapshot; data: file, taken_at, program, journal_seq",
-    ),
-    EventKind(
-        "store.migrated",
-        "resources",
-        "Moved to another database",
-        "this store was moved here from another database; data: from, to, rows",
-    ),
-    EventKind(
-        "journal.exported",
-        "download",
-        "Journal exported",
-        "entries were handed out as a file; data: how, and the filter",
-    ),
-    EventKind(
-        "journal.checkpoint_made",
-        "shield",
-        "Journal checkpoint signed",
-        "the chain's end was signed; data: seq, hash, and the channel if it was sent to one",
-    ),
-    EventKind(
-        "journal.erased",
-        "trash",
-        "Personal data erased",
-        "what is about a person was erased, the chain stays whole; data: person, a name of chance, and entries, "
-        "the first and last numbers of ranges, and digest, of these entries as they became",
-    ),
-    EventKind(
-        "vault.changed",
-        "vault",
-        "Secret changed",
-        "a secret was set or removed; data: name, what. Never the value",
-    ),
-    EventKind(
-        "vault.rotated",
-        "refresh",
-        "Secrets encrypted anew",
-        "stored secrets were encrypted anew with the first key; data: secrets",
-    ),
+    ResourcesApplied,
+    ResourcesRolledBack,
+    SnapshotTaken,
+    SnapshotFailed,
+    SnapshotRestored,
+    StoreMigrated,
+    JournalExported,
+    JournalCheckpointMade,
+    JournalErased,
+    VaultChanged,
+    VaultRotated,
+    HeartbeatAddressShown,
+    HeartbeatAddressesShown,
+    ConfigRejected,
+    ReactionFailed,
+    ReactionWorks,
 )

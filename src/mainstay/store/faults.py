@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from mainstay.kernel.event import Event, Happened
-from mainstay.kernel.subject import Trouble
+from mainstay.store.events import ReactionFailed, ReactionWorks
 from mainstay.store.models import FactRow
 
-_OWN_KINDS = frozenset({"mainstay.reaction_failed", "mainstay.reaction_works"})
+_OWN_KINDS = frozenset({ReactionFailed.kind, ReactionWorks.kind})
 _FORGOTTEN = 3600.0  # seconds after a failure in which nothing more was heard of its subject
 _KEPT = 100  # subjects of one reaction
 _PREFIX = "reaction."
@@ -22,7 +22,7 @@ _PERHAPS = "perhaps nobody was told of that"
 
 
 def _works(part: str) -> Event:
-    return Event("mainstay.reaction_works", f"mainstay/{part}", {"reaction": part})
+    return ReactionWorks(f"mainstay/{part}", part)
 
 
 def name_of(guard: Any) -> str:
@@ -61,16 +61,18 @@ class Faults:
         if about is not None:
             return None
         what = f"{event.kind} of {event.subject}"
-        trouble = Trouble(
-            title=f"a part of Mainstay itself fails: {reaction}",
+        return ReactionFailed(
+            f"mainstay/{reaction}",
+            heading=f"a part of Mainstay itself fails: {reaction}",
             since=now,
             severity="P1",
             labels={"mainstay": reaction},
             reason=f"it failed at {what}"[:300],
             message=f"{type(error).__name__} at {what}: {aside or _PERHAPS}; the log has more"[:1000],
+            reaction=reaction,
+            event=event.kind,
+            about=event.subject,
         )
-        data = trouble.as_data() | {"reaction": reaction, "event": event.kind, "about": event.subject}
-        return Event("mainstay.reaction_failed", f"mainstay/{reaction}", data)
 
     def worked(self, reaction: str, event: Happened, now: float) -> Event | None:
         """The event that tells that it works again, if it failed before and nothing is left that it fails at."""

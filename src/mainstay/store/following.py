@@ -22,7 +22,7 @@ from mainstay.store.hub import HUB
 
 if TYPE_CHECKING:
     from mainstay.kernel.clock import Clock
-    from mainstay.kernel.event import Event
+    from mainstay.kernel.event import Happened
     from mainstay.store.running import Running
 
 log = structlog.get_logger("followers")
@@ -42,7 +42,7 @@ def _lane(follower: Follower, running: Running) -> Lane:
     async def turn() -> None:
         loop, news = asyncio.get_running_loop(), asyncio.Event()
 
-        def heard(event: Event) -> None:
+        def heard(event: Happened) -> None:
             if event.kind in follower.kinds:
                 loop.call_soon_threadsafe(news.set)
 

@@ -9,9 +9,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Happened
 
-Listener = Callable[[Event], None]
+Listener = Callable[[Happened], None]
 _REMEMBERED = 2000  # numbers of our own events; relayed within a second or so
 
 
@@ -35,14 +35,14 @@ class Hub:
 
         return unsubscribe
 
-    def publish(self, event: Event, seq: int = 0) -> None:
+    def publish(self, event: Happened, seq: int = 0) -> None:
         """What this process has committed; `seq` is its number in the journal."""
         if seq:
             self._own.append(seq)
         for listener, _ in self._listeners:
             listener(event)
 
-    def relay(self, event: Event, seq: int) -> None:
+    def relay(self, event: Happened, seq: int) -> None:
         """What stands in the journal, whoever wrote it; what was published here is not told twice."""
         if seq in self._own:
             return

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mainstay.kernel.clock import to_iso
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Happened
 from mainstay.store.erasures import ERASED, Erasures
 from mainstay.store.models import JournalEntry, JournalHead
 from mainstay.store.proof import canonical, digest_of, holds, sha256
@@ -56,7 +56,7 @@ class Appender:
                 self._head = locked.get()
         return self._head
 
-    def append(self, event: Event, actor: str, at: float) -> int:
+    def append(self, event: Happened, actor: str, at: float) -> int:
         """Write one entry and return its sequence number."""
         head = self.take_turn()
         seq, at_us, data = head.seq + 1, int(at * 1_000_000), canonical(event.data)

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import MainstayError, NotFound, UserError
-from mainstay.kernel.event import Event
 from mainstay.kernel.settings import Settings
 from mainstay.store import vault_keys
+from mainstay.store.events import VaultChanged, VaultRotated
 from mainstay.store.models import VaultRow
 from mainstay.store.proof import canonical
 from mainstay.store.vault_reader import open_sealed
@@ -51,7 +51,7 @@ def set_secret(actor: Actor, settings: Settings, name: str, value: str) -> None:
         sealed = vault_keys.cipher(settings).encrypt(canonical([name, value]).encode()).decode()
         fields = {"sealed": sealed, "changed_us": int(work.now * 1e6), "changed_by": str(actor)[:300]}
         _, made = VaultRow.objects.update_or_create(name=name, defaults=fields)
-        work.record(Event("vault.changed", f"secret/{name}", {"name": name, "what": "set" if made else "replaced"}))
+        work.record(VaultChanged(f"secret/{name}", name, what="set" if made else "replaced"))
 
 
 def remove_secret(actor: Actor, name: str) -> None:
@@ -60,7 +60,7 @@ def remove_secret(actor: Actor, name: str) -> None:
     with unit_of_work(actor) as work:
         if not VaultRow.objects.filter(name=name).delete()[0]:
             raise NotFound(f"the vault has no secret `{name[:100]}`", hint="`mainstay vault list` shows them")
-        work.record(Event("vault.changed", f"secret/{name}", {"name": name, "what": "removed"}))
+        work.record(VaultChanged(f"secret/{name}", name, what="removed"))
 
 
 def rotate(actor: Actor, settings: Settings) -> int:
@@ -73,7 +73,7 @@ def rotate(actor: Actor, settings: Settings) -> int:
     with vault_keys.held(settings):
         count = _rotate(actor, settings)
     with unit_of_work(actor) as work:
-        work.record(Event("vault.rotated", "vault", {"secrets": count}))
+        work.record(VaultRotated("vault", secrets=count))
     return count
 
 

@@ -23,6 +23,7 @@ import structlog
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
 
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.clock import Clock, SystemClock
 from mainstay.kernel.errors import Broken, StoreBusy, UserError
 from mainstay.kernel.event import Event, Happened
@@ -62,6 +63,8 @@ class Work:
 
     def record(self, event: Event) -> int:
         """Append to the journal and let guards look at it, in this same transaction."""
+        if event.kind not in CAPABILITIES.events:
+            raise AssertionError(f"undeclared event kind {event.kind}")
         if self._quiet:
             raise _NotQuiet(event.kind)
         seq = self._journal.append(event, str(self.actor), self.now)

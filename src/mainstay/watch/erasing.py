@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock, SystemClock
-from mainstay.kernel.event import Event
 from mainstay.store.resources.queries import resource
 from mainstay.store.work import unit_of_work
+from mainstay.watch.events import MonitorHistoryErased
 from mainstay.watch.models import HistoryErasureRow
 
 _SETTLE = 10.0  # seconds in which a wish is written, by a server whose clock may be another one's
@@ -26,7 +26,7 @@ def erase_history(actor: Actor, name: str, clock: Clock | None = None) -> None:
         erased = resource("monitor", name)
         HistoryErasureRow.objects.filter(at__lt=work.now - _KEPT).delete()
         HistoryErasureRow.objects.create(uid=erased.uid, at=round(work.now, 6))  # as stores remember it
-        work.record(Event("monitor.history_erased", f"monitor/{erased.name}", {"uid": erased.uid}))
+        work.record(MonitorHistoryErased(f"monitor/{erased.name}", erased.uid))
 
 
 def wished_erasures(actor: Actor, after: float, clock: Clock | None = None) -> list[tuple[float, list[str]]]:

@@ -2,102 +2,186 @@
 
 from __future__ import annotations
 
-from mainstay.kernel.capability import EventKind
+from typing import Annotated
+
+import msgspec
+
+from mainstay.kernel.event import Event
+from mainstay.kernel.subject import (
+    Address,
+    AlertOn,
+    Code,
+    Evidence,
+    Labels,
+    Message,
+    Reason,
+    Severity,
+    Since,
+    SuppressedBy,
+    Trouble,
+    Uid,
+)
+
+Previous = Annotated[str, "the state before"]
+Downtime = Annotated[float | None, "seconds that it was down, if it was"]
+Seconds = Annotated[float, "seconds that it was away"]
+
+
+class Fall(Trouble, kw_only=True):
+    """A monitor is not well."""
+
+    previous: Previous
+    downtime: Downtime = None
+    flapping: Annotated[str | None, "how often it went down, if flapping begins with it"] = None
+
+
+class MonitorWentDown(Fall, kw_only=True):
+    """Confirmed failing."""
+
+    kind, icon, title = "monitor.went_down", "down", "Went down"
+
+
+class MonitorWentDegraded(Fall, kw_only=True):
+    """Working, but outside its limits."""
+
+    kind, icon, title = "monitor.went_degraded", "degraded", "Became degraded"
+
+
+class MonitorWentUnknown(Fall, kw_only=True):
+    """Nothing can be said of it."""
+
+    kind, icon, title = "monitor.went_unknown", "unknown", "Became unknown"
+
+
+class MonitorStayedDown(Fall, kw_only=True):
+    """Still failing after the parent that suppressed it came back, or after flapping."""
+
+    kind, icon, title = "monitor.stayed_down", "down", "Still down"
+
+
+class Move(Event, kw_only=True):
+    """A monitor is in another state, and nothing is wrong with that."""
+
+    uid: Uid
+    severity: Severity
+    labels: Labels
+    address: Address
+    alert_on: AlertOn
+    code: Code
+    message: Message
+    evidence: Evidence
+    previous: Previous
+    since: Since
+    reason: Reason
+    suppressed_by: SuppressedBy
+    downtime: Downtime = None
+
+
+class MonitorWentUp(Move, kw_only=True):
+    """Working again, or for the first time."""
+
+    kind, icon, title, over = "monitor.went_up", "up", "Is up", "it works again"
+    ends: Annotated[str | None, "why its alert ends, if not because it works again"] = msgspec.field(
+        default=None, name="over"
+    )
+
+
+class MonitorWentPaused(Move, kw_only=True):
+    """Paused by a person."""
+
+    kind, icon, title, over = "monitor.went_paused", "paused", "Paused", "the monitor was paused"
+    by: Annotated[str, "who paused it"]
+
+
+class MonitorResumed(Move):
+    """No longer paused; it waits for its next result."""
+
+    kind, icon, title = "monitor.resumed", "play", "Resumed"
+
+
+class MonitorWentMaintenance(Move, kw_only=True):
+    """A maintenance window covers it."""
+
+    kind, icon, title = "monitor.went_maintenance", "maintenance", "Maintenance began"
+    window: Annotated[str, "the window's name"]
+    aside: Annotated[str, "why nobody hears of it meanwhile"]
+
+
+class MonitorHistoryErased(Event):
+    """A person had all results of it until then deleted."""
+
+    kind, icon, title = "monitor.history_erased", "trash", "History erased"
+    uid: Uid
+
+
+class Flapping(Event, kw_only=True):
+    """How often a monitor changes its state."""
+
+    uid: Uid
+    severity: Severity
+    labels: Labels
+    message: Annotated[str | None, "how often it went down"] = None
+
+
+class MonitorFlappingStarted(Flapping):
+    """It goes down too often; recoveries are held back."""
+
+    kind, icon, title = "monitor.flapping_started", "degraded", "Changes state too often"
+
+
+class MonitorFlappingStopped(Flapping):
+    """It is calm again."""
+
+    kind, icon, title = "monitor.flapping_stopped", "up", "Calm again"
+
+
+class UplinkLost(Trouble):
+    """The machine itself has no network; results are unknown."""
+
+    kind, icon, title = "uplink.lost", "unknown", "Network lost"
+
+
+class UplinkRestored(Event):
+    """The network is back."""
+
+    kind, icon, title, over = "uplink.restored", "up", "Network is back", "it is back"
+    since: Annotated[float, "when it came back"]
+    seconds: Seconds
+
+
+class LocationWentSilent(Trouble, kw_only=True):
+    """A place that checks are made from is not heard any more."""
+
+    kind, icon, title = "location.went_silent", "down", "Location went silent"
+    version: Annotated[str, "of Mainstay, as its prober said"]
+
+
+class LocationCameBack(Event):
+    """A place that checks are made from is heard again, or for the first time."""
+
+    kind, icon, title, over = "location.came_back", "up", "Location is heard", "it is heard again"
+    uid: Uid
+    severity: Severity
+    labels: Labels
+    address: Address
+    previous: Previous
+    seconds: Seconds
+
 
 EVENTS = (
-    EventKind(
-        "monitor.went_down",
-        "down",
-        "Went down",
-        "confirmed failing; data: reason, evidence, since, previous, and flapping, how often, if that begins with it",
-        tells="trouble",
-    ),
-    EventKind(
-        "monitor.went_degraded",
-        "degraded",
-        "Became degraded",
-        "working but outside its limits; data as for went_down",
-        tells="trouble",
-    ),
-    EventKind(
-        "monitor.went_up",
-        "up",
-        "Is up",
-        "working again, or for the first time; data: reason, previous, downtime in seconds",
-        tells="over",
-    ),
-    EventKind(
-        "monitor.went_unknown",
-        "unknown",
-        "Became unknown",
-        "nothing can be said; data: reason, evidence",
-        tells="trouble",
-    ),
-    EventKind(
-        "monitor.went_paused",
-        "paused",
-        "Paused",
-        "paused by a person; data: previous",
-        tells="over",
-        over="the monitor was paused",
-    ),
-    EventKind("monitor.resumed", "play", "Resumed", "no longer paused; waits for its next result; data: previous"),
-    EventKind(
-        "monitor.went_maintenance",
-        "maintenance",
-        "Maintenance began",
-        "a window covers it; data: window, previous, aside",
-        tells="aside",
-    ),
-    EventKind(
-        "monitor.stayed_down",
-        "down",
-        "Still down",
-        "still failing after the parent that suppressed it came back, or after flapping; data as for went_down",
-        tells="trouble",
-    ),
-    EventKind(
-        "monitor.history_erased",
-        "trash",
-        "History erased",
-        "a person had all results of it until then deleted; data: uid",
-    ),
-    EventKind(
-        "monitor.flapping_started",
-        "degraded",
-        "Changes state too often",
-        "goes down too often; recoveries are held back; data: message, how often",
-    ),
-    EventKind("monitor.flapping_stopped", "up", "Calm again", "calm again"),
-    EventKind(
-        "uplink.lost",
-        "unknown",
-        "Network lost",
-        "the machine itself has no network; results are unknown; data: evidence",
-        tells="trouble",
-    ),
-    EventKind(
-        "uplink.restored",
-        "up",
-        "Network is back",
-        "the network is back; data: seconds lost",
-        tells="over",
-        over="it is back",
-    ),
-    EventKind(
-        "location.went_silent",
-        "down",
-        "Location went silent",
-        "a place that checks are made from is not heard any more; data: uid, severity, labels, since, reason, "
-        "address, version",
-        tells="trouble",
-    ),
-    EventKind(
-        "location.came_back",
-        "up",
-        "Location is heard",
-        "it is heard again, or for the first time; data: uid, previous, seconds lost",
-        tells="over",
-        over="it is heard again",
-    ),
+    MonitorWentDown,
+    MonitorWentDegraded,
+    MonitorWentUp,
+    MonitorWentUnknown,
+    MonitorWentPaused,
+    MonitorResumed,
+    MonitorWentMaintenance,
+    MonitorStayedDown,
+    MonitorHistoryErased,
+    MonitorFlappingStarted,
+    MonitorFlappingStopped,
+    UplinkLost,
+    UplinkRestored,
+    LocationWentSilent,
+    LocationCameBack,
 )

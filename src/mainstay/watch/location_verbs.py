@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
-from mainstay.kernel.event import Event
-from mainstay.kernel.subject import Trouble
 from mainstay.store.work import Work, unit_of_work
+from mainstay.watch.events import LocationCameBack, LocationWentSilent
 from mainstay.watch.models import LocationRow
 from mainstay.watch.presence import PresenceState
 
@@ -76,12 +75,12 @@ def _tell(work: Work, row: LocationRow, previous: str, since: float) -> None:
     subject = f"location/{row.name}"
     if row.state == "up":
         labels = {"location": row.name, "severity": SEVERITY}
-        data: dict[str, Any] = {"uid": row.uid, "severity": SEVERITY, "labels": labels, "address": row.address}
-        data |= {"previous": previous, "seconds": round(max(0.0, work.now - since), 3)}
-        work.record(Event("location.came_back", subject, data))
+        seconds = round(max(0.0, work.now - since), 3)
+        work.record(LocationCameBack(subject, row.uid, SEVERITY, labels, row.address, previous, seconds))
         return
-    trouble = Trouble(
-        title=f"nothing is heard of the location {row.name}",
+    silent = LocationWentSilent(
+        subject,
+        heading=f"nothing is heard of the location {row.name}",
         since=row.heard_at,
         severity=SEVERITY,
         labels={"location": row.name},
@@ -90,8 +89,9 @@ def _tell(work: Work, row: LocationRow, previous: str, since: float) -> None:
         message=f"nothing was heard of the prober at {row.name}; monitors that need its vote are unknown",
         evidence={"version": row.version, "address": row.address, "monitors": row.assigned},
         address=row.address,
+        version=row.version,
     )
-    work.record(Event("location.went_silent", subject, trouble.as_data() | {"version": row.version}))
+    work.record(silent)
 
 
 def save_locations(actor: Actor, seen: Iterable[Seen], clock: Clock | None = None) -> None:

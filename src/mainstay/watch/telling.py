@@ -9,8 +9,22 @@ from typing import Any
 
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
-from mainstay.kernel.subject import Trouble
 from mainstay.kernel.wording import cause_words, lasting
+from mainstay.watch.events import (
+    Flapping,
+    MonitorFlappingStarted,
+    MonitorFlappingStopped,
+    MonitorResumed,
+    MonitorStayedDown,
+    MonitorWentDegraded,
+    MonitorWentDown,
+    MonitorWentMaintenance,
+    MonitorWentPaused,
+    MonitorWentUnknown,
+    MonitorWentUp,
+    UplinkLost,
+    UplinkRestored,
+)
 from mainstay.watch.state import Decision, Reason, Transition
 from mainstay.watch.uplink import Change
 
@@ -99,25 +113,15 @@ def _plain(value: Any, depth: int = 4) -> Any:
 
 def events_of(facts: Facts, decision: Decision, finding: Finding) -> list[Event]:
     """The events of one decision, in the order they are recorded in."""
-    events = []
+    events: list[Event] = []
     if decision.flapping is True:
-        events.append(_flapping(facts, decision, "started"))
+        events.append(_flapping(MonitorFlappingStarted, facts, decision))
     if decision.transition is not None:
         events.append(_transition(facts, decision.transition, decision, finding))
     if decision.stayed_down:
-        data = _data(facts, finding) | {
-            "previous": "down",
-            "since": decision.state.since,
-            "reason": decision.reason.value,
-            "suppressed_by": "",
-            "level": "down",
-            "title": _title(facts, "down"),
-        }
-        if decision.flapping is False:
-            data["again"] = "it flaps no more and stays down"
-        events.append(Event("monitor.stayed_down", facts.subject, data))
+        events.append(_stayed_down(facts, decision, finding))
     if decision.flapping is False:
-        events.append(_flapping(facts, decision, "stopped"))
+        events.append(_flapping(MonitorFlappingStopped, facts, decision))
     return events
 
 
@@ -132,8 +136,9 @@ def uplink_event(change: Change, node: str = "") -> Event:
     if change.lost:
         evidence = {"part": change.part, "why": change.why}
         subject = uplink_subject(change.part, node)
-        trouble = Trouble(
-            title=cause_words(subject),
+        return UplinkLost(
+            subject,
+            heading=cause_words(subject),
             since=since,
             severity="P1",
             labels={"uplink": subject.partition("/")[2]},
@@ -141,9 +146,10 @@ def uplink_event(change: Change, node: str = "") -> Event:
             message=change.why,
             evidence=evidence,
         )
-        return Event("uplink.lost", subject, trouble.as_data())
-    data = {"since": since, "seconds": round(change.seconds, 3)}
-    return Event("uplink.restored", uplink_subject(change.part, node), data)
+    return UplinkRestored(uplink_subject(change.part, node), since, seconds=round(change.seconds, 3))
+
+
+_FALLS = {"down": MonitorWentDown, "degraded": MonitorWentDegraded, "unknown": MonitorWentUnknown}
 
 
 def _transition(facts: Facts, transition: Transition, decision: Decision, finding: Finding) -> Event:
@@ -152,22 +158,36 @@ def _transition(facts: Facts, transition: Transition, decision: Decision, findin
         "since": round(transition.since, 3),
         "reason": transition.reason.value,
         "suppressed_by": _suppressor(transition),
+        "downtime": None if transition.downtime is None else round(transition.downtime, 3),
     }
-    if transition.downtime is not None:
-        data["downtime"] = round(transition.downtime, 3)
-    if decision.flapped is not None:
-        data["flapping"] = _flapped(*decision.flapped)
-    if transition.to == "maintenance":
-        data["window"] = decision.state.window
-        data["aside"] = f"the maintenance window {decision.state.window} covers it; at its end it is judged anew"
-    if transition.to == "paused":
-        data["by"] = decision.state.paused_by
-    if transition.to in ("down", "degraded", "unknown"):
-        data |= {"level": transition.to, "title": _title(facts, "flapping" if decision.flapped else transition.to)}
-    if transition.reason is Reason.CALM_AGAIN:
-        data["over"] = "it is calm again"
-    kind = "monitor.resumed" if transition.to == "pending" else f"monitor.went_{transition.to}"
-    return Event(kind, facts.subject, data)
+    match transition.to:
+        case "down" | "degraded" | "unknown":
+            flapping = _flapped(*decision.flapped) if decision.flapped is not None else None
+            heading = _title(facts, "flapping" if flapping else transition.to)
+            fall = _FALLS[transition.to]
+            return fall(facts.subject, heading=heading, level=transition.to, flapping=flapping, **data)
+        case "maintenance":
+            window = decision.state.window
+            aside = f"the maintenance window {window} covers it; at its end it is judged anew"
+            return MonitorWentMaintenance(facts.subject, window=window, aside=aside, **data)
+        case "paused":
+            return MonitorWentPaused(facts.subject, by=decision.state.paused_by, **data)
+        case "pending":
+            return MonitorResumed(facts.subject, **data)
+    ends = "it is calm again" if transition.reason is Reason.CALM_AGAIN else None
+    return MonitorWentUp(facts.subject, ends=ends, **data)
+
+
+def _stayed_down(facts: Facts, decision: Decision, finding: Finding) -> MonitorStayedDown:
+    return MonitorStayedDown(
+        facts.subject,
+        heading=_title(facts, "down"),
+        previous="down",
+        since=decision.state.since,
+        reason=decision.reason.value,
+        again="it flaps no more and stays down" if decision.flapping is False else None,
+        **_data(facts, finding),
+    )
 
 
 def _title(facts: Facts, what: str) -> str:
@@ -181,11 +201,9 @@ def _suppressor(transition: Transition) -> str:
     return transition.suppressed_by or excuses.get(transition.reason, "")
 
 
-def _flapping(facts: Facts, decision: Decision, what: str) -> Event:
-    data = {"uid": facts.uid, "severity": facts.severity, "labels": facts.alert_labels}
-    if decision.flapped is not None:
-        data["message"] = _flapped(*decision.flapped)
-    return Event(f"monitor.flapping_{what}", facts.subject, data)
+def _flapping(event: type[Flapping], facts: Facts, decision: Decision) -> Event:
+    message = _flapped(*decision.flapped) if decision.flapped is not None else None
+    return event(facts.subject, uid=facts.uid, severity=facts.severity, labels=facts.alert_labels, message=message)
 
 
 def _flapped(falls: int, seconds: float) -> str:

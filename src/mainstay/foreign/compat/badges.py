@@ -24,7 +24,7 @@ from mainstay.heartbeats import queries
 from mainstay.heartbeats.badges import check_badge_key, fits, rendered, tally
 from mainstay.heartbeats.queries import HeartbeatView
 from mainstay.kernel.errors import MainstayError
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Happened
 from mainstay.store.hub import HUB
 
 _KEPT = 2.0
@@ -89,7 +89,7 @@ class Badges:
                 self._read_at = time.monotonic()
             return self._views
 
-    def _hear(self, event: Event) -> None:
+    def _hear(self, event: Happened) -> None:
         if event.kind.startswith(("resources.", "heartbeat.")):
             self._stale = True
 

@@ -7,9 +7,9 @@ from typing import Any
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Forbidden, StalePlan
-from mainstay.kernel.event import Event
 from mainstay.kernel.patterns import stored
 from mainstay.kernel.resource import KINDS, Manager, Resource
+from mainstay.store.events import ResourcesRolledBack
 from mainstay.store.models import ResourceRow
 from mainstay.store.resources import queries
 from mainstay.store.resources.files import read_paths
@@ -143,8 +143,7 @@ def apply_rollback(actor: Actor, number: int, plan: Plan, message: str = "") -> 
     _require_grants(actor, plan)
     with written(actor, plan, message or f"roll back to revision {number}") as (work, revision):
         if not plan.is_empty:
-            data = {"to": number, "revision": revision}
-            work.record(Event("resources.rolled_back", f"revision/{revision}", data))
+            work.record(ResourcesRolledBack(f"revision/{revision}", to=number, revision=revision))
         return revision
 
 

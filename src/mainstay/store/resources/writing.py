@@ -18,8 +18,8 @@ from django.db import IntegrityError, connection, transaction
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import StalePlan
-from mainstay.kernel.event import Event
 from mainstay.kernel.ids import new_id
+from mainstay.store.events import ResourcesApplied
 from mainstay.store.models import ChangeRow, ReferenceRow, ResourceRow, RevisionRow
 from mainstay.store.proof import canonical
 from mainstay.store.resources import queries
@@ -72,8 +72,7 @@ def written(actor: Actor, plan: Plan, message: str) -> Iterator[tuple[Work, int]
             _check_base(plan)
             if changes:
                 _write(work, plan, message, prepared, draft)
-                event = Event("resources.applied", f"revision/{plan.base + 1}", _told(plan, changes, plan.base + 1))
-                work.record(event)
+                work.record(_told(plan, changes, plan.base + 1))
             yield work, plan.base + 1 if changes else plan.base
     finally:
         if draft:
@@ -176,7 +175,7 @@ def _revision(work: Work, plan: Plan, number: int, message: str) -> None:
         raise StalePlan("somebody else applied at the same time", hint="plan again") from None
 
 
-def _told(plan: Plan, changes: list[Change], revision: int) -> dict[str, Any]:
+def _told(plan: Plan, changes: list[Change], revision: int) -> ResourcesApplied:
     """What the event says: exact counts, and the first names of each action by kind."""
     words = {"create": "created", "update": "changed", "delete": "deleted"}
     names: dict[str, dict[str, list[str]]] = {word: {} for word in words.values()}
@@ -186,4 +185,4 @@ def _told(plan: Plan, changes: list[Change], revision: int) -> dict[str, Any]:
         counts[word] += 1
         if counts[word] <= _NAMES_TOLD:
             names[word].setdefault(change.kind, []).append(change.name)
-    return {"revision": revision, "manager": plan.manager, "source": plan.source, "counts": counts, **names}
+    return ResourcesApplied(f"revision/{revision}", revision, plan.manager, plan.source, counts, **names)

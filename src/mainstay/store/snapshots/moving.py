@@ -15,8 +15,8 @@ from pathlib import Path
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Broken, Conflict, StoreBusy, UserError
-from mainstay.kernel.event import Event
 from mainstay.kernel.settings import Settings
+from mainstay.store.events import StoreMigrated
 from mainstay.store.journal import verify
 from mainstay.store.snapshots import control, filling, sqlite, versions
 from mainstay.store.snapshots.archive import Progress, silent
@@ -166,6 +166,6 @@ def _tell(actor: Actor, settings: Settings, rows: int) -> None:
 
     versions.record(actor, settings)
     with unit_of_work(actor) as work:
-        work.record(Event("store.migrated", "mainstay", {"from": "sqlite", "to": "postgresql", "rows": rows}))
+        work.record(StoreMigrated("mainstay", from_="sqlite", to="postgresql", rows=rows))
         with connection.cursor() as cursor:
             cursor.execute(f"DROP TABLE {MARK}")

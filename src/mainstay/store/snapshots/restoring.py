@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mainstay.kernel.actor import Actor
-from mainstay.kernel.event import Event
 from mainstay.kernel.settings import Settings
+from mainstay.store.events import SnapshotRestored
 from mainstay.store.snapshots import archive, places, restore_folder, sqlite
 from mainstay.store.snapshots.archive import Progress, silent
 from mainstay.store.snapshots.manifest import STATE_FILE, STATE_PART, Manifest
@@ -161,14 +161,15 @@ def _tell(actor: Actor, settings: Settings, manifest: Manifest, address: str) ->
     from mainstay.store.work import unit_of_work
 
     versions.record(actor, settings)
-    data = {
-        "file": address.rpartition("/")[2],
-        "taken_at": manifest.taken_at,
-        "program": manifest.program,
-        "journal_seq": manifest.journal_seq,
-    }
+    told = SnapshotRestored(
+        "mainstay",
+        file=address.rpartition("/")[2],
+        taken_at=manifest.taken_at,
+        program=manifest.program,
+        journal_seq=manifest.journal_seq,
+    )
     with unit_of_work(actor) as work:
-        work.record(Event("snapshot.restored", "mainstay", data))
+        work.record(told)
 
 
 def _missing_secrets(settings: Settings) -> list[str]:

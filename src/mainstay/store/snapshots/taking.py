@@ -22,9 +22,9 @@ import duckdb
 from mainstay import __version__
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, MainstayError, UserError
-from mainstay.kernel.event import Event
 from mainstay.kernel.secret import REFERENCE, SecretMissing
 from mainstay.kernel.settings import Settings
+from mainstay.store.events import SnapshotFailed, SnapshotTaken
 from mainstay.store.models import FactRow
 from mainstay.store.secrets import SecretSource
 from mainstay.store.snapshots import archive, control, places, retention, rows, sqlite, telemetry_copy
@@ -265,16 +265,17 @@ def _stage_secrets(settings: Settings, folder: Path) -> None:
 def record_taken(actor: Actor, taken: Taken) -> None:
     """Append to the journal, and remember the newest for the health page."""
     actor.require("snapshots:write")
-    data = {
-        "address": taken.address,
-        "bytes": taken.bytes,
-        "journal_seq": taken.journal_seq,
-        "encrypted": taken.encrypted,
-        "seconds": round(taken.seconds, 1),
-        "deleted": list(taken.deleted),
-    }
+    told = SnapshotTaken(
+        "mainstay",
+        address=taken.address,
+        bytes=taken.bytes,
+        journal_seq=taken.journal_seq,
+        encrypted=taken.encrypted,
+        seconds=round(taken.seconds, 1),
+        deleted=list(taken.deleted),
+    )
     with unit_of_work(actor) as work:
-        work.record(Event("snapshot.taken", "mainstay", data))
+        work.record(told)
         value = json.dumps({"at": taken.taken_at, "address": taken.address, "bytes": taken.bytes})
         FactRow.objects.update_or_create(key=_FACT, defaults={"value": value})
 
@@ -282,7 +283,7 @@ def record_taken(actor: Actor, taken: Taken) -> None:
 def record_failed(actor: Actor, to: str, error: MainstayError) -> None:
     actor.require("snapshots:write")
     with unit_of_work(actor) as work:
-        work.record(Event("snapshot.failed", "mainstay", {"to": to, "error": error.message[:500]}))
+        work.record(SnapshotFailed("mainstay", to=to, error=error.message[:500]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 from mainstay.frames.lanes import forever
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock
-from mainstay.kernel.event import Event
+from mainstay.kernel.event import Happened
 from mainstay.kernel.probing import CheckOrder, CheckResult
 from mainstay.kernel.secret import SecretMissing
 from mainstay.kernel.settings import Settings
@@ -116,7 +116,7 @@ class WatchLane:
         """Load what is declared and remembered, and order the first checks."""
         loop = asyncio.get_running_loop()
 
-        def hear(event: Event) -> None:
+        def hear(event: Happened) -> None:
             if event.kind.startswith(_NEWS):
                 loop.call_soon_threadsafe(self._news.set)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from mainstay.kernel.capability import Capability, Command, EventKind, MenuEntry, Routes, Scope
+from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, Scope
+
+from .events import EVENTS
 
 CAPABILITY = Capability(
     name="drills",
@@ -10,11 +12,7 @@ CAPABILITY = Capability(
     about="Practice",
     kinds="mainstay.drills.parts:kinds",
     scopes=(Scope("drills:run", "run a drill", "operations"),),
-    events=(
-        EventKind("drill.began", "play", "Drill began", "somebody practises; data: drill"),
-        EventKind("drill.ended", "up", "Drill ended", "the practice is over; data: drill", tells="over"),
-        EventKind("drill.overran", "down", "Drill overran", "it takes too long; data: of a trouble", tells="trouble"),
-    ),
+    events=EVENTS,
     guards="mainstay.drills.parts",
     followers="mainstay.drills.parts",
     pages="mainstay.drills.doors",

@@ -12,12 +12,13 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.capability import Lane, Surroundings
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Kind, Spec
-from mainstay.kernel.subject import Trouble
 from mainstay.store.columns.table import Column, Table
 from mainstay.store.followers import follow
 from mainstay.store.journal import Entry
 from mainstay.store.running import Running
 from mainstay.store.work import Work, guard, unit_of_work
+
+from .events import DrillBegan, DrillEnded, DrillOverran
 
 STEPS = Table(
     name="drill_steps",
@@ -44,14 +45,18 @@ def kinds(_surroundings: Surroundings) -> tuple[Kind, ...]:
 def begin(actor: Actor, name: str) -> int:
     actor.require("drills:run")
     with unit_of_work(actor) as work:
-        return work.record(Event("drill.began", f"drill/{name}", {"drill": name}))
+        return work.record(DrillBegan(f"drill/{name}", name))
 
 
-def tell(actor: Actor, event: str, name: str) -> None:
+def end(actor: Actor, name: str, *, late: bool = False) -> None:
     actor.require("drills:run")
+    subject = f"drill/{name}"
     with unit_of_work(actor) as work:
-        trouble = Trouble(title=f"the drill {name} overran", since=work.now, severity="P3", labels={"drill": name})
-        work.record(Event(event, f"drill/{name}", trouble.as_data() if event == "drill.overran" else {}))
+        if late:
+            heading = f"the drill {name} overran"
+            work.record(DrillOverran(subject, heading=heading, since=work.now, severity="P3", labels={"drill": name}))
+        else:
+            work.record(DrillEnded(subject, name))
 
 
 @guard("drill.began")
