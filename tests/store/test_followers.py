@@ -15,10 +15,11 @@ from tests.rigs.receivers import happen, in_thread
 from tests.rigs.told import Told
 
 from mainstay.alerting import queries
-from mainstay.frames.boot import current_settings, migrate
+from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Conflict, StoreBusy
 from mainstay.runtime.composition import Parts
+from mainstay.runtime.upgrade import open_data
 from mainstay.store import followers
 from mainstay.store.followers import FOLLOWERS, Follower, begin, catch_up, follow, lag
 from mainstay.store.journal import Entry, entries, head, verify
@@ -159,10 +160,10 @@ def test_a_cursor_without_work_follows_the_end_of_the_journal(notes: Notes, monk
 
 def test_a_follower_that_is_new_in_a_version_begins_with_what_happens_from_then_on(notes: Notes) -> None:
     _calm("before")
-    migrate()
+    open_data(current_settings())
     _calm("after")
     catch_up(notes.follower)
-    migrate()
+    open_data(current_settings())
     assert notes.seen == ["monitor/after"]
     assert FollowerRow.objects.get(name="test.notes").seq == 2
 

@@ -19,6 +19,7 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
 from mainstay.store.damage import check_sound
+from mainstay.store.followers import begin
 from mainstay.store.resources.reference_table import keep_current
 from mainstay.store.snapshots import taking, versions
 
@@ -73,6 +74,7 @@ def _open(settings: Settings) -> None:
     taken = _keep(settings, waiting) if upgrade and settings.snapshot_before_upgrade else None
     if waiting:
         migrate()
+    begin()  # also of followers that a version brings without a change of tables
     keep_current()
     versions.record(_ACTOR, settings)
     if taken is not None:

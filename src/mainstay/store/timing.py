@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from functools import partial
 from types import FrameType
 
 LONG = 0.05  # seconds; what takes longer holds up others
@@ -54,6 +55,8 @@ def name_of_frame(frame: FrameType) -> str:
 
 
 def name_of_job(job: object) -> str:
-    """The verb that a job belongs to, also if the job is a function within it."""
+    """The verb that a job belongs to, also if the job is a function within it, or has its arguments already."""
+    while isinstance(job, partial):
+        job = job.func
     module, name = str(getattr(job, "__module__", "")), str(getattr(job, "__qualname__", "job"))
     return f"{module.removeprefix('mainstay.')}.{name.partition('.<locals>')[0]}"
