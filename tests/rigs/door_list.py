@@ -20,7 +20,7 @@ import mainstay
 from mainstay.accounts.doors import Door
 from mainstay.frames.boot import current_settings
 from mainstay.runtime.api import api
-from mainstay.store import telemetry
+from mainstay.watch import results
 
 SOURCES = Path(mainstay.__file__).parent
 SAMPLE_UUID = "7b6a1c1e-0d3f-4c7f-9a53-1c2d3e4f5a6b"
@@ -102,7 +102,7 @@ def running_doors() -> Iterator[tuple[dict[str, Any], Any]]:
     from mainstay.runtime.composition import Parts, fast_doors, monitoring_of
     from mainstay.runtime.server import Server, django_application
 
-    before = telemetry._current
+    before = results._current
     loop = asyncio.new_event_loop()
     threads = ThreadPoolExecutor(1)  # one, so that its database connection can be closed
     loop.set_default_executor(threads)
@@ -118,7 +118,7 @@ def running_doors() -> Iterator[tuple[dict[str, Any], Any]]:
         yield doors, server
     finally:
         parts.telemetry.close()
-        telemetry.set_current(before)
+        results.set_current(before)
         threads.submit(connections.close_all).result(10)
         parts.heartbeats.close()
         parts.writer.stop()
