@@ -8,7 +8,7 @@ import pytest
 from tests.rigs.receivers import decide, declare, happen
 
 from mainstay.alerting import delivery, queries, verbs
-from mainstay.alerting.models import OutboxRow
+from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.errors import Conflict, UserError
@@ -156,3 +156,15 @@ def test_an_alert_is_closed_by_hand_with_a_reason_that_channels_hear(clock: Any)
     assert OutboxRow.objects.get(kind="resolved").payload["evidence"]["ended"].endswith("the host is retired")
     happen("monitor.went_down", "monitor/api", clock)
     assert queries.open_count() == 1
+
+
+def test_who_was_spared_before_alerts_went_through_stages_is_told_all_the_same(clock: Any) -> None:
+    """As version 0.1.0 left it: no news, a message held back for each channel, and a mute that is to end."""
+    _channel("hook")
+    alert = _down(clock)
+    verbs.mute_alert(ONCALL, alert, clock.now() + 60, clock)
+    AlertRow.objects.update(news="", way=None, next_at=clock.now() + 60)
+    assert list(OutboxRow.objects.values_list("state", flat=True)) == ["suppressed"]
+    clock.advance(60)
+    assert [decide(clock), decide(clock)] == [1, 0]
+    assert _pending() == ["hook"]
