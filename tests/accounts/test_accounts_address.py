@@ -20,8 +20,9 @@ from tests.rigs.channel_rigs import Mailbox, mail_server
 from mainstay.accounts import adapters
 from mainstay.accounts.erasure import erase_person
 from mainstay.accounts.models import User
-from mainstay.store.journal import Filter, entries, verify
+from mainstay.store.journal import Filter, entries
 from mainstay.store.models import JournalEntry
+from mainstay.store.seals.proving import verify
 
 pytestmark = pytest.mark.usefixtures("store")
 OLD, NEW = "first@example.com", "second@example.com"

@@ -19,7 +19,8 @@ from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Conflict, Refused, Unavailable
 from mainstay.kernel.ports import Receipt
-from mainstay.store.journal import Filter, entries, verify
+from mainstay.store.journal import Filter, entries
+from mainstay.store.seals.proving import verify
 
 pytestmark = pytest.mark.usefixtures("store")
 LANE = system("delivery")

@@ -15,8 +15,8 @@ from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.clock import Steps
 from mainstay.kernel.errors import Forbidden
 from mainstay.kernel.ports import Receipt
-from mainstay.store.journal import verify
 from mainstay.store.running import Running
+from mainstay.store.seals.proving import verify
 from mainstay.store.writer import Writer
 
 pytestmark = pytest.mark.usefixtures("store")

@@ -32,7 +32,7 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.clock import SystemClock
 from tests.rigs.told import Told
 from mainstay.alerting.delivery_lane import DeliveryLane
-from mainstay.store.journal import verify
+from mainstay.store.seals.proving import verify
 from mainstay.store.work import unit_of_work
 from mainstay.store.writer import Writer
 

@@ -86,7 +86,7 @@ STEPS = """
 1: nodes forget nobody
 0: journal
 0: journal verify
-0: journal checkpoint
+0: journal seal
 0: journal export
 0: token create robot --role developer
 0: token rotate {token}

@@ -1,4 +1,4 @@
-"""Files that people bring: those of other tools, modules of an exporter, checkpoints, snapshots."""
+"""Files that people bring: those of other tools, modules of an exporter, seals, snapshots."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def kept_files() -> list[Target]:
     from mainstay.foreign.compat.probe_modules import read_modules
     from mainstay.kernel.errors import MainstayError
     from mainstay.store import vault_keys
-    from mainstay.store.checkpoints import read_checkpoint
+    from mainstay.store.seals.documents import read_seal
     from mainstay.store.snapshots.archive import read
     from mainstay.store.snapshots.manifest import decode
     from mainstay.store.snapshots.retention import parse_keep
@@ -179,7 +179,7 @@ def kept_files() -> list[Target]:
     key = base64.urlsafe_b64encode(bytes(32))
     return [
         Target("modules of an exporter", _with_file(modules), _YAML["blackbox"], ()),
-        Target("checkpoints", read_checkpoint, [_checkpoint()], (MainstayError,)),
+        Target("seals", read_seal, [_seal()], (MainstayError,)),
         Target("manifests", decode, [manifest], (MainstayError,)),
         Target("snapshots", lambda raw: read(io.BytesIO(raw), "", None), [snapshot], (MainstayError,), 8_000),
         Target("versions of data", _parsed, ['{"program": "1.0", "tables": 1}', "1"], (MainstayError,)),
@@ -188,7 +188,7 @@ def kept_files() -> list[Target]:
     ]
 
 
-def _checkpoint() -> str:
+def _seal() -> str:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
     from mainstay.store.proof import canonical

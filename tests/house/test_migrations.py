@@ -22,6 +22,7 @@ APPLIED = {
     "store/0002_vault": "fd88fea35de9dcb6",
     "store/0003_followers": "cd86876a1ef46470",
     "store/0004_references": "41b4ac9195c9bff0",
+    "store/0005_seals": "d5ff965f1b8eb98a",
     "watch/0001_initial": "67178167dbbcac65",
     "watch/0002_locations": "98aa16b6a1a3d1c4",
 }

@@ -6,8 +6,9 @@ import pytest
 from tests.rigs.told import Told
 
 from mainstay.kernel.actor import system
-from mainstay.store.journal import Filter, entries, verify
+from mainstay.store.journal import Filter, entries
 from mainstay.store.models import JournalEntry
+from mainstay.store.seals.proving import verify
 from mainstay.store.work import unit_of_work
 
 pytestmark = pytest.mark.usefixtures("store")

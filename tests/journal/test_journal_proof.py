@@ -1,7 +1,8 @@
-"""What proves the journal: erasures that keep the chain whole, checkpoints, and what was handed out."""
+"""What proves the journal: erasures that keep the chain whole, seals kept elsewhere, and what was handed out."""
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import stat
@@ -10,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.test import override_settings
 from tests.rigs.accounts_browser import TEST, person, signed_in
@@ -18,17 +20,17 @@ from tests.rigs.told import Told
 from mainstay.accounts import verbs
 from mainstay.accounts.erasure import erase_person
 from mainstay.accounts.models import User
-from mainstay.alerting.models import OutboxRow
-from mainstay.journal.checkpoint_lane import CheckpointLane
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.errors import Conflict, NotFound, UserError
-from mainstay.store import checkpoints
-from mainstay.store.journal import Filter, entries, head, verify
-from mainstay.store.models import JournalEntry, JournalHead, RevisionRow
+from mainstay.kernel.settings import Settings
+from mainstay.store.journal import Filter, entries
+from mainstay.store.models import JournalEntry, JournalHead, RevisionRow, SealRow
 from mainstay.store.proof import canonical, erase_parts
 from mainstay.store.resources.apply import declare
+from mainstay.store.seals.documents import public_key, read_seal
+from mainstay.store.seals.proving import verify
+from mainstay.store.seals.sealing import seal_all
 from mainstay.store.work import unit_of_work
-from mainstay.store.writer import Writer
 from mainstay.watch.results import set_current
 from mainstay.watch.results.results import Results
 
@@ -168,128 +170,96 @@ def test_a_journal_of_the_version_before_still_verifies(known: None) -> None:
     assert verify().broken_at is not None
 
 
-# Checkpoints
+# Seals that are kept elsewhere
 
 
 @pytest.fixture
-def ours(tmp_path: Path) -> object:
-    return replace(settings.MAINSTAY, data=tmp_path)
+def ours(tmp_path: Path) -> Iterator[Settings]:
+    """A data folder of the test's own."""
+    found = replace(settings.MAINSTAY, data=tmp_path)
+    with override_settings(MAINSTAY=found):
+        yield found
 
 
-def test_a_checkpoint_proves_what_came_before(ours: object) -> None:
+def sealed(ours: Settings) -> str:
+    return seal_all(TEST, ours)
+
+
+def test_a_seal_proves_what_came_before(ours: Settings) -> None:
     write(5)
-    document = checkpoints.make_checkpoint(TEST, ours)  # type: ignore[arg-type]
-    assert (document["seq"], document["key"]) == (5, checkpoints.public_key(ours))  # type: ignore[arg-type]
+    known = read_seal(json.dumps(json.loads(sealed(ours)), indent=2))
+    assert (known.first, known.seq, known.key) == (1, 5, public_key(ours))
     write(3)
-    found = checkpoints.verify_since(checkpoints.read_checkpoint(json.dumps(document, indent=2)))
+    found = verify(known=known)
     assert (found.broken_at, found.checked) == (None, 9)
 
 
-def test_the_owner_of_the_database_cannot_rewrite_what_a_checkpoint_has_seen(ours: object) -> None:
-    """Somebody who may change every row and every hash writes another, consistent past."""
+def test_the_owner_of_the_database_cannot_rewrite_what_a_seal_has_seen(ours: Settings) -> None:
+    """Somebody who may change every row, every hash and every file writes another, consistent past."""
     write(5)
-    document = checkpoints.make_checkpoint(TEST, ours)  # type: ignore[arg-type]
-    JournalEntry.objects.all().delete()
-    JournalHead.objects.all().delete()
+    known = read_seal(sealed(ours))
+    for table in (JournalEntry, JournalHead, SealRow):
+        table.objects.all().delete()
     write(9)
     assert verify().broken_at is None, "the new past is whole"
-    document["install"] = JournalEntry.objects.get(seq=1).hash[:8]
-    known = checkpoints.Checkpoint(*(document[name] for name in ("seq", "hash", "at", "install", "key")))
-    assert checkpoints.verify_since(known).broken_at == 5
+    known = replace(known, install=JournalEntry.objects.get(seq=1).hash[:8])
+    assert verify(known=known).broken_at == 5
 
 
-def test_a_shortened_journal_does_not_hold_the_checkpoint(ours: object) -> None:
+def test_a_shortened_journal_does_not_hold_the_seal(ours: Settings) -> None:
     write(5)
-    document = checkpoints.make_checkpoint(TEST, ours)  # type: ignore[arg-type]
+    known = read_seal(sealed(ours))
+    SealRow.objects.all().delete()
     JournalEntry.objects.filter(seq__gt=3).delete()
     JournalHead.objects.update(seq=3, hash=JournalEntry.objects.get(seq=3).hash)
     assert verify().broken_at is None
-    assert checkpoints.verify_since(checkpoints.read_checkpoint(json.dumps(document))).broken_at == 4
+    assert verify(known=known).broken_at == 4
 
 
-@pytest.mark.parametrize("name", ["seq", "hash", "at", "install", "version", "key", "signature"])
-def test_an_altered_checkpoint_is_refused(ours: object, name: str) -> None:
+@pytest.mark.parametrize("name", ["seq", "first", "hash", "previous", "at", "install", "key", "file", "signature"])
+def test_an_altered_seal_is_refused(ours: Settings, name: str) -> None:
     write(2)
-    document = checkpoints.make_checkpoint(TEST, ours)  # type: ignore[arg-type]
-    document[name] = document[name] + 1 if isinstance(document[name], int) else document[name][::-1]
+    document = json.loads(sealed(ours))
+    document[name] = document[name] + 1 if isinstance(document[name], int) else "x" + document[name][:-1]
     with pytest.raises(UserError, match="signature is not good"):
-        checkpoints.read_checkpoint(json.dumps(document))
+        read_seal(json.dumps(document))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"seq": 1}', "x" * 100_000, "{" * 50_000])
-def test_what_is_no_checkpoint_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="no checkpoint"):
-        checkpoints.read_checkpoint(text)
+def test_what_is_no_seal_is_refused(text: str) -> None:
+    with pytest.raises(UserError, match="no seal"):
+        read_seal(text)
 
 
-def test_a_checkpoint_of_another_key_or_install_is_refused(ours: object, tmp_path: Path) -> None:
+def test_a_seal_of_another_key_or_install_is_refused(ours: Settings, tmp_path: Path) -> None:
     write(2)
-    text = json.dumps(checkpoints.make_checkpoint(TEST, ours))  # type: ignore[arg-type]
+    text = sealed(ours)
     (tmp_path / "other").mkdir()
-    other = checkpoints.public_key(replace(settings.MAINSTAY, data=tmp_path / "other"))
+    other = public_key(replace(settings.MAINSTAY, data=tmp_path / "other"))
     with pytest.raises(UserError, match="another install"):
-        checkpoints.read_checkpoint(text, other)
+        read_seal(text, other)
     JournalEntry.objects.filter(seq=1).update(hash="f" * 64)
     with pytest.raises(UserError, match="of the install"):
-        checkpoints.verify_since(checkpoints.read_checkpoint(text))
+        verify(known=read_seal(text))
 
 
-def test_the_key_is_for_its_owner_alone(ours: object, tmp_path: Path) -> None:
-    checkpoints.public_key(ours)  # type: ignore[arg-type]
+def test_a_checkpoint_of_the_version_before_still_proves(ours: Settings) -> None:
+    """A signed end of the chain, without a range or a file."""
+    write(4)
+    row = JournalEntry.objects.get(seq=3)
+    document = {"version": 1, "install": JournalEntry.objects.get(seq=1).hash[:8], "seq": 3, "hash": row.hash}
+    document |= {"at": "2026-01-02T03:04:05.678Z", "key": public_key(ours)}
+    private = Ed25519PrivateKey.from_private_bytes(base64.b64decode((ours.key_folder / "journal.key").read_text()))
+    document["signature"] = base64.b64encode(private.sign(canonical(document).encode())).decode()
+    sealed(ours)
+    known = read_seal(json.dumps(document))
+    assert verify(known=known).broken_at is None
+    assert verify(known=replace(known, hash="f" * 64)).broken_at == 3
+
+
+def test_the_key_is_for_its_owner_alone(ours: Settings, tmp_path: Path) -> None:
+    public_key(ours)
     assert stat.S_IMODE((tmp_path / "journal.key").stat().st_mode) == 0o600
-
-
-def test_a_day_brings_one_checkpoint_to_the_channel(tmp_path: Path, clock: object) -> None:
-    import asyncio
-
-    declare(TEST, "channel", "vault", {"email": {"to": ["safe@example.com"]}}, manager="api")
-    writer = Writer()
-    lane = CheckpointLane(
-        replace(settings.MAINSTAY, data=tmp_path, checkpoint_channel="vault"),
-        writer,
-        clock,  # type: ignore[arg-type]
-    )
-
-    async def turns() -> list[int]:
-        from django.db import connections
-
-        counts = []
-        for seconds, step in ((0, 0), (60, 0), (86_400, 0), (60, 0), (3600, -3 * 86_400)):
-            clock.advance(seconds)  # type: ignore[attr-defined]
-            clock.set(step)  # type: ignore[attr-defined]
-            await lane.turn()
-            counts.append(await writer.run(OutboxRow.objects.count))
-        await writer.run(connections.close_all)
-        return counts
-
-    assert asyncio.run(turns()) == [1, 1, 2, 2, 3], "one of later than now is no reason to wait"
-    writer.stop()
-    row = OutboxRow.objects.order_by("created_at").first()
-    assert row is not None
-    known = checkpoints.read_checkpoint(f"What: {row.payload['alert']['summary']}\nAlert: http://x")
-    assert checkpoints.verify_since(known).broken_at is None
-    assert [entry.data["channel"] for entry in entries(Filter(kind="journal.checkpoint_made"))] == ["vault"] * 3
-
-
-def test_a_missing_channel_is_told_and_costs_nothing(tmp_path: Path, clock: object) -> None:
-    import asyncio
-
-    writer = Writer()
-    lane = CheckpointLane(
-        replace(settings.MAINSTAY, data=tmp_path, checkpoint_channel="nowhere"),
-        writer,
-        clock,  # type: ignore[arg-type]
-    )
-
-    async def turn() -> None:
-        from django.db import connections
-
-        await lane.turn()
-        await writer.run(connections.close_all)
-
-    asyncio.run(turn())
-    writer.stop()
-    assert head().seq == 0
 
 
 # What was handed out

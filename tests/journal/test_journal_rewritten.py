@@ -1,24 +1,30 @@
-"""A past that is rewritten with every hash made anew: whole to look at, and told from the true one by a checkpoint."""
+"""A past that is rewritten with every hash made anew: whole to look at, and told from the true one by a seal."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.test import override_settings
 from tests.rigs.accounts_browser import TEST
 from tests.rigs.told import Told
 
-from mainstay.store import checkpoints
+from mainstay.kernel.settings import Settings
 from mainstay.store.erasures import ERASED
-from mainstay.store.journal import hash_of, verify
-from mainstay.store.models import JournalEntry, JournalHead
+from mainstay.store.journal import hash_of
+from mainstay.store.models import JournalEntry, JournalHead, SealRow
 from mainstay.store.proof import canonical, digest_of, erase_parts, shown, shown_digest
+from mainstay.store.seals.documents import read_seal
+from mainstay.store.seals.proving import verify
+from mainstay.store.seals.sealing import seal_all
 from mainstay.store.work import unit_of_work
 
 
@@ -41,33 +47,45 @@ def rewrite(seq: int, **changes: str) -> None:
     JournalHead.objects.update(hash=previous)
 
 
+@pytest.fixture
+def ours(tmp_path: Path) -> Iterator[Settings]:
+    """A data folder of the test's own."""
+    found = replace(settings.MAINSTAY, data=tmp_path)
+    with override_settings(MAINSTAY=found):
+        yield found
+
+
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize(
     "changes", [{"data": canonical({"n": 9})}, {"actor": "user:nobody"}, {"subject": "channel/other"}]
 )
-def test_a_changed_entry_with_every_hash_made_anew_does_not_hold_the_checkpoint(
-    tmp_path: Path, changes: dict[str, str]
+def test_a_changed_entry_with_every_hash_made_anew_does_not_hold_the_seal(
+    ours: Settings, changes: dict[str, str]
 ) -> None:
-    ours = replace(settings.MAINSTAY, data=tmp_path)
     write(6)
-    kept = json.dumps(checkpoints.make_checkpoint(TEST, ours))
+    kept = read_seal(seal_all(TEST, ours))
     write(3)
     rewrite(3, **changes)
-    assert verify().broken_at is None, "whole to look at"
-    assert checkpoints.verify_since(checkpoints.read_checkpoint(kept)).broken_at == 6
-    again = json.dumps(checkpoints.make_checkpoint(TEST, ours))
-    assert checkpoints.verify_since(checkpoints.read_checkpoint(again)).broken_at is None, "a new one proves nothing"
-    assert checkpoints.verify_since(checkpoints.read_checkpoint(kept)).broken_at == 6, "the one kept elsewhere does"
+    found = verify()
+    assert (found.broken_at, found.reason) == (7, "its hash does not follow from the entry before it")
+    found = verify(everything=True)
+    assert (found.broken_at, "differ" in found.reason) == (3, True)
+    SealRow.objects.all().delete()
+    assert verify().broken_at is None, "whole to look at, without the seal"
+    assert verify(known=kept).broken_at == 6
+    again = read_seal(seal_all(TEST, ours))
+    assert verify(known=again).broken_at is None, "a new one proves nothing"
+    assert verify(known=kept).broken_at == 6, "the one kept elsewhere does"
 
 
 @pytest.mark.usefixtures("store")
-def test_what_comes_after_the_checkpoint_is_not_proven_by_it(tmp_path: Path) -> None:
+def test_what_comes_after_the_seal_is_not_proven_by_it(ours: Settings) -> None:
     """As the threat model says: keep one often."""
     write(3)
-    kept = json.dumps(checkpoints.make_checkpoint(TEST, replace(settings.MAINSTAY, data=tmp_path)))
+    kept = read_seal(seal_all(TEST, ours))
     write(3)
     rewrite(6, data=canonical({"n": 9}))
-    assert checkpoints.verify_since(checkpoints.read_checkpoint(kept)).broken_at is None
+    assert verify(known=kept).broken_at is None
 
 
 LIES = {
@@ -82,10 +100,10 @@ LIES = {
 @pytest.mark.usefixtures("store")
 @pytest.mark.parametrize("lie", LIES)
 @pytest.mark.parametrize("told", ["not", "as before there were digests", "with a digest"])
-def test_no_entry_behind_a_checkpoint_is_rewritten_by_calling_it_erased(tmp_path: Path, lie: str, told: str) -> None:
+def test_no_entry_behind_a_seal_is_rewritten_by_calling_it_erased(ours: Settings, lie: str, told: str) -> None:
     """The owner of the database keeps every digest that there was, and appends an entry that tells of an erasure."""
     write(6)
-    kept = json.dumps(checkpoints.make_checkpoint(TEST, replace(settings.MAINSTAY, data=tmp_path)))
+    kept = read_seal(seal_all(TEST, ours))
     row = JournalEntry.objects.get(seq=3)
     erase_parts(row, ["actor", "subject", "data"], "erased-0123456789")
     for name, value in LIES[lie].items():
@@ -96,7 +114,10 @@ def test_no_entry_behind_a_checkpoint_is_rewritten_by_calling_it_erased(tmp_path
         with unit_of_work(TEST) as work:
             data = {"person": "erased-0123456789", "entries": [[3, 3]], **digest}
             work.record(Told("journal.erased", "user/erased-0123456789", data))
-    assert checkpoints.verify_since(checkpoints.read_checkpoint(kept)).broken_at == 3
+    assert verify(known=kept).broken_at == 3
+    assert verify().broken_at == (3 if told != "not" else None), "what is sealed is compared if it is told of"
+    SealRow.objects.all().delete()
+    assert verify(known=kept).broken_at == 3, "without the seal"
 
 
 @pytest.mark.usefixtures("store")
@@ -154,12 +175,15 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 
     for name in ("a", "b", "c"):
         mainstay("token", "create", name, "--scope", "monitors:read")
-    kept, key = tmp_path / "kept.json", mainstay("journal", "checkpoint", "--public-key").strip()
-    mainstay("journal", "checkpoint", "-o", str(kept))
-    assert "nothing up to entry 3 was changed" in mainstay("journal", "verify", "--checkpoint", str(kept), "--key", key)
+    kept, key = tmp_path / "kept.json", mainstay("journal", "seal", "--public-key").strip()
+    mainstay("journal", "seal", "-o", str(kept))
+    assert "nothing up to entry 3 was changed" in mainstay("journal", "verify", "--seal", str(kept), "--key", key)
     run("-c", script.format(here=str(Path(__file__).parent)))
-    assert "all as they were written" in mainstay("journal", "verify")
-    assert "entry 3 is not as it was written" in mainstay("journal", "verify", "--checkpoint", str(kept), code=1)
+    assert "entry 4 is not as it was written" in mainstay("journal", "verify", code=1)
+    assert "the database and the segment" in mainstay("journal", "verify", "--all", code=1)
+    shutil.rmtree(tmp_path / "data" / "journal")
+    assert "is missing from" in mainstay("journal", "verify", code=1)
+    assert "entry 1 is not as it was written" in mainstay("journal", "verify", "--seal", str(kept), code=1)
     document = json.loads(kept.read_text())
     kept.write_text(json.dumps({**document, "hash": "0" * 64}))
-    assert "signature is not good" in mainstay("journal", "verify", "--checkpoint", str(kept), code=1)
+    assert "signature is not good" in mainstay("journal", "verify", "--seal", str(kept), code=1)

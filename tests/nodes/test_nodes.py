@@ -21,7 +21,8 @@ from mainstay.nodes.rules import Lease, shard_name
 from mainstay.nodes.share import Share
 from mainstay.nodes.verbs import Identity, Vitals
 from mainstay.store.hub import HUB, Hub
-from mainstay.store.journal import entries, verify
+from mainstay.store.journal import entries
+from mainstay.store.seals.proving import verify
 from mainstay.store.work import quietly, unit_of_work
 
 ACTOR = system("test")

@@ -32,6 +32,7 @@ from django.db import models, transaction
 from mainstay.kernel.actor import command
 from tests.rigs.told import Told
 from mainstay.store.resources.apply import declare
+from mainstay.store.seals import sealing
 from mainstay.store.snapshots import versions
 from mainstay.watch.results import open_results
 from mainstay.watch.results.values import Sample
@@ -70,8 +71,9 @@ def value(field, number, made):
 
 made = {}
 own = [model for model in apps.get_models(include_auto_created=True)
-       if model._meta.db_table not in ("journal", "journal_head", "resource", "revision", "resource_change", "fact",
-                                       "django_content_type", "auth_permission", "account_cache")]
+       if model._meta.db_table not in ("journal", "journal_head", "journal_seal", "resource", "revision",
+                                       "resource_change", "fact", "django_content_type", "auth_permission",
+                                       "account_cache")]
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
 made[Permission], made[ContentType] = list(Permission.objects.all()), list(ContentType.objects.all())
@@ -91,6 +93,8 @@ while waiting:
         made[model].append(one)
 from mainstay.heartbeats.models import PingRow
 PingRow.objects.filter(pk=rows).delete()  # its number must not be given out again
+
+sealing.seal_all(command("test"), settings)
 
 telemetry = open_results(settings)
 telemetry.append([Sample(uid=f"u{n % 7}", at=1_790_000_000.0 + n, verdict="up", duration=0.1, charge="up", charged=1.0,

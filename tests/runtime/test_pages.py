@@ -15,9 +15,10 @@ from tests.rigs.accounts_browser import TEST, browser, person
 from mainstay.accounts import verbs
 from mainstay.accounts.models import User
 from mainstay.frames.boot import current_settings
-from mainstay.store.journal import Filter, entries, verify
+from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import latest_revision, resource, resources
+from mainstay.store.seals.proving import verify
 from mainstay.watch.results import set_current
 from mainstay.watch.results.history import HISTORY
 from mainstay.watch.results.results import Results

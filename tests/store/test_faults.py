@@ -16,8 +16,9 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Conflict, StoreBusy
 from mainstay.kernel.event import Event
 from mainstay.store import work as units
-from mainstay.store.journal import entries, verify
+from mainstay.store.journal import entries
 from mainstay.store.models import FactRow
+from mainstay.store.seals.proving import verify
 from mainstay.store.work import Work, guard, unit_of_work
 from mainstay.watch.models import MonitorStateRow
 from mainstay.watch.verbs import record_transitions

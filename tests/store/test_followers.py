@@ -22,8 +22,9 @@ from mainstay.runtime.composition import Parts
 from mainstay.runtime.upgrade import open_data
 from mainstay.store import followers
 from mainstay.store.followers import FOLLOWERS, Follower, begin, catch_up, follow, lag
-from mainstay.store.journal import Entry, entries, head, verify
+from mainstay.store.journal import Entry, entries, head
 from mainstay.store.models import FactRow, FollowerRow
+from mainstay.store.seals.proving import verify
 from mainstay.store.work import Work, unit_of_work
 
 pytestmark = pytest.mark.usefixtures("store")

@@ -18,8 +18,8 @@ from mainstay.frames.boot import current_settings
 from mainstay.kernel.errors import Conflict, UserError
 from mainstay.kernel.event import Event
 from mainstay.store import work
-from mainstay.store.journal import verify
 from mainstay.store.resources.apply import declare, remove
+from mainstay.store.seals.proving import verify
 from mainstay.store.work import Work
 from mainstay.watch import verbs
 from mainstay.watch.models import MonitorStateRow

@@ -51,6 +51,8 @@ def erase(
     erased = erase_person(actor, email)
     count = "one entry" if erased.entries == 1 else f"{erased.entries} entries"
     typer.echo(f"In {count} of the journal the person is `{erased.name}` now.")
+    for name in erased.unsearched:
+        typer.echo(f"{name} is missing and could not be searched: bring it back and erase once more.", err=True)
 
 
 @access.command("recover")

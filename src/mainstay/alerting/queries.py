@@ -14,7 +14,8 @@ from mainstay.alerting.rules import UNDER_WAY
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.matchers import all_match
-from mainstay.store.journal import Entry, Filter, entries
+from mainstay.store.journal import Entry, Filter
+from mainstay.store.seals.reading import history
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -185,6 +186,12 @@ def open_count(limits: Sequence[str] = ()) -> int:
     )
 
 
+def open_since() -> float | None:
+    """When the oldest open alert began, in epoch seconds; None if nothing is wrong."""
+    moments = AlertRow.objects.filter(status="firing").values_list("since", "opened_at")
+    return min((min(pair) for pair in moments), default=None)
+
+
 def open_by_severity() -> dict[str, int]:
     """How many alerts are open, by severity."""
     counted = AlertRow.objects.filter(status="firing").values_list("severity").annotate(Count("id"))
@@ -251,7 +258,7 @@ def journal_of(found: Alert, *, limit: int = 100) -> list[Entry]:
     """What happened to its subject while the alert was open, oldest first."""
     end = None if found.resolved_at is None else found.resolved_at + 60  # deliveries of the end belong to it
     wanted = Filter(subject=found.subject, since=min(found.since, found.opened_at), until=end)
-    return list(entries(wanted, limit=limit, newest_first=False))
+    return list(history(wanted, limit=limit, newest_first=False))
 
 
 def routes() -> list[tuple[str, RouteSpec]]:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _current: Settings | None = None
 _light = False
 _SHORTEST_KEY = 16  # characters
+_FORMER = {"seal_channel": "checkpoint_channel"}  # names that settings had before
 _HOUSE = "mainstay.runtime.capabilities"  # by name: the list of capabilities stands above all that starts here
 
 
@@ -43,6 +44,8 @@ def load_settings(*, serving: bool = False, **overrides: Any) -> Settings:
     values: dict[str, Any] = {"data": default_data_folder()}
     for field in dataclasses.fields(Settings):
         raw: Any = os.environ.get(f"MAINSTAY_{field.name.upper()}")
+        if raw is None and field.name in _FORMER:
+            raw = os.environ.get(f"MAINSTAY_{_FORMER[field.name].upper()}")
         if overrides.get(field.name) is not None:
             raw = overrides[field.name]
         if raw is not None:

@@ -1,1 +1,1 @@
-"""Doors of the journal: its page, API, command and checkpoints."""
+"""Doors of the journal: its page, API and command, and the lane that seals it."""

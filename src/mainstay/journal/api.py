@@ -14,7 +14,9 @@ from mainstay.accounts.api_doors import requires
 from mainstay.frames.downloads import download, json_lines
 from mainstay.kernel.texts import MOST, Text
 from mainstay.store.disclosures import note_export
-from mainstay.store.journal import Filter, entries, verify
+from mainstay.store.journal import Filter
+from mainstay.store.seals.proving import verify
+from mainstay.store.seals.reading import history
 
 router = Router()
 
@@ -62,10 +64,14 @@ class JournalPage(Schema):
 
 
 class VerificationOut(Schema):
-    checked: int
+    checked: int = Field(description="entries that were compared, from `since` on")
+    since: int
     broken_at: int | None
     reason: str
-    erased: int = Field(description="entries whose personal data is gone, as a later entry tells")
+    erased: int = Field(description="entries among them whose personal data is gone, as a later entry tells")
+    segments: int = Field(description="sealed ranges of entries")
+    deleted_to: int = Field(description="entries up to it are deleted by age, all but their seals; 0: none")
+    other_keys: int = Field(description="seals that are signed with another key than this install's")
 
 
 Wanted = Annotated[JournalFilter, Query()]
@@ -76,7 +82,7 @@ Wanted = Annotated[JournalFilter, Query()]
 def list_entries(
     request: HttpRequest, wanted: Wanted, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> dict[str, Any]:
-    found = [entry.as_dict() for entry in entries(wanted.as_filter(), limit=limit + 1)]
+    found = [entry.as_dict() for entry in history(wanted.as_filter(), limit=limit + 1)]
     page = found[:limit]
     return {"entries": page, "next": page[-1]["seq"] if len(found) > limit else None}
 
@@ -85,11 +91,13 @@ def list_entries(
 @requires("journal:export")
 def export(request: HttpRequest, wanted: Wanted) -> StreamingHttpResponse:
     note_export(request.auth, wanted.as_filter(), "api")  # type: ignore[attr-defined] # set by the API's authentication
-    found = entries(wanted.as_filter(), limit=0, newest_first=False)
+    found = history(wanted.as_filter(), limit=0, newest_first=False)
     return download(json_lines(found), "application/x-ndjson", "mainstay-journal.jsonl")
 
 
-@router.get("/verify", response=VerificationOut, summary="Compare every hash of the chain")
+@router.get("/verify", response=VerificationOut, summary="Verify the journal since its newest seal, or all of it")
 @requires("journal:export")
-def verify_chain(request: HttpRequest) -> dict[str, Any]:
-    return asdict(verify())
+def verify_chain(
+    request: HttpRequest, everything: Annotated[bool, Query(alias="all", description="every segment too")] = False
+) -> dict[str, Any]:
+    return asdict(verify(everything=everything))

@@ -16,6 +16,7 @@ CAPABILITY = Capability(
     pages="mainstay.journal.page_urls",
     menu=(MenuEntry("Know", 100, "Journal", "/journal/", "journal", "journal:read"),),
     routes=(Routes("/journal", "mainstay.journal.api", "Journal"),),
+    lanes="mainstay.journal.lanes:lanes",
     commands=(
         Command("journal", 210, "mainstay.journal.commands:journal", "Read, follow, export and verify the journal"),
     ),

@@ -18,6 +18,7 @@ from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
     from mainstay.store.journal import Entry, Filter
+    from mainstay.store.seals.proving import Verification
 
 journal = typer.Typer(add_completion=False, rich_markup_mode=None, help="Read, follow, export and verify the journal.")
 
@@ -102,11 +103,11 @@ def read(
     if context.invoked_subcommand is not None:
         return
     open_data()
-    from mainstay.store.journal import entries
+    from mainstay.store.seals.reading import history
 
     wanted = _filter(kind, subject, actor, text=text, since=since, until=until)
     seen = 0
-    for entry in reversed(list(entries(wanted, limit=limit))):
+    for entry in reversed(list(history(wanted, limit=limit))):
         _print(entry, as_json)
         seen = entry.seq
     if follow:
@@ -134,31 +135,30 @@ def _following(wanted: Filter, seen: int) -> Iterator[Entry]:
 @journal.command("verify")
 def verify_chain(
     *,
-    checkpoint: Annotated[
-        str | None, typer.Option(metavar="FILE", help="A checkpoint that the chain must pass through; `-`: stdin.")
+    everything: Annotated[bool, typer.Option("--all", help="Compare every entry of every sealed segment too.")] = False,
+    seal: Annotated[
+        str | None, typer.Option(metavar="FILE", help="A seal that the chain must pass through; `-`: stdin. As --all.")
     ] = None,
-    key: Annotated[
-        str, typer.Option(metavar="KEY", help="The public key that the checkpoint must be signed with.")
-    ] = "",
+    key: Annotated[str, typer.Option(metavar="KEY", help="The public key that the seal must be signed with.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare every hash of the chain; exit code 1 and the first altered entry if one does not fit.
+    """Compare every hash since the newest seal; exit code 1 and the first altered entry if one does not fit.
 
-    With a checkpoint that was kept elsewhere, this shows that nothing before it was changed, by anybody.
+    With a seal that was kept elsewhere, this shows that nothing before it was changed, by anybody.
     """
     open_data()
-    from mainstay.store.checkpoints import read_checkpoint, verify_since
-    from mainstay.store.journal import verify
+    from mainstay.store.seals.documents import read_seal
+    from mainstay.store.seals.proving import verify
 
-    known = read_checkpoint(_text_of(checkpoint), key) if checkpoint else None
-    found = verify_since(known) if known is not None else verify()
+    known = read_seal(_text_of(seal), key) if seal else None
+    found = verify(everything=everything, known=known)
     if as_json:
         typer.echo(json.dumps(asdict(found)))
     elif found.broken_at is None:
-        gone = f"; {found.erased} of them without the personal data that was erased" if found.erased else ""
-        typer.echo(f"{found.checked} entries, all as they were written{gone}")
+        for line in _praise(found):
+            typer.echo(line)
         if known is not None:
-            typer.echo(f"nothing up to entry {known.seq} was changed since the checkpoint of {known.at}")
+            typer.echo(f"nothing up to entry {known.seq} was changed since the seal of {known.at}")
     else:
         typer.echo(f"entry {found.broken_at} is not as it was written: {found.reason}", err=True)
         typer.echo(f"the {found.checked} entries before it are", err=True)
@@ -166,22 +166,32 @@ def verify_chain(
         raise typer.Exit(1)
 
 
-@journal.command("checkpoint")
-def checkpoint(
+def _praise(found: Verification) -> Iterator[str]:
+    since = f" since the newest seal, of entry {found.since - 1}" if found.since > 1 else ""
+    gone = f"; {found.erased} of them without the personal data that was erased" if found.erased else ""
+    yield f"{found.checked} entries{since}, all as they were written{gone}"
+    if found.segments:
+        yield f"{found.segments} sealed segments, each in its place{'' if since else ' and as it was sealed'}"
+    if found.deleted_to:
+        yield f"entries up to {found.deleted_to} are deleted by age: their seals are left"
+    if found.other_keys:
+        yield f"{found.other_keys} seals are signed with another key than that of this install: was it replaced?"
+
+
+@journal.command("seal")
+def seal(
     *,
     output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
-    public_key: Annotated[
-        bool, typer.Option("--public-key", help="Print the key that checkpoints are signed with.")
-    ] = False,
+    public_key: Annotated[bool, typer.Option("--public-key", help="Print the key that seals are signed with.")] = False,
 ) -> None:
-    """Sign the end of the chain: keep the file elsewhere, and `journal verify --checkpoint` proves what came before."""
+    """Seal all entries so far: keep what is printed elsewhere, and `journal verify --seal` proves what came before."""
     settings = open_data()
-    from mainstay.store import checkpoints
+    from mainstay.store.seals import documents, sealing
 
     if public_key:
-        typer.echo(checkpoints.public_key(settings))
+        typer.echo(documents.public_key(settings))
         return
-    text = json.dumps(checkpoints.make_checkpoint(me(), settings), indent=2)
+    text = json.dumps(json.loads(sealing.seal_all(me(), settings)), indent=2)
     if output and output != "-":
         _write(output, [f"{text}\n"])
     else:
@@ -189,7 +199,7 @@ def checkpoint(
 
 
 def _text_of(path: str) -> str:
-    from mainstay.store.checkpoints import LIMIT
+    from mainstay.store.seals.documents import LIMIT
 
     try:
         raw = sys.stdin.buffer.read(LIMIT) if path == "-" else Path(path).read_bytes()[:LIMIT]
@@ -218,11 +228,11 @@ def export(
     """Write entries as JSON lines, oldest first."""
     open_data()
     from mainstay.store.disclosures import note_export
-    from mainstay.store.journal import entries
+    from mainstay.store.seals.reading import history
 
     wanted = _filter(kind, subject, since=since, until=until)
     note_export(me(), wanted, "command")
-    lines = (f"{_line(entry)}\n" for entry in entries(wanted, limit=0, newest_first=False))
+    lines = (f"{_line(entry)}\n" for entry in history(wanted, limit=0, newest_first=False))
     if output and output != "-":
         _write(output, lines)
     else:

@@ -17,7 +17,9 @@ from mainstay.kernel.capability import CAPABILITIES, shown
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
 from mainstay.store.disclosures import note_export
-from mainstay.store.journal import Entry, Filter, entries, verify
+from mainstay.store.journal import Entry, Filter
+from mainstay.store.seals.proving import verify
+from mainstay.store.seals.reading import history
 
 if TYPE_CHECKING:
     from mainstay.store.requests import PageRequest
@@ -46,7 +48,7 @@ def journal(request: PageRequest) -> HttpResponse:
     asked = request.GET
     before = _number(asked.get("before", ""))
     wanted = _filter(request, before)
-    found = list(entries(wanted, limit=_PAGE + 1))
+    found = list(history(wanted, limit=_PAGE + 1))
     query = {name: asked[name] for name in ("kind", "subject", "actor", "text", "since", "until") if asked.get(name)}
     context = {
         "lines": [_line(entry) for entry in found[:_PAGE]],
@@ -63,7 +65,7 @@ def journal(request: PageRequest) -> HttpResponse:
 
 @require_POST
 def verify_journal(request: PageRequest) -> HttpResponse:
-    """Check the whole chain now; answers with a notice."""
+    """Check the chain since the newest seal now; answers with a notice."""
     actor = request.actor
     actor.require("journal:read")
     return render(request, "journal/verified.html", {"result": verify()})
@@ -76,7 +78,7 @@ def export_journal(request: PageRequest) -> StreamingHttpResponse:
     actor.require("journal:export")
     wanted = _filter(request, None)
     note_export(actor, wanted, "page")
-    found = entries(wanted, limit=0, newest_first=False)
+    found = history(wanted, limit=0, newest_first=False)
     name = f"journal-{to_iso(datetime.now(UTC).timestamp())[:10]}.jsonl"
     return download(json_lines(found), "application/x-ndjson; charset=utf-8", name)
 

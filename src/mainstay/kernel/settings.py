@@ -95,9 +95,19 @@ class Settings:
         "", "${env:NAME} or ${file:PATH} of the key that encrypts snapshots; empty: they are not encrypted"
     )
     snapshot_before_upgrade: bool = setting(True, "take a snapshot before a new version changes the tables")
-    checkpoint_channel: str = setting(
-        "", "channel that gets a signed checkpoint of the journal every day, to be kept elsewhere; empty: none"
+    journal_to: str = setting(
+        "",
+        "folder or s3://bucket/prefix (extra `s3`) for the sealed segments of the journal, which several servers must "
+        "share; empty: `journal` in the data folder",
     )
+    journal_days: int = setting(
+        0, "days that sealed entries stay in the database, after which they are read from their segments; 0: for ever"
+    )
+    journal_segment_days: int = setting(
+        0,
+        "days after which segments whose entries have left the database are deleted, all but their seals; 0: never",
+    )
+    seal_channel: str = setting("", "channel that gets each seal of the journal, to be kept elsewhere; empty: none")
     smtp: str = setting(
         "smtp://127.0.0.1:25", "mail server: smtp://, smtp+starttls:// or smtps://user:password@host:port"
     )

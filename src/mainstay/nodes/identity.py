@@ -11,7 +11,7 @@ from mainstay import __version__
 from mainstay.frames.boot import secret_key
 from mainstay.kernel.settings import Settings
 from mainstay.nodes.verbs import Identity
-from mainstay.store.checkpoints import public_key
+from mainstay.store.seals.documents import public_key
 
 _FILE = "node.id"
 
@@ -34,7 +34,7 @@ def node_name(settings: Settings) -> str:
 
 
 def fingerprint(settings: Settings) -> str:
-    """Of the keys that sign sessions, links and checkpoints; says nothing about them. Made if they are missing."""
+    """Of the keys that sign sessions, links and seals; says nothing about them. Made if they are missing."""
     text = f"mainstay keys {secret_key(settings.key_folder)} {public_key(settings)}"
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 

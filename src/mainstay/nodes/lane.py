@@ -33,7 +33,7 @@ log = structlog.get_logger("nodes")
 T = TypeVar("T")
 
 LOOK = 0.5  # seconds between looks at leases and news
-UPKEEP = "task/upkeep"  # scheduled snapshots, checkpoints, pruning
+UPKEEP = "task/upkeep"  # scheduled snapshots, seals, pruning
 CONFIG = "task/config"  # following the configuration file
 _HANGS = 20.0  # seconds without a turn after which the event loop counts as stuck
 _NEWS_AT_ONCE = 500  # entries of the journal; who was away for longer hears of the newest

@@ -33,8 +33,6 @@ from mainstay.heartbeats.doors.ping_spool import PingSpool
 from mainstay.heartbeats.doors.pings import PingApp
 from mainstay.heartbeats.lane import EVERY as HEARTBEATS_EVERY
 from mainstay.heartbeats.lane import HeartbeatLane
-from mainstay.journal.checkpoint_lane import EVERY as CHECKPOINTS_EVERY
-from mainstay.journal.checkpoint_lane import CheckpointLane
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import CAPABILITIES, Lane, load
 from mainstay.kernel.clock import Clock, Steps, SystemClock
@@ -138,7 +136,6 @@ class Parts:
         self.mail = MailDoor(self.pings, settings.mail_listen) if settings.mail_listen else None
         self.config = ConfigLane(config, self.writer) if config else None
         self.modules = Modules(Path(settings.blackbox_modules) if settings.blackbox_modules else None)
-        self.checkpoints = CheckpointLane(settings, self.writer, clock)
         self.status_pages = StatusPages()
         self.live = LiveUpdates()
         self.health = Health()
@@ -249,7 +246,6 @@ class Parts:
             "attendance": forever("attendance", self._only(UPKEEP, self.attendance.turn), ATTENDANCE_EVERY),
             "telemetry": forever("telemetry", self._upkeep, _UPKEEP_EVERY),
             "live": forever("live", self._tell_viewers, 1.0),
-            "checkpoints": forever("checkpoints", self._only(UPKEEP, self.checkpoints.turn), CHECKPOINTS_EVERY),
             "snapshots": forever("snapshots", self.snapshots.turn, SNAPSHOTS_EVERY),
         }
         for lane in self.declared:

@@ -159,12 +159,17 @@ def _telemetry(settings: Settings) -> Iterator[Finding]:
         yield Finding("telemetry", "warning", f"{path.name} was damaged and set aside", hint)
 
 
-def _journal(_settings: Settings) -> Iterator[Finding]:
-    from mainstay.store.journal import verify
+def _journal(settings: Settings) -> Iterator[Finding]:
+    from mainstay.store.seals.proving import verify
 
-    found = verify()
+    try:
+        found = verify(settings)
+    except MainstayError as error:
+        yield Finding("journal", "error", error.message, error.hint)
+        return
     if found.broken_at is None:
-        yield Finding("journal", "ok", f"{found.checked:,} entries verified")
+        since = f" since the newest seal, and {found.segments} seals" if found.segments else ""
+        yield Finding("journal", "ok", f"{found.checked:,} entries{since} verified")
     else:
         hint = "somebody changed the database by hand; compare with a backup"
         yield Finding("journal", "error", f"entry {found.broken_at} was altered: {found.reason}", hint)

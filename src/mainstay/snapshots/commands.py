@@ -116,15 +116,16 @@ def restore(
         if check:
             manifest = restoring.examine(snapshot, secret, progress)
             missing: tuple[str, ...] = ()
+            segments: tuple[str, ...] = ()
         else:
             done = restoring.restore(command("restore"), settings, snapshot, secret, boot=_boot, progress=progress)
             if done.manifest is None:
                 typer.echo(f"an interrupted restore into {settings.data} is finished now; nothing was read again")
                 return
-            manifest, missing = done.manifest, done.missing_secrets
+            manifest, missing, segments = done.manifest, done.missing_secrets, done.missing_segments
     _print_manifest(manifest, "is whole" if check else f"restored to {settings.data}", as_json=as_json)
     if not as_json and not check:
-        _print_advice(manifest, missing)
+        _print_advice(manifest, missing, segments)
 
 
 def _key(settings: Settings, reference: str) -> str:
@@ -165,11 +166,13 @@ def _print_manifest(manifest: Manifest, outcome: str, *, as_json: bool) -> None:
     )
 
 
-def _print_advice(manifest: Manifest, missing: tuple[str, ...]) -> None:
+def _print_advice(manifest: Manifest, missing: tuple[str, ...], segments: tuple[str, ...]) -> None:
     if not manifest.secrets:
         typer.echo("  secret.key was not in it: unless you kept it, people sign in and set second factors up anew")
     for reason in missing:
         typer.echo(f"  without a value here: {reason}")
+    for name in segments:
+        typer.echo(f"  a segment of the journal is not in its place: {name}")
 
 
 def migrate_store(

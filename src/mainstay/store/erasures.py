@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mainstay.store.proof import Row, is_first, shown, shown_digest, shows_only_what_it_may
 
@@ -37,6 +37,7 @@ class Erasures:
         self._wrong: list[int] = []
         self._told: list[Told] = []
         self._second: int | None = None  # the first entry of the format of now
+        self.gone_to = 0  # entries up to it are deleted by age, and nothing can be said of them
 
     @property
     def count(self) -> int:
@@ -50,7 +51,12 @@ class Erasures:
             if not shows_only_what_it_may(row, names=False):
                 self._wrong.append(row.seq)
         if told:
-            self._told.append(told_by(row.seq, row.data))
+            found = told_by(row.seq, row.data)
+            self._told.append(replace(found, rows=frozenset(row for row in found.rows if row > self.gone_to)))
+
+    def told_before(self, number: int) -> set[int]:
+        """Erased entries before this one that are told of."""
+        return {row for told in self._told for row in told.rows if row < number}
 
     def mistake(self) -> tuple[int, str] | None:
         """The entry and what is wrong with it. A later telling stands for an earlier one of the same entries."""

@@ -12,6 +12,9 @@ Revision = Annotated[int, "its number"]
 Seq = Annotated[int, "the newest entry of the journal in it"]
 Part = Annotated[str, "the part of this program"]
 Channel = Annotated[str | None, "the channel that it was sent to, if it was"]
+First = Annotated[int, "the first of these entries"]
+Last = Annotated[int, "the last of them"]
+Segment = Annotated[str, "the file of their segment"]
 
 
 class ResourcesApplied(Event):
@@ -82,13 +85,34 @@ class JournalExported(Event):
     filter: Annotated[dict[str, Any], "which entries were asked for"]
 
 
-class JournalCheckpointMade(Event):
-    """The chain's end was signed."""
+class JournalSealed(Event):
+    """A range of entries was written to a file, and signed."""
 
-    kind, icon, title = "journal.checkpoint_made", "shield", "Journal checkpoint signed"
-    seq: Annotated[int, "the entry at the chain's end"]
-    hash: Annotated[str, "its hash"]
+    kind, icon, title = "journal.sealed", "shield", "Journal sealed"
+    first: First
+    last: Last
+    hash: Annotated[str, "the one that the range ends with"]
+    file: Segment
+    bytes: Annotated[int, "its size"]
     channel: Channel = None
+
+
+class JournalMovedOut(Event):
+    """Sealed entries are read from their segment from now on, and leave the database."""
+
+    kind, icon, title = "journal.moved_out", "history", "Old entries left the database"
+    first: First
+    last: Last
+    file: Segment
+
+
+class JournalSegmentDeleted(Event):
+    """The segment of entries that are past their time was deleted; its seal stays."""
+
+    kind, icon, title = "journal.segment_deleted", "trash", "Old entries deleted"
+    first: First
+    last: Last
+    file: Segment
 
 
 class JournalErased(Event):
@@ -98,6 +122,7 @@ class JournalErased(Event):
     person: Annotated[str, "the name that stands for theirs"]
     entries: Annotated[list[list[int]], "the first and last numbers of ranges of entries"]
     digest: Annotated[str, "of these entries as they became"]
+    again: Annotated[bool | None, "nothing more was erased: others that were told of with these are deleted"] = None
 
 
 class VaultChanged(Event):
@@ -162,7 +187,9 @@ EVENTS = (
     SnapshotRestored,
     StoreMigrated,
     JournalExported,
-    JournalCheckpointMade,
+    JournalSealed,
+    JournalMovedOut,
+    JournalSegmentDeleted,
     JournalErased,
     VaultChanged,
     VaultRotated,

@@ -150,6 +150,12 @@ def _do_one(follower: Follower, work: Work, cursor: FollowerRow, entry: Entry) -
     return 0.0
 
 
+def wait_for(seq: int) -> bool:
+    """Whether some follower has yet to do an entry up to this one."""
+    found = (_waiting(one, _cursor(one)).filter(seq__lte=seq).exists() for one in FOLLOWERS.values())
+    return any(found)
+
+
 def lag(follower: Follower, now: float) -> Lag:
     """`now` is epoch seconds."""
     close_old_connections()

@@ -4,7 +4,7 @@
 
 The chain covers a digest and not the names and data themselves (store/proof.py), so that what is about a person can be
 erased (store/erasure.py) while every hash stays valid. An entry counts as erased only if a later `journal.erased`
-tells of it, with a digest of all that it tells of as it became.
+tells of it, with a digest of all that it tells of as it became. store/seals verifies all of it, and keeps what is old.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.event import Happened
-from mainstay.store.erasures import ERASED, Erasures
 from mainstay.store.models import JournalEntry, JournalHead
 from mainstay.store.proof import canonical, digest_of, holds, sha256
 
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from django.db.models import QuerySet
+
+    from mainstay.store.seals.files import Fields
 
 _SLICE = 1000  # entries that are read at once
 GENESIS = "0" * 64
@@ -131,49 +132,15 @@ class Entry:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """`broken_at`: the first entry that is not what was written (None: all are); `reason` says how it shows.
-
-    erased: entries whose personal data is gone, as a later entry tells.
-    """
-
-    checked: int
-    broken_at: int | None = None
-    reason: str = ""
-    erased: int = 0
-
-
-def verify(known: Head | None = None) -> Verification:
-    """Read the whole chain from its first entry and compare every hash; `known`, from outside, must be part of it."""
-    previous, expected, erasures = GENESIS, 1, Erasures()
-    for row in JournalEntry.objects.order_by("seq").iterator(chunk_size=2000):
-        reason = _mistake(row, expected, previous)
-        if not reason and known is not None and row.seq == known.seq and row.hash != known.hash:
-            reason = "the chain up to it is not the one that the checkpoint was made of"
-        if reason:
-            return Verification(expected - 1, min(row.seq, expected), reason)
-        erasures.take(row, told=row.kind == ERASED)
-        previous, expected = row.hash, expected + 1
-    checked = expected - 1
-    if (wrong := erasures.mistake()) is not None:
-        return Verification(wrong[0] - 1, *wrong)
-    head = JournalHead.objects.filter(id=1).first()
-    if head is not None and (head.seq, head.hash) != (checked, previous):
-        return Verification(checked, expected, "entries at the end are missing")
-    if known is not None and known.seq > checked:
-        return Verification(checked, expected, "entries that the checkpoint knows are missing")
-    return Verification(checked, erased=erasures.count)
-
-
-def _mistake(row: JournalEntry, expected: int, previous: str) -> str:
-    """Why this is not the entry that was written; empty if it is."""
+def mistake(row: Fields, expected: int, previous: str) -> str:
+    """Why this is not the entry that was written with this number after that hash; empty if it is."""
     if row.seq != expected:
         return "the entry is missing"
     if not holds(row):
         return "its data does not match its digest"
     fields = (row.seq, row.at_us, row.kind, row.data_digest)
-    if row.previous != previous or hash_of(fields, previous) != row.hash:
+    # A segment does not repeat the hash of the entry before.
+    if getattr(row, "previous", previous) != previous or hash_of(fields, previous) != row.hash:
         return "its hash does not follow from the entry before it"
     return ""
 
@@ -193,7 +160,19 @@ class Filter:
 
 
 def entries(wanted: Filter = Filter(), *, limit: int = 100, newest_first: bool = True) -> Iterator[Entry]:
-    """Matching entries; `limit` 0 reads all, in slices: whoever takes long over them holds no transaction open."""
+    """Matching entries of the database, which is all that happened lately; older ones are found by
+    `store.seals.reading.history`. `limit` 0 reads all, in slices: who takes long over them holds no transaction open.
+    """
+    rows = _fitting(wanted).order_by("-seq" if newest_first else "seq")
+    for row in rows[:limit] if limit else _sliced(rows, "seq__lt" if newest_first else "seq__gt"):
+        yield as_entry(row)
+
+
+def as_entry(row: Fields) -> Entry:
+    return Entry(row.seq, row.at_us / 1_000_000, row.actor, row.kind, row.subject, json.loads(row.data), row.hash)
+
+
+def _fitting(wanted: Filter) -> QuerySet[JournalEntry]:
     rows = JournalEntry.objects.filter(seq__gt=wanted.after_seq)
     if wanted.before_seq is not None:
         rows = rows.filter(seq__lt=wanted.before_seq)
@@ -209,13 +188,7 @@ def entries(wanted: Filter = Filter(), *, limit: int = 100, newest_first: bool =
         rows = rows.filter(at_us__gte=int(wanted.since * 1_000_000))
     if wanted.until is not None:
         rows = rows.filter(at_us__lt=int(wanted.until * 1_000_000))
-    rows = rows.order_by("-seq" if newest_first else "seq")
-    for row in rows[:limit] if limit else _sliced(rows, "seq__lt" if newest_first else "seq__gt"):
-        yield as_entry(row)
-
-
-def as_entry(row: JournalEntry) -> Entry:
-    return Entry(row.seq, row.at_us / 1_000_000, row.actor, row.kind, row.subject, json.loads(row.data), row.hash)
+    return rows
 
 
 def _sliced(rows: QuerySet[JournalEntry], beyond: str) -> Iterator[JournalEntry]:

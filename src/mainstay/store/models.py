@@ -35,6 +35,24 @@ class JournalHead(models.Model):
         db_table = "journal_head"
 
 
+class SealRow(models.Model):
+    """A sealed range of the journal (see store/seals). `document` is the signed truth; the rest finds it.
+
+    place: `both` while the entries are rows of `journal` too, `file` once they are in the segment alone, `deleted` when
+    that is gone as well.
+    """
+
+    first = models.BigIntegerField(primary_key=True)
+    last = models.BigIntegerField()
+    oldest_us = models.BigIntegerField()
+    newest_us = models.BigIntegerField()
+    place = models.CharField(max_length=10, default="both")
+    document = models.TextField()
+
+    class Meta:
+        db_table = "journal_seal"
+
+
 class ResourceRow(models.Model):
     uid = models.CharField(max_length=26, primary_key=True)
     kind = models.CharField(max_length=40)

@@ -59,10 +59,11 @@ def _part_of(name: str) -> tuple[str, Part] | None:
 class ArchiveFiles:
     """Not thread-safe: the archive takes turns. Unavailable while the place does not answer."""
 
-    def __init__(self, address: str, work: Path) -> None:
-        """`work`: a folder for what is made and for what came from a bucket. UserError for a bad address."""
-        self.address, self.work = address, work
-        self._place: Place = place(address, work, "the archive")
+    def __init__(self, address: str, work: Path, what: str = "the archive") -> None:
+        """`work`: a folder for what is made and for what came from a bucket; `what` words call it. UserError for a bad
+        address."""
+        self.address, self.work, self._what = address, work, what
+        self._place: Place = place(address, work, what)
         self._remote = isinstance(self._place, Bucket)
         self._sizes: dict[str, int] = {}
         self._listed = float("-inf")
@@ -77,7 +78,7 @@ class ArchiveFiles:
             try:
                 self._sizes = self._place.sizes()
             except OSError as error:
-                raise Unavailable(f"the archive {self.address} cannot be read: {error.strerror}") from None
+                raise Unavailable(f"{self._what} {self.address} cannot be read: {error.strerror}") from None
             self._listed = time.monotonic()
         return self._sizes
 
@@ -114,7 +115,7 @@ class ArchiveFiles:
         except NotFound:
             pass  # another node was faster
         except OSError as error:
-            raise Unavailable(f"the archive {self.address} cannot be changed: {error.strerror}") from None
+            raise Unavailable(f"{self._what} {self.address} cannot be changed: {error.strerror}") from None
         self._sizes.pop(name, None)
         if self._remote:
             (self.work / name).unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Broken, Conflict, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
 from mainstay.store.events import StoreMigrated
-from mainstay.store.journal import verify
+from mainstay.store.seals.proving import verify
 from mainstay.store.snapshots import control, filling, sqlite, versions
 from mainstay.store.snapshots.archive import Progress, silent
 from mainstay.store.snapshots.manifest import STATE_FILE
@@ -58,7 +58,7 @@ def move(actor: Actor, settings: Settings, *, sessions: bool = False, progress: 
                 _copy(source, target, mark, table, progress)
             counts = _prove(source, target, tables, progress)
             target.set_sequences(source.sequences())
-            _compare_journals(source, target)
+            _compare_journals(settings, source, target)
             _tell(actor, settings, sum(counts.values()))
     return Moved(counts, seq, head)
 
@@ -153,10 +153,10 @@ def _same(one: Sum, other: Sum) -> bool:
     return (one.count, one.hash) == (other.count, other.hash)
 
 
-def _compare_journals(source: SqliteTables, target: PostgresTables) -> None:
+def _compare_journals(settings: Settings, source: SqliteTables, target: PostgresTables) -> None:
     if source.journal() != target.journal():
         raise Broken("the journal of the target does not end where that of the source ends")
-    if (found := verify()).broken_at is not None:
+    if (found := verify(settings, everything=True, files=False)).broken_at is not None:
         raise Broken(f"the journal is broken at entry {found.broken_at}: {found.reason}")
 
 

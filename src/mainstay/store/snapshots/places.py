@@ -74,11 +74,12 @@ class Folder:
         return size
 
     def _sweep(self) -> None:
-        """Remove what killed snapshots left; not that of a neighbour who writes here now."""
-        for partial in self._path.glob(f".mainstay-*{_PARTIAL}"):
-            with suppress(FileNotFoundError):
-                if time.time() - partial.stat().st_mtime > _STALE:
-                    partial.unlink()
+        """Remove what killed processes left; not that of a neighbour who writes here now."""
+        for kind in ("mainstay", "journal"):
+            for partial in self._path.glob(f".{kind}-*{_PARTIAL}"):
+                with suppress(FileNotFoundError):
+                    if time.time() - partial.stat().st_mtime > _STALE:
+                        partial.unlink()
 
     def names(self) -> list[str]:
         return list(self.sizes())

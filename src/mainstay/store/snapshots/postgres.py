@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -166,8 +167,15 @@ class PostgresTables:
     def journal(self) -> tuple[int, str, str]:
         """Number and hash of the newest entry, and the name of the install."""
         head = self.rows_of("SELECT seq, hash FROM journal_head") or [(0, "0" * 64)]
-        first = self.rows_of("SELECT hash FROM journal WHERE seq = 1") or [("0" * 8,)]
+        first = self.rows_of("SELECT hash FROM journal WHERE seq = 1") or self._sealed_install() or [("0" * 8,)]
         return int(head[0][0]), str(head[0][1]), str(first[0][0])[:8]
+
+    def _sealed_install(self) -> list[tuple[str]]:
+        """As the oldest seal names it: the first entry may have left the database."""
+        if "journal_seal" not in self.names():
+            return []
+        found = self.rows_of("SELECT document FROM journal_seal ORDER BY first LIMIT 1")
+        return [(json.loads(document)["install"],) for (document,) in found]
 
     @contextmanager
     def one_moment(self) -> Iterator[float]:

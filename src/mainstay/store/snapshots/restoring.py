@@ -28,10 +28,15 @@ _UNPACKED = 1024 * _BLOCK  # below this the ratio does not matter
 
 @dataclass(frozen=True, slots=True)
 class Restored:
-    """What came back. `resumed`: it had been restored before and was only put into its place now."""
+    """What came back. `resumed`: it had been restored before and was only put into its place now.
+
+    missing_secrets: references without a value. missing_segments: files of the journal that are in neither the snapshot
+    nor their place.
+    """
 
     manifest: Manifest | None
     missing_secrets: tuple[str, ...] = ()
+    missing_segments: tuple[str, ...] = ()
     resumed: bool = False
 
 
@@ -53,11 +58,11 @@ def restore(
         try:
             manifest = _unpack(staging, address, key, progress)
             boot(replace(settings, data=staging))
-            missing = _rebuild(actor, replace(settings, data=staging), manifest, address, progress)
+            restored = _rebuild(actor, replace(settings, data=staging), manifest, address, progress)
             _put_into_place(settings, staging)
         finally:
             restore_folder.give_up(staging)  # whatever went wrong: the folder is left as it was found
-    return Restored(manifest, tuple(missing))
+    return restored
 
 
 def _unpack(staging: Path, address: str, key: str, progress: Progress) -> Manifest:
@@ -81,11 +86,13 @@ def unpack(packed: Path, target: Path) -> None:
             out.write(block)
 
 
-def _rebuild(actor: Actor, settings: Settings, manifest: Manifest, address: str, progress: Progress) -> list[str]:
-    """Make the stores in the staging folder, or the database; references without a value are returned."""
+def _rebuild(actor: Actor, settings: Settings, manifest: Manifest, address: str, progress: Progress) -> Restored:
+    """Make the stores in the staging folder, or the database."""
     from django.db import connections
 
-    from mainstay.store.journal import verify
+    from mainstay.store.seals.files import FOLDER as SEGMENTS
+    from mainstay.store.seals.proving import verify
+    from mainstay.store.seals.rows import bring_back
     from mainstay.store.snapshots import telemetry_copy, versions
 
     parts = settings.data / restore_folder.PARTS
@@ -97,8 +104,9 @@ def _rebuild(actor: Actor, settings: Settings, manifest: Manifest, address: str,
     progress("bringing the tables to this version", 0, 0)
     _migrate_forwards()
     progress("verifying the journal", 0, 0)
-    if (found := verify()).broken_at is not None:
+    if (found := verify(settings, everything=True, files=False)).broken_at is not None:
         raise Damaged(f"the journal of the snapshot is broken at entry {found.broken_at}: {found.reason}")
+    missing_segments = bring_back(parts / SEGMENTS, settings)
     telemetry_copy.restore(
         parts / telemetry_copy.FOLDER, settings.data, manifest.telemetry, settings.telemetry_memory, progress
     )
@@ -106,7 +114,7 @@ def _rebuild(actor: Actor, settings: Settings, manifest: Manifest, address: str,
     missing = _missing_secrets(settings)
     connections.close_all()
     restore_folder.complete(settings.data)
-    return missing
+    return Restored(manifest, tuple(missing), tuple(missing_segments))
 
 
 def _rebuild_sqlite(path: Path, manifest: Manifest, parts: Path, progress: Progress) -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import fcntl
 import gzip
 import json
+import os
 import shutil
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,6 +27,8 @@ from mainstay.kernel.secret import REFERENCE, SecretMissing
 from mainstay.kernel.settings import Settings
 from mainstay.store.events import SnapshotFailed, SnapshotTaken
 from mainstay.store.models import FactRow
+from mainstay.store.seals.files import FOLDER as SEGMENTS
+from mainstay.store.seals.files import is_local
 from mainstay.store.secrets import SecretSource
 from mainstay.store.snapshots import archive, control, places, retention, rows, sqlite, telemetry_copy
 from mainstay.store.snapshots.archive import Progress, silent
@@ -156,10 +159,12 @@ def _staging(data: Path) -> Iterator[Path]:
 
 
 def _stage(settings: Settings, wishes: Wishes, folder: Path, progress: Progress) -> Manifest:
+    _stage_segments(settings, folder)  # and again below: those of either side of the state's moment
     if settings.database:
         manifest = _stage_rows(settings.database, folder, progress)
     else:
         manifest = _stage_file(settings.data / STATE_FILE, folder, progress)
+    _stage_segments(settings, folder)
     telemetry: dict[str, int] = {}
     if wishes.telemetry:
         (folder / telemetry_copy.FOLDER).mkdir()
@@ -231,6 +236,16 @@ def _stage_rows(url: str, folder: Path, progress: Progress) -> Manifest:
                 counts=counts,
                 sequences=tables.sequences(),
             )
+
+
+def _stage_segments(settings: Settings, folder: Path) -> None:
+    """Sealed segments of the journal that lie in the data folder. A file never changes under its name."""
+    if not is_local(settings):
+        return
+    (folder / SEGMENTS).mkdir(exist_ok=True)
+    for path in (settings.data / SEGMENTS).glob("journal-*.parquet"):
+        with suppress(FileNotFoundError, FileExistsError):  # rewritten meanwhile, or staged before
+            os.link(path, folder / SEGMENTS / path.name)
 
 
 def _stage_telemetry(
