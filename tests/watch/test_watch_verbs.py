@@ -18,12 +18,11 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.kernel.probing import CheckResult
 from mainstay.runtime.app import run
-from mainstay.store import telemetry
 from mainstay.store.glance import glance
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare, remove
 from mainstay.watch import glance as quick
-from mainstay.watch import queries, verbs
+from mainstay.watch import queries, results, verbs
 from mainstay.watch.board import Moved
 from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
 from mainstay.watch.results.values import Sample
@@ -174,7 +173,7 @@ class Recorded(FakeTelemetry):
 
 
 def test_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telemetry, "_current", Recorded())
+    monkeypatch.setattr(results, "_current", Recorded())
     monitor("api", labels={"service": "shop"})
     monitor("off", enabled=False)
     token = create_token(ACTOR, "ci", ["monitors:read", "monitors:check"])
