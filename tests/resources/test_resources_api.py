@@ -40,6 +40,18 @@ def api() -> Api:
     return Api("resources:read", "resources:write")
 
 
+def test_many_are_deleted_in_one_revision_or_none_of_them(api: Api) -> None:
+    made = api("POST", "apply", "monitors: {a: {http: https://a.example}, b: {http: https://b.example}}")
+    assert made.status_code == 200, made.content
+    keys = [{"kind": "monitor", "name": name} for name in "ab"]
+    lost = api("POST", "resources/delete", {"resources": [*keys, {"kind": "monitor", "name": "c"}]})
+    assert lost.status_code == 404
+    assert api("GET", "resources").json()["total"] == 2
+    assert api("POST", "resources/delete", {"resources": keys}).json() == {"revision": 2}
+    assert api("GET", "resources").json()["total"] == 0
+    assert Api("resources:read")("POST", "resources/delete", {"resources": keys}).status_code == 403
+
+
 def test_one_resource_is_created_read_replaced_and_deleted(api: Api) -> None:
     made = api("PUT", "resources/monitor/api", {"http": "https://a.example", "every": "30s"})
     assert made.status_code == 201, made.content

@@ -173,7 +173,7 @@ def test_many_monitors_are_paused_resumed_checked_and_deleted(company: Client) -
     assert resource("monitor", "staging")
     refused = company.post("/monitors/orders", {"order": "delete", "names": ["website"], "q": "acme"}, follow=True)
     assert re.findall(r'value="([^"]+)" aria-label="Choose [^"]+" checked', refused.content.decode()) == ["website"]
-    assert "Deleted 1 monitor." in order("delete", names=["staging"])
+    assert "Deleted 1 monitor in revision" in order("delete", names=["staging"])
     assert "staging" not in {one.name for one in resources("monitor")}
     assert company.post("/monitors/orders", {"order": "explode", "names": ["api"]}).status_code == 400
 

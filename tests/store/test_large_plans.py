@@ -17,6 +17,7 @@ from mainstay.store.resources.reference_table import keep_current
 from mainstay.store.timing import TIMINGS
 from mainstay.store.work import SLICE, unit_of_work
 from mainstay.watch import queries as watch
+from mainstay.watch.verbs import ORDERED_AT_ONCE, pause_monitors, resume_monitors
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -108,6 +109,20 @@ def test_others_write_between_the_slices_of_a_large_plan() -> None:
     after = TIMINGS.read()["watch.verbs.describe_monitors"]
     assert after.count - (before.count if before else 0) == -(-MANY // SLICE)
     assert {0, 1} <= set(turns)
+
+
+def test_many_are_paused_and_resumed_some_at_a_time() -> None:
+    declare_all(ME, many(), manager="command")
+    names = [name for _kind, name in keys()]
+    before = TIMINGS.read().get("watch.verbs._order_all")
+    with pytest.raises(NotFound, match="m0x"):
+        pause_monitors(system("test"), [*names, "m0x"])
+    assert {one.state for one in watch.monitors()} == {"unknown"}
+    assert pause_monitors(system("test"), names) == MANY
+    assert {one.state for one in watch.monitors()} == {"paused"}
+    assert (pause_monitors(system("test"), names), resume_monitors(system("test"), names)) == (0, MANY)
+    count = TIMINGS.read()["watch.verbs._order_all"].count - (before.count if before else 0)
+    assert count == 3 * -(-MANY // ORDERED_AT_ONCE)
 
 
 def test_a_deletion_of_many_names_all_that_stands_in_its_way_and_deletes_nothing() -> None:

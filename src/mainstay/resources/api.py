@@ -70,6 +70,19 @@ class WriteOptions(Schema):
     position: int | None = Field(None, ge=0, le=1_000_000, description="order within a kind written as a list")
 
 
+class ResourceKey(Schema):
+    kind: KindName
+    name: ResourceName
+
+
+class DeleteMany(Schema):
+    resources: list[ResourceKey] = Field(min_length=1, max_length=10_000)
+
+
+class Deleted(Schema):
+    revision: int = Field(description="the one in which they are gone; a roll-back to the one before brings them back")
+
+
 def actor_of(request: HttpRequest) -> Actor:
     return cast("Actor", request.auth)  # type: ignore[attr-defined] # set by the API's authentication
 
@@ -168,6 +181,15 @@ def delete_resource(request: HttpRequest, kind: KindName, name: ResourceName, ta
     except StalePlan as error:
         raise _precondition(error, expected) from None
     return Status(204, None)
+
+
+@router.post("/delete", response=Deleted, summary="Delete many resources in one revision, or none of them")
+@requires("resources:write")
+def delete_many(request: HttpRequest, wanted: DeleteMany, takeover: bool = False) -> dict[str, int]:
+    actor = actor_of(request)
+    keys = list(dict.fromkeys((one.kind, one.name) for one in wanted.resources))
+    number = apply.remove_all(actor, keys, manager="api", source=actor.name, takeover=takeover)
+    return {"revision": number}
 
 
 @router.get("/{kind}/{name}/history", response=list[dict[str, Any]], summary="The revisions that touched it")

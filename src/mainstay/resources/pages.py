@@ -94,7 +94,7 @@ def resource_page(request: PageRequest, kind: str, name: str) -> HttpResponse:
     """One resource: its specification, what it touches, its history."""
     request.actor.require("resources:read")
     resource = queries.resource(kind, name)
-    told = facts(resource, queries.resources())
+    told = facts(resource)
     revisions = [(one, change_views(request.actor, one.changes)) for one in queries.history(kind, name, limit=20)]
     context = {
         "resource": resource,

@@ -15,8 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.frames.days import Line
 from mainstay.kernel.errors import InvalidInput, TooLarge, UserError
-from mainstay.store.resources.apply import remove
-from mainstay.store.work import unit_of_work
+from mainstay.store.resources.apply import remove_all
 from mainstay.watch import queries, verbs
 from mainstay.watch.queries import MonitorFilter
 from mainstay.watch.results.history import HISTORY
@@ -176,12 +175,10 @@ def _check(actor: Actor, names: Sequence[str]) -> str:
 
 
 def _delete(actor: Actor, names: Sequence[str]) -> str:
-    """All or none. Each is a revision of its own, so each can be brought back."""
-    actor.require("resources:write")
-    with unit_of_work(actor):
-        for name in names:
-            remove(actor, "monitor", name, manager="page", source=actor.name, takeover=True)
-    return f"Deleted {_many(len(names))}. The revisions page brings them back."
+    """All or none, in one revision."""
+    keys = [("monitor", name) for name in dict.fromkeys(names)]
+    number = remove_all(actor, keys, manager="page", source=actor.name, takeover=True)
+    return f"Deleted {_many(len(keys))} in revision {number}. A roll-back there brings them back."
 
 
 _ORDERS: dict[str, Callable[[Actor, Sequence[str]], str]] = {

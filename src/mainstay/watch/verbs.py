@@ -16,8 +16,9 @@ from mainstay.kernel.errors import Broken, Conflict, NotFound
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.resource import Resource
 from mainstay.store.models import FactRow, ResourceRow
-from mainstay.store.resources.queries import resources
-from mainstay.store.work import Work, unit_of_work
+from mainstay.store.resources.queries import by_keys, living
+from mainstay.store.resources.queries import names as names_of
+from mainstay.store.work import Work, breathe, sliced, unit_of_work
 from mainstay.watch.board import Moved
 from mainstay.watch.facts import facts_of
 from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
@@ -30,6 +31,7 @@ from mainstay.watch.uplink import Change, reached_fact
 # the transaction that writes them, and true until its end.
 Fence = Callable[[Collection[str]], set[str]]
 _WISH_KEPT = 60.0  # seconds after which a wish that no node has heard is dropped
+ORDERED_AT_ONCE = 20  # monitors that are paused or resumed in one transaction
 CONFIGURATION = "configuration"  # who paused a monitor that is declared with `enabled: false`
 
 
@@ -158,22 +160,20 @@ def forget_monitors(actor: Actor, uids: Sequence[str], clock: Clock | None = Non
 def pause_monitors(actor: Actor, names: Sequence[str], clock: Clock | None = None, *, by: str = "") -> int:
     """Stop checking; survives a restart. Gives how many were not paused before. NotFound names an unknown one."""
     actor.require_some("monitors:check")
-    with unit_of_work(actor, clock) as work:
-        return sum(_order(work, resource, Paused(by or str(actor))) for resource in _monitors(actor, names))
+    return _order_all(actor, _monitors(actor, names), Paused(by or str(actor)), clock)
 
 
 def resume_monitors(actor: Actor, names: Sequence[str], clock: Clock | None = None, *, configured: bool = False) -> int:
     """Check again. Gives how many were paused before; Conflict for one whose declaration says `enabled: false`."""
     actor.require_some("monitors:check")
-    with unit_of_work(actor, clock) as work:
-        found = _monitors(actor, names)
-        for resource in found:
-            if not configured and resource.document.get("enabled", True) is False:
-                raise Conflict(
-                    f"the monitor `{resource.name}` is declared with `enabled: false`",
-                    hint="remove that line where it is declared, then it is checked",
-                )
-        return sum(_order(work, resource, Resumed()) for resource in found)
+    found = _monitors(actor, names)
+    for resource in found:
+        if not configured and resource.document.get("enabled", True) is False:
+            raise Conflict(
+                f"the monitor `{resource.name}` is declared with `enabled: false`",
+                hint="remove that line where it is declared, then it is checked",
+            )
+    return _order_all(actor, found, Resumed(), clock)
 
 
 def check_now(actor: Actor, names: Sequence[str], clock: Clock | None = None) -> int:
@@ -220,25 +220,39 @@ def remember_reached(actor: Actor, targets: Iterable[str], clock: Clock | None =
 
 def _monitors(actor: Actor, names: Sequence[str]) -> list[Resource]:
     """The monitors of these names. What lies outside of the actor's limits is not there for it."""
-    known = {resource.name: resource for resource in resources("monitor")}
+    known = {resource.name: resource for resource in by_keys(("monitor", name) for name in set(names))}
     if actor.limits:
-        asked = {name: known[name] for name in names if name in known}
-        known = {name: resource for name, resource in asked.items() if actor.sees(facts_of(resource).alert_labels)}
+        known = {name: resource for name, resource in known.items() if actor.sees(facts_of(resource).alert_labels)}
     for name in names:
         if name not in known:
-            raise NotFound(f"there is no monitor `{name[:100]}`", hint=did_you_mean(name, known))
+            hint = did_you_mean(name, known if actor.limits else sorted(names_of("monitor")))
+            raise NotFound(f"there is no monitor `{name[:100]}`", hint=hint)
     return sorted((known[name] for name in set(names)), key=lambda resource: resource.uid)  # the order of row locks
 
 
-def _order(work: Work, resource: Resource, signal: Paused | Resumed) -> bool:
+def _order_all(actor: Actor, found: Sequence[Resource], signal: Paused | Resumed, clock: Clock | None = None) -> int:
+    """Some at a time, so that others write in between; how many it made a difference to."""
+    changed = 0
+    for some in sliced(found, ORDERED_AT_ONCE):
+        facts = [facts_of(resource) for resource in some]
+        with unit_of_work(actor, clock) as work:
+            changed += sum(_order(work, *one, signal) for one in zip(some, facts, strict=True))
+        if len(found) > ORDERED_AT_ONCE:
+            breathe()
+    return changed
+
+
+def _order(work: Work, resource: Resource, facts: Facts, signal: Paused | Resumed) -> bool:
     row = MonitorStateRow.objects.select_for_update().filter(uid=resource.uid).first()
     if row is None:
+        if not living([resource.uid]):
+            return False  # it was deleted a moment ago
         raise Broken(f"the monitor `{resource.name}` has no row of its state", hint="restart the server, it makes one")
     decision = decide(from_json(row.counters), signal, work.now, Policy())
     if decision.transition is None:
         return False
     _write(resource.uid, row.version, decision.state, NOTHING_FOUND)  # the row is locked, so it is at that version
-    for event in events_of(facts_of(resource), decision, NOTHING_FOUND):
+    for event in events_of(facts, decision, NOTHING_FOUND):
         work.record(event)
     MonitorRequestRow.objects.create(uid=resource.uid, wish="reload", at=work.now)
     return True

@@ -28,6 +28,7 @@ from mainstay.kernel.settings import Settings
 from mainstay.nodes.share import Share
 from mainstay.store.hub import HUB
 from mainstay.store.secrets import SecretSource
+from mainstay.store.work import sliced
 from mainstay.store.writer import Writer
 from mainstay.watch import directory as reading
 from mainstay.watch import verbs
@@ -399,11 +400,11 @@ class WatchLane:
                 off.append(monitor.watched.facts.name)
             elif monitor.enabled and state.paused_by == verbs.CONFIGURATION:
                 on.append(monitor.watched.facts.name)
-        if off:
-            job = partial(verbs.pause_monitors, _LANE, off, self._clock, by=verbs.CONFIGURATION)
+        for some in sliced(off, verbs.ORDERED_AT_ONCE):  # each a job of its own: what is urgent goes in between
+            job = partial(verbs.pause_monitors, _LANE, some, self._clock, by=verbs.CONFIGURATION)
             await self._writer.run(job)
-        if on:
-            await self._writer.run(partial(verbs.resume_monitors, _LANE, on, self._clock, configured=True))
+        for some in sliced(on, verbs.ORDERED_AT_ONCE):
+            await self._writer.run(partial(verbs.resume_monitors, _LANE, some, self._clock, configured=True))
         if off or on:
             self._refresh_from(await self._read(reading.stored_states))
 
