@@ -61,7 +61,7 @@ class DuckEngine:
             with self._transaction() as cursor:
                 if late:
                     cursor.execute("INSERT INTO late VALUES (?, ?)", [table.mark(batch.token), batch.oldest])
-                with cursor.appender(table.name, columns=list(table.names)) as appender:
+                with cursor.appender(table.name) as appender:
                     appender.append_rows(batch.rows)
         except duckdb.Error as error:
             if isinstance(error, GIVEN_UP) and self._is_there_after_all(table, batch):

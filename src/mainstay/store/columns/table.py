@@ -7,7 +7,6 @@ of their own, by buckets of time, made anew from raw rows and never added to.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -34,7 +33,7 @@ def kept_from(now: float, days: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """`added`: a text column that came later; tables that are there already get it, empty."""
+    """`added`: a text column that came later, and stands last; tables that are there already get it, empty."""
 
     name: str
     kind: Kind
@@ -116,6 +115,7 @@ class Table:
         named = [self.name, *self.names, *(one.name for one in self.measures), *(one.table for one in self.rollups)]
         wrong = [name for name in named if not _IDENTIFIER.fullmatch(name)]
         unknown = {AT, *self.order, *self.series, *filter(None, [self.erased_by])} - set(self.names)
+        wrong += [name for name in self.tables() if name in ("progress", "late")]  # the store's own
         unerased = self.rollups and self.erased_by and self.erased_by not in self.series
         if wrong or unknown or unerased or not self.order:
             raise AssertionError(f"table {self.name} is not declared soundly: {wrong or unknown or self.erased_by}")
@@ -138,9 +138,6 @@ class Table:
         """The columns of its roll-ups."""
         first, *others = self.series
         return (first, AT, *(one.name for one in self.measures), *others)
-
-    def column(self, name: str) -> Column:
-        return next(column for column in self.columns if column.name == name)
 
     def measure(self, name: str) -> Measure:
         return next(one for one in self.measures if one.name == name)
@@ -166,8 +163,3 @@ def declared() -> tuple[Table, ...]:
     if len(names) != len(set(names)):
         raise AssertionError(f"a table of the columnar store is declared twice: {sorted(names)}")
     return tables
-
-
-def by_name(tables: Iterable[Table]) -> dict[str, Table]:
-    """Of raw tables and of roll-ups."""
-    return {name: table for table in tables for name in table.tables()}
