@@ -135,7 +135,7 @@ def heartbeat_kind(made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | N
         in_words=_in_words,
         page="/heartbeats/{}/",
         labelled=True,
-        afterwards=lambda _spec: "Have the job call the address below when it is done.",
+        afterwards=lambda _spec: "It waits for its first ping.",
     )
 
 

@@ -103,6 +103,7 @@ def resource_page(request: PageRequest, kind: str, name: str) -> HttpResponse:
         "facts": told,
         "users": [title for fact in told if fact.question == NAMED_BY for title, _ in fact.links],
         "revisions": revisions,
+        "may_test": kind == "channel" and request.actor.may("channels:test"),
         "may_write": request.actor.may("resources:write"),
     }
     return render(request, "resources/one.html", context)
