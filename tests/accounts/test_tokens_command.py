@@ -20,11 +20,14 @@ def run(tmp_path: Path):  # type: ignore[no-untyped-def]
 
     def mainstay(*arguments: str, code: int = 0) -> str:
         command = [sys.executable, "-W", "error::DeprecationWarning:mainstay", "-m", "mainstay", *arguments]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(
+            command, env=environment, input="{}", capture_output=True, text=True, timeout=60, check=False
+        )
         assert done.returncode == code, done.stderr[-2000:]
         assert "Traceback" not in done.stderr
         return done.stdout if code == 0 else done.stdout + done.stderr
 
+    mainstay("apply", "--yes", "-")
     return mainstay
 
 
@@ -43,6 +46,8 @@ def test_tokens_people_and_the_journal_from_the_command_line(run, tmp_path: Path
     entries = [json.loads(line) for line in run("journal", "--json").splitlines()]
     assert [entry["kind"] for entry in entries] == ["token.created", "user.created", "token.revoked"]
     assert all(entry["actor"].startswith("command:") for entry in entries)
+    assert "API token created" in run("journal", "--kind", "token.created"), "people read titles"
+    assert "token.created" not in run("journal", "--kind", "token.created")
     target = tmp_path / "out.jsonl"
     run("journal", "export", "--kind", "token.*", "-o", str(target))
     assert len(target.read_text().splitlines()) == 2

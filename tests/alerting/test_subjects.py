@@ -9,7 +9,7 @@ import pytest
 from mainstay.heartbeats.transitions import title_of
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.subject import Trouble, tells
-from mainstay.watch.state import Decision, MonitorState, Reason, Transition
+from mainstay.watch.state import Decision, MonitorState, Reason, State, Transition
 from mainstay.watch.telling import Facts, Finding, events_of, uplink_event
 from mainstay.watch.uplink import Change
 
@@ -40,11 +40,13 @@ def test_a_monitor_that_flaps_says_so_in_its_title() -> None:
     assert said("down", flapped=(4, 600.0))["title"] == "api is flapping"
 
 
-def test_a_monitor_that_stays_down_after_flapping_says_so() -> None:
-    decision = Decision(MonitorState(state="down", since=5.0), Reason.STEADY, flapping=False, stayed_down=True)
+@pytest.mark.parametrize("state", ["down", "degraded"])
+def test_a_monitor_that_stays_wrong_after_flapping_says_so(state: State) -> None:
+    decision = Decision(MonitorState(state=state, since=5.0), Reason.STEADY, flapping=False, tell_again=True)
     told, calm = events_of(FACTS, decision, Finding("code", "message", {}))
-    assert (told.kind, told.data["title"], told.data["level"]) == ("monitor.stayed_down", "api is down", "down")
-    assert told.data["again"]
+    assert (told.kind, told.data["title"], told.data["level"]) == (f"monitor.stayed_{state}", f"api is {state}", state)
+    assert tells(CAPABILITIES.events[told.kind]) == "trouble"
+    assert told.data["again"] == f"it flaps no more and stays {state}"
     assert calm.kind == "monitor.flapping_stopped"
 
 
@@ -52,6 +54,7 @@ def test_the_end_of_flapping_is_another_reason_for_an_end() -> None:
     assert tells(CAPABILITIES.events["monitor.went_up"]) == "over"
     assert said("up", reason=Reason.CALM_AGAIN)["over"] == "it is calm again"
     assert "over" not in said("up", reason=Reason.RECOVERED)
+    assert said("degraded", reason=Reason.CALM_AGAIN)["again"] == "it flaps no more and is degraded"
 
 
 @pytest.mark.parametrize(

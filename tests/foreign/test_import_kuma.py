@@ -325,8 +325,8 @@ def test_history_is_loaded_in_two_steps(tmp_path: Path, capfd: Capture, monkeypa
         assert not ended.value.code, printed.err
         return printed.out
 
-    assert load(days) == "Loaded 3 days.\n1 days are of today, or older than MAINSTAY_DAY_DAYS keeps them.\n"
-    assert "Loaded 0 days.\n3 days were known already" in load(path)
+    assert load(days) == "Loaded 3 days.\nLeft out, of today or older than MAINSTAY_DAY_DAYS keeps them: 1 day.\n"
+    assert "Loaded 0 days.\nKnown already, and left as they are: 3 days." in load(path)
     uid = queries.resource("monitor", "Site").uid
     store = Results.embedded(settings.data / "telemetry.duckdb")
     try:

@@ -126,7 +126,7 @@ def test_jobs_without_the_exporters_file_take_its_standard_modules(tmp_path: Pat
 @pytest.mark.parametrize(
     ("command", "text", "words"),
     [
-        ("blackbox", "x: 1", "error: the file has no `modules`"),
+        ("blackbox", "x: 1", "error: this is not a configuration of the blackbox exporter: it has no `modules`"),
         ("blackbox", "modules: {a: 5}", ":1:14: error: the module `a` must be a mapping"),
         ("blackbox", "modules: {a: {prober: http, timeout: soon}}", ":1:38: error: `soon` is not a duration"),
         (
@@ -135,6 +135,8 @@ def test_jobs_without_the_exporters_file_take_its_standard_modules(tmp_path: Pat
             "`valid_status_codes` must be a list of numbers",
         ),
         ("prometheus", "scrape_configs: {}", ":1:17: error: `scrape_configs` must be a list"),
+        ("prometheus", "scrape_config: []", "this is not a configuration of Prometheus: it has no `scrape_configs`"),
+        ("gatus", "monitors: {}", "this is not a configuration of Gatus: it has no `endpoints` or"),
         ("prometheus", "scrape_configs:\n\t- x", ":2:1: error: this is not YAML"),
     ],
 )

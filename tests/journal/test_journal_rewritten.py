@@ -165,14 +165,16 @@ def test_from_the_command_line(tmp_path: Path) -> None:
 
     def run(*command: str, code: int = 0) -> str:
         done = subprocess.run(
-            [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=60, check=False
-        )
+            [sys.executable, *command],
+            env=environment, input="{}", capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
         assert done.returncode == code, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     def mainstay(*arguments: str, code: int = 0) -> str:
         return run("-m", "mainstay", *arguments, code=code)
 
+    mainstay("apply", "--yes", "-")
     for name in ("a", "b", "c"):
         mainstay("token", "create", name, "--scope", "monitors:read")
     kept, key = tmp_path / "kept.json", mainstay("journal", "seal", "--public-key").strip()

@@ -71,6 +71,18 @@ def test_plan_then_apply_then_no_difference(mainstay: Run, good: str) -> None:
     assert "Applied" not in mainstay("apply", good, "--yes")[1]
 
 
+def test_a_plan_of_the_own_export_changes_nothing_but_who_keeps_it(mainstay: Run, good: str, tmp_path: Path) -> None:
+    mainstay("apply", good, "--yes")
+    path = tmp_path / "export.yaml"
+    mainstay("export", "-o", str(path))
+    told = mainstay("plan", str(path))[1]
+    assert "0 to create, 0 to change, 0 to delete, 3 to take over as they are, 0 unchanged." in told
+    path.write_text(path.read_text().replace("30s", "40s"))
+    assert "1 to change, 0 to delete, 2 to take over as they are, 0 unchanged." in mainstay("plan", str(path))[1]
+    mainstay("apply", str(path), "--yes")
+    assert queries.resource("monitor", "api").source == str(path)
+
+
 def test_exit_codes_tell_a_program_what_a_plan_found(mainstay: Run, good: str, tmp_path: Path) -> None:
     bad = tmp_path / "bad.yaml"
     bad.write_text(BAD)

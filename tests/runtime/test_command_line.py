@@ -19,8 +19,10 @@ from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import UserError
 from mainstay.runtime.app import run
+from mainstay.runtime.up import declare_targets
 from mainstay.store.resources.apply import declare
-from mainstay.watch.targets import monitor_from_address
+from mainstay.store.resources.queries import resources
+from mainstay.watch.targets import monitor_from_address, same_form
 
 Run = Callable[..., tuple[int, str, str]]
 LONG = "the certificate of the peer ended " * 6
@@ -111,6 +113,11 @@ def test_status_tells_of_heartbeats_too(mainstay: Run) -> None:
     assert [one["name"] for one in told["heartbeats"]["wrong"]] == ["job"]
 
 
+def test_a_heartbeat_without_pings_says_so(mainstay: Run) -> None:
+    declare(system("test"), "heartbeat", "job", {"every": "1h"}, manager="web")
+    assert mainstay("heartbeats", "job")[1].endswith("/ping/<ping-key>/job\n\nno ping has come yet\n")
+
+
 def test_a_wrong_state_is_an_error_everywhere(mainstay: Run) -> None:
     for command in ("monitors", "heartbeats"):
         code, _, err = mainstay(command, "--state", "sideways")
@@ -130,6 +137,34 @@ def test_a_group_alone_lists_and_says_when_there_is_nothing(mainstay: Run, group
 def test_an_address_may_say_tcp() -> None:
     assert monitor_from_address("tcp://db.internal:5432") == ("db.internal-5432", {"tcp": "db.internal:5432"})
     assert monitor_from_address("TCP://[::1]:53")[1] == {"tcp": "[::1]:53"}
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("http://h:1/", "http://h:1", True),
+        ("HTTP://H:80#top", "http://h/", True),
+        ("https://h:443?a=B", "https://h/?a=B", True),
+        ("https://u:P@h", "https://u:P@H/", True),
+        ("Db:5432", "db:5432", True),
+        ("https://u:p@h", "https://u:P@h/", False),
+        ("http://h:443/", "https://h:443/", False),
+        ("http://h/a", "http://h/A", False),
+        ("http://h/a", "http://h/a/", False),
+        ("http://[${env:X}]:${env:PORT}/", "http://h/", False),
+    ],
+)
+def test_addresses_that_lead_to_the_same_place(one: str, other: str, same: bool) -> None:
+    assert (same_form(one) == same_form(other)) is same
+
+
+def test_an_address_that_up_is_given_twice_is_one_monitor(store: None) -> None:
+    for _ in range(2):
+        declare_targets(current_settings(), ["http://h:1", "http://h:1/", "HTTP://H:1", "h:1"])
+    assert sorted(one.name for one in resources("monitor")) == ["h-1", "h-1-2", "mainstay"], "HTTP and TCP"
+
+
+def test_what_is_no_address_is_refused() -> None:
     for wrong in ("tcp://db.internal", "ftp://x.example", "tcp://a:0", "https://", "://a:1"):
         with pytest.raises(UserError):
             monitor_from_address(wrong)

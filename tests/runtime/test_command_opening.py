@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import getpass
+import json
 import os
 import shutil
 import sqlite3
@@ -22,6 +23,7 @@ Mainstay = Callable[..., str]
 @pytest.fixture
 def mainstay(tmp_path: Path) -> Mainstay:
     """Runs a command in a process and a data folder of its own; what it says on both channels."""
+    (tmp_path / "nothing.yaml").write_text("{}")
     environment = {**os.environ, "MAINSTAY_DATA": str(tmp_path / "data"), "MAINSTAY_DATABASE": ""}
 
     def call(*arguments: str, code: int = 0, **more: str) -> str:
@@ -34,6 +36,11 @@ def mainstay(tmp_path: Path) -> Mainstay:
     return call
 
 
+def begin(mainstay: Mainstay, folder: Path) -> None:
+    """Make the data folder without a server."""
+    mainstay("apply", "--yes", str(folder / "nothing.yaml"))
+
+
 def change(folder: Path, statement: str) -> None:
     database = sqlite3.connect(folder / "data" / "state.sqlite3")
     with database:
@@ -43,7 +50,7 @@ def change(folder: Path, statement: str) -> None:
 
 @pytest.mark.parametrize("command", [("locations",), ("journal",), ("heartbeats",), ("token", "list"), ("alerts",)])
 def test_older_data_are_for_the_server_to_bring_up(mainstay: Mainstay, tmp_path: Path, command: tuple[str]) -> None:
-    mainstay("journal")
+    begin(mainstay, tmp_path)
     change(tmp_path, "DELETE FROM django_migrations WHERE app = 'watch' AND name <> '0001_initial'")
     told = mainstay(*command, code=1)
     assert "the data are of an older version" in told
@@ -51,9 +58,34 @@ def test_older_data_are_for_the_server_to_bring_up(mainstay: Mainstay, tmp_path:
 
 
 def test_newer_data_are_refused(mainstay: Mainstay, tmp_path: Path) -> None:
-    mainstay("journal")
+    begin(mainstay, tmp_path)
     change(tmp_path, "INSERT INTO django_migrations (app, name, applied) VALUES ('watch', '9999_later', '2030-01-01')")
     assert "written by a newer Mainstay" in mainstay("token", "list", code=1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["access setup", "alerts", "channels", "export", "heartbeats", "journal", "journal verify", "locations", "monitors",
+     "nodes", "pause x", "rollback 1", "snapshot", "status", "token create x --role viewer", "users list",
+     "vault set x", "windows"],
+)  # fmt: skip
+def test_an_empty_folder_stays_empty(mainstay: Mainstay, tmp_path: Path, line: str) -> None:
+    told = mainstay(*line.split(), code=1)
+    assert f"there is nothing in {tmp_path / 'data'} yet" in told
+    assert "start Mainstay with `mainstay up`" in told
+    assert "--data" in told, "the name may be wrong"
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_plan_before_the_first_start_makes_nothing(mainstay: Mainstay, tmp_path: Path) -> None:
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "mainstay.yaml").write_text("monitors:\n  api: https://a.example\n")
+    told = mainstay("plan", str(tmp_path / "mainstay.yaml"), MAINSTAY_KEYS=str(tmp_path / "keys"))
+    assert "1 to create" in told
+    assert not (tmp_path / "data").exists()
+    assert not list((tmp_path / "keys").iterdir())
+    begin(mainstay, tmp_path)
+    assert json.loads(mainstay("token", "list", "--json")) == []
 
 
 def test_a_file_without_tables_is_told(mainstay: Mainstay, tmp_path: Path) -> None:
@@ -81,7 +113,8 @@ def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder that a command has made."""
     data = tmp_path_factory.mktemp("opened") / "data"
     environment = {**os.environ, "MAINSTAY_DATA": str(data), "MAINSTAY_DATABASE": ""}
-    subprocess.run([sys.executable, "-m", "mainstay", "journal"], env=environment, check=True, capture_output=True)
+    command = [sys.executable, "-m", "mainstay", "apply", "--yes", "-"]
+    subprocess.run(command, env=environment, input=b"{}", check=True, capture_output=True)
     return data
 
 

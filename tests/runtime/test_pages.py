@@ -16,6 +16,7 @@ from mainstay.accounts import verbs
 from mainstay.accounts.models import User
 from mainstay.frames.boot import current_settings
 from mainstay.store.journal import Filter, entries
+from mainstay.store.models import RevisionRow
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import latest_revision, resource, resources
 from mainstay.store.seals.proving import verify
@@ -129,6 +130,7 @@ def test_an_address_that_is_watched_already_is_added_only_when_asked_again(compa
     again = company.post("/add", {"address": address, "again": "1"})
     assert again["Location"] == "/monitors/shop.acme.example/"
     assert company.post("/add", {"address": "http://a b/"}).status_code == 422
+    assert company.post("/add", {"address": "HTTPS://Shop.acme.example:443"}).status_code == 409, "written otherwise"
     assert 'id="problems"' in text_of(company, "/add")  # what the page that tells of it asks for to stay current
 
 
@@ -260,7 +262,7 @@ def test_the_journal_is_filtered_verified_and_exported(company: Client) -> None:
     assert "Nothing fits" in text_of(company, "/journal/?text=no-such-words")
     assert company.get("/journal/?before=many").status_code == 400
     assert company.get("/journal/?since=yesterday").status_code == 400
-    assert "entries are as they were written" in company.post("/journal/verify").content.decode()
+    assert "entries, all as they were written" in company.post("/journal/verify").content.decode()
     assert verify().broken_at is None
     exported = b"".join(company.get("/journal/export?kind=alert.*").streaming_content)  # type: ignore[attr-defined]
     assert {json.loads(line)["kind"] for line in exported.splitlines()} == {"alert.fired", "alert.told"}
@@ -394,6 +396,21 @@ def test_maintenance_begins_shows_and_ends_on_pages(company: Client) -> None:
     client.post("/maintenance", {"kind": "heartbeat", "name": "nightly-backup", "order": "end"})
     assert "End maintenance" not in client.get("/heartbeats/nightly-backup/").content.decode()
     assert client.post("/maintenance", {"name": "shop", "for": "soon"}).status_code == 400
+
+
+def test_a_window_has_no_past_before_it_was_declared(company: Client) -> None:
+    def past() -> int:
+        return company.get("/windows/").content.decode().partition("<h2>Past</h2>")[2].count(">naps<")
+
+    spec = {"rule": "daily 00:00-00:01", "covers": ["monitor=shop"]}
+    declare(TEST, "window", "naps", spec, manager="page")
+    assert past() == 0
+    RevisionRow.objects.update(at_us=int((time.time() - 10.5 * seeding.DAY) * 1_000_000))
+    assert past() in (10, 11)
+    declare(TEST, "window", "naps", {**spec, "description": "sleep"}, manager="page")
+    assert past() in (10, 11), "it covered the same"
+    declare(TEST, "window", "naps", {**spec, "covers": ["monitor=api"]}, manager="page")
+    assert past() == 0, "that is another window from now on"
 
 
 def test_the_list_of_resources_tells_every_kind_of_schedule(company: Client) -> None:

@@ -422,6 +422,7 @@ def test_the_vault_from_the_command_line(tmp_path: Path) -> None:
     file = tmp_path / "file.yaml"
     file.write_text('channels:\n  c: {webhook: {url: https://example.com, secret: "${vault:db}"}}\n')
     assert "mainstay vault set db" in mainstay("plan", str(file)), "a plan warns"
+    mainstay("apply", "--yes", "-", given=b"{}")
     assert "${vault:db}" in mainstay("vault", "set", "db", given=f"{VALUE}\n".encode())
     assert "is not in the vault" not in mainstay("plan", str(file))
     assert "encrypted anew: 1" in mainstay("vault", "rotate")
@@ -443,6 +444,8 @@ def test_an_encrypted_snapshot_brings_the_vault_along_and_a_plain_one_leaves_it_
     key = f"${{file:{tmp_path / 'key'}}}"
     environment = {"MAINSTAY_SECRET_DIRS": str(tmp_path), "MAINSTAY_SNAPSHOT_KEY": key}
     here, plain = Install(tmp_path / "here", **environment), Install(tmp_path / "here")
+    (tmp_path / "nothing.yaml").write_text("{}")
+    here.ok("apply", "--yes", str(tmp_path / "nothing.yaml"))
     subprocess.run(
         [sys.executable, "-m", "mainstay", "--data", str(here.data), "vault", "set", "db"],
         input=VALUE.encode(),

@@ -252,7 +252,7 @@ def test_a_server_that_sends_elsewhere_or_speaks_nonsense_is_no_server(capsys: p
             async with serve(babble, "127.0.0.1", 0) as server:
                 played.port = next(iter(server.sockets)).getsockname()[1]
                 async with probing(options(played)) as (home,):
-                    await until(lambda: "results wait" in capsys.readouterr().err)
+                    await until(lambda: "results waiting" in capsys.readouterr().err)
                     assert not home._orders
 
     run(main())

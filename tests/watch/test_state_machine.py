@@ -90,10 +90,11 @@ class MonitorMachine(RuleBasedStateMachine):
             assert self.flapping_told[-1:] != [decision.flapping]
             assert decision.flapping or self.flapping_told
             self.flapping_told.append(decision.flapping)
-        if decision.stayed_down:
+        if decision.tell_again:
             assert before.suppressed_by or decision.flapping is False
             assert not decision.state.suppressed_by
-            assert self.counting[-self.policy.failures :] == ["down"] * self.policy.failures
+            wrong = {"down"} if decision.state.state == "down" else {"down", "degraded"}
+            assert set(self.counting[-self.policy.failures :]) <= wrong
         if decision.recheck_after is not None:
             assert 0 <= decision.recheck_after <= max(self.policy.recheck, 1.0)
 

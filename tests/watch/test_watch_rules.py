@@ -295,8 +295,17 @@ class TestFlapping:
         assert machine.state.flapping
         calm = machine.feed("d")
         assert (calm.flapping, calm.transition, machine.state.state) == (False, None, "down")
-        assert calm.stayed_down, "people were told that it flaps, and hear now that it does not work"
-        assert not machine.feed("d").stayed_down
+        assert calm.tell_again, "people were told that it flaps, and hear now that it does not work"
+        assert not machine.feed("d").tell_again
+
+    def test_it_is_calm_too_when_it_stays_degraded(self) -> None:
+        machine = Machine(replace(POLICY, failures=1, successes=1, degraded_alerts=True))
+        machine.feed("u" + "gu" * 2 + "g" * 15)
+        assert machine.state.flapping
+        calm = machine.feed("g")
+        assert (calm.flapping, calm.transition, machine.state.state) == (False, None, "degraded")
+        assert calm.tell_again, "people were told that it flaps, and hear now that it is degraded"
+        assert not machine.feed("g").tell_again
 
     def test_what_wakes_nobody_is_no_fall(self) -> None:
         machine = Machine(replace(POLICY, failures=1, successes=1))
@@ -353,10 +362,10 @@ class TestParents:
         machine.feed("ddd", failing_parents=("gateway",))
         assert machine.feed("d").recheck_after == 5
         told = machine.feed("d", 5)
-        assert told.stayed_down
+        assert told.tell_again
         assert told.transition is None
         assert machine.state.suppressed_by == ""
-        assert not machine.feed("d").stayed_down
+        assert not machine.feed("d").tell_again
 
     def test_the_parents_relapse_starts_the_count_anew(self) -> None:
         machine = Machine(self.policy)
@@ -365,8 +374,8 @@ class TestParents:
         machine.feed("d")
         machine.feed("d", failing_parents=("router",))
         assert machine.state.suppressed_by == "router"
-        assert not machine.feed("d").stayed_down
-        assert machine.feed("d").stayed_down
+        assert not machine.feed("d").tell_again
+        assert machine.feed("d").tell_again
 
     def test_a_recovery_frees_it(self) -> None:
         machine = Machine(self.policy)

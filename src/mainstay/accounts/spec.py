@@ -17,6 +17,7 @@ from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.resource import Complaint, Kind, Reference, Spec
 from mainstay.kernel.secret import Secret
+from mainstay.kernel.wording import counted
 
 BuiltIn = Literal["admin", "operations", "support", "developer"]
 BUILT_IN: tuple[BuiltIn, ...] = ("admin", "operations", "support", "developer")
@@ -239,7 +240,7 @@ _ROLE = """roles:
 
 
 def _reach_in_words(document: Mapping[str, Any]) -> str:
-    what = f"like {document['like']}" if document.get("like") else f"{len(document.get('scopes', []))} scopes"
+    what = f"like {document['like']}" if document.get("like") else counted(len(document.get("scopes", [])), "scope")
     limit = f", only where {' and '.join(document['limit'])}" if document.get("limit") else ""
     networks = f", only from {', '.join(document['from'])}" if document.get("from") else ""
     return f"{what}{limit}{networks}"

@@ -205,17 +205,23 @@ def _save(path: str, text: str) -> None:
 
 
 def _summary(found: Report, output: str, report: str) -> Iterable[str]:
-    made = ", ".join(f"{count} {plural.replace('_', ' ')}" for plural, count in found.counts.items()) or "nothing"
+    from mainstay.kernel.resource import KINDS
+    from mainstay.kernel.wording import counted
+
+    words = {kind.plural: (kind.name.replace("_", " "), kind.plural.replace("_", " ")) for kind in KINDS}
+    made = ", ".join(counted(count, *words[plural]) for plural, count in found.counts.items()) or "nothing"
     yield f"Made {made}{'' if output == '-' else f', in {output}'}."
     if found.history:
-        yield "History: {days:,} days of {monitors:,} monitors, {checks:,} checks, in {file}.".format(**found.history)
+        days, of, checks = (counted(found.history[f"{one}s"], one) for one in ("day", "monitor", "check"))
+        yield f"History: {days} of {of}, {checks}, in {found.history['file']}."
     yield "Fields: " + ", ".join(f"{count:,} {status}" for status, count in found.tally().items()) + "."
     groups = found.groups()
     for row, count in groups[:_SHOWN]:
         more = f" (and {count - 1:,} more)" if count > 1 else ""
         yield f"  {row.place}: {row.path}{more}: {row.status}: {row.why}"
     if len(groups) > _SHOWN:
-        yield f"  ... and {len(groups) - _SHOWN:,} more reasons, {f'in {report}' if report else 'with --report FILE'}"
+        where = f"in {report}" if report else "with --report FILE"
+        yield f"  ... and {counted(len(groups) - _SHOWN, 'more reason')}, {where}"
     if found.secrets:
         yield "Give these to the server's environment before you apply:"
     for needed in found.secrets.values():

@@ -10,6 +10,7 @@ import duckdb
 import typer
 
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.wording import counted
 
 if TYPE_CHECKING:
     from mainstay.foreign.importing.kuma_history import Day
@@ -75,13 +76,13 @@ class _Loading:
             batch.clear()
 
     def words(self) -> Iterable[str]:
-        yield f"Loaded {self.added:,} days."
+        yield f"Loaded {counted(self.added, 'day')}."
         if self.present:
-            yield f"{self.present:,} days were known already and stay as they are."
+            yield f"Known already, and left as they are: {counted(self.present, 'day')}."
         if self.old:
-            yield f"{self.old:,} days are of today, or older than MAINSTAY_DAY_DAYS keeps them."
+            yield f"Left out, of today or older than MAINSTAY_DAY_DAYS keeps them: {counted(self.old, 'day')}."
         for name, count in self.unknown.items():
-            yield f"{count:,} days of `{name}` were left out: no such monitor is declared. Apply the file first."
+            yield f"Left out, as no monitor `{name}` is declared: {counted(count, 'day')}. Apply the file first."
 
 
 def _row(uid: str, day: Day) -> tuple[Any, ...]:

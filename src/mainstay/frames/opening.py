@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import getpass
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import typer
@@ -18,24 +21,53 @@ if TYPE_CHECKING:
     from mainstay.kernel.settings import Settings
 
 
-def open_data(*, light: bool = True) -> Settings:
+def open_data(*, light: bool = True, first: bool = False) -> Settings:
     """Open the database of this install; `light` leaves the web out, which halves the start.
 
-    Works before the server's first start too. UserError if the tables are those of another version: a command would
-    stumble in the middle of its work, and only the server brings them up, after a snapshot.
+    `first`: the command may come before the server's first start, and then makes the data folder. UserError if there is
+    nothing otherwise, and if the tables are those of another version: a command would stumble in the middle of its
+    work, and only the server brings them up, after a snapshot.
     """
-    from mainstay.frames.boot import load_settings, migrate, start_django
-    from mainstay.store.damage import check_writable
+    from mainstay.frames.boot import load_settings
+    from mainstay.store.damage import check_begun, check_writable
 
     settings = load_settings()
     check_writable(settings)
+    if not first:
+        check_begun(settings)
+    _start(settings, light)
+    return settings
+
+
+@contextmanager
+def data_to_look_at() -> Iterator[Settings]:
+    """As `open_data`, for a command that changes nothing and works before anything is declared: then it sees an empty
+    database, which is gone when it ends.
+    """
+    from mainstay.frames.boot import load_settings
+    from mainstay.store.damage import STATE, check_there, check_writable
+
+    settings = load_settings()
+    check_writable(settings)
+    check_there(settings)
+    if settings.database or (settings.data / STATE).exists():
+        _start(settings, light=True)
+        yield settings
+        return
+    with TemporaryDirectory(prefix="mainstay-") as folder:
+        _start(replace(settings, data=Path(folder), keys=""), light=True)
+        yield settings
+
+
+def _start(settings: Settings, light: bool) -> None:
+    from mainstay.frames.boot import migrate, start_django
+
     fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
     start_django(settings, light=light and not fresh)
     if fresh:
         migrate()
     else:
         _check_version(settings)
-    return settings
 
 
 def server_process(data: Path) -> str | None:

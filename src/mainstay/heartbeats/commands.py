@@ -46,6 +46,9 @@ def heartbeats(
     typer.echo(f"\nby uuid   {queries.ping_url(base_url, view.uuid)}")
     by_slug = queries.slug_url(base_url, view.slug)
     typer.echo(f"by slug   {by_slug or 'no letter of the name fits into a slug'}\n")
+    if not pings:
+        typer.echo("no ping has come yet")
+        return
     columns = ["n", "when", "kind", "exit", "took", "from", "agent", "bytes"]
     print_table(columns, [_ping_row(ping.as_dict(), ping.at) for ping in pings])
 

@@ -17,6 +17,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import Broken, Conflict, NotFound, UserError
 from mainstay.kernel.resource import Resource, check_name
+from mainstay.kernel.wording import counted
 from mainstay.store.models import FactRow, JournalEntry
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import by_uid, find, resource
@@ -133,4 +134,4 @@ def _bound_creations(now: float) -> None:
     since = int((now - 3600) * 1_000_000)
     made = JournalEntry.objects.filter(kind="heartbeat.created_by_ping", at_us__gte=since).count()
     if made >= CREATIONS_PER_HOUR:
-        raise TooManyCreations(f"pings have made {made} heartbeats within an hour")
+        raise TooManyCreations(f"pings have made {counted(made, 'heartbeat')} within an hour")

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mainstay.frames.opening import me, open_data
+from mainstay.kernel.capability import shown
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.wording import counted
 
 if TYPE_CHECKING:
     from mainstay.store.journal import Entry, Filter
@@ -71,7 +73,9 @@ def _draw(entry: Entry) -> None:
     console = Console(highlight=False)
     line = RichText()
     line.append(f"{entry.seq:>7} ", "dim").append(f"{datetime.fromtimestamp(entry.at).astimezone():%m-%d %H:%M:%S} ")
-    line.append(f"{entry.kind:<24} ", colour or "bold").append(f"{entry.subject}  ").append(f"{entry.actor} ", "dim")
+    line.append(f"{shown(entry.kind)[1]:<32} ", colour or "bold").append(f"{entry.subject}  ").append(
+        f"{entry.actor} ", "dim"
+    )
     details = (f"{key}={value}" for key, value in entry.data.items() if value not in (None, "", [], {}))
     line.append(" ".join(details), "dim")
     # One line an entry: cut on a screen, whole in a pipe.
@@ -161,7 +165,7 @@ def verify_chain(
             typer.echo(f"nothing up to entry {known.seq} was changed since the seal of {known.at}")
     else:
         typer.echo(f"entry {found.broken_at} is not as it was written: {found.reason}", err=True)
-        typer.echo(f"the {found.checked} entries before it are", err=True)
+        typer.echo(f"what is before it is: {counted(found.checked, 'entry', 'entries')}", err=True)
     if found.broken_at is not None:
         raise typer.Exit(1)
 

@@ -35,6 +35,11 @@ def lasting(seconds: float) -> str:
     return " ".join(parts)
 
 
+def counted(count: int, one: str, many: str = "") -> str:
+    """`1 entry`, `2,000 entries`; many: the plural, if it is not `one` with an s."""
+    return f"{count:,} {one if count == 1 else many or f'{one}s'}"
+
+
 def percent(share: float, digits: int = 2) -> float:
     """A share (0..1) in percent, cut off after `digits` digits: only what lost nothing has 100.
 

@@ -30,11 +30,12 @@ class ChangeView:
     name: str
     note: str
     lines: list[DiffLine]
+    only_keeper: bool = False
 
     @property
     def title(self) -> str:
         words = {"create": "New", "update": "Changed", "delete": "Deleted", "unchanged": "Unchanged"}
-        return f"{words[self.action]}: {self.kind.replace('_', ' ')} {self.name}"
+        return f"{'Taken over' if self.only_keeper else words[self.action]}: {self.kind.replace('_', ' ')} {self.name}"
 
 
 def change_views(actor: Actor, changes: Iterable[Change]) -> list[ChangeView]:
@@ -45,7 +46,8 @@ def _view(change: Change) -> ChangeView:
     note = ""
     if change.takeover and change.before is not None:
         note = f"kept by {keeper(change.before)} until now"
-    return ChangeView(change.action, change.kind, change.name, note, list(_lines(change))[:_LINES])
+    lines = list(_lines(change))[:_LINES]
+    return ChangeView(change.action, change.kind, change.name, note, lines, change.only_keeper)
 
 
 def _lines(change: Change) -> Iterable[DiffLine]:

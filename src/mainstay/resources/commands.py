@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from mainstay.frames.opening import me, open_data
+from mainstay.frames.opening import data_to_look_at, me, open_data
 from mainstay.frames.output import print_json
 from mainstay.kernel.errors import InvalidInput, StalePlan, UserError
 
@@ -66,16 +66,16 @@ def plan(
     ] = False,
 ) -> None:
     """Show what files would change. Exit codes: 0 valid, 2 mistakes (see --detailed-exitcode)."""
-    settings = open_data()
-    reading = _read(files)
-    try:
-        found = _make(settings, reading, prune, takeover)()
-    except InvalidInput as error:
-        _refuse(error, reading.texts, as_json, code=1 if detailed_exitcode else 2)
-    if as_json:
-        print_json(found.as_dict())
-    else:
-        _show(found)
+    with data_to_look_at() as settings:
+        reading = _read(files)
+        try:
+            found = _make(settings, reading, prune, takeover)()
+        except InvalidInput as error:
+            _refuse(error, reading.texts, as_json, code=1 if detailed_exitcode else 2)
+        if as_json:
+            print_json(found.as_dict())
+        else:
+            _show(found)
     if detailed_exitcode and not found.is_empty:
         raise typer.Exit(2)
 
@@ -85,7 +85,7 @@ def apply(
     files: Files, yes: Yes = False, prune: Prune = False, takeover: Takeover = False, as_json: AsJson = False
 ) -> None:
     """Change what is declared to what files say. Nothing is applied unless all of it is valid."""
-    settings = open_data()
+    settings = open_data(first=True)
     reading = _read(files)
     make = _make(settings, reading, prune, takeover)
     try:

@@ -16,6 +16,7 @@ import typer
 from mainstay.frames.opening import server_process
 from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.settings import Settings
+from mainstay.kernel.wording import counted
 from mainstay.store.damage import check_sound, check_there, damage_in, errors
 
 _LOW_DISK = 500 * 1024 * 1024
@@ -138,7 +139,7 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "error", f"does not answer: {error}", "see MAINSTAY_DATABASE")
         return
     if waiting:
-        yield Finding("database", "error", f"{len(waiting)} migrations are waiting", "`mainstay up` runs them")
+        yield Finding("database", "error", f"{counted(len(waiting), 'migration')} to run", "`mainstay up` does")
     else:
         yield Finding("database", "ok", connection.vendor)
 
@@ -169,7 +170,7 @@ def _journal(settings: Settings) -> Iterator[Finding]:
         return
     if found.broken_at is None:
         since = f" since the newest seal, and {found.segments} seals" if found.segments else ""
-        yield Finding("journal", "ok", f"{found.checked:,} entries{since} verified")
+        yield Finding("journal", "ok", f"{counted(found.checked, 'entry', 'entries')}{since} verified")
     else:
         hint = "somebody changed the database by hand; compare with a backup"
         yield Finding("journal", "error", f"entry {found.broken_at} was altered: {found.reason}", hint)

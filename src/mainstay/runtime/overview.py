@@ -23,7 +23,7 @@ from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.apply import declare
 from mainstay.store.resources.queries import resources, revisions
 from mainstay.watch.queries import MonitorFilter, monitors
-from mainstay.watch.targets import free_name, monitor_from_address
+from mainstay.watch.targets import free_name, monitor_from_address, same_form
 
 if TYPE_CHECKING:
     from mainstay.store.requests import PageRequest
@@ -170,5 +170,5 @@ def _watchers(document: dict[str, Any]) -> list[str]:
         spec: Any = KINDS["monitor"].validate(document)
     except ValidationError:
         return []
-    found = monitors(MonitorFilter(text=spec.address, kind=kind))
-    return [view.name for view in found if view.address == spec.address]
+    place = same_form(spec.address)
+    return [view.name for view in monitors(MonitorFilter(kind=kind)) if same_form(view.address) == place]

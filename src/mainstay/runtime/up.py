@@ -110,7 +110,7 @@ def declare_targets(settings: Settings, targets: list[str]) -> None:
     """Declare what was given to `up`; on an empty install also a monitor of Mainstay itself."""
     from mainstay.store.resources.apply import declare
     from mainstay.store.resources.queries import latest_revision, resources
-    from mainstay.watch.targets import free_name, monitor_from_address
+    from mainstay.watch.targets import free_name, monitor_from_address, same_form
 
     actor = command("up")
     if latest_revision() == 0:
@@ -122,10 +122,12 @@ def declare_targets(settings: Settings, targets: list[str]) -> None:
             "description": "Mainstay watches itself",
         }
         declare(actor, "monitor", "mainstay", own, manager="command", source="up")
-    known = {resource.spec.address for resource in resources("monitor")}
+    known = {same_form(resource.spec.address) for resource in resources("monitor")}
     for target in targets:
         name, document = monitor_from_address(target)
-        if KINDS["monitor"].validate(document).address not in known:  # type: ignore[attr-defined] # a MonitorSpec
+        place = same_form(KINDS["monitor"].validate(document).address)  # type: ignore[attr-defined] # a MonitorSpec
+        if place not in known:
+            known.add(place)
             free = free_name(name, {resource.name for resource in resources("monitor")})
             declare(actor, "monitor", free, document, manager="command", source="up")
 

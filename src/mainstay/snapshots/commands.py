@@ -15,6 +15,8 @@ import typer
 
 from mainstay.kernel.actor import command
 from mainstay.kernel.errors import MainstayError, UserError
+from mainstay.kernel.wording import counted
+from mainstay.store.damage import check_begun
 
 if TYPE_CHECKING:
     from mainstay.kernel.settings import Settings
@@ -43,7 +45,7 @@ def snapshot(
 
     os.umask(0o077)
     settings = load_settings()
-    _must_exist(settings)
+    check_begun(settings)
     seconds = _seconds(every)
     start_django(settings, light=True)
     from mainstay.store.snapshots.taking import wishes_from
@@ -55,11 +57,6 @@ def snapshot(
         if not seconds:
             return
         time.sleep(seconds)
-
-
-def _must_exist(settings: Settings) -> None:
-    if not settings.database and not (settings.data / "state.sqlite3").exists():
-        raise UserError(f"there is nothing in {settings.data} yet", hint="start Mainstay with `mainstay up`")
 
 
 def _seconds(every: str) -> float:
@@ -161,7 +158,8 @@ def _print_manifest(manifest: Manifest, outcome: str, *, as_json: bool) -> None:
     results = manifest.telemetry.get("sample", 0)
     typer.echo(f"the snapshot of {to_iso(manifest.taken_at)} (Mainstay {manifest.program}) {outcome}")
     typer.echo(
-        f"  {sum(manifest.counts.values()):,} rows in {len(manifest.counts)} tables, {results:,} results, "
+        f"  {counted(sum(manifest.counts.values()), 'row')} in {len(manifest.counts)} tables, "
+        f"{counted(results, 'result')}, "
         f"journal to entry {manifest.journal_seq:,}"
     )
 
@@ -186,7 +184,7 @@ def migrate_store(
     settings = load_settings()
     if settings.database:
         raise UserError("the state is not in SQLite: MAINSTAY_DATABASE is set", hint="unset it for this command")
-    _must_exist(settings)
+    check_begun(settings)
     target = replace(settings, database=to)
     start_django(target)
     from mainstay.store.snapshots.moving import move
@@ -196,7 +194,9 @@ def migrate_store(
     if as_json:
         typer.echo(json.dumps(asdict(moved)))
         return
-    typer.echo(f"moved {sum(moved.counts.values()):,} rows of {len(moved.counts)} tables; every one was compared")
+    typer.echo(
+        f"moved {counted(sum(moved.counts.values()), 'row')} of {len(moved.counts)} tables; every one was compared"
+    )
     typer.echo(f"  journal verified to entry {moved.journal_seq:,}, {moved.journal_hash[:16]}…")
     typer.echo("now start Mainstay with MAINSTAY_DATABASE set to the address given here and the same data folder,")
     typer.echo(f"which keeps results and secret.key; then {settings.data / 'state.sqlite3'} is no longer needed")

@@ -10,6 +10,7 @@ from pydantic import ConfigDict, Field
 from mainstay.kernel.asking import first, refers
 from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.resource import Kind, Reference, Spec
+from mainstay.kernel.wording import counted
 
 
 class Component(Spec):
@@ -64,7 +65,9 @@ def status_page_kind() -> Kind:
         lambda: StatusPageSpec.model_json_schema(mode="validation"),
         references,
         example=_STATUS_PAGE,
-        in_words=lambda document: f"{document.get('title', '')}, {len(document.get('components', []))} components",
+        in_words=lambda document: (
+            f"{document.get('title', '')}, {counted(len(document.get('components', [])), 'component')}"
+        ),
         page="/status/{}/",
         afterwards=lambda _spec: "Everyone can open it within a second, at the address below.",
     )

@@ -30,6 +30,16 @@ def check_there(settings: Settings) -> None:
         raise Conflict(f"the state database {path} {what}, and Mainstay has worked in this folder before", hint=hint)
 
 
+def check_begun(settings: Settings) -> None:
+    """UserError if nothing was ever kept in this data folder (often a wrong name), Conflict if its state is gone."""
+    check_there(settings)
+    if not settings.database and not (settings.data / STATE).exists():
+        raise UserError(
+            f"there is nothing in {settings.data} yet",
+            hint="start Mainstay with `mainstay up`; if it runs already, name its folder with --data or MAINSTAY_DATA",
+        )
+
+
 def check_writable(settings: Settings) -> None:
     """UserError if the data folder cannot be written: SQLite keeps its locks there, also of who only reads."""
     if not settings.database and settings.data.exists() and not os.access(settings.data, os.W_OK):

@@ -11,7 +11,7 @@ from typing import Any
 
 from mainstay.kernel.errors import StoreBusy, UserError
 from mainstay.kernel.settings import Settings
-from mainstay.store.damage import check_there, check_writable, damage_in
+from mainstay.store.damage import check_begun, check_writable, damage_in
 
 
 class Glance:
@@ -42,10 +42,8 @@ def glance(settings: Settings) -> Iterator[Glance]:
         return
     import sqlite3
 
-    check_there(settings)
+    check_begun(settings)
     path = settings.data / "state.sqlite3"
-    if not path.exists():
-        raise UserError(f"there is nothing in {settings.data} yet", hint="start Mainstay with `mainstay up`")
     check_writable(settings)
     connection = sqlite3.connect(f"file:{_quoted(str(path))}?mode=ro", uri=True, timeout=5)
     try:

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from mainstay.kernel.wording import counted
 from mainstay.watch.check_command import address_of
 
 if TYPE_CHECKING:
@@ -112,7 +113,7 @@ def certificate_line(fact: dict[str, Any]) -> str:
     if "not_after" not in fact:
         return str(fact.get("error", ""))
     ends = datetime.fromtimestamp(fact["not_after"], UTC).date().isoformat()
-    parts = [fact.get("subject", ""), f"{fact['days_left']:.0f} days left (until {ends})"]
+    parts = [fact.get("subject", ""), f"{counted(round(fact['days_left']), 'day')} left (until {ends})"]
     parts += [str(fact[key]) for key in ("key", "signature") if fact.get(key)]
     if names := fact.get("names"):
         parts.append("for " + ", ".join(names[:5]) + (" …" if len(names) > 5 else ""))

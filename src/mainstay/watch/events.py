@@ -59,6 +59,12 @@ class MonitorStayedDown(Fall, kw_only=True):
     kind, icon, title = "monitor.stayed_down", "down", "Still down"
 
 
+class MonitorStayedDegraded(Fall, kw_only=True):
+    """Still outside its limits after flapping."""
+
+    kind, icon, title = "monitor.stayed_degraded", "degraded", "Still degraded"
+
+
 class Move(Event, kw_only=True):
     """A monitor is in another state, and nothing is wrong with that."""
 
@@ -177,6 +183,7 @@ EVENTS = (
     MonitorResumed,
     MonitorWentMaintenance,
     MonitorStayedDown,
+    MonitorStayedDegraded,
     MonitorHistoryErased,
     MonitorFlappingStarted,
     MonitorFlappingStopped,

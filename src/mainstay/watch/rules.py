@@ -105,12 +105,14 @@ def _on_result(state: MonitorState, result: Result, now: float, policy: Policy) 
     decision = _judged(replace(state, flapping=False, falls=()), result, now, policy)
     if decision.reason is Reason.RECOVERED and decision.transition is not None:
         decision = _renamed(decision, Reason.CALM_AGAIN)
-    stays = decision.stayed_down or (decision.transition is None and _fails_on(state, policy))
-    return replace(decision, flapping=False, stayed_down=stays)
+    stays = decision.tell_again or (decision.transition is None and _fails_on(state, policy))
+    return replace(decision, flapping=False, tell_again=stays)
 
 
 def _fails_on(state: MonitorState, policy: Policy) -> bool:
-    """Whether it is down, confirmed anew, and no parent explains it."""
+    """Whether it is as it was told last, confirmed anew, and no parent explains it."""
+    if state.state == "degraded":
+        return policy.degraded_alerts and state.troubled_streak >= policy.failures
     return state.state == "down" and state.failed_streak >= policy.failures and not state.suppressed_by
 
 
@@ -226,7 +228,7 @@ def _stay_down(state: MonitorState, result: Result, policy: Policy) -> Decision:
     if state.free_failures < policy.failures:
         return _ask_again(state, Reason.CONFIRMING, policy)
     freed = replace(state, suppressed_by="", free_failures=0, reason=Reason.PARENT_BACK)
-    return Decision(freed, Reason.PARENT_BACK, stayed_down=True)
+    return Decision(freed, Reason.PARENT_BACK, tell_again=True)
 
 
 def _on_recovery(state: MonitorState, standing: State, now: float, policy: Policy) -> Decision:

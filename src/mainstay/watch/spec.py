@@ -14,6 +14,7 @@ from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import NAME_LIMIT, Complaint, Kind, Reference, Spec
 from mainstay.kernel.variants import validate_variant, variant_in_words
+from mainstay.kernel.wording import counted
 
 
 class Confirm(Spec):
@@ -138,9 +139,11 @@ class MonitorSpec(Spec):
         if self.quorum is not None and not named:
             raise ValueError("`quorum` counts `locations`, and there are none")
         if isinstance(self.quorum, str) and int(self.quorum.rpartition(" ")[2]) != count:
-            raise ValueError(f"the quorum is `{self.quorum}`, and there are {count} locations")
+            raise ValueError(
+                f"the quorum is `{self.quorum}`, and there {'is' if count == 1 else 'are'} {counted(count, 'location')}"
+            )
         if not 1 <= self.agreeing <= max(1, count):
-            raise ValueError(f"a quorum of {count} locations is 1 to {count}")
+            raise ValueError(f"a quorum of {counted(count, 'location')} is 1 to {count}")
         if self.confirm.elsewhere and count < 2:
             raise ValueError("`confirm.elsewhere` needs at least two `locations`")
 

@@ -179,8 +179,8 @@ class Decision(msgspec.Struct, frozen=True):
     """What follows from one signal. `recheck_after` asks for one more check in so many seconds.
 
     `flapping` is True when flapping starts, False when it ends, None when nothing changes about it; `flapped` says
-    how often it went down within how many seconds. `stayed_down`: wake people now for a monitor that a parent had
-    suppressed.
+    how often it went down within how many seconds. `tell_again`: its state is what it was, and people are told so
+    now: a parent had suppressed it, or it flapped.
     """
 
     state: MonitorState
@@ -190,7 +190,7 @@ class Decision(msgspec.Struct, frozen=True):
     recheck_parents: bool = False
     flapping: bool | None = None
     flapped: tuple[int, float] | None = None
-    stayed_down: bool = False
+    tell_again: bool = False
 
 
 def to_json(state: MonitorState) -> str:

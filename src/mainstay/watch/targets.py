@@ -13,6 +13,8 @@ from mainstay.kernel.resource import NAME_LIMIT
 _HOST_PORT = re.compile(r"(?P<host>[\w.-]+|\[[0-9a-fA-F:]+\]):(?P<port>\d{1,5})")
 _HOST = re.compile(r"[\w-]+(\.[\w-]+)+|localhost")
 
+_PORTS = {"http": 80, "https": 443}
+
 
 def monitor_from_address(text: str) -> tuple[str, dict[str, Any]]:
     """(name, document) of a monitor with the defaults that fit; UserError says what an address looks like."""
@@ -32,6 +34,20 @@ def monitor_from_address(text: str) -> tuple[str, dict[str, Any]]:
         f"`{text[:80]}` is not an address to watch",
         hint="write a URL such as https://example.com/health, or a host and port such as db.internal:5432",
     )
+
+
+def same_form(address: str) -> str:
+    """One form of all addresses that lead to the same place (RFC 3986, 6.2.2.1 and 6.2.3): the case of scheme and host,
+    the port that the scheme implies, an empty path.
+    """
+    scheme, _, rest = address.partition("://")
+    scheme = scheme.lower()
+    if scheme not in _PORTS:
+        return address.lower()
+    place, rest = re.fullmatch(r"([^/?#]*)([^#]*).*", rest, re.DOTALL).groups()  # type: ignore[union-attr] # all fit
+    user, mark, host = place.rpartition("@")
+    host = host.lower().removesuffix(f":{_PORTS[scheme]}")
+    return f"{scheme}://{user}{mark}{host}{rest if rest.startswith('/') else f'/{rest}'}"
 
 
 def _name(address: str) -> str:

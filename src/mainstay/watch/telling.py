@@ -15,6 +15,7 @@ from mainstay.watch.events import (
     MonitorFlappingStarted,
     MonitorFlappingStopped,
     MonitorResumed,
+    MonitorStayedDegraded,
     MonitorStayedDown,
     MonitorWentDegraded,
     MonitorWentDown,
@@ -118,8 +119,8 @@ def events_of(facts: Facts, decision: Decision, finding: Finding) -> list[Event]
         events.append(_flapping(MonitorFlappingStarted, facts, decision))
     if decision.transition is not None:
         events.append(_transition(facts, decision.transition, decision, finding))
-    if decision.stayed_down:
-        events.append(_stayed_down(facts, decision, finding))
+    if decision.tell_again:
+        events.append(_stayed(facts, decision, finding))
     if decision.flapping is False:
         events.append(_flapping(MonitorFlappingStopped, facts, decision))
     return events
@@ -165,7 +166,9 @@ def _transition(facts: Facts, transition: Transition, decision: Decision, findin
             flapping = _flapped(*decision.flapped) if decision.flapped is not None else None
             heading = _title(facts, "flapping" if flapping else transition.to)
             fall = _FALLS[transition.to]
-            return fall(facts.subject, heading=heading, level=transition.to, flapping=flapping, **data)
+            calm = transition.to == "degraded" and transition.reason is Reason.CALM_AGAIN
+            again = "it flaps no more and is degraded" if calm else None
+            return fall(facts.subject, heading=heading, level=transition.to, flapping=flapping, again=again, **data)
         case "maintenance":
             window = decision.state.window
             aside = f"the maintenance window {window} covers it; at its end it is judged anew"
@@ -178,16 +181,16 @@ def _transition(facts: Facts, transition: Transition, decision: Decision, findin
     return MonitorWentUp(facts.subject, ends=ends, **data)
 
 
-def _stayed_down(facts: Facts, decision: Decision, finding: Finding) -> MonitorStayedDown:
-    return MonitorStayedDown(
-        facts.subject,
-        heading=_title(facts, "down"),
-        previous="down",
-        since=decision.state.since,
-        reason=decision.reason.value,
-        again="it flaps no more and stays down" if decision.flapping is False else None,
-        **_data(facts, finding),
-    )
+def _stayed(facts: Facts, decision: Decision, finding: Finding) -> Event:
+    data = _data(facts, finding) | {
+        "previous": decision.state.state,
+        "since": decision.state.since,
+        "reason": decision.reason.value,
+        "again": f"it flaps no more and stays {decision.state.state}" if decision.flapping is False else None,
+    }
+    if decision.state.state == "degraded":
+        return MonitorStayedDegraded(facts.subject, heading=_title(facts, "degraded"), level="degraded", **data)
+    return MonitorStayedDown(facts.subject, heading=_title(facts, "down"), **data)
 
 
 def _title(facts: Facts, what: str) -> str:

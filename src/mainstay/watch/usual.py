@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from mainstay.kernel.probing import CheckResult
+from mainstay.kernel.wording import counted
 
 if TYPE_CHECKING:
     from mainstay.watch.results.values import Point
@@ -92,7 +93,7 @@ def judged(result: CheckResult, known: Baseline) -> CheckResult:
     times = result.duration / known.usual if known.usual > 0 else math.inf
     message = (
         f"it took {_shown(result.duration)}, {times:.2g} times the usual {_shown(known.usual)} of this hour "
-        f"(limit {_shown(known.limit)}, from {known.weeks} weeks)"
+        f"(limit {_shown(known.limit)}, from {counted(known.weeks, 'week')})"
     )
     evidence = {
         "median": round(known.usual, 6),

@@ -67,8 +67,9 @@ def _past(windows: Sequence[Window], now: float) -> list[Row]:
     rows = [Row(one, one.period) for one in windows if one.period and one.period[1] <= now]
     for one in windows:
         if one.rule:
+            since = queries.in_force_since(one.name)  # before, it covered nothing
             found = queries.upcoming(now - _BACK, now, [one])
-            rows += [Row(one, (period.start, period.end)) for period in found if period.end <= now]
+            rows += [Row(one, (period.start, period.end)) for period in found if since < period.end <= now]
     return sorted(rows, key=lambda row: row.period or (0.0, 0.0), reverse=True)[:_PAST]
 
 

@@ -11,7 +11,7 @@ from mainstay.kernel.clock import to_iso
 from mainstay.kernel.matchers import Matcher, all_match
 from mainstay.kernel.resource import Resource
 from mainstay.kernel.windows import Rule, next_period, parse_rule, period_at
-from mainstay.store.resources.queries import find, resources
+from mainstay.store.resources.queries import find, history, resources
 from mainstay.windows.spec import WindowSpec
 
 _NAME_ROOM = 85  # letters of a name that leave room for the word before it
@@ -69,6 +69,18 @@ def declared() -> list[Window]:
     """All windows, by name."""
     found = [window_of(resource.name, resource.spec) for resource in resources("window")]
     return sorted(found, key=lambda window: window.name)
+
+
+def in_force_since(name: str) -> float:
+    """Since when a window has been declared for these times and for what it covers, in epoch seconds."""
+    kept = ("rule", "timezone", "covers")
+    since = 0.0
+    for revision in history("window", name):
+        change = revision.changes[0]
+        since = revision.at
+        if change.before is None or any(field.path.partition(".")[0] in kept for field in change.fields):
+            break
+    return since
 
 
 def window_of(name: str, spec: WindowSpec) -> Window:

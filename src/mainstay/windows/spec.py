@@ -88,7 +88,8 @@ _WINDOW = """windows:
 def _in_words(document: Mapping[str, Any]) -> str:
     covers = " and ".join(document.get("covers", [])) or "everything"
     if document.get("rule"):
-        return f"{document['rule']} {document.get('timezone', 'UTC')} covers {covers}"
+        bounds = "".join(f" {word} {document[word]}" for word in ("from", "until") if document.get(word))
+        return f"{document['rule']} {document.get('timezone', 'UTC')}{bounds} covers {covers}"
     return f"{document.get('from')} to {document.get('until')} covers {covers}"
 
 

@@ -46,11 +46,9 @@ def import_blackbox(root: Node, draft: Draft, targets: Sequence[str]) -> None:
 
 
 def modules_of(root: Node) -> dict[str, Node]:
+    root.expect("a configuration of the blackbox exporter", "modules")
     found = root.mapping("modules")
-    if found is None:
-        root.mistake("the file has no `modules`")
-        return {}
-    modules = {module.key: module for module in found.fields()}
+    modules = {module.key: module for module in found.fields()} if found is not None else {}
     for module in modules.values():
         if not isinstance(module.value, dict):
             module.mistake(f"the module `{module.key}` must be a mapping")

@@ -54,6 +54,7 @@ _STREAMS = {"tcp": "tcp", "udp": "udp", "tls": "tls", "starttls": "smtp", "ssh":
 
 def import_gatus(root: Node, draft: Draft) -> None:
     """Fill the draft from a configuration; mistakes go to the report's diagnostics."""
+    root.expect("a configuration of Gatus", "endpoints", "services", "external-endpoints", "suites")
     _expand(root.value)
     alerting = Alerting(root.mapping("alerting"), draft)
     for endpoint in root.entries("endpoints", "services"):

@@ -22,6 +22,7 @@ from urllib.parse import quote
 from mainstay.foreign.importing.source import Node, read_json, root
 from mainstay.kernel.diagnostics import Diagnostics, Place
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.wording import counted
 
 READ = (
     "monitor",
@@ -187,7 +188,7 @@ def _read_database(path: str) -> Node:
             if table in tables:
                 data[table] = _table(connection, table)
         others = sorted(tables - set(READ) - set(HISTORY))
-        data["other tables"] = {table: f"{_count(connection, table)} rows" for table in others}
+        data["other tables"] = {table: counted(_count(connection, table), "row") for table in others}
     _parse_texts(data)
     return root("kuma", data, lambda _path: Place(path))
 

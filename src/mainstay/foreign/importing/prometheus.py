@@ -46,6 +46,7 @@ def read_both(path: str, blackbox: str) -> Node:
 
 
 def import_prometheus(root: Node, draft: Draft) -> None:
+    root.expect("a configuration of Prometheus", "scrape_configs")
     given = root.mapping("blackbox")
     modules = modules_of(given) if given is not None else {}
     used: set[str] = set()

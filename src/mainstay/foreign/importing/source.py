@@ -100,6 +100,11 @@ class Node:
         """Whether a switch is on, as files and databases write it."""
         return self.value in (True, 1, "1", "true", "True", "yes", "on")
 
+    def expect(self, what: str, *keys: str) -> None:
+        """A mistake unless one of these fields is set: else this is a file of something else."""
+        if self.get(*keys) is None:
+            self.mistake(f"this is not {what}: it has no {' or '.join(f'`{key}`' for key in keys)}")
+
     def mistake(self, message: str, hint: str = "") -> None:
         self.report.diagnostics.add(message, self.place, hint=hint, path=".".join(str(step) for step in self.path))
 

@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from mainstay.frames.days import Line
 from mainstay.kernel import wording
 from mainstay.kernel.clock import to_datetime
+from mainstay.kernel.wording import counted
 
 _HEIGHT, _CALM, _STUB, _TIP = 30, 22, 6, 11
 
@@ -56,9 +57,9 @@ def bars_svg(line: Line, *, tall: bool = False) -> SafeString:
 
 def summary(line: Line) -> str:
     """One sentence for people who do not see the bars; the five latest days with trouble are named."""
-    text = f"{len(line.marks)} days, uptime {percent(line.share)}"
+    text = f"{counted(len(line.marks), 'day')}, uptime {percent(line.share)}"
     troubled = [(at, mark) for at, mark in enumerate(line.marks) if mark.level in ("down", "degraded")]
     if not troubled:
         return text
     days = [f"{to_datetime(line.first + at * 86_400):%b %d}: {mark.words}" for at, mark in troubled[-5:]]
-    return f"{text}, {len(troubled)} {'day' if len(troubled) == 1 else 'days'} with trouble: {'; '.join(days)}"
+    return f"{text}, {counted(len(troubled), 'day')} with trouble: {'; '.join(days)}"

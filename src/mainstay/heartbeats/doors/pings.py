@@ -44,6 +44,7 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock, SystemClock
 from mainstay.kernel.errors import Conflict, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
+from mainstay.kernel.wording import counted
 from mainstay.store.writer import Writer
 
 Scope = MutableMapping[str, Any]
@@ -154,8 +155,10 @@ class PingApp:
         refused = self.spool.refused if self.spool is not None else 0
         fresh, self._refused_told = refused - self._refused_told, refused
         if fresh:
-            return f"{fresh} pings were refused: the spool takes no more"
-        return f"{self.spooled} pings wait on this server's disk for the database" if self.spooled else "ok"
+            return f"{counted(fresh, 'ping')} refused: the spool takes no more"
+        return (
+            f"{counted(self.spooled, 'ping')} on this server's disk, waiting for the database" if self.spooled else "ok"
+        )
 
     async def start(self) -> None:
         """Read back what a former start of this server left on its disk."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mainstay import __version__
 from mainstay.heartbeats.exec.spool import Spool, Waiting
+from mainstay.kernel.wording import counted
 
 if TYPE_CHECKING:
     import http.client
@@ -149,7 +150,7 @@ class Reporter:
 
     def _try_end(self) -> None:
         report, dropped = self._report, self._spool.dropped()
-        told = f"{dropped} older reports were dropped, because too many waited.\n".encode() if dropped else b""
+        told = f"dropped because too many waited: {counted(dropped, 'older report')}\n".encode() if dropped else b""
         _drain_own(self._spool, self._address.url)
         ran = min(report.seconds, _LONGEST_RUN)
         send(_with(self._address, took=ran), str(report.code), self._rid, told + report.body, _TIMEOUT)

@@ -8,6 +8,7 @@ from mainstay.integrations.checks.http.jsonpath import Comparison, parse_compari
 from mainstay.integrations.checks.progress import excerpt
 from mainstay.kernel.patterns import compile_pattern, search
 from mainstay.kernel.probing import CheckFault
+from mainstay.kernel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -52,7 +53,7 @@ class Values:
     def judge(self, value: Any, rows: int) -> None:
         """CheckFault `expect.rows` or `expect.value`; the value is None where there is none."""
         if self.rows is not None and not self.rows.holds(rows):
-            raise CheckFault("expect.rows", f"the query gave {rows} rows, expected {self.rows}")
+            raise CheckFault("expect.rows", f"the query gave {counted(rows, 'row')}, expected {self.rows}")
         if self.value is None:
             return
         if not rows:

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import structlog
 
+from mainstay.kernel.wording import counted
 from mainstay.store.columns.duckdb_sql import quoted
 from mainstay.store.columns.table import AT, DAY, Table, micro
 
@@ -54,7 +55,7 @@ def _table(connection: duckdb.DuckDBPyConnection, table: str) -> list[str]:
     today = int(connection.execute("SELECT epoch_us(now())").fetchall()[0][0]) // micro(DAY)
     begin, end = (today - _DAYS) * micro(DAY), (today + _AHEAD) * micro(DAY)
     lost = _span(connection, insert, begin, end)
-    return [f"{lost} days of {table}"]
+    return [f"{counted(lost, 'day')} of {table}"]
 
 
 def _span(connection: duckdb.DuckDBPyConnection, insert: str, begin: int, end: int) -> int:

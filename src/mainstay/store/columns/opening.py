@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mainstay.kernel.settings import Settings
+from mainstay.kernel.wording import counted
 from mainstay.store.columns.archive import Archive
 from mainstay.store.columns.columns import Columns
 from mainstay.store.columns.duckdb_engine import DuckEngine
@@ -50,7 +51,7 @@ def look(settings: Settings, what: str) -> str:
         if archive is None:
             return ""
         days, size = archive.look()
-        return f"{days} days, {size / 1e6:,.1f} MB in {settings.archive_to}"
+        return f"{counted(days, 'day')}, {size / 1e6:,.1f} MB in {settings.archive_to}"
     if not settings.telemetry:
         return "DuckDB in the data folder"
     from mainstay.store.columns.clickhouse_link import Link

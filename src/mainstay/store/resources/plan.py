@@ -75,6 +75,11 @@ class Change:
         return bool(self.before and self.after) and self.keeper_before != self.keeper_after
 
     @property
+    def only_keeper(self) -> bool:
+        """Whether nothing but who keeps it changes."""
+        return self.takeover and not self.fields
+
+    @property
     def keeper_before(self) -> str:
         return _keeper(self.before)
 
@@ -117,6 +122,16 @@ class Plan:
     @property
     def is_empty(self) -> bool:
         return not self.differences
+
+    @property
+    def taken_over(self) -> int:
+        """How many are as declared, and only change who keeps them; `counts` has them among the updates."""
+        return sum(change.only_keeper for change in self.changes)
+
+    @property
+    def changed(self) -> int:
+        """How many are different afterwards."""
+        return self.counts.get("update", 0) - self.taken_over
 
     def as_dict(self) -> dict[str, Any]:
         """The JSON form: `base`, `counts` by action, `changes` without the unchanged, `warnings`."""

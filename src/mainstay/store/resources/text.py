@@ -36,8 +36,14 @@ def totals(plan: Plan) -> str:
     if plan.is_empty:
         count = plan.counts.get("unchanged", 0)
         return f"No difference: {count} {'resource is' if count == 1 else 'resources are'} as declared."
-    words = (("create", "to create"), ("update", "to change"), ("delete", "to delete"), ("unchanged", "unchanged"))
-    return f"Plan: {', '.join(f'{plan.counts.get(action, 0)} {word}' for action, word in words)}."
+    created, deleted, unchanged = (plan.counts.get(action, 0) for action in ("create", "delete", "unchanged"))
+    taken = f", {plan.taken_over} to take over as {_are(plan.taken_over)}" if plan.taken_over else ""
+    changes = f"{created} to create, {plan.changed} to change, {deleted} to delete"
+    return f"Plan: {changes}{taken}, {unchanged} unchanged."
+
+
+def _are(count: int) -> str:
+    return "it is" if count == 1 else "they are"
 
 
 def change_lines(change: Change) -> Iterator[Line]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import Broken, Conflict, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
+from mainstay.kernel.wording import counted
 from mainstay.store.events import StoreMigrated
 from mainstay.store.seals.proving import verify
 from mainstay.store.snapshots import control, filling, sqlite, versions
@@ -85,7 +86,7 @@ def _check_version(source: SqliteTables) -> None:
     expected = set(MigrationLoader(None).graph.nodes)
     if expected - applied:
         raise UserError(
-            f"the source is of an older version: {len(expected - applied)} migrations are waiting",
+            f"the source is of an older version: {counted(len(expected - applied), 'migration')} to run",
             hint="start this version once with `mainstay up`, stop it, and move then",
         )
 

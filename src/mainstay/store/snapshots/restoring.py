@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.settings import Settings
+from mainstay.kernel.wording import counted
 from mainstay.store.events import SnapshotRestored
 from mainstay.store.snapshots import archive, places, restore_folder, sqlite
 from mainstay.store.snapshots.archive import Progress, silent
@@ -60,9 +62,18 @@ def restore(
             boot(replace(settings, data=staging))
             restored = _rebuild(actor, replace(settings, data=staging), manifest, address, progress)
             _put_into_place(settings, staging)
+        except MainstayError as error:
+            error.message, error.hint = (_in_place(text, staging) for text in (error.message, error.hint))
+            raise
         finally:
             restore_folder.give_up(staging)  # whatever went wrong: the folder is left as it was found
-    return restored
+    told = tuple(_in_place(reason, staging) for reason in restored.missing_secrets)
+    return replace(restored, missing_secrets=told)
+
+
+def _in_place(text: str, staging: Path) -> str:
+    """Files under the name that people know them by: the staging folder is gone when they read this."""
+    return text.replace(str(staging), str(staging.parent))
 
 
 def _unpack(staging: Path, address: str, key: str, progress: Progress) -> Manifest:
@@ -153,7 +164,9 @@ def _rebuild_postgres(url: str, manifest: Manifest, parts: Path, progress: Progr
 def _compare(manifest: Manifest, counts: dict[str, int], journal: tuple[int, str, str]) -> None:
     for table, count in manifest.counts.items():
         if counts.get(table) != count:
-            raise Damaged(f"the table {table} has {counts.get(table)} rows, and the snapshot says {count}")
+            raise Damaged(
+                f"the table {table} has {counted(counts.get(table, 0), 'row')}, and the snapshot says {count}"
+            )
     if journal[:2] != (manifest.journal_seq, manifest.journal_hash):
         raise Damaged(f"the journal ends at entry {journal[0]}, and the snapshot says {manifest.journal_seq}")
 

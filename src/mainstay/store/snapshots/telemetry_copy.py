@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 
 from mainstay.kernel.errors import StoreBusy, UserError
+from mainstay.kernel.wording import counted
 from mainstay.store.columns.duckdb_sql import quoted, schema
 from mainstay.store.columns.opening import FILE
 from mainstay.store.columns.table import AT, declared
@@ -97,7 +98,9 @@ def restore(source: Path, data: Path, known: dict[str, int], memory: str, progre
             _load(connection, f"INSERT INTO {table} BY NAME SELECT * FROM read_parquet({origin})")
             found: Any = connection.execute(f"SELECT count(*) FROM {table}").fetchone()
             if int(found[0]) != count:
-                raise Damaged(f"the telemetry table {table} has {found[0]} rows, and the snapshot says {count}")
+                raise Damaged(
+                    f"the telemetry table {table} has {counted(found[0], 'row')}, and the snapshot says {count}"
+                )
     progress("restoring the telemetry", len(known), len(known))
 
 

@@ -41,6 +41,7 @@ from mainstay.kernel.probing import (
     Welcome,
     Withdraw,
 )
+from mainstay.kernel.wording import counted
 from mainstay.watch.prober.buffer import Buffer
 from mainstay.watch.prober.clock_offset import ClockOffset
 from mainstay.watch.prober.descriptors import raise_descriptor_limit
@@ -222,7 +223,7 @@ class Home:
                 self._forget()
         except (OSError, TimeoutError, InvalidHandshake, msgspec.MsgspecError) as error:
             why = str(error) or type(error).__name__
-        say(f"{address}: {why}; {self._buffer.waiting} results wait")
+        say(f"{address}: {why}; results waiting: {self._buffer.waiting}")
         return pause
 
     def _dial(self) -> connect:
@@ -246,7 +247,7 @@ class Home:
             welcome = _DECODER.decode(await link.recv(decode=False))
         if not isinstance(welcome, Welcome):
             raise msgspec.ValidationError("the server's first word is no welcome")
-        say(f"{self._server.address}: joined as {self._options.location}, {len(welcome.uids)} checks")
+        say(f"{self._server.address}: joined as {self._options.location}, {counted(len(welcome.uids), 'check')}")
         self._take_orders(welcome)
         for data in self._buffer.unconfirmed(self._clock.offset):
             await link.send(data)

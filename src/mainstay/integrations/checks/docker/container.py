@@ -13,6 +13,7 @@ import msgspec
 
 from mainstay.integrations.checks.progress import describe_seconds, excerpt
 from mainstay.kernel.probing import CheckFault
+from mainstay.kernel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -97,7 +98,7 @@ def _faults(container: Container, restarts: int, limits: Limits) -> Iterator[Che
         yield CheckFault("expect.state", _not_running(state))
     elif limits.health != "ignored":
         yield from _health_faults(state.health, required=limits.health == "required")
-    times = f"it was started anew {restarts} times within {describe_seconds(limits.within)}"
+    times = f"it was started anew {counted(restarts, 'time')} within {describe_seconds(limits.within)}"
     if limits.critical is not None and restarts >= limits.critical:
         yield CheckFault("expect.restarts", times)
     elif limits.warn is not None and restarts >= limits.warn:
@@ -117,7 +118,7 @@ def _health_faults(health: Health | None, *, required: bool) -> Iterator[CheckFa
     status = health.status if health is not None else "none"
     if status == "unhealthy" and health is not None:
         said = excerpt(health.log[-1].output.strip()) if health.log else ""
-        sentence = f"its own health check has failed {health.failing_streak} times"
+        sentence = f"its own health check has failed {counted(health.failing_streak, 'time')}"
         yield CheckFault("expect.health", f"{sentence}: {said}" if said else sentence)
     elif status == "starting":
         yield CheckFault("expect.health", "it is starting: its own health check has not passed yet", verdict="degraded")

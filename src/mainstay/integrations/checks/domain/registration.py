@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from mainstay.kernel.probing import CheckFault
+from mainstay.kernel.wording import counted
 
 _DAY = 86_400.0
 _ZONE = re.compile(r"(?:\s*\(?(?:utc|gmt)\)?|z)$", re.IGNORECASE)
@@ -77,7 +78,7 @@ def judge(found: Registration, wishes: Wishes, now: float) -> None:
         raise CheckFault("expect.registered", "the registration has ended, and the domain is about to be given away")
     left = None if found.expires is None else (found.expires - now) / _DAY
     if left is not None and left <= 0:
-        raise CheckFault("expect.expired", f"the registration ended {-left:.0f} days ago")
+        raise CheckFault("expect.expired", f"the registration ended {counted(round(-left), 'day')} ago")
     if any(word in state for state in states for word in _HELD):
         raise CheckFault("expect.held", f"the domain is not published: {', '.join(found.statuses)[:200]}")
     if wishes.registrar and wishes.registrar.lower() not in found.registrar.lower():

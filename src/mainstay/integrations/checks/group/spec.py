@@ -14,6 +14,7 @@ from pydantic import Field, model_validator
 from mainstay.kernel.asking import refers
 from mainstay.kernel.ports import CheckKind, Quorum
 from mainstay.kernel.resource import Spec
+from mainstay.kernel.wording import counted
 
 
 class GroupTarget(Spec):
@@ -32,7 +33,7 @@ class GroupTarget(Spec):
         if len(set(self.members)) != len(self.members):
             raise ValueError("a member is named twice")
         if isinstance(self.up, int) and not 1 <= self.up <= len(self.members):
-            raise ValueError(f"up is {self.up}, but the group has {len(self.members)} members")
+            raise ValueError(f"up is {self.up}, but the group has {counted(len(self.members), 'member')}")
         return self
 
 

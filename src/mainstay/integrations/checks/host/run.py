@@ -25,6 +25,7 @@ from mainstay.integrations.checks.host.readings import (
 )
 from mainstay.integrations.checks.progress import describe_seconds, document
 from mainstay.kernel.probing import CheckFault, finding
+from mainstay.kernel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -147,7 +148,10 @@ def _problems(plan: Plan, readings: Readings) -> Iterator[Problem]:
             f"memory is {readings.memory:g} % in use, {_size(readings.memory_available)} are available",
         ),
         "swap": (readings.swap or 0.0, f"swap is {readings.swap or 0:g} % in use"),
-        "load": (per_processor, f"the load is {per_processor:g} for each of {readings.processors} processors"),
+        "load": (
+            per_processor,
+            f"the load is {per_processor:g} for each of {counted(readings.processors, 'processor')}",
+        ),
         "temperature": (readings.temperature, f"the sensor {readings.sensor} shows {readings.temperature} °C"),
     }
     for measure, (value, sentence) in measured.items():

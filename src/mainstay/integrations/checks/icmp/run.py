@@ -21,6 +21,7 @@ from mainstay.integrations.checks.icmp.packets import TOKEN, echo_request, parse
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, describe_seconds, document, find_addresses
 from mainstay.integrations.checks.streams import connection_failure, socket_address
 from mainstay.kernel.probing import CheckFault
+from mainstay.kernel.wording import counted
 
 if TYPE_CHECKING:
     from mainstay.integrations.checks.progress import Steps
@@ -105,7 +106,9 @@ def judge(plan: Plan, steps: Steps, trips: dict[int, float], hop_limit: int | No
     steps.phases["wait"] = mean
     steps.current = "expect"
     if lost > plan.loss_percent:
-        sentence = f"{lost:.0f} % of {plan.count} packets were lost, more than the {plan.loss_percent:g} % allowed"
+        sentence = (
+            f"{lost:.0f} % of {counted(plan.count, 'packet')} lost, more than the {plan.loss_percent:g} % allowed"
+        )
         raise CheckFault("expect.loss", sentence)
     plan.limits.judge(mean, "the mean round trip took")
 

@@ -36,9 +36,8 @@ function options(host, used, chart) {
   const ink = colour(host, "--text");
   const lone = chart.points.filter((point) => point.mean != null).length < 30;
   return {
-    ...frame(host, chart, "s"),
+    ...frame(host, chart, "s", 10),
     height: 240,
-    padding: [10, 20, 0, 0],
     plugins: [failures, tips((index) => describe(chart.points[index], used))],
     series: [
       {},

@@ -34,9 +34,8 @@ function options(host, chart, joined) {
   const write = written(chart.unit);
   const describe = (index) => chart.lines.flatMap((line, row) => (joined.columns[row][index] == null ? [] : [`${line.name} ${write(joined.columns[row][index])}`]));
   return {
-    ...frame(host, chart, chart.unit),
+    ...frame(host, chart, chart.unit, 10 + failed.length * (TICK + 1)),
     height: 200,
-    padding: [10 + failed.length * (TICK + 1), 20, 0, 0],
     plugins: [{ hooks: { draw } }, tips(describe)],
     series: [{}, ...shades.map((shade) => ({ stroke: shade, width: joined.times.length > 400 ? 1.1 : 1.75, points: { show: joined.times.length < 30, size: 5, fill: shade } }))],
   };

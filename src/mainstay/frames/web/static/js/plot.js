@@ -17,21 +17,34 @@ const UNITS = { s: (value) => milliseconds(value == null ? null : value * 1000),
 // How figures of a unit are written: seconds as times, others with their unit behind them.
 export const written = (unit) => UNITS[unit] ?? ((value) => `${plain(value)}${unit ? ` ${unit}` : ""}`);
 
-// Options of uPlot for figures of `unit` over the time from `from` to `to`, in seconds of the epoch.
-export function frame(host, { from, to }, unit) {
+const FONT = "11px system-ui";
+const DAY = 86400;
+const DAYS = [1, 2, 3, 4, 5, 7, 10, 14, 30].map((days) => days * DAY); // where only dates are written, each stands once
+
+const ruler = document.createElement("canvas").getContext("2d");
+ruler.font = FONT;
+
+// Pixels from the middle of a label to its end: the last one may stand below the very end of the axis.
+const half = (text) => Math.ceil(ruler.measureText(text).width / 2) + 1;
+
+// Options of uPlot for figures of `unit` over the time from `from` to `to`, in seconds of the epoch; `top` pixels are
+// left above them.
+export function frame(host, { from, to }, unit, top) {
   const ink = colour(host, "--muted");
   const grid = { stroke: colour(host, "--line"), width: 1 };
-  const tick = new Intl.DateTimeFormat(undefined, to - from > 3 * 86400 ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
+  const dates = to - from > 3 * DAY;
+  const tick = new Intl.DateTimeFormat(undefined, dates ? { day: "numeric", month: "short" } : { hour: "2-digit", minute: "2-digit" });
   const write = written(unit);
   const least = unit === "s" ? 0.001 : 1;
   return {
     width: host.clientWidth,
+    padding: [top, half(tick.format(to * 1000)), 0, 0],
     cursor: { y: false, points: { show: false }, drag: { x: false, y: false } },
     legend: { show: false },
     scales: { x: { time: true, range: () => [from, to] }, y: { range: (_, low, high) => [Math.min(0, low ?? 0), Math.max(least, (high ?? 0) * 1.08)] } },
     axes: [
-      { stroke: ink, grid: { show: false }, ticks: grid, font: "11px system-ui", space: 70, values: (_, values) => values.map((at) => tick.format(at * 1000)) },
-      { stroke: ink, grid, ticks: { show: false }, font: "11px system-ui", size: 58, values: (_, values) => values.map(write) },
+      { stroke: ink, grid: { show: false }, ticks: grid, font: FONT, space: 70, ...(dates && { incrs: DAYS }), values: (_, values) => values.map((at) => tick.format(at * 1000)) },
+      { stroke: ink, grid, ticks: { show: false }, font: FONT, size: 58, values: (_, values) => values.map(write) },
     ],
   };
 }
