@@ -79,7 +79,7 @@ def test_an_empty_folder_stays_empty(mainstay: Mainstay, tmp_path: Path, line: s
 
 def test_a_plan_before_the_first_start_makes_nothing(mainstay: Mainstay, tmp_path: Path) -> None:
     (tmp_path / "keys").mkdir()
-    (tmp_path / "mainstay.yaml").write_text("monitors:\n  api: https://a.example\n")
+    (tmp_path / "mainstay.yaml").write_text("monitors:\n  api: {http: https://a.example}\n")
     told = mainstay("plan", str(tmp_path / "mainstay.yaml"), MAINSTAY_KEYS=str(tmp_path / "keys"))
     assert "1 to create" in told
     assert not (tmp_path / "data").exists()

@@ -444,8 +444,8 @@ def test_an_encrypted_snapshot_brings_the_vault_along_and_a_plain_one_leaves_it_
     key = f"${{file:{tmp_path / 'key'}}}"
     environment = {"MAINSTAY_SECRET_DIRS": str(tmp_path), "MAINSTAY_SNAPSHOT_KEY": key}
     here, plain = Install(tmp_path / "here", **environment), Install(tmp_path / "here")
-    (tmp_path / "nothing.yaml").write_text("{}")
-    here.ok("apply", "--yes", str(tmp_path / "nothing.yaml"))
+    (tmp_path / "file.yaml").write_text('channels: {c: {webhook: {url: https://example.com, secret: "${vault:db}"}}}')
+    here.ok("apply", "--yes", str(tmp_path / "file.yaml"))
     subprocess.run(
         [sys.executable, "-m", "mainstay", "--data", str(here.data), "vault", "set", "db"],
         input=VALUE.encode(),
@@ -457,7 +457,8 @@ def test_an_encrypted_snapshot_brings_the_vault_along_and_a_plain_one_leaves_it_
     assert (here.data / "vault.key").read_bytes() not in bare.read_bytes()
     back, locked = Install(tmp_path / "back", **environment), Install(tmp_path / "locked")
     back.ok("restore", str(sealed), "--key", key)
-    locked.ok("restore", str(bare))
+    told = locked.ok("restore", str(bare))
+    assert f"${{vault:db}} cannot be read: the vault is locked: no key from {locked.data / 'vault.key'}" in told
     assert read(Settings(data=back.data)) == VALUE
     assert stat.S_IMODE((back.data / "vault.key").stat().st_mode) == 0o600
     with pytest.raises(SecretMissing, match="the vault is locked"):

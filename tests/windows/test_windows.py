@@ -215,3 +215,22 @@ def test_upcoming_is_bounded_and_in_order() -> None:
         ("a", "2026-03-11T02"),
     ]
     assert len(upcoming(at("2026-03-10"), at("2036-03-10"), windows, limit=7)) == 7
+
+
+def test_a_rule_holds_from_a_day_to_another() -> None:
+    spec = WindowSpec.model_validate(
+        {"rule": "daily 23:00-01:00", "from": "2026-03-10T00:00:00Z", "until": "2026-03-12T00:00:00Z"}
+    )
+    window = window_of("nightly", spec)
+    assert window.active(at("2026-03-10T00:30")) is None, "it began the day before"
+    assert shown(window.next_after(at("2026-01-01T00:00"))) == "2026-03-10T23:00/2026-03-11T01:00"
+    assert shown(window.active(at("2026-03-12T00:30"))) == "2026-03-11T23:00/2026-03-12T01:00", (
+        "it began before the end"
+    )
+    assert window.next_after(at("2026-03-11T23:00")) is None
+    assert window.active(at("2026-03-12T23:30")) is None
+    open_ended = window_of(
+        "later", WindowSpec.model_validate({"rule": "daily 02:00-03:00", "from": "2030-01-01T02:00:00Z"})
+    )
+    assert shown(open_ended.next_after(at("2026-01-01T00:00"))) == "2030-01-01T02:00/2030-01-01T03:00"
+    assert len(upcoming(at("2026-03-01T00:00"), at("2026-04-01T00:00"), [window])) == 2

@@ -10,7 +10,7 @@ import sys
 from contextlib import closing
 from pathlib import Path
 
-from mainstay.kernel.errors import Broken, Conflict, MainstayError, UserError
+from mainstay.kernel.errors import Broken, Conflict, MainstayError, NotFound, UserError
 from mainstay.kernel.settings import Settings
 
 STATE = "state.sqlite3"
@@ -31,10 +31,10 @@ def check_there(settings: Settings) -> None:
 
 
 def check_begun(settings: Settings) -> None:
-    """UserError if nothing was ever kept in this data folder (often a wrong name), Conflict if its state is gone."""
+    """NotFound if nothing was ever kept in this data folder (often a wrong name), Conflict if its state is gone."""
     check_there(settings)
     if not settings.database and not (settings.data / STATE).exists():
-        raise UserError(
+        raise NotFound(
             f"there is nothing in {settings.data} yet",
             hint="start Mainstay with `mainstay up`; if it runs already, name its folder with --data or MAINSTAY_DATA",
         )

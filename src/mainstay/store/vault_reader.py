@@ -7,7 +7,7 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
-from mainstay.kernel.errors import Broken, InternalError, StoreBusy, UserError
+from mainstay.kernel.errors import Broken, InternalError, NotFound, StoreBusy, UserError
 from mainstay.kernel.secret import SecretMissing
 from mainstay.kernel.settings import Settings
 from mainstay.store import vault_keys
@@ -77,5 +77,8 @@ class VaultReader:
             return self._sealed
 
     def _read(self) -> dict[str, str]:
-        with glance(self._settings) as opened:
-            return dict(opened.rows("SELECT name, sealed FROM vault_secret"))
+        try:
+            with glance(self._settings) as opened:
+                return dict(opened.rows("SELECT name, sealed FROM vault_secret"))
+        except NotFound:  # a plan before the first start
+            return {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -38,7 +39,12 @@ class Row:
     @property
     def calendar(self) -> str:
         """When it recurs, in words; empty for one that does not."""
-        return f"{rule_words(self.window.rule)} {self.window.zone.key}" if self.window.rule else ""
+        if not self.window.rule:
+            return ""
+        begins, ends = self.window.bounds
+        since = f", from {to_iso(begins)[:10]}" if begins else ""
+        until = f", until {to_iso(ends)[:10]}" if ends != math.inf else ""
+        return f"{rule_words(self.window.rule)} {self.window.zone.key}{since}{until}"
 
 
 @require_GET

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,9 @@ _NAME_ROOM = 85  # letters of a name that leave room for the word before it
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A declared window, parsed. `period` is (start, end) in epoch seconds of one that does not recur."""
+    """A declared window, parsed. `period` is (start, end) in epoch seconds of one that does not recur; the periods of a
+    rule begin within `bounds`, from the first to before the second.
+    """
 
     name: str
     description: str = ""
@@ -27,18 +30,22 @@ class Window:
     rule: Rule | None = None
     zone: ZoneInfo = ZoneInfo("UTC")
     period: tuple[float, float] | None = None
+    bounds: tuple[float, float] = (0.0, math.inf)
 
     def active(self, now: float) -> tuple[float, float] | None:
         """(start, end) of the period that `now` lies in, or None."""
         if self.rule is not None:
-            return period_at(self.rule, self.zone, now)
+            return self._bounded(period_at(self.rule, self.zone, now))
         return self.period if self.period and self.period[0] <= now < self.period[1] else None
 
     def next_after(self, now: float) -> tuple[float, float] | None:
         """(start, end) of the first period that begins after `now`, or None."""
         if self.rule is not None:
-            return next_period(self.rule, self.zone, now)
+            return self._bounded(next_period(self.rule, self.zone, max(now, math.nextafter(self.bounds[0], 0))))
         return self.period if self.period and self.period[0] > now else None
+
+    def _bounded(self, found: tuple[float, float] | None) -> tuple[float, float] | None:
+        return found if found is not None and self.bounds[0] <= found[0] < self.bounds[1] else None
 
     def fits(self, labels: Mapping[str, str]) -> bool:
         return all_match(self.covers, labels)
@@ -84,11 +91,11 @@ def in_force_since(name: str) -> float:
 
 
 def window_of(name: str, spec: WindowSpec) -> Window:
-    period = None
-    if spec.start is not None and spec.until is not None:
-        period = (spec.start.timestamp(), spec.until.timestamp())
+    start = spec.start.timestamp() if spec.start is not None else 0.0
+    bounds = (start, spec.until.timestamp() if spec.until is not None else math.inf)
     rule = parse_rule(spec.rule) if spec.rule else None
-    return Window(name, spec.description, tuple(spec.covers), rule, ZoneInfo(spec.timezone), period)
+    period = None if rule is not None else bounds
+    return Window(name, spec.description, tuple(spec.covers), rule, ZoneInfo(spec.timezone), period, bounds)
 
 
 def covers_of(subject: Resource) -> list[str]:

@@ -17,7 +17,7 @@ from mainstay.kernel.zones import check_zone
 
 
 class WindowSpec(Spec):
-    """Either a recurring `rule` or one period `from` .. `until`."""
+    """Either a recurring `rule`, which `from` and `until` may bound, or one period `from` .. `until`."""
 
     model_config = ConfigDict(
         json_schema_extra=first(
@@ -35,9 +35,14 @@ class WindowSpec(Spec):
         description="`daily 02:00-04:00`, `monday 01:00-02:00`, `first tuesday 02:00-04:00`, `day 15 22:00-02:00`",
     )
     start: AwareDatetime | None = Field(
-        None, alias="from", title="Starts", description="start of a single period, with its offset"
+        None,
+        alias="from",
+        title="Starts",
+        description="start of a single period, with its offset; of a rule: its first may begin then",
     )
-    until: AwareDatetime | None = Field(None, title="Ends", description="end of a single period")
+    until: AwareDatetime | None = Field(
+        None, title="Ends", description="end of a single period; of a rule: none begins from then on"
+    )
     timezone: str = Field("UTC", max_length=60, description="zone of the rule", json_schema_extra=sort("zone"))
     covers: list[Annotated[str, Field(max_length=1000, json_schema_extra=sort("matcher"))]] = Field(
         [],
@@ -68,8 +73,7 @@ class WindowSpec(Spec):
 
     @model_validator(mode="after")
     def _one_form(self) -> WindowSpec:
-        single = self.start is not None and self.until is not None
-        if (self.rule is not None) == single or (self.start is None) != (self.until is None):
+        if self.rule is None and (self.start is None or self.until is None):
             raise ValueError("a window needs either `rule` or both `from` and `until`")
         if isinstance(self.start, datetime) and isinstance(self.until, datetime) and self.until <= self.start:
             raise ValueError("`until` must be after `from`")

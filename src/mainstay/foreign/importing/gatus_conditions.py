@@ -16,6 +16,7 @@ from mainstay.foreign.importing.values import (
     expected,
     from_glob,
     go_duration,
+    is_number,
     json_path,
     negated,
     written_statuses,
@@ -288,8 +289,7 @@ def _comparison(operator: str, right: str) -> tuple[Any, str]:
     if operator == "!=":
         value, doubt = negated(right)
         return value, doubt or "a value that is missing fails here, and does not there"
-    number = expected(right)[0]
-    if isinstance(number, bool) or not isinstance(number, int | float):
+    if not is_number(right):
         return _NONE, f"`{operator}` needs a number"
     return f"{operator} {right}", ""
 
@@ -302,9 +302,7 @@ def _by_function(operator: str, function: re.Match[str]) -> tuple[Any, str]:
     options = [option.strip() for option in function[2].split(",")]
     if len(options) == 1:
         return expected(options[0])
-    if all(isinstance(expected(option)[0], str) for option in options):
-        return f"=~ ^(?:{'|'.join(re.escape(option) for option in options)})$", ""
-    return _NONE, "one of several numbers cannot be expected, only one of several texts"
+    return f"=~ ^(?:{'|'.join(re.escape(option) for option in options)})$", ""
 
 
 def _codes(operator: str, function: str, right: str) -> frozenset[int] | None:

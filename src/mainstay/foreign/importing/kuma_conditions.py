@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from mainstay.foreign.importing.kuma_source import text
 from mainstay.foreign.importing.kuma_target import Monitor
 from mainstay.foreign.importing.source import Node
-from mainstay.foreign.importing.values import expected, negated
+from mainstay.foreign.importing.values import expected, json_path, negated
 
 _NUMBERS = {"num_equals": "==", "num_not_equals": "!=", "lt": "<", "gt": ">", "lte": "<=", "gte": ">="}
 _ONE = "Mainstay compares a value once; only a single condition is carried"
@@ -46,6 +47,24 @@ def _pattern(operator: str, wanted: str) -> str:
     return known.get(operator, "")
 
 
+def put_json(own: Monitor, expect: dict[str, Any], found: tuple[Any, str], *names: str) -> None:
+    """What stands at the JSONata path of a monitor. found: (expected value, doubt); names: the fields that say so."""
+    value, doubt = found
+    written = text(own.node, "jsonPath") or "$"
+    path = json_path(written if written.startswith(("$", "[")) else f".{written}")
+    used = [one for name in names if (one := own.get(name)) is not None]
+    if path is None or value is None:
+        for one in used:
+            one.left("only paths of names and indexes are read, and compared with a value")
+        return
+    expect["json"] = {path: value}
+    for one in used:
+        if doubt:
+            one.approximated(f"{own.to}.expect.json", doubt)
+        else:
+            one.carried(f"{own.to}.expect.json")
+
+
 def put_value(own: Monitor, expect: dict[str, Any]) -> None:
     """The one value that a query gives."""
     found = _listed(own)
@@ -61,8 +80,13 @@ def put_value(own: Monitor, expect: dict[str, Any]) -> None:
 
 
 def put_message(own: Monitor, expect: dict[str, Any]) -> None:
-    """The message that a topic brings."""
+    """The message that a topic brings, or what stands in it at the JSON path."""
     found = _listed(own)
+    if len(found) == 1 and found[0].text("variable") == "json_value" and own.get("jsonPath") is not None:
+        wanted = comparison(found[0].text("operator"), found[0].text("value"))
+        put_json(own, expect, wanted, "conditions", "jsonPath")
+        return
+    own.leave("only a single condition about `json_value` looks at a JSON path", "jsonPath")
     operator = found[0].text("operator") if len(found) == 1 and found[0].text("variable") == "message" else ""
     pattern = _pattern(operator, found[0].text("value")) if operator else ""
     if not pattern:

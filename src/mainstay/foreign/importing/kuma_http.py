@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from mainstay.foreign.importing.kuma_conditions import comparison
+from mainstay.foreign.importing.kuma_conditions import comparison, put_json
 from mainstay.foreign.importing.kuma_source import row_of, text
 from mainstay.foreign.importing.kuma_target import Monitor, Target
 from mainstay.foreign.importing.requests import KEPT_OUTSIDE, put_body, put_headers, put_method, put_url, shortened
 from mainstay.foreign.importing.source import Node, carry
-from mainstay.foreign.importing.values import json_path, statuses_of, written_statuses
+from mainstay.foreign.importing.values import statuses_of, written_statuses
 
 _ENCODINGS = {"json": "application/json", "xml": "text/xml", "form": "application/x-www-form-urlencoded"}
 
@@ -165,18 +165,5 @@ def _words(own: Monitor, expect: dict[str, Any]) -> None:
 
 
 def _json_query(own: Monitor, expect: dict[str, Any]) -> None:
-    query, value, sign = own.get("jsonPath"), own.get("expectedValue"), own.get("jsonPathOperator")
-    written = query.as_text() if query is not None else "$"
-    path = json_path(written if written.startswith(("$", "[")) else f".{written}")
-    wanted, doubt = comparison(sign.as_text() if sign is not None else "==", value.as_text() if value else "")
-    used = [one for one in (query, value, sign) if one is not None]
-    if path is None or wanted is None:
-        for one in used:
-            one.left("only paths of names and indexes are read, and compared with a value")
-        return
-    expect["json"] = {path: wanted}
-    for one in used:
-        if doubt:
-            one.approximated(f"{own.to}.expect.json", doubt)
-        else:
-            one.carried(f"{own.to}.expect.json")
+    found = comparison(text(own.node, "jsonPathOperator") or "==", text(own.node, "expectedValue"))
+    put_json(own, expect, found, "jsonPath", "expectedValue", "jsonPathOperator")

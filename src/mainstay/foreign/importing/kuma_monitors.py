@@ -8,13 +8,13 @@ from collections.abc import Callable
 from typing import Any
 
 from mainstay.foreign.importing.draft import Draft
-from mainstay.foreign.importing.kuma_conditions import has_conditions, put_message, put_records, put_value
+from mainstay.foreign.importing.kuma_conditions import has_conditions, put_json, put_message, put_records, put_value
 from mainstay.foreign.importing.kuma_http import certificate, idle, read_http
 from mainstay.foreign.importing.kuma_source import text
 from mainstay.foreign.importing.kuma_target import Monitor, Target
 from mainstay.foreign.importing.requests import KEPT_OUTSIDE, put_url, shortened
 from mainstay.foreign.importing.source import Node
-from mainstay.foreign.importing.values import expected, json_path
+from mainstay.foreign.importing.values import expected
 from mainstay.kernel.timespan import format_duration
 
 _NO_KIND = {
@@ -158,21 +158,12 @@ def _command(own: Monitor, found: Target) -> None:
         if own.get("expectedValue") is not None:
             own.leave("Mainstay expects values at a JSON path, and there is none", "expectedValue")
         return
-    written = path.as_text()
-    place = json_path(written if written.startswith(("$", "[")) else f".{written}")
     wanted = own.get("expectedValue")
-    value, doubt = expected(wanted.as_text()) if wanted is not None else ("!= null", "anything but null will do")
-    for name in ("jsonPath", "expectedValue"):
-        if place is None:
-            own.leave("only paths of names and indexes are read", name)
-        elif (one := own.get(name)) is not None and doubt:
-            one.approximated(f"{own.to}.expect.json", doubt)
-        else:
-            own.carry(name, "expect.json")
-    if place is not None:
-        found.expect["json"] = {place: value}
+    value = expected(wanted.as_text()) if wanted is not None else ("!= null", "anything but null will do")
+    put_json(own, found.expect, value, "jsonPath", "expectedValue")
 
 
+_CLOSING = re.compile(r"[1-4]\d{3}")
 _DEFAULT_PORTS = {"postgres": 5432, "mysql": 3306, "redis": 6379, "mongodb": 27017}
 _CONNECTION = re.compile(
     r"[a-z0-9+]+://(?:(?P<user>[^:@/]*)(?::(?P<password>[^@]*))?@)?(?P<host>\[[^\]]+\]|[^:/?,]+)(?::(?P<port>\d+))?"
@@ -219,17 +210,19 @@ def _websocket(own: Monitor) -> Target | str:
     if url is None:
         return "it has no URL"
     target: dict[str, Any] = {}
+    expect: dict[str, Any] = {}
     put_url(own.draft, url, target, f"{own.to}.websocket", own.name)
     target.pop("auth", None)
     if (offered := own.get("wsSubprotocol")) is not None:
         target["subprotocols"] = [part for part in re.sub(r"\s", "", offered.as_text()).split(",") if part]
         own.carry("wsSubprotocol", "websocket.subprotocols")
     codes = own.get("accepted_statuscodes")
-    if codes is not None and isinstance(codes.value, list) and [str(code) for code in codes.value] == ["1000"]:
-        codes.idle("1000 says that the upgrade went well, which is what is checked")
+    if codes is not None and isinstance(codes.value, list) and all(_CLOSING.fullmatch(str(one)) for one in codes.value):
+        expect["close"] = [int(str(code)) for code in codes.value]
+        codes.carried(f"{own.to}.expect.close")
     elif codes is not None:
-        codes.left("the check closes the connection itself and judges no code of closing; the upgrade must go well")
-    return Target("websocket", shortened(target, "url"))
+        codes.left("a code of closing is a number from 1000 to 4999")
+    return Target("websocket", shortened(target, "url"), expect)
 
 
 def _smtp(own: Monitor) -> Target | str:
@@ -282,10 +275,9 @@ def _mqtt(own: Monitor) -> Target | str:
     message = own.get("mqttSuccessMessage")
     if has_conditions(own):
         put_message(own, expect)
-        own.leave("of a message text is expected, not what stands at a JSON path", "jsonPath")
     elif text(own.node, "mqttCheckType") == "json-query":
-        names = ("mqttCheckType", "jsonPath", "expectedValue")
-        own.leave("of a message text is expected, not what stands at a JSON path", *names)
+        wanted = expected(text(own.node, "expectedValue"))
+        put_json(own, expect, wanted, "mqttCheckType", "jsonPath", "expectedValue")
     elif message is not None:
         own.carry("mqttCheckType", "expect.contains")
         expect["contains"] = message.as_text()

@@ -18,6 +18,7 @@ _LOOKS = (
     *("show_certificate_expiry", "show_only_last_heartbeat", "created_date", "modified_date", "rss_title"),
 )
 _LONGEST_MATCHER = 900
+_DATES = (("start_date", "from"), ("end_date", "until"))
 Made = dict[str, tuple[str, str]]
 
 
@@ -114,11 +115,8 @@ def _windows(node: Node, draft: Draft, rules: list[dict[str, Any]], covers: list
                 carry(node.get(key), f"{to}{ours}")
             for key in ("start_time", "end_time", "weekdays", "days_of_month", "duration"):
                 carry(field(node, key), f"{to}.rule" if "rule" in rule else to)
-            for key, ours in (("start_date", "from"), ("end_date", "until")):
-                if "rule" not in rule:
-                    carry(field(node, key), f"{to}.{ours}")
-                else:
-                    leave(node, "a rule has no first and no last day; add or delete the window then", key)
+            for key, ours in _DATES:
+                carry(field(node, key), f"{to}.{ours}")
     leave(node, "made from the times", "cron", "interval_day", "last_start_date")
     leave(node, "Mainstay gives its own", "id", "user_id")
 
@@ -138,18 +136,23 @@ def _rules(node: Node) -> list[dict[str, Any]] | str:
     days = _days(node, strategy)
     if not days:
         return f"maintenance by `{strategy[:40]}` cannot be declared as a rule"
-    return [{"rule": f"{day} {start}-{end}", **({"timezone": zone} if zone != "UTC" else {})} for day in days]
+    bounds = {ours: at for key, ours in _DATES if (at := _moment(node, key, zone))}
+    more = {**({"timezone": zone} if zone != "UTC" else {}), **bounds}
+    return [{"rule": f"{day} {start}-{end}", **more} for day in days]
 
 
 def _single(node: Node, zone: str) -> list[dict[str, Any]] | str:
-    times = []
-    for key in ("start_date", "end_date"):
-        try:
-            at = datetime.fromisoformat(text(node, key))
-            times.append((at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))).isoformat())
-        except (ValueError, ZoneInfoNotFoundError, OSError):
-            return "its begin or end is not a time"
-    return [{"from": times[0], "until": times[1]}]
+    times = {ours: _moment(node, key, zone) for key, ours in _DATES}
+    return [times] if all(times.values()) else "its begin or end is not a time"
+
+
+def _moment(node: Node, key: str, zone: str) -> str:
+    """With its offset; empty if it is no time."""
+    try:
+        at = datetime.fromisoformat(text(node, key))
+        return (at if at.tzinfo else at.replace(tzinfo=ZoneInfo(zone))).isoformat()
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        return ""
 
 
 def _days(node: Node, strategy: str) -> list[str]:

@@ -83,17 +83,17 @@ def json_path(written: str) -> str | None:
     return steps
 
 
-def expected(text: str) -> tuple[str | int | float | bool | None, str]:
-    """(value to compare with, doubt): what a text without quotes means in an answer of JSON."""
-    if text in ("true", "false"):
-        return text == "true", "taken as true or false; put quotes around it if the answer holds text"
+def expected(text: str) -> tuple[str | None, str]:
+    """(value to compare with, doubt): what a text without quotes means in an answer of JSON, which may hold numbers,
+    true and false as such or as text.
+    """
     if text == "null":
         return None, "taken as null; put quotes around it if the answer holds text"
-    if re.fullmatch(r"-?(?:0|[1-9]\d{0,15})", text):
-        return int(text), "taken as a number; put quotes around it if the answer holds text"
-    if re.fullmatch(r"-?(?:0|[1-9]\d{0,15})\.\d{1,15}", text):
-        return float(text), "taken as a number; put quotes around it if the answer holds text"
-    return literal(text), ""
+    return (f"== {text}" if text in ("true", "false") or is_number(text) else literal(text)), ""
+
+
+def is_number(text: str) -> bool:
+    return re.fullmatch(r"-?(?:0|[1-9]\d{0,15})(?:\.\d{1,15})?", text) is not None
 
 
 def literal(text: str) -> str:
@@ -103,9 +103,9 @@ def literal(text: str) -> str:
 
 def negated(text: str) -> tuple[str, str]:
     value, doubt = expected(text)
-    if isinstance(value, str):
-        return f"!= {json.dumps(text, ensure_ascii=False)}", ""
-    return f"!= {json.dumps(value)}", doubt
+    if value == f"== {text}" or value is None:
+        return f"!= {text}", doubt
+    return f"!= {json.dumps(text, ensure_ascii=False)}", ""
 
 
 def from_glob(pattern: str) -> str:

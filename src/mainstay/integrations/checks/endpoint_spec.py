@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Self
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, field_validator, model_validator
 
 from mainstay.integrations.checks.endpoints import check_host, format_endpoint, split_endpoint
-from mainstay.integrations.checks.http.jsonpath import check_comparison, parse_comparison
+from mainstay.integrations.checks.http.jsonpath import check_comparison, parse_comparison, parse_path
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.resource import Spec
@@ -116,6 +116,15 @@ def _listed(value: Any) -> Any:
     return [value] if isinstance(value, str) else value
 
 
+def _known_places(value: dict[str, Any]) -> dict[str, Any]:
+    for path, expected in value.items():
+        parse_path(path)
+        check_comparison(expected)
+    return value
+
+
+JsonPlaces = Annotated[dict[str, JsonValue], AfterValidator(_known_places)]
+JSON_PLACES = 'JSON path -> value, or an operator: {"$.n": "< 100"}'
 OneOrMore = Annotated[list[str], BeforeValidator(_listed, json_schema_input_type=str | list[str])]
 Query = Annotated[Text, Field(min_length=1, max_length=10_000)]
 

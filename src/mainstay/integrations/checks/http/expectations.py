@@ -271,7 +271,7 @@ def _pattern_test(regex: str, *, wanted: bool) -> Callable[[Answer], Failure | N
 
 
 def _json_test(paths: dict[str, Any]) -> Callable[[Answer], Failure | None]:
-    compiled = [(path, jsonpath.parse_path(path), jsonpath.parse_comparison(paths[path])) for path in paths]
+    places = jsonpath.Places(paths)
 
     def test(answer: Answer) -> Failure | None:
         if answer.part:
@@ -282,21 +282,10 @@ def _json_test(paths: dict[str, Any]) -> Callable[[Answer], Failure | None]:
             value = msgspec.json.decode(answer.json_bytes)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             return Failure("expect.json", f"the body is not JSON: {str(error)[:100]}")
-        problems = [problem for entry in compiled if (problem := _json_problem(value, *entry))]
-        return Failure("expect.json", "; ".join(problems)[:400]) if problems else None
+        problems = places.problems(value)
+        return Failure("expect.json", problems) if problems else None
 
     return test
-
-
-def _json_problem(document: Any, path: str, steps: jsonpath.Steps, comparison: jsonpath.Comparison) -> str:
-    try:
-        value = jsonpath.find(document, steps)
-    except jsonpath.NoSuchValue as missing:
-        return f"{path} is missing: {missing}" if str(missing) else f"{path} is missing"
-    if comparison.holds(value):
-        return ""
-    shown = msgspec.json.encode(value).decode()
-    return f"{path} is {shown[:80]}, expected {comparison}"
 
 
 def _certificate_test(days: float) -> Callable[[Answer], Failure | None]:

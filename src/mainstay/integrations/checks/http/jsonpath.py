@@ -6,8 +6,9 @@
 A negative integer counts from the end. There are no wildcards, slices, filters or descents: a path names one value.
 
 An expected value that is text may begin with an operator: `>= 3`, `> 3`, `<= 3`, `< 3`, `!= text`, `== text`,
-`=~ pattern` (found anywhere). What follows `==` or `!=` is read as JSON where it is JSON and as text otherwise.
-Everything else must be equal, types included: `1` is not `"1"` and not `true`.
+`=~ pattern` (found anywhere). What follows `==` or `!=` is read as JSON where it is JSON and as text otherwise. With an
+operator, numbers, true and false count also where the answer holds them as text: `== 1` takes `1` and `"1"`, `== "1"`
+the text alone. Everything else must be equal, types included: `1` is not `"1"` and not `true`.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from mainstay.kernel.patterns import BadPattern, Pattern, compile_pattern, is_tolerant, search
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 _STEP = re.compile(
     r"""\.(?P<name>[^\W\d][\w-]*)"""
@@ -99,15 +102,19 @@ def _written(steps: Steps) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What a value must be; `operator` is one of == != > >= < <= =~."""
+    """What a value must be; `operator` is one of == != > >= < <= =~. `strict`: types included."""
 
     operator: str
     operand: Any
     pattern: Pattern | None = None
+    strict: bool = False
 
     def holds(self, value: Any) -> bool:
         if self.pattern is not None:
-            return isinstance(value, str) and search(self.pattern, value) is not None
+            text = json.dumps(value) if isinstance(value, bool) or _is_number(value) else value
+            return isinstance(text, str) and search(self.pattern, text) is not None
+        if not self.strict and isinstance(value, str) and isinstance(self.operand, int | float):
+            value = _json_or_text(value)
         if self.operator in _ORDERS:
             return _is_number(value) and _ORDERS[self.operator](value, self.operand)
         return _equal(value, self.operand) == (self.operator == "==")
@@ -121,7 +128,7 @@ def parse_comparison(expected: Any) -> Comparison:
     """ValueError if the text after an operator does not fit it."""
     found = _COMPARISON.fullmatch(expected) if isinstance(expected, str) else None
     if found is None:
-        return Comparison("==", expected)
+        return Comparison("==", expected, strict=True)
     sign, operand = found[1], found[2].strip()
     if sign == "=~":
         return Comparison(sign, operand, compile_pattern(operand))
@@ -131,6 +138,34 @@ def parse_comparison(expected: Any) -> Comparison:
     if not _is_number(number):
         raise ValueError(f"`{expected[:40]}` compares with `{sign}` and needs a number after it")
     return Comparison(sign, number)
+
+
+class Places:
+    """JSON paths, and what must stand there, compiled once."""
+
+    __slots__ = ("_wanted",)
+
+    def __init__(self, wanted: Mapping[str, Any] | None) -> None:
+        self._wanted = [(path, parse_path(path), parse_comparison(value)) for path, value in (wanted or {}).items()]
+
+    def __bool__(self) -> bool:
+        return bool(self._wanted)
+
+    def problems(self, document: Any) -> str:
+        """What is not as it must be, as one sentence; empty if all is."""
+        found = (_problem(document, *wanted) for wanted in self._wanted)
+        return "; ".join(problem for problem in found if problem)[:400]
+
+
+def _problem(document: Any, path: str, steps: Steps, comparison: Comparison) -> str:
+    try:
+        value = find(document, steps)
+    except NoSuchValue as missing:
+        return f"{path} is missing: {missing}"
+    if comparison.holds(value):
+        return ""
+    shown = msgspec.json.encode(value, enc_hook=str).decode()
+    return f"{path} is {shown[:80]}, expected {comparison}"
 
 
 def check_comparison(expected: Any) -> None:

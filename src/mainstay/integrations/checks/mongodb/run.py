@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mainstay.integrations.checks.certificates import enough_days
-from mainstay.integrations.checks.http.jsonpath import Comparison, NoSuchValue, find, parse_comparison, parse_path
+from mainstay.integrations.checks.http.jsonpath import Places
 from mainstay.integrations.checks.mongodb.wire import MESSAGE_LIMIT, Session
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt
 from mainstay.integrations.checks.sessions import Endpoint, Talk
@@ -33,7 +33,7 @@ class Plan:
     database: str
     command: dict[str, Any]
     role: str
-    paths: list[tuple[str, tuple[str | int, ...], Comparison]]
+    places: Places
     days: float | None
     limits: LatencyLimits
 
@@ -49,7 +49,7 @@ def prepare(order: CheckOrder) -> Plan:
         database=target.get("database") or "admin",
         command=target.get("command") or {"ping": 1},
         role=expect.get("role") or "",
-        paths=[(path, parse_path(path), parse_comparison(value)) for path, value in (expect.get("json") or {}).items()],
+        places=Places(expect.get("json")),
         days=expect.get("certificate_days"),
         limits=LatencyLimits(expect),
     )
@@ -101,21 +101,6 @@ def _role(hello: dict[str, Any]) -> str:
 
 
 def _judge(plan: Plan, steps: Steps, answer: dict[str, Any]) -> None:
-    steps.evidence["answer"] = excerpt(_shown(answer))
-    problems = [problem for path in plan.paths if (problem := _problem(answer, *path))]
-    if problems:
-        raise CheckFault("expect.json", "; ".join(problems)[:400])
-
-
-def _problem(answer: dict[str, Any], path: str, steps: tuple[str | int, ...], wanted: Comparison) -> str:
-    try:
-        value = find(answer, steps)
-    except NoSuchValue as missing:
-        return f"{path} is missing: {missing}"
-    if wanted.holds(value):
-        return ""
-    return f"{path} is {_shown(value)[:80]}, expected {wanted}"
-
-
-def _shown(value: Any) -> str:
-    return msgspec.json.encode(value, enc_hook=str).decode()
+    steps.evidence["answer"] = excerpt(msgspec.json.encode(answer, enc_hook=str).decode())
+    if problems := plan.places.problems(answer):
+        raise CheckFault("expect.json", problems)

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, JsonValue, field_validator
 
-from mainstay.integrations.checks.endpoint_spec import CertificateExpect, ClientTarget, endpoint_of
-from mainstay.integrations.checks.http.jsonpath import check_comparison, parse_path
+from mainstay.integrations.checks.endpoint_spec import (
+    JSON_PLACES,
+    CertificateExpect,
+    ClientTarget,
+    JsonPlaces,
+    endpoint_of,
+)
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.secret import Text
 
@@ -69,20 +74,7 @@ class MongodbExpect(CertificateExpect):
     role: Literal["primary", "secondary", "standalone", "mongos"] | None = Field(
         None, description="what the server must be in its replica set; default: anything that answers"
     )
-    json_: dict[str, JsonValue] = Field(
-        {},
-        alias="json",
-        max_length=50,
-        description='JSON path in the answer -> value, or an operator: {"$.n": "< 100"}',
-    )
-
-    @field_validator("json_")
-    @classmethod
-    def _known_paths(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for path, expected in value.items():
-            parse_path(path)
-            check_comparison(expected)
-        return value
+    json_: JsonPlaces = Field({}, alias="json", max_length=50, description=f"in the answer: {JSON_PLACES}")
 
 
 KIND = CheckKind(

@@ -11,7 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from mainstay.integrations.checks.certificates import enough_days
+from mainstay.integrations.checks.http.jsonpath import Places
 from mainstay.integrations.checks.mqtt import packets
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt
 from mainstay.integrations.checks.sessions import Endpoint, Talk
@@ -38,6 +41,7 @@ class Plan:
     topic: str
     send: bytes | None
     words: Words
+    places: Places
     days: float | None
     limits: LatencyLimits
 
@@ -58,6 +62,7 @@ def prepare(order: CheckOrder) -> Plan:
         topic=target.get("topic") or "",
         send=target["send"].encode() if target.get("send") is not None else None,
         words=Words(expect),
+        places=Places(expect.get("json")),
         days=expect.get("certificate_days"),
         limits=LatencyLimits(expect),
     )
@@ -110,7 +115,7 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
         raise CheckFault("expect.topic", f"the broker does not allow the topic {plan.topic[:100]}")
     if plan.send is not None:
         await talk.send(packets.publish(plan.topic, plan.send))
-    if plan.words or plan.send is not None:
+    if plan.words or plan.places or plan.send is not None:
         await _find(plan, steps, talk, early)
 
 
@@ -131,11 +136,21 @@ async def _find(plan: Plan, steps: Steps, talk: Talk, early: list[tuple[str, byt
 
 
 def _unfit(plan: Plan, message: bytes) -> CheckFault | None:
-    if plan.words:
-        return plan.words.missing(message)
+    if plan.words or plan.places:
+        return plan.words.missing(message) or _misplaced(plan, message)
     if message == plan.send:
         return None
     return CheckFault("expect.message", "the message that was published does not come back, only others")
+
+
+def _misplaced(plan: Plan, message: bytes) -> CheckFault | None:
+    if not plan.places:
+        return None
+    try:
+        problems = plan.places.problems(msgspec.json.decode(message))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        problems = f"the message is not JSON: {str(error)[:100]}"
+    return CheckFault("expect.json", problems) if problems else None
 
 
 async def _message(talk: Talk) -> tuple[str, bytes]:

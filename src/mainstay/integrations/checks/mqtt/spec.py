@@ -6,7 +6,13 @@ from typing import ClassVar, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from mainstay.integrations.checks.endpoint_spec import CertificateExpect, ClientTarget, WordsExpect
+from mainstay.integrations.checks.endpoint_spec import (
+    JSON_PLACES,
+    CertificateExpect,
+    ClientTarget,
+    JsonPlaces,
+    WordsExpect,
+)
 from mainstay.integrations.checks.endpoints import format_endpoint, split_endpoint
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.secret import Text
@@ -46,7 +52,7 @@ class MqttTarget(ClientTarget):
 
 
 class MqttExpect(WordsExpect, CertificateExpect):
-    pass
+    json_: JsonPlaces = Field({}, alias="json", max_length=50, description=f"in the message: {JSON_PLACES}")
 
 
 def _address(target: MqttTarget) -> str:

@@ -43,6 +43,7 @@ _HEADER_LINES = 200
 _MESSAGES = 100  # that are looked at; a busy channel may say other things first
 _NORMAL = (1000).to_bytes(2)
 _PING = b"mainstay"
+_SILENT, _CUT = 1005, 1006  # section 7.1.5: closed without a code, and without a close
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class Plan:
     send: bytes | None
     words: Words
     pong: bool
+    close: frozenset[int]
     days: float | None
     limits: LatencyLimits
 
@@ -80,6 +82,7 @@ def prepare(order: CheckOrder) -> Plan:
         send=target["send"].encode() if target.get("send") is not None else None,
         words=Words(expect),
         pong=expect.get("pong", False),
+        close=frozenset(expect.get("close") or ()),
         days=expect.get("certificate_days"),
         limits=LatencyLimits(expect),
     )
@@ -116,8 +119,12 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
             if plan.send is not None or plan.words or plan.pong:
                 with steps.phase("transfer"):
                     await _converse(plan, steps, talk)
-            with suppress(CheckFault):  # everything that was asked for has been answered
-                await talk.send(frame(CLOSE, _NORMAL))
+            if plan.close:
+                with steps.phase("transfer"):
+                    await _close(plan, steps, talk)
+            else:
+                with suppress(CheckFault):  # everything that was asked for has been answered
+                    await talk.send(frame(CLOSE, _NORMAL))
         steps.current = "expect"
         if plan.endpoint.tls:
             enough_days(steps.path, plan.days)
@@ -192,6 +199,26 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
     raise missing or CheckFault("expect.pong", f"the ping is not answered among {_MESSAGES} messages")
 
 
+async def _close(plan: Plan, steps: Steps, talk: Talk) -> None:
+    """Section 7: a close is answered by a close; what is under way may come before."""
+    talk.awaiting("the answer to the close")
+    code = _CUT
+    with suppress(CheckFault):
+        await talk.send(frame(CLOSE, _NORMAL))
+        while True:
+            opcode, _, payload = await read_frame(talk)
+            if opcode == CLOSE:
+                code = _code(payload)
+                break
+    steps.evidence["close"] = code
+    if code not in plan.close:
+        raise CheckFault("expect.close", f"the server closes with the code {code}, expected {_listed(plan.close)}")
+
+
+def _listed(codes: frozenset[int]) -> str:
+    return " or ".join(str(code) for code in sorted(codes))
+
+
 class _Messages:
     """Whole messages out of frames; pings are answered on the way, and a close is a finding."""
 
@@ -226,7 +253,11 @@ class _Messages:
         return kind, message
 
 
+def _code(payload: bytes) -> int:
+    return int.from_bytes(payload[:2]) if len(payload) > 1 else _SILENT
+
+
 def _closed(payload: bytes) -> CheckFault:
-    code = int.from_bytes(payload[:2]) if len(payload) > 1 else 1005
+    code = _code(payload)
     reason = f": {excerpt(payload[2:])}" if payload[2:] else ""
     return CheckFault("transfer.closed", f"the server closed the WebSocket with {code}{reason}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated
 
 from pydantic import Field, field_validator
 
@@ -54,6 +55,12 @@ class WebsocketTarget(TlsTrust):
 
 class WebsocketExpect(WordsExpect, CertificateExpect):
     pong: bool = Field(False, description="the server must answer a ping")
+    close: list[Annotated[int, Field(ge=1000, le=4999)]] = Field(
+        [],
+        max_length=50,
+        description="codes that the server may answer the close of the check with (1000); 1005: it names none, 1006: it "
+        "goes without a close; default: any, or no answer",
+    )
 
 
 KIND = CheckKind(
