@@ -117,7 +117,7 @@ def test_a_backup_becomes_a_file(tmp_path: Path, capfd: Capture) -> None:
     assert api["description"] == "the API"
     assert monitors["Words"]["expect"] == {"not_contains": "Welcome"}
     assert monitors["Words"]["enabled"] is False
-    assert monitors["Query"]["expect"] == {"json": {"$.data[0].ok": True}}
+    assert monitors["Query"]["expect"] == {"json": {"$.data[0].ok": "== true"}}
     assert "expect" not in monitors["Complex"]
     assert monitors["Port"]["tcp"] == "db.example.org:5432"
     assert monitors["Ping"]["icmp"] == {"host": "example.org", "size": 100}

@@ -165,6 +165,31 @@ def made(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name not in ("every", "timeout", "confirm", "recover")}
 
 
+def test_the_expiry_of_a_domain_is_told_by_one_monitor_for_all_that_are_in_it() -> None:
+    monitors = {
+        str(number): {
+            "id": number,
+            "name": f"m{number}",
+            **MONITOR,
+            **WEB,
+            "url": url,
+            "domainExpiryNotification": True,
+        }
+        for number, url in enumerate(
+            ["https://www.example.org/a", "https://example.org:8443", "https://api.example.org", "https://box.lan"]
+        )
+    }
+    node = root("kuma", {"monitor": monitors}, lambda _path: Place("kuma"))
+    draft = Draft(node.report, "kuma", KINDS)
+    import_kuma(node, draft)
+    found = draft.finish()["monitors"]
+    own = {"domain": "example.org", "expect": {"days": 21}, "alert_on": ["down", "degraded"]}
+    assert {name: one for name, one in found.items() if "domain" in one} == {"domain-example.org": own}
+    rows = {row.path: row.status for row in node.report.rows()}
+    told = [rows[f"monitor.{number}.domainExpiryNotification"] for number in range(4)]
+    assert told == ["approximated", "approximated", "not carried", "not carried"]
+
+
 def condition(operator: str, value: str, variable: str = "record", join: str = "and") -> dict[str, str]:
     return {"type": "expression", "andOr": join, "variable": variable, "operator": operator, "value": value}
 
@@ -172,12 +197,14 @@ def condition(operator: str, value: str, variable: str = "record", join: str = "
 WEB = {"type": "http", "url": "https://a.example"}
 NAMED = {"type": "dns", "hostname": "a.example", "port": 53, "dns_resolve_type": "MX"}
 DATABASE = {"type": "postgres", "databaseConnectionString": "postgres://a.example/shop", "databaseQuery": "SELECT 5"}
+MQTT = {"type": "mqtt", "hostname": "a.example", "port": 1883, "mqttTopic": "t"}
 MONGO = {"type": "mongodb", "databaseConnectionString": "mongodb://a.example/shop"}
 CARRIED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
         WEB | {"authMethod": "bearer", "bearer_token": "secret"},
         {"http": {"url": "https://a.example", "auth": {"bearer": "${env:KUMA_M_TOKEN}"}}},
     ),
+    (WEB | {"cacheBust": True}, {"http": {"url": "https://a.example", "cache_bust": True}}),
     (WEB | {"url": "http://a.example", "expiryNotification": True}, {"http": "http://a.example"}),
     (
         NAMED | {"conditions": [condition("equals", "mx.a.example"), condition("contains", "b", join="or")]},
@@ -186,12 +213,12 @@ CARRIED: list[tuple[dict[str, Any], dict[str, Any]]] = [
             "expect": {"answer": {"some": [r"\tMX\t\d+ mx\.a\.example\.?$", r"\tMX\t.*b"]}},
         },
     ),
-    (DATABASE | {"conditions": [condition("equals", "5", "result")]}, {"expect": {"value": 5}}),
+    (DATABASE | {"conditions": [condition("equals", "5", "result")]}, {"expect": {"value": "== 5"}}),
     (DATABASE | {"conditions": [condition("starts_with", "a.b", "result")]}, {"expect": {"value": r"=~ ^a\.b"}}),
     (
         MONGO | {"databaseQuery": '{"count": "jobs"}', "jsonPath": "n", "expectedValue": "0"},
         {"mongodb": {"address": "a.example:27017", "database": "shop", "command": {"count": "jobs"}},
-         "expect": {"json": {"$.n": 0}}},
+         "expect": {"json": {"$.n": "== 0"}}},
     ),
     (
         {"type": "port", "hostname": "a.example", "port": 465, "smtpSecurity": "secure", "expiryNotification": True},
@@ -204,6 +231,18 @@ CARRIED: list[tuple[dict[str, Any], dict[str, Any]]] = [
     (
         {"type": "websocket-upgrade", "url": "wss://a.example", "wsSubprotocol": "a, b"},
         {"websocket": {"url": "wss://a.example", "subprotocols": ["a", "b"]}},
+    ),
+    (
+        {"type": "websocket-upgrade", "url": "wss://a.example", "accepted_statuscodes": ["1000", "3000"]},
+        {"websocket": "wss://a.example", "expect": {"close": [1000, 3000]}},
+    ),
+    (
+        MQTT | {"mqttCheckType": "json-query", "jsonPath": "state.open", "expectedValue": "true"},
+        {"mqtt": {"address": "a.example:1883", "topic": "t"}, "expect": {"json": {"$.state.open": "== true"}}},
+    ),
+    (
+        MQTT | {"jsonPath": "$.n", "conditions": [condition("lt", "5", "json_value")]},
+        {"expect": {"json": {"$.n": "< 5"}}},
     ),
     (
         {"type": "redis", "databaseConnectionString": "rediss://a.example", "ignoreTls": True},

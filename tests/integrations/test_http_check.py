@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+import socket
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 from tests.rigs.check_servers import context_with, tcp_server
-from tests.rigs.http_servers import always, answer, by_path, check, check_filled, checks
+from tests.rigs.http_servers import always, answer, by_path, check, check_filled, checks, read_request
 
 from mainstay.integrations.checks.http.spec import KIND
 
@@ -168,6 +169,23 @@ def test_signing_in(auth: dict[str, Any], wanted: str) -> None:
         result = check_filled({"url": "http://127.0.0.1:{port}/", "auth": auth}, port, {"${env:P}": "pa:ss"})
     assert result.verdict == "up"
     assert seen[0][1]["authorization"] == wanted
+
+
+def test_each_request_may_ask_past_every_cache() -> None:
+    asked: list[str] = []
+
+    def moves(connection: socket.socket) -> None:
+        asked.append(read_request(connection)[0].split(" ")[1])
+        connection.sendall(answer(b"", "302 Found", ("Location: /there",)) if "?" in asked[-1] else answer())
+
+    with tcp_server(moves) as port:
+        results = checks({"url": f"http://127.0.0.1:{port}/?a=1", "cache_bust": True})
+    assert [result.message for result in results] == ["", ""]
+    first, followed, second, _ = asked
+    assert first.startswith("/?a=1&cache_bust=")
+    assert second.startswith("/?a=1&cache_bust=")
+    assert first != second
+    assert followed == "/there"
 
 
 def test_userinfo_of_the_url_signs_in_and_is_not_shown() -> None:

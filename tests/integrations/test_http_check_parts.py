@@ -72,6 +72,17 @@ def test_finding_fails_in_one_way_only(document: Any, steps: list[str | int]) ->
         ("=~ ^v\\d", 7, False),
         ([1, 2], [1, 2], True),
         ({"a": 1}, {"a": 1}, True),
+        ("== 1", "1", True),
+        ("!= 1", "1", False),
+        ("== true", "true", True),
+        ('== "1"', 1, False),
+        (1, "1", False),
+        ("!= null", "null", True),
+        ("> 3", "4", True),
+        ("> 3", "four", False),
+        (r"=~ ^\d$", 5, True),
+        ("=~ ^(?:1|true)$", True, True),
+        ("=~ null", None, False),
     ],
 )
 def test_comparisons(expected: Any, value: Any, holds: bool) -> None:

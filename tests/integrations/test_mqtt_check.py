@@ -59,6 +59,7 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         with running(arguments, lambda: answers(port) and answers(public), folder / "log", user=user):
             publish.single("shop/state", "open until 18:00", retain=True, hostname="127.0.0.1", port=public)
             publish.single("shop/till/1", b"\xff" * 300, retain=True, qos=1, hostname="127.0.0.1", port=public)
+            publish.single("shop/json", '{"open": true, "till": "3"}', retain=True, hostname="127.0.0.1", port=public)
             yield Broker(port, tls, public, certificates)
 
 
@@ -70,6 +71,8 @@ def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
         ({"topic": "shop/#"}, {}, {"wait", "transfer"}),
         ({"topic": "shop/state"}, {"contains": "open"}, {"wait", "transfer"}),
         ({"topic": "shop/+"}, {"regex": r"until \d\d:\d\d$"}, {"wait", "transfer"}),
+        ({"topic": "shop/json"}, {"json": {"$.open": True, "$.till": ">= 3"}}, {"wait", "transfer"}),
+        ({"topic": "shop/+"}, {"json": {"$.open": True}, "contains": "till"}, {"wait", "transfer"}),
         ({"topic": "shop/echo", "send": "are you there?"}, {}, {"wait", "transfer"}),
         ({"topic": "shop/state", "send": "closed"}, {"contains": "closed"}, {"wait", "transfer"}),
     ],
@@ -90,6 +93,14 @@ def test_a_broker_that_is_open_to_everyone(broker: Broker) -> None:
         ({"password": "${env:OTHER}"}, {}, "down", "expect.login", "not authorized (code 5)"),
         ({"username": None, "password": None}, {}, "down", "expect.login", "not authorized (code 5)"),
         ({"topic": "shop/state"}, {"contains": "moon"}, "down", "expect.contains", "`moon` is not in the 16 bytes"),
+        (
+            {"topic": "shop/json"},
+            {"json": {"$.open": False}},
+            "down",
+            "expect.json",
+            "$.open is true, expected == false",
+        ),
+        ({"topic": "shop/state"}, {"json": {"$.open": True}}, "down", "expect.json", "the message is not JSON"),
         ({"topic": "shop/silent"}, {"contains": "x"}, "down", "transfer.timeout", "a message did not come"),
         ({"topic": "other/x", "send": "y"}, {}, "down", "transfer.timeout", "a message did not come"),
         ({}, {"degraded_after": "0ms"}, "degraded", "expect.latency", "more than the 0 ms allowed"),

@@ -85,6 +85,13 @@ def test_a_message_and_its_answer(text: str) -> None:
     assert set(result.phases) == {"lookup", "connect", "wait", "transfer"}
 
 
+@pytest.mark.parametrize(("handler", "codes"), [(echo, [1000]), (leaves, [1000, 1013])])
+def test_the_code_of_closing_is_one_of_those_expected(handler: Handler, codes: list[int]) -> None:
+    with websocket_server(handler) as port:
+        result = run_filled("websocket", {"url": f"ws://127.0.0.1:{port}", "send": "x"}, {"close": codes})
+    assert (result.verdict, result.message, result.evidence["close"]) == ("up", "", codes[-1])
+
+
 def test_what_is_expected_may_come_after_other_messages() -> None:
     with websocket_server(chatty) as port:
         target = {"url": f"ws://127.0.0.1:{port}", "send": "hello"}
@@ -138,6 +145,7 @@ def test_tls(tmp_path: Any) -> None:
     [
         (echo, {"contains": "PONG"}, "down", "expect.contains", "`PONG` is not in the 4 bytes"),
         (silent, {"contains": "PONG"}, "down", "transfer.timeout", "a message did not come within 500 ms"),
+        (leaves, {"close": [1000]}, "down", "expect.close", "closes with the code 1013, expected 1000"),
         (leaves, {"contains": "PONG"}, "down", "transfer.closed", "closed the WebSocket with 1013: try again later"),
         (large, {"contains": "PONG"}, "down", "transfer.too_large", "a frame of 2000000 bytes"),
         (echo, {"degraded_after": "0ms"}, "degraded", "expect.latency", "more than the 0 ms allowed"),

@@ -205,7 +205,7 @@ async def _lane(notes: Notes) -> None:
         assert (await in_thread(notes.followed))[0] == "monitor/a"
         assert await lane.probe() == "ok"
         await in_thread(happen, "monitor.flapping_stopped", "monitor/late", FakeClock(1_000.0))
-        assert "entries of the journal wait, the oldest for " in await lane.probe()
+        assert "of the journal to read, the oldest for " in await lane.probe()
     finally:
         await asyncio.to_thread(connections.close_all)
         parts.telemetry.close()

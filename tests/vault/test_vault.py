@@ -428,7 +428,7 @@ def test_the_vault_from_the_command_line(tmp_path: Path) -> None:
     assert "encrypted anew: 1" in mainstay("vault", "rotate")
     assert "db " in mainstay("vault", "list")
     assert "not UTF-8" in mainstay("vault", "set", "db", given=b"\xff", code=1)
-    kinds = mainstay("journal", "--kind", "vault.*")
+    kinds = mainstay("journal", "--json", "--kind", "vault.*")
     assert kinds.count("vault.changed") == 1
     assert kinds.count("vault.rotated") == 1
     mainstay("vault", "remove", "db")

@@ -79,7 +79,8 @@ def _draw(entry: Entry) -> None:
     details = (f"{key}={value}" for key, value in entry.data.items() if value not in (None, "", [], {}))
     line.append(" ".join(details), "dim")
     # One line an entry: cut on a screen, whole in a pipe.
-    console.print(line, no_wrap=True, overflow="ellipsis", soft_wrap=not console.is_terminal)
+    whole = not console.is_terminal
+    console.print(line, no_wrap=True, overflow="ignore" if whole else "ellipsis", soft_wrap=whole)
 
 
 def _print(entry: Entry, as_json: bool) -> None:

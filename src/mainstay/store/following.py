@@ -17,6 +17,7 @@ from django.db import DatabaseError, InterfaceError, connections
 
 from mainstay.kernel.capability import Lane
 from mainstay.kernel.errors import StoreBusy
+from mainstay.kernel.wording import counted
 from mainstay.store.followers import FOLLOWERS, Follower, Lag, catch_up, lag
 from mainstay.store.hub import HUB
 
@@ -78,4 +79,5 @@ def _follow(follower: Follower, clock: Clock) -> float | None:
 def _say(lag: Lag) -> str:
     if lag.seconds < _LATE:
         return "ok"
-    return f"{lag.entries} entries of the journal wait, the oldest for {lag.seconds:.0f} s; the log may say why"
+    waiting = counted(lag.entries, "entry", "entries")
+    return f"{waiting} of the journal to read, the oldest for {lag.seconds:.0f} s; the log may say why"

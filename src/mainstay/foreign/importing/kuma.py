@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mainstay.foreign.importing.draft import Draft, label_name
-from mainstay.foreign.importing.kuma_fields import tell_the_rest
+from mainstay.foreign.importing.kuma_fields import domain_of, tell_the_rest
 from mainstay.foreign.importing.kuma_monitors import read_target
 from mainstay.foreign.importing.kuma_notifications import read_notification
 from mainstay.foreign.importing.kuma_pages import read_maintenance, read_pages
@@ -58,6 +58,7 @@ class _Reader:
         self.root, self.draft, self.channels = root, draft, channels
         self.made: dict[str, tuple[str, str]] = {}
         self._groups: dict[str, tuple[Node, str]] = {}
+        self._domains: dict[str, str] = {}  # -> the monitor that looks at it
         self._joined = {table: _by(root, table, "monitor_id") for table in ("monitor_notification", "monitor_tag")}
         self._labels = {row.key: text(row, "name") for row in rows(root, "monitor") if text(row, "type") == "group"}
 
@@ -94,8 +95,26 @@ class _Reader:
             upside_down.carried(f"{to}.inverted")
         self._times(node, document, to)
         self._shared(node, "monitor", name, document, to)
+        self._domain(node, kind)
         _default(node)
         tell_the_rest(node, kind)
+
+    def _domain(self, node: Node, kind: str) -> None:
+        """That a domain expires is told by a monitor of its own, one for all that are in the domain."""
+        notice, active = field(node, "domainExpiryNotification"), field(node, "active")
+        domain = domain_of(node, kind)
+        paused = active is not None and not active.is_on
+        if notice is None or not notice.is_on or not domain or paused or "domain" not in self.draft.kinds:
+            return
+        if domain not in self._domains:
+            name = self._domains[domain] = self.draft.name("monitor", f"domain-{domain}")
+            document = {"domain": domain, "expect": {"days": 21}, "alert_on": ["down", "degraded"]}
+            self.draft.add("monitor", name, document, notice)
+        name = self._domains[domain]
+        notice.approximated(
+            f"monitors.{name}", "Kuma tells 21, 14 and 7 days before; here it is degraded from 21 days on"
+        )
+        self._notifications(node, "monitor", name)
 
     def _times(self, node: Node, document: dict[str, Any], to: str) -> None:
         interval, retry = field(node, "interval"), field(node, "retryInterval")

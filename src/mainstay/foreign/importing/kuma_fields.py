@@ -5,20 +5,21 @@ Taken from `server/model/monitor.js` and `server/monitor-types/` of 2.x.
 
 from __future__ import annotations
 
-from mainstay.foreign.importing.kuma_source import field
+from mainstay.foreign.importing.kuma_source import field, text
 from mainstay.foreign.importing.source import Node
 
 _HTTP = frozenset({"http", "keyword", "json-query"})
 _TLS = _HTTP | {"redis"}
-_NAMED = _HTTP | {"websocket-upgrade", "port", "ping", "dns", "smtp", "mqtt", "grpc-keyword", "real-browser", "ntp"}
-_NO_DOMAIN = "declare a monitor of the kind `domain` with the name as it is registered"
+_NAMED = _HTTP | {"websocket-upgrade", "port", "ping", "dns", "smtp", "mqtt", "grpc-keyword", "real-browser"}
+_BY_URL = _HTTP | {"websocket-upgrade", "real-browser"}
+_NO_DOMAIN = "which part of the name is registered cannot be told; declare a monitor of the kind `domain` for it"
 _NO_LIKE = "Mainstay has nothing like it for this check"
 _KEPT = "what an answer held is kept as evidence of a failure, within the limits of Mainstay"
 
 # field -> (types that use it, why it is not carried where no reader has said something else)
 _USED: dict[str, tuple[frozenset[str], str]] = {
     "ignoreTls": (_TLS, _NO_LIKE),
-    "cacheBust": (_HTTP, "no random parameter is added; the header Cache-Control asks most caches for a fresh answer"),
+    "cacheBust": (_HTTP, _NO_LIKE),
     "ipFamily": (_HTTP, _NO_LIKE),
     "domainExpiryNotification": (_NAMED, _NO_DOMAIN),
     "expiryNotification": (_HTTP | {"port"}, _NO_LIKE),
@@ -83,6 +84,21 @@ _ELSEWHERE: dict[str, frozenset[str]] = {
     "expectedTlsAlert": frozenset({"port"}),
     "pushToken": frozenset({"push"}),
 }  # fmt: skip
+
+
+# Names that no registry gives (RFC 6761, 6762 and 8375, and .internal).
+_UNREGISTERED = frozenset({"arpa", "corp", "example", "home", "internal", "invalid", "lan", "local", "localdomain",
+                           "localhost", "onion", "test"})  # fmt: skip
+
+
+def domain_of(node: Node, kind: str) -> str:
+    """The domain that a monitor's host is in, where that is certain without a list of registries; else empty."""
+    if kind not in _NAMED:
+        return ""
+    address = text(node, "grpcUrl" if kind == "grpc-keyword" else "url" if kind in _BY_URL else "hostname")
+    host = address.rpartition("://")[2].partition("/")[0].rpartition("@")[2].partition(":")[0].lower()
+    labels = host.removeprefix("www.").rstrip(".").split(".")
+    return ".".join(labels) if len(labels) == 2 and labels[1] not in _UNREGISTERED else ""
 
 
 def tell_the_rest(node: Node, kind: str) -> None:

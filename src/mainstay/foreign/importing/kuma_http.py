@@ -110,6 +110,9 @@ def _connection(own: Monitor, target: dict[str, Any]) -> None:
     elif count is not None and count != 10:
         target["redirects"] = {"limit": int(min(max(count, 1), 50))}
     own.carry("maxredirects", "http.redirects")
+    if own.is_on("cacheBust"):
+        target["cache_bust"] = True
+        own.carry("cacheBust", "http.cache_bust")
     family = text(own.node, "ipFamily")
     if family in ("ipv4", "ipv6"):
         target["ip_version"] = int(family[-1])

@@ -7,6 +7,7 @@ import re
 import socket
 import time
 from dataclasses import dataclass, field, replace
+from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 
@@ -80,6 +81,13 @@ class Request:
     sent_url: str  # with the name to be asked for as its host
     via: str  # host that is looked up and connected to: the URL's or the proxy's
     entry: str  # `name:port` for which libcurl is told the addresses; empty where it needs none
+    cache_bust: bool = False
+
+    def address(self) -> str:
+        """What is sent this time."""
+        if not self.cache_bust:
+            return self.sent_url
+        return f"{self.sent_url}{'&' if '?' in self.sent_url else '?'}cache_bust={token_hex(6)}"
 
 
 class Requests:
@@ -104,7 +112,8 @@ class Requests:
         self._proxy: str = target.get("proxy") or ""
         url = str(target["url"])
         self._origin = origin(clean_url(url))
-        self.first = self._make(url if is_plain_address(url) else clean_url(url), content)
+        first = self._make(url if is_plain_address(url) else clean_url(url), content)
+        self.first = replace(first, cache_bust=bool(target.get("cache_bust")))
 
     def redirected(self, request: Request, status: int, target: str) -> Request:
         """What follows a redirect (RFC 9110, 15.4). CheckFault `expect.redirects` where nothing can follow it."""

@@ -135,7 +135,7 @@ class _Run:
     def _direct(self, handle: Handle, request: Request, addresses: list[str]) -> bool:
         """What differs between runs: where to, how long, and whether the certificate is read (the result)."""
         plan, curl = self._plan, handle.curl
-        curl.setopt(pycurl.URL, request.sent_url)
+        curl.setopt(pycurl.URL, request.address())
         curl.setopt(pycurl.TIMEOUT_MS, max(1, int(self._remaining() * 1000)))
         handle.body.begin(KEPT, plan.max_read)
         if request.entry:

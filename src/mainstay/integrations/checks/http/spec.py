@@ -103,6 +103,9 @@ class HttpTarget(Spec):
         False,
         description="ask for a compressed answer, of any kind or of this one; what comes packed is unpacked anyway",
     )
+    cache_bust: bool = Field(
+        False, description="add a parameter of chance to the query, so that no cache on the way answers"
+    )
     proxy: Text | None = Field(None, max_length=2000, description="http://, https:// or socks5h:// proxy to go through")
     ip_version: Literal[4, 6] | None = Field(None, description="use addresses of this version only")
     max_read: int = Field(

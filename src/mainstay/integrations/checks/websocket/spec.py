@@ -58,8 +58,8 @@ class WebsocketExpect(WordsExpect, CertificateExpect):
     close: list[Annotated[int, Field(ge=1000, le=4999)]] = Field(
         [],
         max_length=50,
-        description="codes that the server may answer the close of the check with (1000); 1005: it names none, 1006: it "
-        "goes without a close; default: any, or no answer",
+        description="codes that the server may answer the close of the check with (1000); 1005: it names none, "
+        "1006: it goes without a close; default: any, or no answer",
     )
 
 
