@@ -21,6 +21,7 @@ import duckdb
 import structlog
 
 from mainstay.kernel.errors import Broken, TooLarge
+from mainstay.kernel.wording import counted
 from mainstay.store.columns import sql
 from mainstay.store.columns.archive_files import ArchiveFiles, DayFile, name_of
 from mainstay.store.columns.duckdb_sql import DUCKDB, quoted, to_parquet
@@ -85,7 +86,7 @@ class Archive:
         with self._database() as database:
             found = database.rows(f"SELECT count(*) FROM {_parquet(path)}")[0][0]
         if found != rows:
-            raise Broken(f"the file for the archive has {found} rows instead of {rows}")
+            raise Broken(f"the file for the archive has {counted(found, 'row')} instead of {rows}")
 
     def erase(self, table: Table, values: Sequence[str]) -> None:
         with self._turn:
