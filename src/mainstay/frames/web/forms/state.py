@@ -152,7 +152,7 @@ def _fill_group(field: Field, value: Any) -> State:
 def _picked(field: Field, value: Mapping[str, Any]) -> str:
     found = [at for at, choice in enumerate(field.either) if any(value.get(key) is not None for key in choice.keys)]
     if len(found) > 1:  # such as a rule of a window that holds for some days only
-        raise Unshowable(field, value, f"only one of {' and '.join(field.either[at].words for at in found)}")
+        raise Unshowable(field, value, f"one way of {' and '.join(field.either[at].label for at in found)}")
     return str(found[0] if found else 0)
 
 
