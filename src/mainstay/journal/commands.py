@@ -174,7 +174,7 @@ def verify_chain(
 def _praise(found: Verification) -> Iterator[str]:
     since = f" since the newest seal, of entry {found.since - 1}" if found.since > 1 else ""
     gone = f"; {found.erased} of them without the personal data that was erased" if found.erased else ""
-    yield f"{found.checked} entries{since}, all as they were written{gone}"
+    yield f"{counted(found.checked, 'entry', 'entries')}{since}, all as they were written{gone}"
     if found.segments:
         yield f"{found.segments} sealed segments, each in its place{'' if since else ' and as it was sealed'}"
     if found.deleted_to:
