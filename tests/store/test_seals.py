@@ -518,4 +518,4 @@ def test_words_of_a_verification(ours: Settings) -> None:
     told = "\n".join(_praise(Verification(5, since=4, erased=1, segments=2, deleted_to=2, other_keys=1)))
     assert "5 entries since the newest seal, of entry 3" in told
     assert "entries up to 2 are deleted by age" in told
-    assert "1 seals are signed with another key" in told
+    assert "with another key than that of this install: 1" in told

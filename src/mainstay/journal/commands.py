@@ -176,11 +176,12 @@ def _praise(found: Verification) -> Iterator[str]:
     gone = f"; {found.erased} of them without the personal data that was erased" if found.erased else ""
     yield f"{counted(found.checked, 'entry', 'entries')}{since}, all as they were written{gone}"
     if found.segments:
-        yield f"{found.segments} sealed segments, each in its place{'' if since else ' and as it was sealed'}"
+        count = "one sealed segment" if found.segments == 1 else f"{found.segments} sealed segments, each"
+        yield f"{count} in its place{'' if since else ' and as it was sealed'}"
     if found.deleted_to:
         yield f"entries up to {found.deleted_to} are deleted by age: their seals are left"
     if found.other_keys:
-        yield f"{found.other_keys} seals are signed with another key than that of this install: was it replaced?"
+        yield f"seals with another key than that of this install: {found.other_keys}; was it replaced?"
 
 
 @journal.command("seal")
