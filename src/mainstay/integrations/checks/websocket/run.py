@@ -14,22 +14,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from websockets.exceptions import PayloadTooBig
+from websockets.frames import CloseCode, Frame, Opcode
+from websockets.protocol import CLIENT, OPEN, Protocol
+
 from mainstay import __version__
 from mainstay.integrations.checks.certificates import enough_days, load_reader
 from mainstay.integrations.checks.http.expectations import parse_headers
 from mainstay.integrations.checks.http.request import clean_url
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt
 from mainstay.integrations.checks.sessions import Endpoint, Talk
-from mainstay.integrations.checks.websocket.frames import (
-    CLOSE,
-    CONTINUATION,
-    FRAME_LIMIT,
-    PING,
-    PONG,
-    TEXT,
-    frame,
-    read_frame,
-)
 from mainstay.integrations.checks.words import Words
 from mainstay.kernel.probing import CheckFault
 
@@ -41,9 +35,8 @@ if TYPE_CHECKING:
 _ACCEPT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _HEADER_LINES = 200
 _MESSAGES = 100  # that are looked at; a busy channel may say other things first
-_NORMAL = (1000).to_bytes(2)
 _PING = b"mainstay"
-_SILENT, _CUT = 1005, 1006  # section 7.1.5: closed without a code, and without a close
+_LARGEST = 1024 * 1024  # bytes of one message, and of everything, that are read
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,18 +106,19 @@ def _head(authority: str, path: str, target: dict[str, object]) -> str:
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         async with plan.endpoint.opened(steps, context) as stream:
-            talk = Talk(steps, stream, limit=FRAME_LIMIT)
+            talk = Talk(steps, stream, limit=_LARGEST)
             with steps.phase("wait"):
                 await _upgrade(plan, steps, talk)
+            messages = _Messages(talk)
             if plan.send is not None or plan.words or plan.pong:
                 with steps.phase("transfer"):
-                    await _converse(plan, steps, talk)
+                    await _converse(plan, steps, talk, messages)
             if plan.close:
                 with steps.phase("transfer"):
-                    await _close(plan, steps, talk)
+                    await _close(plan, steps, talk, messages)
             else:
                 with suppress(CheckFault):  # everything that was asked for has been answered
-                    await talk.send(frame(CLOSE, _NORMAL))
+                    await messages.close()
         steps.current = "expect"
         if plan.endpoint.tls:
             enough_days(steps.path, plan.days)
@@ -173,12 +167,8 @@ def _judge_upgrade(plan: Plan, steps: Steps, headers: dict[str, str], accept: by
         )
 
 
-async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
-    if plan.pong:
-        await talk.send(frame(PING, _PING))
-    if plan.send is not None:
-        await talk.send(frame(TEXT, plan.send))
-    messages = _Messages(talk)
+async def _converse(plan: Plan, steps: Steps, talk: Talk, messages: _Messages) -> None:
+    await messages.send(ping=_PING if plan.pong else None, text=plan.send)
     wants_pong = plan.pong
     missing: CheckFault | None = None
     if plan.words:
@@ -190,7 +180,7 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
         if missing is not None and messages.count:
             steps.if_late = missing
         opcode, payload = await messages.next()
-        if opcode == PONG:
+        if opcode is Opcode.PONG:
             wants_pong = wants_pong and payload != _PING
             continue
         steps.evidence |= {"messages": messages.count, "received": len(payload), "excerpt": excerpt(payload)}
@@ -199,18 +189,10 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
     raise missing or CheckFault("expect.pong", f"the ping is not answered among {_MESSAGES} messages")
 
 
-async def _close(plan: Plan, steps: Steps, talk: Talk) -> None:
+async def _close(plan: Plan, steps: Steps, talk: Talk, messages: _Messages) -> None:
     """Section 7: a close is answered by a close; what is under way may come before."""
     talk.awaiting("the answer to the close")
-    code = _CUT
-    with suppress(CheckFault):
-        await talk.send(frame(CLOSE, _NORMAL))
-        while True:
-            opcode, _, payload = await read_frame(talk)
-            if opcode == CLOSE:
-                code = _code(payload)
-                break
-    steps.evidence["close"] = code
+    steps.evidence["close"] = code = await messages.closing()
     if code not in plan.close:
         raise CheckFault("expect.close", f"the server closes with the code {code}, expected {_listed(plan.close)}")
 
@@ -220,44 +202,72 @@ def _listed(codes: frozenset[int]) -> str:
 
 
 class _Messages:
-    """Whole messages out of frames; pings are answered on the way, and a close is a finding."""
+    """Whole messages out of frames; a close is a finding. The library answers pings, and refuses what breaks rules."""
 
     def __init__(self, talk: Talk) -> None:
         self.count = 0
         self._talk = talk
+        self._protocol = Protocol(CLIENT, state=OPEN, max_size=_LARGEST)
+        self._frames: list[Frame] = []
         self._parts: list[bytes] = []
-        self._kind = 0  # of the message whose parts are coming; 0 between messages
 
-    async def next(self) -> tuple[int, bytes]:
-        """(TEXT, BINARY or PONG, its bytes). CheckFault `transfer.*`."""
+    async def send(self, *, ping: bytes | None, text: bytes | None) -> None:
+        if ping is not None:
+            self._protocol.send_ping(ping)
+        if text is not None:
+            self._protocol.send_text(text)
+        await self._flush()
+
+    async def close(self) -> None:
+        self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+        await self._flush()
+
+    async def closing(self) -> int:
+        """Close, and give the code of the answer: 1005 of one without, 1006 if none came (section 7.1.5)."""
+        with suppress(CheckFault):
+            await self.close()
+            while self._protocol.close_rcvd is None:
+                await self._more()
+        close = self._protocol.close_rcvd
+        return int(CloseCode.ABNORMAL_CLOSURE if close is None else close.code)
+
+    async def next(self) -> tuple[Opcode, bytes]:
+        """(TEXT or PONG, its bytes); a binary message counts as text. CheckFault `transfer.*`."""
         while True:
-            opcode, final, payload = await read_frame(self._talk)
-            if opcode == PONG:
-                return opcode, payload
-            if opcode == PING:
-                await self._talk.send(frame(PONG, payload))
-            elif opcode == CLOSE:
-                raise _closed(payload)
-            elif (opcode == CONTINUATION) != bool(self._kind):
-                raise CheckFault("transfer.malformed", "the parts of a message come in the wrong order")
-            else:
-                self._kind = self._kind or opcode
-                self._parts.append(payload)
-                if final:
-                    return self._taken()
+            while not self._frames:
+                await self._more()
+            frame = self._frames.pop(0)
+            if frame.opcode is Opcode.PONG:
+                return Opcode.PONG, bytes(frame.data)
+            if frame.opcode is Opcode.CLOSE:
+                raise self._closed()
+            if frame.opcode is not Opcode.PING:
+                self._parts.append(bytes(frame.data))
+                if frame.fin:
+                    message, self._parts = b"".join(self._parts), []
+                    self.count += 1
+                    return Opcode.TEXT, message
 
-    def _taken(self) -> tuple[int, bytes]:
-        kind, message = self._kind, b"".join(self._parts)
-        self._kind, self._parts = 0, []
-        self.count += 1
-        return kind, message
+    async def _more(self) -> None:
+        if self._protocol.parser_exc is not None:
+            raise self._broken(self._protocol.parser_exc)
+        self._protocol.receive_data(await self._talk.some())
+        self._frames += [one for one in self._protocol.events_received() if isinstance(one, Frame)]
+        await self._flush()
 
+    async def _flush(self) -> None:
+        for data in self._protocol.data_to_send():
+            if data:  # nothing stands for the end of what is sent
+                await self._talk.send(data)
 
-def _code(payload: bytes) -> int:
-    return int.from_bytes(payload[:2]) if len(payload) > 1 else _SILENT
+    def _broken(self, error: Exception) -> CheckFault:
+        if isinstance(error, PayloadTooBig):
+            return CheckFault("transfer.too_large", f"the server sends too large a message: {error}")
+        return CheckFault("transfer.malformed", f"what came breaks the rules of WebSocket: {error}")
 
-
-def _closed(payload: bytes) -> CheckFault:
-    code = _code(payload)
-    reason = f": {excerpt(payload[2:])}" if payload[2:] else ""
-    return CheckFault("transfer.closed", f"the server closed the WebSocket with {code}{reason}")
+    def _closed(self) -> CheckFault:
+        """RFC 6455, 7.1.5: without a code, 1005 stands for it."""
+        close = self._protocol.close_rcvd
+        code = CloseCode.NO_STATUS_RCVD if close is None else close.code
+        reason = f": {excerpt(close.reason.encode())}" if close is not None and close.reason else ""
+        return CheckFault("transfer.closed", f"the server closed the WebSocket with {int(code)}{reason}")
