@@ -160,6 +160,14 @@ def test_mistakes_stand_at_their_fields_and_nothing_is_saved(admin: Client) -> N
     assert find("monitor", "new") is None
 
 
+def test_of_an_empty_form_what_is_needed_is_told_at_its_field_and_nothing_is_unfolded(admin: Client) -> None:
+    filled = sent(page(admin, "/resources/new?kind=monitor"))
+    text = admin.post("/resources/save", filled).content.decode()
+    assert re.search(r'id="f-spec-http-url-e"[^>]*>This is needed<', text)
+    assert "needs exactly one of" not in text
+    assert '<details class="further" open' not in text
+
+
 def test_what_is_typed_is_looked_at_without_saving(admin: Client) -> None:
     filled = sent(page(admin, "/resources/new?kind=route"))
     text = admin.post("/resources/check", {**filled, "name": "a b", "spec.to": ["", "nobody"]}).content.decode()

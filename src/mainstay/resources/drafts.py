@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from mainstay.frames.web.forms.settling import settle
-from mainstay.frames.web.forms.shape import Variant, variants
+from mainstay.frames.web.forms.shape import ABSENT, Variant, variants
 from mainstay.frames.web.forms.state import State, fill
 from mainstay.frames.web.forms.weave import weave
 from mainstay.kernel.resource import KINDS, Kind
@@ -59,7 +59,8 @@ class Draft:
     def changed(self, name: str, variant: Variant, state: State, at: int) -> Draft:
         """The draft with what the form holds."""
         base = self.document if variant.key in ("", self.variant.key) else self._shared(variant)
-        document = settle(variant.group, state, base)
+        # The key that says the sort stands there also while nothing is filled in: what is missing is told of it.
+        document = settle(variant.group, state, base if not variant.key or variant.key in base else ABSENT)
         document = document if isinstance(document, dict) else {}
         if not self.kind.listed:
             data: dict[str, Any] = {self.kind.plural: {name: document}}

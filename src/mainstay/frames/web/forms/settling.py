@@ -24,20 +24,20 @@ def is_blank(field: Field, state: State) -> bool:
 
 def settle(field: Field, state: State, written: Any = ABSENT) -> Any:
     """The value that a document has for this state, or ABSENT. What was `written` stays where it means the same."""
-    return _settle(field, _without_blanks(field, state), written)
+    return _settle(field, without_blanks(field, state), written)
 
 
-def _without_blanks(field: Field, state: State) -> State:
+def without_blanks(field: Field, state: State) -> State:
     """The state without entries that say nothing."""
     if field.widget == "group":
-        return {**state, **{inner.key: _without_blanks(inner, state[inner.key]) for inner in field.fields}}
+        return {**state, **{inner.key: without_blanks(inner, state[inner.key]) for inner in field.fields}}
     if field.entry is None:
         return state
     entry = field.entry
     if field.widget == "map":
-        pairs = [[key, _without_blanks(entry, inner)] for key, inner in state]
+        pairs = [[key, without_blanks(entry, inner)] for key, inner in state]
         return [pair for pair in pairs if pair[0] or not is_blank(entry, pair[1])]
-    entries = [_without_blanks(entry, inner) for inner in state]
+    entries = [without_blanks(entry, inner) for inner in state]
     return [inner for inner in entries if not is_blank(entry, inner)]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from mainstay.frames.web.forms.settling import is_blank
+from mainstay.frames.web.forms.settling import is_blank, without_blanks
 from mainstay.frames.web.forms.shape import Choice, Field
 from mainstay.frames.web.forms.state import ON, PICK, State, fill
 
@@ -112,7 +112,7 @@ class Node:
 
 
 def _differs(node: Node) -> bool:
-    return bool(node.state != fill(node.asks))
+    return bool(without_blanks(node.asks, node.state) != fill(node.asks))
 
 
 def view(asks: Field, state: State, name: str, mistakes: Mistakes, names: Names) -> Node:
