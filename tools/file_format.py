@@ -37,9 +37,10 @@ routes:
 
 ## How files are read
 
-- A file is a mapping of the keys below. All but `routes` hold a mapping of names to what is declared; `routes` is
-  a list, because its order counts. Files and folders (every `*.yaml`, `*.yml` and `*.json`, by name) given
-  together count as one, and so do several documents in one file (`---`). A name may stand once in all of them.
+- A file is a mapping of the keys below. Most hold a mapping of names to what is declared; `routes` is a list, because
+  its order counts, and below `settings` stand the settings themselves, because there is one of it. Files and folders
+  (every `*.yaml`, `*.yml` and `*.json`, by name) given together count as one, and so do several documents in one
+  file (`---`). A name may stand once in all of them.
 - **Names** hold letters and digits of any script, with `.`, `_` and `-` between them, at most 100 characters. A
   route is named by its own `name`, or else by its position: `route-1`.
 - **Mistakes** are told all at once with file, line and column, and nothing is applied unless all is valid.
@@ -83,7 +84,8 @@ def file_format() -> Iterator[str]:
     for kind in KINDS:
         section = schema["properties"][kind.plural]
         yield f"## `{kind.plural}`\n\n{kind.summary[0].upper()}{kind.summary[1:]}.\n"
-        yield from _kind(kind, section.get("items") or section["additionalProperties"], schema)
+        shape = section["anyOf"][0] if kind.alone else section.get("items") or section["additionalProperties"]
+        yield from _kind(kind, shape, schema)
 
 
 def _kind(kind: Kind, shape: Shape, root: Shape) -> Iterator[str]:

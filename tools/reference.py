@@ -6,7 +6,6 @@ Pages: docs/reference/{settings,events,scopes,commands,error-codes,file-format,m
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import sys
 import typing
 from collections.abc import Callable, Iterator
@@ -18,7 +17,7 @@ from file_format import check_pages, file_format
 from mainstay.kernel import errors
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.event import Event
-from mainstay.kernel.settings import Settings
+from mainstay.kernel.settings import DECLARABLE, SETTINGS, variable
 from mainstay.runtime.capabilities import load_capabilities
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -26,9 +25,12 @@ FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
 
 def settings() -> Iterator[str]:
     yield "# Settings\n"
-    yield "Every setting is read from the environment at start. Options of `mainstay up` win over it.\n"
-    yield "| name | default | what it does |\n|---|---|---|"
-    for field in dataclasses.fields(Settings):
+    yield "Every setting is read from the environment at start. Options of `mainstay up` win over it. Those with a name"
+    yield "under *declared as* may be declared as well, below [`settings`](file-format.md#settings) in a file or on the"
+    yield "page of settings; they hold at once, on all servers, wherever the environment says nothing. The others are"
+    yield "needed before the database is read, belong to one machine, or would open access.\n"
+    yield "| name | declared as | default | what it does |\n|---|---|---|---|"
+    for field in SETTINGS:
         default = (
             "`~/.local/share/mainstay`"
             if field.name == "data"
@@ -37,7 +39,8 @@ def settings() -> Iterator[str]:
             else "empty"
         )
         about = str(field.metadata["about"]).replace("|", "\\|")
-        yield f"| `MAINSTAY_{field.name.upper()}` | {default} | {about} |"
+        declared = f"`{field.name}`" if field in DECLARABLE else ""
+        yield f"| `{variable(field.name)}` | {declared} | {default} | {about} |"
 
 
 def events() -> Iterator[str]:

@@ -33,7 +33,7 @@ def allowed(found: Limits, wanted: dict[str, Any], at: float, tries: int = 1000)
 
 
 def test_a_burst_and_then_the_rate() -> None:
-    rates = Rates(10)
+    rates = Rates(lambda: 10)
     assert sum(rates.take("a", 100.0) == 0 for _ in range(500)) == 10 * BURST
     wait = rates.take("a", 100.0)
     assert wait == pytest.approx(0.1)
@@ -48,7 +48,7 @@ def test_zero_is_no_limit() -> None:
 
 
 def test_the_table_is_bounded_and_keeps_who_is_busy() -> None:
-    rates = Rates(1, kept=100)
+    rates = Rates(lambda: 1, kept=100)
     for number in range(10_000):
         rates.take(f"k{number}", 50.0)
         assert (rates.take("busy", 50.0) == 0) == (number < BURST)

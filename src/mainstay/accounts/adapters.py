@@ -83,6 +83,9 @@ class AccountAdapter(DefaultAccountAdapter):
     def get_password_change_redirect_url(self, _request: HttpRequest) -> str:
         return reverse("account")
 
+    def get_from_email(self) -> str:
+        return str(settings.MAINSTAY.mail_from)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send on another thread: the time that a mail takes must not tell whether an account exists."""
         message = self.render_mail(template_prefix, email, {"base_url": settings.MAINSTAY.base_url, **context})

@@ -69,7 +69,7 @@ def _send(subject: str, text: str, people: list[str] | None = None) -> str:
     problem = ""
     for address in people:  # one mail each: addresses of others are nobody's business
         try:
-            EmailMessage(f"[Mainstay] {subject}", body, to=[address]).send()
+            EmailMessage(f"[Mainstay] {subject}", body, settings.MAINSTAY.mail_from, to=[address]).send()
         except (OSError, SMTPException) as error:
             problem = f"{type(error).__name__}: {error}"[:200]
     return problem

@@ -45,10 +45,10 @@ def hand_over(spec: ChannelSpec, message: Notification, settings: Settings, now:
 
 
 def _document(spec: ChannelSpec, settings: Settings) -> dict[str, Any]:
-    return {
-        "target": spec.target.model_dump(mode="json", by_alias=True),
-        "proxy": spec.proxy or settings.channel_proxy,
-    }
+    target = spec.target.model_dump(mode="json", by_alias=True)
+    if "smtp" in target and target["smtp"] is None:
+        target["smtp"] = settings.smtp  # which may hold a reference as well
+    return {"target": target, "proxy": spec.proxy or settings.channel_proxy}
 
 
 def _without(error: RemoteError, masker: Masker) -> MainstayError:

@@ -19,8 +19,7 @@ def lanes(running: Running) -> tuple[Lane, ...]:
 
     async def prune() -> None:
         if steps.steady():
-            await running.writer.run(
-                partial(prune_alerts, system("alerts"), running.settings.alert_days, running.clock)
-            )
+            days = running.settings.alert_days
+            await running.writer.run(partial(prune_alerts, system("alerts"), days, running.clock))
 
     return (Lane("old alerts", prune, 3600.0, alone=True),)

@@ -6,7 +6,6 @@ Every entry (server, command, test) starts here; nothing else reads the environm
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import secrets
 from pathlib import Path
@@ -15,7 +14,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from mainstay.kernel.capability import load
 from mainstay.kernel.errors import UserError
-from mainstay.kernel.settings import Settings
+from mainstay.kernel.settings import SETTINGS, Settings, variable
 
 if TYPE_CHECKING:
     from mainstay.kernel.capability import Surroundings
@@ -32,7 +31,10 @@ def default_data_folder() -> Path:
     return Path(base) / "mainstay"
 
 
-SERVER_URL = "server.url"  # file of the data folder: where people reach the server that runs there, or ran last
+# Files of the data folder, of the server that runs there, or ran last: where people reach it, and the names of the
+# settings that its environment says.
+SERVER_URL = "server.url"
+SERVER_GIVEN = "server.settings"
 
 
 def load_settings(*, serving: bool = False, **overrides: Any) -> Settings:
@@ -42,25 +44,35 @@ def load_settings(*, serving: bool = False, **overrides: Any) -> Settings:
     started, so that addresses which it prints work; `serving` is for the server, which goes by what it is told alone.
     """
     values: dict[str, Any] = {"data": default_data_folder()}
-    for field in dataclasses.fields(Settings):
-        raw: Any = os.environ.get(f"MAINSTAY_{field.name.upper()}")
+    for field in SETTINGS:
+        raw: Any = os.environ.get(variable(field.name))
         if raw is None and field.name in _FORMER:
-            raw = os.environ.get(f"MAINSTAY_{_FORMER[field.name].upper()}")
+            raw = os.environ.get(variable(_FORMER[field.name]))
         if overrides.get(field.name) is not None:
             raw = overrides[field.name]
         if raw is not None:
             values[field.name] = _convert(field.name, str(field.type), raw)
+    given = frozenset(values)
     values["data"] = Path(values["data"]).expanduser().absolute()
     if not serving and not values.get("url") and not values.get("listen"):
         with contextlib.suppress(OSError, UnicodeDecodeError):
             values["url"] = (values["data"] / SERVER_URL).read_text(encoding="utf-8").strip()
-    return Settings(**values)
+    return Settings(**values, given=given)
 
 
 def remember_address(settings: Settings) -> None:
     """For commands on this data folder. A folder that cannot be written is told of elsewhere."""
     with contextlib.suppress(OSError):
         (settings.data / SERVER_URL).write_text(f"{settings.base_url}\n", encoding="utf-8")
+        (settings.data / SERVER_GIVEN).write_text(" ".join(sorted(settings.given or ())), encoding="utf-8")
+
+
+def said_by_environment(settings: Settings) -> frozenset[str]:
+    """Names of settings that the environment says: of this process, or of the server that runs on this data folder."""
+    told = ""
+    with contextlib.suppress(OSError, UnicodeDecodeError):
+        told = (settings.data / SERVER_GIVEN).read_text(encoding="utf-8")
+    return frozenset({*(settings.given or ()), *told.split()})
 
 
 def _convert(name: str, wanted: str, raw: Any) -> Any:
@@ -73,7 +85,7 @@ def _convert(name: str, wanted: str, raw: Any) -> Any:
             ]
     except (ValueError, KeyError):
         kind = "a whole number" if wanted == "int" else "true or false"
-        raise UserError(f"MAINSTAY_{name.upper()} must be {kind}, not `{str(raw)[:40]}`") from None
+        raise UserError(f"{variable(name)} must be {kind}, not `{str(raw)[:40]}`") from None
     return Path(raw) if wanted == "Path" else str(raw)
 
 

@@ -26,11 +26,10 @@ _KEY = 160  # characters of a key
 
 
 class Rates:
-    """`take` says how long to wait, 0 if one more is fine. `rate`: a second; 0: no limit."""
+    """`take` says how long to wait, 0 if one more is fine. `rate`: a second, as it is then; 0: no limit."""
 
-    def __init__(self, rate: float, *, kept: int = KEPT) -> None:
-        self._step = 1.0 / rate if rate > 0 else 0.0
-        self._slack = BURST - self._step + 1e-9
+    def __init__(self, rate: Callable[[], float], *, kept: int = KEPT) -> None:
+        self._rate = rate
         self._idle_at: OrderedDict[str, float] = OrderedDict()  # who asked longest ago comes first
         self._kept = kept
 
@@ -39,14 +38,17 @@ class Rates:
 
     def take(self, key: str, now: float, count: int = 1) -> float:
         """Count one, or so many, for this key at this moment (monotonic seconds); seconds to wait if too many."""
-        if not self._step:
+        rate = self._rate()
+        if rate <= 0:
             return 0.0
+        step = 1.0 / rate
+        slack = BURST - step + 1e-9
         table = self._idle_at
         begins = max(now, table.get(key, 0.0))
-        if begins - now > self._slack:
+        if begins - now > slack:
             table.move_to_end(key)
-            return begins - now - self._slack
-        table[key] = begins + self._step * count
+            return begins - now - slack
+        table[key] = begins + step * count
         table.move_to_end(key)
         if len(table) > self._kept:
             table.popitem(last=False)
@@ -57,8 +59,8 @@ class Limits:
     """Asked by the server before any door."""
 
     def __init__(self, settings: Settings) -> None:
-        self._addresses = Rates(settings.requests_per_address)
-        self._keys = Rates(settings.reports_per_key)
+        self._addresses = Rates(lambda: settings.requests_per_address)
+        self._keys = Rates(lambda: settings.reports_per_key)
         self._proxies = Proxies(settings.trusted_proxies)
 
     def wait(self, scope: Mapping[str, Any], now: float | None = None) -> float:

@@ -64,10 +64,13 @@ def _start(settings: Settings, light: bool) -> None:
 
     fresh = not settings.database and not (settings.data / "state.sqlite3").exists()
     start_django(settings, light=light and not fresh)
+    from mainstay.store.declared_settings import take_declared
+
     if fresh:
         migrate()
     else:
         _check_version(settings)
+    take_declared(settings)
 
 
 def server_process(data: Path) -> str | None:

@@ -16,6 +16,7 @@ REFERS = "x-refers"
 FIRST = "x-first"
 EITHER = "x-either"
 SHORTHAND = "x-shorthand"
+SECTION = "x-section"
 
 
 def sort(what: Sort) -> dict[str, Any]:
@@ -26,6 +27,11 @@ def sort(what: Sort) -> dict[str, Any]:
 def refers(kind: str) -> dict[str, Any]:
     """The text, or each text of the list, is the name of a resource of this kind."""
     return {REFERS: kind}
+
+
+def section(heading: str) -> dict[str, Any]:
+    """The field stands under this heading, with others of it."""
+    return {SECTION: heading}
 
 
 def shorthand(key: str) -> dict[str, Any]:

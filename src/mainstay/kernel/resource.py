@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mainstay.kernel.diagnostics import Severity
 from mainstay.kernel.patterns import stored
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Complaint:
     message: str
     hint: str = ""
     path: tuple[str | int, ...] = ()
+    severity: Severity = "error"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,15 @@ class Kind:
     references: the resources that a spec names; the store checks that they exist and refuses cycles
     within one kind.
     listed: written as a list whose order matters (routes); names default to `<name>-<position>`.
+    alone: there is one of it, named like its kind; a file has its spec below the plural, without a name.
     requires: (module, extra) pairs that a spec needs beyond a plain install.
-    check: mistakes of a spec under its name.
+    check: mistakes of a spec under its name, and what its plan warns of.
     grants: the scopes that a spec hands out to people or programs. Such a kind is changed by those only who keep
     the people and hold what they hand out; a page asks them first to show once more who they are.
     guarded: fields whose value is a permission itself, such as an address to report in at: hidden from mere readers.
     made: uids -> values that were made for fields left out. An export has them, and repeating one is no difference.
-    needs: the scopes that declaring a spec takes besides `resources:write`; a page asks likewise.
+    needs: the scopes that declaring a spec takes besides `resources:write`; a page asks likewise. Taking one away that
+    is `alone` needs them too: it sets everything back.
     example: a first text for the editor: short, true, and with the keys that people ask for next.
     in_words: one readable line from a declared document alone. page: its own page, with `{}` for its name.
     facts: `package.module:function`, called with a resource and all that is declared, gives each `Fact` about it.
@@ -117,6 +121,7 @@ class Kind:
     schema: Callable[[], dict[str, Any]]
     references: Callable[[Any], Iterable[Reference]] = _no_references
     listed: bool = False
+    alone: bool = False
     requires: Callable[[Any], Iterable[tuple[str, str]]] = _no_requirements
     check: Callable[[str, Any], Iterable[Complaint]] = _no_complaints
     grants: Callable[[Any], frozenset[str]] | None = None
@@ -129,6 +134,10 @@ class Kind:
     facts: str = ""
     labelled: bool = False
     afterwards: Callable[[Any], str] = _nothing_more
+
+    def path(self, name: str) -> tuple[str, ...]:
+        """Where one of this name stands in a file."""
+        return (self.plural,) if self.alone else (self.plural, name)
 
 
 @dataclass(slots=True)

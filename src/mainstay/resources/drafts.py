@@ -51,7 +51,7 @@ class Draft:
     @property
     def prefix(self) -> str:
         """Where its mistakes stand, as diagnostics say it."""
-        return f"{self.kind.plural}.{self.at if self.kind.listed else self.name}"
+        return f"{self.kind.plural}.{self.at}" if self.kind.listed else ".".join(self.kind.path(self.name))
 
     def filled(self, variant: Variant) -> State:
         return fill(variant.group, self.document)
@@ -63,7 +63,7 @@ class Draft:
         document = settle(variant.group, state, base if not variant.key or variant.key in base else ABSENT)
         document = document if isinstance(document, dict) else {}
         if not self.kind.listed:
-            data: dict[str, Any] = {self.kind.plural: {name: document}}
+            data: dict[str, Any] = {self.kind.plural: document if self.kind.alone else {name: document}}
             return replace(self, name=name, document=document, text=weave(self.text, self.data, data), data=data)
         entries = list(self.entries)
         if self.at < len(entries):
@@ -108,6 +108,8 @@ def opened(text: str, kind: Kind, at: int = 0) -> Draft:
 
 
 def _of_mapping(kind: Kind, section: Any) -> Draft:
+    if kind.alone:
+        return Draft(kind, kind.name, {} if section is None else section)
     if not isinstance(section, dict) or len(section) != 1:
         raise NotOne(f"the form shows one {kind.name}, and the text declares more, or none")
     (name, document), *_ = section.items()

@@ -67,6 +67,8 @@ def resource_new(request: PageRequest) -> HttpResponse:
     """A new resource of the kind that was asked for: the form, or with `as=yaml` an example to change."""
     request.actor.require("resources:write")
     kind = _kind(request.GET.get("kind", ""))
+    if kind.alone and queries.find(kind.name, kind.name) is not None:
+        return HttpResponseRedirect(f"/resources/{kind.name}/{kind.name}/edit?{request.GET.urlencode()}")
     others = _list_text(request.actor, kind) if kind.listed else ""
     if request.GET.get("as") == "yaml":
         known = queries.resources(kind.name) if kind.listed else []
@@ -209,7 +211,8 @@ def _number(request: PageRequest, name: str, default: int) -> int:
 
 
 def _name(request: PageRequest, asked: Asked) -> str:
-    return asked.known or request.POST.get("name", "").strip()
+    kind = asked.draft.kind
+    return asked.known or (kind.name if kind.alone else request.POST.get("name", "").strip())
 
 
 def _submitted(request: PageRequest, asked: Asked) -> tuple[Asked, Variant, State]:
@@ -327,7 +330,7 @@ def _context(request: PageRequest, asked: Asked) -> dict[str, Any]:
         "asked": asked,
         "kind": kind,
         "kinds": list(KINDS),
-        "title": f"Edit {words} {asked.known}" if asked.known else f"New {words}",
+        "title": words.capitalize() if kind.alone else f"Edit {words} {asked.known}" if asked.known else f"New {words}",
         "chosen": "" if asked.known else kind.name,
         "resource": resource,
         "kept_by_file": resource is not None and resource.manager == "file",

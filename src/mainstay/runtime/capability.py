@@ -12,8 +12,16 @@ CAPABILITY = Capability(
     app="templates",
     scopes=(
         Scope("metrics:read", "scrape metrics", "support"),
+        Scope(
+            "settings:write",
+            "declare settings of Mainstay itself: mail server, copies, retention",
+            "admin",
+            granting=True,
+        ),
         Scope("settings:read", "see health details, settings and the servers of this install", "support"),
     ),
+    kinds="mainstay.runtime.spec:kinds",
+    lanes="mainstay.runtime.settings_lane:lanes",
     pages="mainstay.runtime.page_urls",
     menu=(
         MenuEntry("Now", 10, "Overview", "/", "overview", "monitors:read"),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import urlsplit
 
 from mainstay.frames.boot import current_settings, database_settings, is_booted, is_light, secret_key
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.settings import MAIL_SCHEMES
 from mainstay.runtime.capabilities import apps
 
 MAINSTAY = current_settings()
@@ -190,18 +191,10 @@ CACHES: dict[str, dict[str, Any]] = {
 
 # Mail ------------------------------------------------------------------------------------------------------
 
-_MAIL = urlsplit(MAINSTAY.smtp)
-if _MAIL.scheme not in ("smtp", "smtp+starttls", "smtps"):
+_SCHEME = urlsplit(MAINSTAY.smtp).scheme
+if _SCHEME not in MAIL_SCHEMES:
     raise UserError(
-        f"MAINSTAY_SMTP must begin with smtp://, smtp+starttls:// or smtps://, not `{_MAIL.scheme[:20]}`",
+        f"MAINSTAY_SMTP must begin with smtp://, smtp+starttls:// or smtps://, not `{_SCHEME[:20]}`",
         hint="for example smtps://user:password@mail.example.com:465",
     )
-EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-EMAIL_HOST = _MAIL.hostname or "127.0.0.1"
-EMAIL_PORT = _MAIL.port or {"smtp": 25, "smtp+starttls": 587, "smtps": 465}[_MAIL.scheme]
-EMAIL_HOST_USER = unquote(_MAIL.username or "")
-EMAIL_HOST_PASSWORD = unquote(_MAIL.password or "")
-EMAIL_USE_TLS = _MAIL.scheme == "smtp+starttls"
-EMAIL_USE_SSL = _MAIL.scheme == "smtps"
-EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = MAINSTAY.mail_from
+EMAIL_BACKEND = "mainstay.accounts.mail.Backend"

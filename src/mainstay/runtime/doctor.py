@@ -15,7 +15,7 @@ import typer
 
 from mainstay.frames.opening import server_process
 from mainstay.kernel.errors import MainstayError
-from mainstay.kernel.settings import Settings
+from mainstay.kernel.settings import Settings, variable
 from mainstay.kernel.wording import counted
 from mainstay.store.damage import check_sound, check_there, damage_in, errors
 
@@ -122,7 +122,7 @@ def _server(settings: Settings) -> Iterator[Finding]:
 
 
 def _database_parts() -> list[Callable[[Settings], Iterator[Finding]]]:
-    return [_database, _telemetry, _journal, _channels, _vault, _secrets]
+    return [_database, _settings, _telemetry, _journal, _channels, _vault, _secrets]
 
 
 def _database(settings: Settings) -> Iterator[Finding]:
@@ -142,6 +142,21 @@ def _database(settings: Settings) -> Iterator[Finding]:
         yield Finding("database", "error", f"{counted(len(waiting), 'migration')} to run", "`mainstay up` does")
     else:
         yield Finding("database", "ok", connection.vendor)
+
+
+def _settings(settings: Settings) -> Iterator[Finding]:
+    """Takes what is declared, for the parts that follow."""
+    from mainstay.frames.boot import said_by_environment
+    from mainstay.store.declared_settings import take_declared
+
+    take_declared(settings)
+    overridden = sorted(said_by_environment(settings) & set(settings.declared))
+    for name in overridden:
+        told = f"`{name}` is declared without effect: {variable(name)} is set in the environment, and wins"
+        yield Finding("settings", "warning", told, "take one of the two out")
+    if not overridden:
+        count = len(settings.declared)
+        yield Finding("settings", "ok", f"{count} declared" if count else "as by default, or from the environment")
 
 
 def _telemetry(settings: Settings) -> Iterator[Finding]:

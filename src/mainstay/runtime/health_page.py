@@ -5,7 +5,6 @@ What only the running server knows (its parts, its probers) is handed in by the 
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +18,7 @@ from django.views.decorators.http import require_GET
 
 from mainstay import __version__
 from mainstay.alerting.queries import channel_health
-from mainstay.kernel.settings import Settings
+from mainstay.kernel.settings import DECLARABLE, SETTINGS, Origin, Settings, variable
 from mainstay.nodes.queries import nodes
 from mainstay.store.snapshots.taking import newest
 from mainstay.watch.results import current
@@ -66,10 +65,14 @@ def set_reporter(reporter: Callable[[], Report]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
+    """`declared`: the value that is declared and has no effect, since the environment says another."""
+
     name: str
+    key: str  # under which it may be declared; empty: in the environment alone
     value: str
-    default: bool
+    origin: Origin
     about: str
+    declared: str = ""
 
 
 @require_GET
@@ -90,6 +93,8 @@ def health(request: PageRequest) -> HttpResponse:
         "now": time.time(),
         "database": "PostgreSQL" if settings.MAINSTAY.database else "SQLite",
         "settings": settings_shown(settings.MAINSTAY),
+        "settings_revision": settings.MAINSTAY.revision,
+        "may_declare": request.actor.may("resources:write") and request.actor.may("settings:write"),
     }
     return render(request, "runtime/health.html", context)
 
@@ -102,10 +107,16 @@ def _telemetry() -> ColumnsVitals | None:
 
 
 def settings_shown(current_settings: Settings) -> list[Setting]:
-    """Every setting with its value; passwords inside of addresses are hidden."""
+    """Every setting with its value and where that comes from; passwords inside of addresses are hidden."""
     found = []
-    for one in dataclasses.fields(Settings):
-        value = str(getattr(current_settings, one.name))
-        shown = _ARGUMENTS.sub(r"\1 ***", _PASSWORD.sub(r"\1:***@", value))
-        found.append(Setting(f"MAINSTAY_{one.name.upper()}", shown, value == str(one.default), one.metadata["about"]))
+    for one in SETTINGS:
+        value, origin = str(getattr(current_settings, one.name)), current_settings.origin(one.name)
+        key = one.name if one in DECLARABLE else ""
+        idle = origin == "environment" and one.name in current_settings.declared
+        declared = _hidden(str(current_settings.declared[one.name])) if idle else ""
+        found.append(Setting(variable(one.name), key, _hidden(value), origin, one.metadata["about"], declared))
     return found
+
+
+def _hidden(value: str) -> str:
+    return _ARGUMENTS.sub(r"\1 ***", _PASSWORD.sub(r"\1:***@", value))

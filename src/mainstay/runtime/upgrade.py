@@ -19,6 +19,7 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
 from mainstay.store.damage import check_sound
+from mainstay.store.declared_settings import take_declared
 from mainstay.store.followers import begin
 from mainstay.store.resources.reference_table import keep_current
 from mainstay.store.snapshots import taking, versions
@@ -71,6 +72,8 @@ def _open(settings: Settings) -> None:
     versions.check(settings)
     waiting = versions.waiting_migrations()
     upgrade = bool(waiting) and bool(versions.applied_migrations())
+    if versions.applied_migrations():
+        take_declared(settings)  # the snapshot goes to the place that is declared
     taken = _keep(settings, waiting) if upgrade and settings.snapshot_before_upgrade else None
     if waiting:
         migrate()

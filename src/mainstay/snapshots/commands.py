@@ -48,8 +48,10 @@ def snapshot(
     check_begun(settings)
     seconds = _seconds(every)
     start_django(settings, light=True)
+    from mainstay.store.declared_settings import take_declared
     from mainstay.store.snapshots.taking import wishes_from
 
+    take_declared(settings)
     keep = keep or (settings.snapshot_keep if seconds else "")
     wishes = replace(wishes_from(settings, to, keep, key), secrets=secrets, telemetry=not without_telemetry)
     while True:

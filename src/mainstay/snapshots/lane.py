@@ -23,8 +23,9 @@ from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
-from mainstay.kernel.timespan import format_duration, parse_duration
+from mainstay.kernel.timespan import format_duration
 from mainstay.store.snapshots import control, taking, telemetry_copy
+from mainstay.store.snapshots.schedule import period
 from mainstay.store.snapshots.taking import Newest
 from mainstay.store.writer import Writer
 
@@ -33,7 +34,6 @@ log = structlog.get_logger("snapshots")
 EVERY = 5.0  # seconds between two looks at the clock
 _RETRY = 900.0  # seconds after a failure
 _LATE = 1.5  # schedules that may pass without a snapshot before health says so
-_SHORTEST = 60.0
 _ACTOR = system("snapshots")
 # Writes what is appended so far, and gives a connection that reads it: `Columns.reading`.
 Reading = Callable[[], duckdb.DuckDBPyConnection]
@@ -42,8 +42,11 @@ Reading = Callable[[], duckdb.DuckDBPyConnection]
 class SnapshotLane:
     def __init__(self, settings: Settings, reading: Reading | None, writer: Writer, clock: Clock) -> None:
         """`reading` None: this node keeps no telemetry of its own. UserError for settings that make no sense."""
+        try:
+            period(settings.snapshot_every)
+        except ValueError as error:
+            raise UserError(f"MAINSTAY_SNAPSHOT_EVERY {error}") from None
         self._settings, self._reading, self._writer, self._clock = settings, reading, writer, clock
-        self._every = _period(settings.snapshot_every)
         self._newest: Newest | None = None
         self._not_before = 0.0  # monotonic
         self._started = clock.now()
@@ -68,14 +71,20 @@ class SnapshotLane:
 
     # on schedule
 
+    @property
+    def _every(self) -> float:
+        """Seconds, as the settings say now."""
+        return period(self._settings.snapshot_every)
+
     async def turn(self) -> None:
         """Look for the newest, and take one if it is due."""
         self._newest = await self._writer.run(taking.newest)
-        if not self._every or self._clock.monotonic() < self._not_before or not self.is_due_here():
+        every = self._every
+        if not every or self._clock.monotonic() < self._not_before or not self.is_due_here():
             return
         now = self._clock.now()
         # One that was taken later than now was taken before the clock was set back.
-        if self._newest is None or not now - self._every < self._newest.at <= now:
+        if self._newest is None or not now - every < self._newest.at <= now:
             self._not_before = self._clock.monotonic() + _RETRY
             await self._take()
 
@@ -115,10 +124,11 @@ class SnapshotLane:
 
     async def probe(self) -> str:
         """`ok`, or that the newest is too old for the schedule and why."""
-        if not self._every:
+        every = self._every
+        if not every:
             return "ok"
         age = self._clock.now() - (self._newest.at if self._newest else self._started)
-        if age <= self._every * _LATE + EVERY and not self.problem:
+        if age <= every * _LATE + EVERY and not self.problem:
             return "ok"
         told = f"the newest is {format_duration(round(age))} old" if self._newest else "there is none yet"
         return f"{told}; {self.problem}" if self.problem else told
@@ -166,15 +176,3 @@ class SnapshotLane:
             return {"counts": telemetry_copy.export(self._reading(), folder, until, progress)}
         except (MainstayError, duckdb.Error, OSError) as error:
             return {"error": str(error)[:500]}
-
-
-def _period(text: str) -> float:
-    if not text:
-        return 0.0
-    try:
-        seconds = parse_duration(text)
-    except ValueError:
-        raise UserError(f"MAINSTAY_SNAPSHOT_EVERY must be a duration such as 1d, not `{text[:20]}`") from None
-    if seconds < _SHORTEST:
-        raise UserError("MAINSTAY_SNAPSHOT_EVERY must be a minute or more", hint="1d is usual")
-    return seconds

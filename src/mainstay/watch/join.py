@@ -128,7 +128,7 @@ class JoinDoor:
 
     def __init__(self, reception: Reception) -> None:
         self._reception = reception
-        self._rates = Rates(RESULTS_A_SECOND)
+        self._rates = Rates(lambda: RESULTS_A_SECOND)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         asked = parse_qs(scope.get("query_string", b"").decode("latin-1"))

@@ -117,16 +117,9 @@ class PingApp:
         self._catch_up = catch_up or _nothing_new
         self.clock = clock or SystemClock()
         self._proxies = Proxies(settings.trusted_proxies)
-        self._body_limit = max(0, settings.ping_body_limit)
-        terms: dict[str, Any] = {
-            "kept": max(1, settings.pings_kept),
-            "covering": covering or Coverage(),
-            "clock": self.clock,
-        }
-        self._take_in = partial(take_in, _ACTOR, **terms)
+        self._settings = settings
+        self._terms: dict[str, Any] = {"covering": covering or Coverage(), "clock": self.clock}
         self.spool = spool
-        if spool is not None:
-            self._read_back = partial(spool.replay, _ACTOR, **terms)
         self._refused_told = 0
         self._replaying: asyncio.Task[None] | None = None
         self._queue: deque[_Pending] = deque()
@@ -138,7 +131,18 @@ class PingApp:
             (b"access-control-allow-origin", b"*"),
             (b"cache-control", b"max-age=0, no-cache, no-store, must-revalidate, private"),
         ]
-        self._taken_headers = [*self._headers, (b"ping-body-limit", str(self._body_limit).encode())]
+
+    @property
+    def _body_limit(self) -> int:
+        return max(0, self._settings.ping_body_limit)
+
+    @property
+    def _kept(self) -> int:
+        return max(1, self._settings.pings_kept)
+
+    @property
+    def _taken_headers(self) -> list[tuple[bytes, bytes]]:
+        return [*self._headers, (b"ping-body-limit", str(self._body_limit).encode())]
 
     @property
     def waiting(self) -> int:
@@ -235,7 +239,7 @@ class PingApp:
 
     async def _read(self, receive: Receive) -> tuple[bytes, int] | Answer:
         """The kept part of the body and its whole size; the rest is read and dropped as it comes."""
-        kept, size, complete = bytearray(), 0, False
+        kept, size, complete, limit = bytearray(), 0, False, self._body_limit
         try:
             async with asyncio.timeout(BODY_SECONDS):
                 while not complete and size <= BODY_LIMIT:
@@ -243,7 +247,7 @@ class PingApp:
                     if message["type"] == "http.disconnect":
                         raise _Gone
                     chunk = message.get("body", b"")
-                    room = chunk[: self._body_limit - len(kept)]
+                    room = chunk[: limit - len(kept)]
                     kept += room
                     self._held += len(room)
                     size += len(chunk)
@@ -327,7 +331,7 @@ class PingApp:
 
     async def _write_in_time(self, batch: list[_Pending]) -> frozenset[str]:
         """CalledOff if a shared database does not answer in time; nothing of the batch is in it then."""
-        write = partial(self._take_in, [pending.incoming for pending in batch])
+        write = partial(take_in, _ACTOR, [pending.incoming for pending in batch], kept=self._kept, **self._terms)
         if self.spool is None:
             return await self._writer.run(write, urgent=True)
         job = Writing(write, self.spool)
@@ -357,7 +361,7 @@ class PingApp:
     async def _replay_all(self) -> None:
         began, count, limit = time.monotonic(), 0, BATCH
         while self.spool is not None and self.spool.waiting:
-            read = partial(self._read_back, known=self.directory.by_uid, limit=limit)
+            read = partial(self.spool.replay, _ACTOR, self.directory.by_uid, limit, kept=self._kept, **self._terms)
             try:
                 count += await self._writer.run(read, urgent=True)
             except StoreBusy:  # the server is stopping; they stay on the disk

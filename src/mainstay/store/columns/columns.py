@@ -59,11 +59,12 @@ class Columns:
         engine: Engine,
         tables: Sequence[Table],
         days: Mapping[str, int] | None = None,
-        archive: Archive | None = None,
+        archive: Callable[[], Archive | None] = lambda: None,
     ) -> None:
-        """days: for how many days is kept what is `kept` by a setting of that name; those left out by their default."""
-        self._engine, self._archive, self.tables = engine, archive, tuple(tables)
-        self._days = dict(days or {})
+        """days: for how many days is kept what is `kept` by a setting of that name; those left out by their default.
+        Both are asked each time: settings change while the store is open."""
+        self._engine, self._archive_now, self.tables = engine, archive, tuple(tables)
+        self._days = days or {}
         self._rolled_to: dict[
             str, int
         ] = {}  # by table: until where its finest roll-up is made, as far as is known here
@@ -73,6 +74,10 @@ class Columns:
         self._looked_up: tuple[float, dict[str, int]] = (float("-inf"), {})
         self._upkeep = threading.Lock()
         self._buffers = {table.name: Buffer(table, partial(self._write, table)) for table in self.tables}
+
+    @property
+    def _archive(self) -> Archive | None:
+        return self._archive_now()
 
     def days(self, setting: str) -> int:
         """For how many days is kept what is `kept` by this setting."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Mapping
 
-from mainstay.kernel.settings import Settings
+from mainstay.kernel.settings import SETTINGS, Settings
 from mainstay.kernel.wording import counted
 from mainstay.store.columns.archive import Archive
 from mainstay.store.columns.columns import Columns
 from mainstay.store.columns.duckdb_engine import DuckEngine
-from mainstay.store.columns.table import Table, declared
+from mainstay.store.columns.table import declared
 
 FILE = "telemetry.duckdb"
 
@@ -25,12 +26,45 @@ def opened(settings: Settings) -> Columns:
         engine: ClickHouseEngine | DuckEngine = ClickHouseEngine(Link.of(settings, tables), tables)
     else:
         engine = DuckEngine(settings.data / FILE, settings.telemetry_memory, tables)
-    return Columns(engine, tables, kept_days(settings, tables), archive_of(settings))
+    archives = Archives(settings)
+    archives.now()
+    return Columns(engine, tables, KeptDays(settings), archives.now)
 
 
-def kept_days(settings: Settings, tables: Sequence[Table]) -> dict[str, int]:
-    names = {name for table in tables for name in (table.kept, *(rollup.kept for rollup in table.rollups))}
-    return {name: int(getattr(settings, name)) for name in names}
+class KeptDays(Mapping[str, int]):
+    """Days by the setting that says them, as they are when they are asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __getitem__(self, name: str) -> int:
+        if name not in self:
+            raise KeyError(name)
+        return int(getattr(self._settings, name))
+
+    def __contains__(self, name: object) -> bool:
+        return name in set(self)
+
+    def __iter__(self) -> Iterator[str]:
+        return (one.name for one in SETTINGS if one.name.endswith("_days"))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+class Archives:
+    """The archive at the place that the settings name when it is asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings, self._turn = settings, threading.Lock()
+        self._made: tuple[tuple[str, int], Archive | None] = (("", 0), None)
+
+    def now(self) -> Archive | None:
+        wanted = (self._settings.archive_to, self._settings.archive_days)
+        with self._turn:
+            if self._made[0] != wanted:
+                self._made = (wanted, archive_of(self._settings))
+            return self._made[1]
 
 
 def archive_of(settings: Settings) -> Archive | None:

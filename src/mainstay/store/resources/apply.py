@@ -182,17 +182,20 @@ def _grants(change: Change) -> frozenset[str] | None:
 
 
 def _needs(change: Change) -> frozenset[str]:
-    """The scopes that a change takes by what it declares; who takes a resource away needs none of them."""
+    """The scopes that a change takes by what it declares; who takes a resource away needs none, but of a kind alone."""
     kind = KINDS.by_name.get(change.kind)
-    if kind is None or change.after is None:
+    state = change.after or (change.before if kind is not None and kind.alone else None)
+    if kind is None or state is None:
         return frozenset()
-    return kind.needs(kind.validate(change.after.document))
+    with stored():
+        return kind.needs(kind.validate(state.document))
 
 
 def _require_named(actor: Actor, scope: str, change: Change) -> None:
     if not actor.may(scope):
+        verb = "declare" if change.after else "delete"
         raise Forbidden(
-            f"{actor} may not declare the {change.kind} `{change.name}`: the scope {scope} is missing",
+            f"{actor} may not {verb} the {change.kind} `{change.name}`: the scope {scope} is missing",
             hint="an administrator may, or a file or command on the machine itself; leave it out to apply the rest",
         )
 

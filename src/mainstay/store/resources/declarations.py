@@ -1,7 +1,8 @@
 """From read documents to declared resources: sections, names, positions, and typed specs.
 
 A file is a mapping of plural kinds. Most hold a mapping of names to specs; listed kinds (routes) hold a
-list, whose entries are named by their own `name` or by their position. Keys that begin with `x-` are
+list, whose entries are named by their own `name` or by their position; a kind of which there is one (settings)
+holds its spec. Keys that begin with `x-` are
 left alone, as a place for anchors.
 """
 
@@ -127,10 +128,13 @@ def _note_unknown_kind(plural: str, document: Document, diagnostics: Diagnostics
 def _section(
     kind: Kind, section: Any, document: Document, positions: dict[str, int], diagnostics: Diagnostics
 ) -> Iterator[tuple[Kind, str, Any, Path]]:
+    path: Path = (kind.plural,)
+    if kind.alone:
+        yield kind, kind.name, section, path
+        return
     wanted = list if kind.listed else dict
     if not isinstance(section, wanted):
         form = f"a list of {kind.plural}" if kind.listed else f"a mapping of names to {kind.plural}"
-        path: Path = (kind.plural,)
         diagnostics.add(f"must be {form}, not {noun(section)}", document.place(path), path=kind.plural)
         return
     if len(section) > LIMIT_RESOURCES:
@@ -170,7 +174,8 @@ def type_declaration(own: Declaration, diagnostics: Diagnostics) -> None:
         return
     for complaint in own.kind.check(own.name, own.spec):
         place = own.origin.place(complaint.path, key=not complaint.path)
-        diagnostics.add(complaint.message, place, hint=complaint.hint, path=own.origin.dotted(complaint.path))
+        dotted = own.origin.dotted(complaint.path)
+        diagnostics.add(complaint.message, place, hint=complaint.hint, path=dotted, severity=complaint.severity)
     own.document = own.spec.to_document()
     if own.kind.listed:
         own.document.pop("name", None)  # it is the resource's name

@@ -62,6 +62,8 @@ def export_data(resources: Iterable[Resource], view: View = as_declared) -> dict
 
 
 def _section(kind: Kind, found: list[Resource], view: View) -> dict[str, Any] | list[Any]:
+    if kind.alone:
+        return view(kind, written(found[0].spec))
     if not kind.listed:
         return {one.name: view(kind, written(one.spec)) for one in sorted(found, key=lambda one: one.name)}
     entries = []

@@ -112,7 +112,7 @@ def plan_rollback(actor: Actor, number: int, terms: Terms) -> Plan:
     diagnostics = Diagnostics()
     desired: dict[Key, Declaration] = {}
     for uid, kind, name, state in queries.states_after(number):
-        origin = Origin(Document(f"revision {number}"), (KINDS[kind].plural, name))
+        origin = Origin(Document(f"revision {number}"), KINDS[kind].path(name))
         own = Declaration(KINDS[kind], name, state.document, origin, state.manager, state.source, state.position)
         own.uid = uid
         type_declaration(own, diagnostics)
@@ -134,7 +134,7 @@ def _stored(base: int, found: Iterable[Resource]) -> _Snapshot:
 
 def _given(kind: str, name: str, document: Any, terms: Terms, diagnostics: Diagnostics) -> Declaration | None:
     known = queries.kind_named(kind)
-    path = (known.plural, str(name))
+    path = known.path(str(name))
     try:
         check_name(name)
     except ValueError as error:

@@ -35,6 +35,8 @@ def file_schema() -> dict[str, Any]:
 
 
 def _section(kind: Kind, shape: dict[str, Any]) -> dict[str, Any]:
+    if kind.alone:
+        return {"description": kind.summary, "anyOf": [shape, {"type": "null"}]}
     if kind.listed:
         return {"description": kind.summary, "type": ["array", "null"], "items": shape}
     return {

@@ -22,7 +22,7 @@ from mainstay.kernel.errors import NotFound, Unavailable, UserError
 
 _STALE = 86_400.0  # seconds after which what a killed snapshot left is removed
 _PARTIAL = ".partial"
-_SCHEMES = ("s3://", "s3a://")
+BUCKETS = ("s3://", "s3a://")
 _BUCKET = re.compile(r"s3a?://[A-Za-z0-9][A-Za-z0-9.-]{1,62}(/.*)?")
 _PART, _PARTS = 5 * 1024 * 1024, 9_000  # an upload has at most 10,000 parts, each of 5 MB or more
 _UPLOADS = 4  # parts at a time
@@ -198,7 +198,7 @@ def _reason(error: Exception) -> str:
 
 def place(text: str, scratch: Path | None = None, what: str = "the snapshot") -> Place:
     """A folder's path or s3://bucket/prefix; UserError for another address. `scratch` is for what goes to a bucket."""
-    if text.startswith(_SCHEMES):
+    if text.startswith(BUCKETS):
         return Bucket(text, scratch)
     if "://" in text:
         raise UserError(f"`{text[:40]}` is neither a folder nor s3://bucket/prefix")
@@ -208,7 +208,7 @@ def place(text: str, scratch: Path | None = None, what: str = "the snapshot") ->
 @contextmanager
 def fetched(address: str, scratch: Path | None = None) -> Iterator[IO[bytes]]:
     """The bytes of a snapshot, as a file that can be read from its beginning again; one from a bucket in `scratch`."""
-    if address.startswith(_SCHEMES):
+    if address.startswith(BUCKETS):
         prefix, _, name = address.rpartition("/")
         with tempfile.TemporaryFile(dir=scratch) as file:
             Bucket(prefix).fetch(name, file)

@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Literal
 
 from mainstay.frames.web.forms.words import label_of, option_label
-from mainstay.kernel.asking import EITHER, FIRST, REFERS, SHORTHAND, SORT
+from mainstay.kernel.asking import EITHER, FIRST, REFERS, SECTION, SHORTHAND, SORT
 from mainstay.kernel.resource import KINDS
 from mainstay.kernel.timespan import format_duration
 from mainstay.store.resources.shapes import Shape, kind_shape
@@ -63,6 +63,7 @@ class Field:
     default: what a document without it means. numeric: a number is kept as one, even where text may stand. single: one
     entry may stand without its list; words: a text is split into entries as a shell does. limit: characters or entries
     at most. first: keys that are shown before the rest.
+    section: the heading under which it stands with others.
     optional: a group that may be left out as a whole; forced: one that stands there also when it is empty.
     """
 
@@ -89,6 +90,7 @@ class Field:
     optional: bool = False
     forced: bool = False
     shorthand: str = ""
+    section: str = ""
 
     def field(self, key: str) -> Field:
         return next(field for field in self.fields if field.key == key)
@@ -190,6 +192,7 @@ def field_of(key: str, node: Shape, root: Shape, *, required: bool = False, dept
         required=required,
         default=default,
         refers=_hint(node, REFERS) or own.refers,
+        section=node.get(SECTION, ""),
         example=str((node.get("examples") or [""])[0]),
     )
 

@@ -56,11 +56,12 @@ class Node:
 
     @property
     def runs(self) -> list[list[Node]]:
-        """What is seen at once, in sections: groups stand alone, what is between them stands together."""
+        """What is seen at once, in sections: groups stand alone, what is between them stands together by heading."""
         found: list[list[Node]] = []
         for node in self.nodes:
             alone = node.asks.widget == "group" and not node.is_folded
-            if alone or not found or found[-1][-1].asks.widget == "group":
+            last = found[-1][-1].asks if found else None
+            if alone or last is None or last.widget == "group" or last.section != node.asks.section:
                 found.append([])
             found[-1].append(node)
         return [run for run in found if any(node.within or node.asks.widget != "group" for node in run)]

@@ -38,7 +38,7 @@ class Server:
 
 
 def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryContext) -> Receipt:
-    server = _server(target.get("smtp"), context.settings.smtp)
+    server = _server(target.get("smtp") or context.settings.smtp)
     sender = target.get("from") or context.settings.mail_from
     if not is_sender(sender) or not all(map(is_address, target["to"])):
         raise Refused("a sender or recipient is not an e-mail address", hint="look at `to` and `from`")
@@ -51,16 +51,15 @@ def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryC
     return Receipt(f"accepted for {taken} of {len(target['to'])}{others}", {"refused": sorted(refused)})
 
 
-def _server(declared: Mapping[str, Any] | None, setting: str) -> Server:
-    if declared is not None:
+def _server(declared: Mapping[str, Any] | str) -> Server:
+    """The channel's own, or the one of the settings as an address."""
+    if not isinstance(declared, str):
         port = declared.get("port") or _PORTS[declared["security"]]
         password = declared.get("password") or ""
         return Server(declared["host"], port, declared["security"], declared.get("user") or "", password)
-    url = urlsplit(setting)
+    url = urlsplit(declared)
     if url.scheme not in _SCHEMES or not url.hostname:
-        raise Refused(
-            "the setting MAINSTAY_SMTP is not a mail server", hint="write smtp://, smtp+starttls:// or smtps://host"
-        )
+        raise Refused("the setting `smtp` is not a mail server", hint="write smtp://, smtp+starttls:// or smtps://host")
     security = _SCHEMES[url.scheme]
     user, password = unquote(url.username or ""), unquote(url.password or "")
     return Server(url.hostname, url.port or _PORTS[security], security, user, password)
