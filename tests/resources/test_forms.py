@@ -39,6 +39,8 @@ def documents() -> Iterator[tuple[str, str, dict[str, Any]]]:
         for document in read_body(raw).documents:
             for kind in KINDS:
                 section = document.data.get(kind.plural) or {}
+                if kind.alone:
+                    section = [section] if section else []
                 for entry in section if isinstance(section, list) else section.values():
                     yield name, kind.name, {key: value for key, value in entry.items() if key != "name"}
 

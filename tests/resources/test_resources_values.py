@@ -253,8 +253,12 @@ def _resources(found: list[Declaration]) -> list[Resource]:
 @given(data=st.data())
 def test_an_export_applies_to_an_empty_install_without_a_difference(kind: str, data: st.DataObject) -> None:
     wanted = data.draw(st.dictionaries(names, documents(kind), min_size=1, max_size=3))
-    listed = [{"name": name, **document} for name, document in wanted.items()]
-    first = _declared(to_yaml({KINDS[kind].plural: listed if KINDS[kind].listed else wanted}))
+    section: Any = wanted
+    if KINDS[kind].listed:
+        section = [{"name": name, **document} for name, document in wanted.items()]
+    elif KINDS[kind].alone:
+        section = next(iter(wanted.values()))
+    first = _declared(to_yaml({KINDS[kind].plural: section}))
     text = export_yaml(_resources(first))
     again = _declared(text)
     assert {(own.name, json.dumps(own.document, sort_keys=True)) for own in again} == {
