@@ -139,6 +139,11 @@ class Kind:
         """Where one of this name stands in a file."""
         return (self.plural,) if self.alone else (self.plural, name)
 
+    def called(self, name: str) -> str:
+        """In words: `status page acme`, and `settings`, of which there is one."""
+        words = self.name.replace("_", " ")
+        return words if self.alone else f"{words} {name}"
+
 
 @dataclass(slots=True)
 class Kinds:

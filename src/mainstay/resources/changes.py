@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.resource import KINDS
 from mainstay.store.resources.export import to_yaml
 from mainstay.store.resources.plan import ABSENT, Change
 from mainstay.store.resources.planning import keeper
@@ -35,7 +36,9 @@ class ChangeView:
     @property
     def title(self) -> str:
         words = {"create": "New", "update": "Changed", "delete": "Deleted", "unchanged": "Unchanged"}
-        return f"{'Taken over' if self.only_keeper else words[self.action]}: {self.kind.replace('_', ' ')} {self.name}"
+        known = KINDS.by_name.get(self.kind)  # a kind that a newer version had is not
+        thing = known.called(self.name) if known else f"{self.kind} {self.name}"
+        return f"{'Taken over' if self.only_keeper else words[self.action]}: {thing}"
 
 
 def change_views(actor: Actor, changes: Iterable[Change]) -> list[ChangeView]:
