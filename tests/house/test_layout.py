@@ -41,6 +41,18 @@ def test_no_file_is_over_600_lines() -> None:
     assert long == {}
 
 
+def test_lines_of_html_are_short_and_open_one_block_each() -> None:
+    block = re.compile(r"<(?:article|d[dlt]|div|form|footer|h[1-6]|header|li|main|nav|ol|p|section|t[dhr]|ul)\b")
+    wrong = [
+        f"{path.relative_to(ROOT)}:{number}"
+        for path in _tracked()
+        if path.suffix == ".html" and path.is_relative_to(SOURCE)
+        for number, line in enumerate(path.read_text().splitlines(), 1)
+        if len(line) > 160 or ("templates" in path.parts and len(block.findall(line)) > 1)
+    ]
+    assert wrong == []
+
+
 def test_architecture_stays_a_page() -> None:
     assert (ROOT / "ARCHITECTURE.md").read_text().count("\n") < 300
 

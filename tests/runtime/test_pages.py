@@ -174,7 +174,7 @@ def test_many_monitors_are_paused_resumed_checked_and_deleted(company: Client) -
     assert "Nothing was deleted" in order("delete", names=["staging", "website"])  # a status page names it
     assert resource("monitor", "staging")
     refused = company.post("/monitors/orders", {"order": "delete", "names": ["website"], "q": "acme"}, follow=True)
-    assert re.findall(r'value="([^"]+)" aria-label="Choose [^"]+" checked', refused.content.decode()) == ["website"]
+    assert re.findall(r'value="([^"]+)"\s+aria-label="Choose [^"]+" checked', refused.content.decode()) == ["website"]
     assert "Deleted 1 monitor in revision" in order("delete", names=["staging"])
     assert "staging" not in {one.name for one in resources("monitor")}
     assert company.post("/monitors/orders", {"order": "explode", "names": ["api"]}).status_code == 400
@@ -246,7 +246,8 @@ def test_a_deleted_resource_comes_back_by_rolling_back(company: Client) -> None:
 
 def test_before_it_is_deleted_a_resource_says_what_names_it(company: Client) -> None:
     page = text_of(company, "/resources/monitor/website/")
-    assert "Delete the monitor website? It is named by status page acme, which must let go of it first." in page
+    told = "Delete the monitor website? It is named by status page acme, which must let go of it first."
+    assert told in " ".join(page.split())
     assert "It is named by" not in text_of(company, "/resources/route/rest/")
 
 

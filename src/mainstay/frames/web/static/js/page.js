@@ -75,7 +75,7 @@ function confirmFirst(event) {
   event.preventDefault();
   event.stopImmediatePropagation();
   const dialog = document.getElementById("confirm");
-  dialog.querySelector("p").textContent = question.replace("{names}", checkedNames());
+  dialog.querySelector("p").textContent = question.replace(/\s+/g, " ").replace("{names}", checkedNames());
   const go = dialog.querySelector('[value="yes"]');
   const dangerous = submitter?.classList.contains("danger");
   go.textContent = dangerous ? submitter.textContent.trim() : "Go ahead";
