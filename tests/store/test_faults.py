@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from tests.rigs.clocks import FakeClock
 from tests.rigs.receivers import decide, declare, happen
 from tests.rigs.told import Told
 from tests.rigs.watching import moves
@@ -87,15 +88,10 @@ def test_it_is_told_once_and_over_when_it_works_for_all_that_it_failed_at(mistak
     assert not FactRow.objects.filter(key__startswith="reaction.").exists()
 
 
-def test_a_failure_of_long_ago_at_something_that_is_gone_holds_nothing_up(mistake: Mistake) -> None:
-    class Then:
-        def now(self) -> float:
-            return 1_000.0
-
-        def monotonic(self) -> float:
-            return 1_000.0
-
-    happen("monitor.went_down", "monitor/gone", Then())
+@pytest.mark.parametrize("at", [1_000.0, 4e9])
+def test_a_failure_of_long_ago_at_something_that_is_gone_holds_nothing_up(mistake: Mistake, at: float) -> None:
+    """Nor does one while the clock was ahead."""
+    happen("monitor.went_down", "monitor/gone", FakeClock(at))
     mistake.error = None
     happen("monitor.went_down", "monitor/api")
     assert _kinds().count("mainstay.reaction_works") == 1

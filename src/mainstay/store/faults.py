@@ -79,7 +79,8 @@ class Faults:
         about = self._subjects().get(reaction)
         if about is None or event.kind in _OWN_KINDS:
             return None
-        left = {one: at for one, at in about.items() if one != event.subject and now - at < _FORGOTTEN}
+        # What failed later than now did so before the clock was set back, and counts as long past.
+        left = {one: at for one, at in about.items() if one != event.subject and 0 <= now - at < _FORGOTTEN}
         if left != about:
             self._keep(reaction, left)
         return None if left else _works(reaction)

@@ -121,8 +121,8 @@ def _waiting(follower: Follower, seq: int) -> QuerySet[JournalEntry]:
 def _do_some(follower: Follower, work: Work) -> float | None:
     cursor = FollowerRow.objects.select_for_update().filter(name=follower.name).first()
     cursor = cursor or FollowerRow(name=follower.name, seq=0)
-    pause = min(cursor.next_at_us / 1_000_000 - work.now, _LONGEST)  # no longer, should the clock have been set back
-    if pause > 0:
+    pause = cursor.next_at_us / 1_000_000 - work.now
+    if 0 < pause <= _LONGEST:  # a longer one is of a clock that was set back since
         return pause
     began, newest, wait = time.monotonic(), head().seq, 0.0
     some = [as_entry(row) for row in _waiting(follower, cursor.seq).order_by("seq")[:_BATCH]]
