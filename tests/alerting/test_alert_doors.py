@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from mainstay.accounts.models import User
 from mainstay.alerting import channel_commands as channels_command
 from mainstay.alerting import commands as alerts_command
 from mainstay.alerting import delivery, queries, verbs
+from mainstay.alerting.models import AlertRow
 from mainstay.alerting.rules import Failure
 from mainstay.alerting.showing import step_of, told_of
 from mainstay.frames.boot import current_settings
@@ -167,3 +169,14 @@ def test_a_message_that_waits_says_when_it_is_tried_and_never_in_the_past(ids: d
 def test_a_timeline_says_how_long_an_alert_was_open_in_old_entries_too(name: str) -> None:
     entry = Entry(1, 0.0, "system:watch", "alert.resolved", "monitor/api", {"reason": "it works again", name: 90.0}, "")
     assert step_of(entry).text == "it works again, after 1 min"
+
+
+def test_evidence_and_a_mute_are_told_in_words(ids: dict[str, str], visitor: Client) -> None:
+    found = {"http_version": "1.1", "headers": {"server": "nginx", "age": "0"}}
+    AlertRow.objects.filter(id=ids["api"]).update(evidence=found)
+    visitor.post(f"/alerts/{ids['api']}/mute", {"for": "2h"})
+    text = visitor.get(f"/alerts/{ids['api']}/").content.decode()
+    for part in ("<dt>HTTP version</dt>", "server: nginx; age: 0"):
+        assert part in text
+    timeline = text[text.index('id="timeline"') :]
+    assert re.search(r"Muted.*?until 20\d\d-", timeline, re.DOTALL)

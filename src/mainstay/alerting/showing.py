@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mainstay.alerting.stages import STAGES
+from mainstay.frames.web.forms.words import label_of
 from mainstay.kernel.capability import shown
 from mainstay.kernel.wording import lasting, schedule_words, utc, votes_in_words
 
@@ -53,7 +54,7 @@ def evidence_of(alert: Alert) -> tuple[list[tuple[str, str]], dict[str, float]]:
 
 def _answer(key: str, value: Any) -> tuple[str, str]:
     """In words and with units, not as programs keep it."""
-    question = key.removesuffix("_seconds").replace("_", " ").capitalize()
+    question = label_of(key.removesuffix("_seconds"), "")
     if key == "duration" and isinstance(value, int | float):
         return "Took", f"{value * 1000:.0f} ms"
     if key == "locations" and isinstance(value, dict):
@@ -62,6 +63,8 @@ def _answer(key: str, value: Any) -> tuple[str, str]:
         return question, lasting(value) if value >= 1 else f"{value * 1000:.0f} ms"
     if isinstance(value, str):
         return question, (utc(value) if _INSTANT.fullmatch(value) else schedule_words(value))[:2000]
+    if isinstance(value, dict) and not any(isinstance(one, dict | list) for one in value.values()):
+        return question, "; ".join(f"{name}: {one}" for name, one in value.items())[:2000]
     return question, json.dumps(value, ensure_ascii=False)[:2000]
 
 
@@ -126,6 +129,8 @@ def step_of(entry: Entry) -> Step:
         text = f"{data.get('reason', '')}, after {lasting(lasted)}".removeprefix(", ")
     elif entry.kind == "alert.told":
         text = f"{', '.join(data.get('channels', []))}: {data.get('why', '')}"
+    elif entry.kind == "alert.muted":
+        text = f"until {data.get('until', '')}"
     else:
         text = str(data.get("message") or data.get("note") or data.get("until") or data.get("reason") or "")
     text = _INSTANT.sub(lambda at: utc(at[0]), text.replace("_", " "))

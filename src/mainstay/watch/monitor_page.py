@@ -13,6 +13,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
+from mainstay.frames.web.forms.words import label_of
 from mainstay.kernel.capability import shown
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.wording import votes_in_words
@@ -109,7 +110,7 @@ def found(sample: Sample) -> Found:
         if "\n" in text or len(text) > 200:
             excerpt = text[:4000]
         else:
-            facts.append((key.replace("_", " "), text))
+            facts.append((label_of(key, ""), text))
     return Found(sample, facts, excerpt, picture, trace)
 
 

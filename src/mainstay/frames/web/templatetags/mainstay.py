@@ -233,9 +233,9 @@ def words(text: str) -> str:
 
 
 @register.filter
-def ticks(text: str) -> SafeString:
-    """What stands between backticks as code."""
-    pieces = enumerate(str(text).split("`"))
+def ticks(text: str | list[str]) -> SafeString:
+    """What stands between backticks as code; semicolons between several texts."""
+    pieces = enumerate(("; ".join(text) if isinstance(text, list) else str(text)).split("`"))
     return format_html_join("", "{}", ((format_html("<code>{}</code>", one) if at % 2 else one,) for at, one in pieces))
 
 

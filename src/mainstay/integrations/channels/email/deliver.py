@@ -113,7 +113,7 @@ def _trouble(error: OSError | smtplib.SMTPException | ValueError, server: Server
     if isinstance(error, TimeoutError):
         return f"the mail server did not answer within {timeout:g} s"
     reason = error.strerror if isinstance(error, OSError) else None
-    return one_line(f"no session with the mail server {server.host}: {reason or error}")
+    return one_line(f"no session with the mail server {server.host}, port {server.port}: {reason or error}")
 
 
 def _reply(code: int, text: str | bytes, server: Server) -> str:

@@ -68,9 +68,9 @@ class EmailTarget(Spec):
         Field(min_length=1, max_length=50, description="recipients"),
     ]
     sender: Sender | None = Field(
-        None, alias="from", description="sender, with a name or without; empty: the setting mail_from"
+        None, alias="from", description="sender, with a name or without; empty: the setting `mail_from`"
     )
-    smtp: SmtpServer | None = Field(None, description="a mail server of its own; empty: the setting smtp")
+    smtp: SmtpServer | None = Field(None, description="a mail server of its own; empty: the setting `smtp`")
 
 
 def _load() -> Deliver:

@@ -75,7 +75,7 @@ class DomainExpect(TimedExpect):
 
 KIND = CheckKind(
     "domain",
-    "registration of a domain, by RDAP or WHOIS",
+    "Registration of a domain, by RDAP or WHOIS",
     DomainTarget,
     DomainExpect,
     "name",

@@ -10,7 +10,7 @@ function isTouched(name) {
 }
 
 function tell(place, texts) {
-  place.textContent = texts.join("; ");
+  place.replaceChildren(...texts.flatMap((one, at) => [...(at ? ["; "] : []), ...one.cloneNode(true).childNodes]));
   const field = place.closest(".field, .entry");
   const input = document.getElementById(place.id.replace(/-e$/, ""));
   field?.classList.toggle("wrong", texts.length > 0);
@@ -22,7 +22,7 @@ function tell(place, texts) {
 function show() {
   const wrong = new Map();
   for (const one of said.querySelectorAll("[data-of]")) {
-    wrong.set(one.dataset.of, [...(wrong.get(one.dataset.of) ?? []), one.textContent]);
+    wrong.set(one.dataset.of, [...(wrong.get(one.dataset.of) ?? []), one]);
   }
   for (const place of document.querySelectorAll("[data-error]")) {
     const texts = wrong.get(place.dataset.error) ?? [];
