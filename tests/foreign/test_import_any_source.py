@@ -293,7 +293,7 @@ def holds(node: Node, fill: Fill, data: Any) -> None:
     text = to_yaml(document) if document else "{}"
     diagnostics = Diagnostics()
     found = declared(read_text(text, "out", diagnostics) or [Document("out", {})], "file", diagnostics)
-    check_references({}, {own.key: own for own in found}, set(), diagnostics)
+    check_references({own.key: own for own in found}, set(), diagnostics)
     assert diagnostics.errors == []
     rows = {row.path: row for row in node.report.rows()}
     assert {dotted(path) for path, _ in leaves(data)} <= rows.keys()

@@ -30,7 +30,7 @@ def declarations(examples: Path) -> Target:
     def run(text: str) -> None:
         diagnostics = Diagnostics()
         found = declared([Document("fuzz", read_json(text))], "file", diagnostics)
-        check_references({}, {own.key: own for own in found}, set(), diagnostics)
+        check_references({own.key: own for own in found}, set(), diagnostics)
         for told in map(str, diagnostics):
             assert "pydantic" not in told, told
             assert "Input should" not in told, told

@@ -15,7 +15,7 @@ from mainstay.store.resources.text import mistake_lines
 def mistakes(text: str) -> list[str]:
     diagnostics = Diagnostics()
     found = declared(read_text(text, "f", diagnostics), "file", diagnostics)
-    check_references({}, {own.key: own for own in found}, set(), diagnostics)
+    check_references({own.key: own for own in found}, set(), diagnostics)
     return [str(item).replace(" error:", "") for item in diagnostics]
 
 
