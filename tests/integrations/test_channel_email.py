@@ -112,7 +112,7 @@ def test_the_server_of_the_settings(tls: ssl.SSLContext) -> None:
         url = f"smtp+starttls://u%40x:p%3Aw@127.0.0.1:{port}"
         deliver(target, notification(), _context(smtp=url, mail_from="m@example.org"))
     assert [sender for sender, *_ in box.mails] == ["m@example.org"] * 2
-    with pytest.raises(Refused, match="MAINSTAY_SMTP"):
+    with pytest.raises(Refused, match="the setting `smtp`"):
         deliver(target, notification(), _context(smtp="mail.example.com"))
 
 

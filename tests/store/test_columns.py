@@ -76,7 +76,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
         else:
             address = Address.of(request.getfixturevalue("server").address(database), lambda source, name: "")
             engine = ClickHouseEngine(Link(connecting(address), database, address.password, tables), tables)
-        opened.append(Columns(engine, tables, KEPT, archive))
+        opened.append(Columns(engine, tables, KEPT, lambda: archive))
         return opened[-1]
 
     yield opener

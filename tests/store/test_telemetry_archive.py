@@ -63,11 +63,11 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Make]:
 
     def opener(archive: Archive) -> Results:
         if request.param == "duckdb":
-            store: Results = Results.embedded(tmp_path / "t.duckdb", days=KEPT, archive=archive)
+            store: Results = Results.embedded(tmp_path / "t.duckdb", days=KEPT, archive=lambda: archive)
         else:
             address = Address.of(request.getfixturevalue("server").address(database), lambda source, name: "")
             engine = ClickHouseEngine(Link(connecting(address), database, address.password, TABLES), TABLES)
-            store = Results(Columns(engine, TABLES, KEPT, archive))
+            store = Results(Columns(engine, TABLES, KEPT, lambda: archive))
         opened.append(store)
         return store
 
@@ -152,7 +152,7 @@ def simple(tmp_path: Path) -> Iterator[Callable[..., Results]]:
 
     def opener(place: str = "", **more: Any) -> Results:
         archive = Archive(place or str(tmp_path / "archive"), tmp_path / "work", **more)
-        opened.append(Results.embedded(tmp_path / "t.duckdb", days=KEPT, archive=archive))
+        opened.append(Results.embedded(tmp_path / "t.duckdb", days=KEPT, archive=lambda: archive))
         return opened[-1]
 
     yield opener

@@ -140,6 +140,9 @@ class PingApp:
     def _kept(self) -> int:
         return max(1, self._settings.pings_kept)
 
+    def _take_in(self, incoming: list[Incoming]) -> frozenset[str]:
+        return take_in(_ACTOR, incoming, kept=self._kept, **self._terms)
+
     @property
     def _taken_headers(self) -> list[tuple[bytes, bytes]]:
         return [*self._headers, (b"ping-body-limit", str(self._body_limit).encode())]
@@ -331,7 +334,7 @@ class PingApp:
 
     async def _write_in_time(self, batch: list[_Pending]) -> frozenset[str]:
         """CalledOff if a shared database does not answer in time; nothing of the batch is in it then."""
-        write = partial(take_in, _ACTOR, [pending.incoming for pending in batch], kept=self._kept, **self._terms)
+        write = partial(self._take_in, [pending.incoming for pending in batch])
         if self.spool is None:
             return await self._writer.run(write, urgent=True)
         job = Writing(write, self.spool)
