@@ -19,8 +19,8 @@ PORTS = ("mainstay", "site", "api", "provider", "inbox", "mail", "database")
 FIRST_PORT = 8900  # of those in mainstay.yaml, in the order of PORTS
 ADMINISTRATOR = "admin@shop.example"
 SWITCHES = {
-    "api": "the API's process ends: shop-api is down, and four others are quiet because of it",
-    "db": "PostgreSQL stops: shop-database is down, five others are quiet because of it, and jobs fail",
+    "api": "the API's process ends: shop-api is down, and four others are suppressed because of it",
+    "db": "PostgreSQL stops: shop-database is down, five others are suppressed because of it, and jobs fail",
     "disk": "the disk of the uploads is 97 % full: uploads-disk is down",
     "latency": "the API takes a second longer: shop-api and shop-search are degraded",
     "provider": "the model provider answers 529: model-provider is down",

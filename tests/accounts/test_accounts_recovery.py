@@ -151,5 +151,5 @@ def test_the_command_prints_the_link() -> None:
         env=environment, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "could not be told by mail" in done.stderr
+    assert "could not be notified by mail" in done.stderr
     assert browser().get(done.stdout.strip().removeprefix(here.base_url)).status_code == 200

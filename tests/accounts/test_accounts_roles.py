@@ -361,17 +361,17 @@ def _starts(code: str) -> bool:
 def test_nobody_hands_out_more_than_they_hold() -> None:
     keeper = Actor("user", "hr@example.com", frozenset({"users:write", "resources:write", "monitors:read"}))
     declare(keeper, "role", "watcher", {"scopes": ["monitors:read"]}, manager="api")
-    with pytest.raises(Forbidden, match="cannot hand out"):
+    with pytest.raises(Forbidden, match="cannot grant"):
         declare(keeper, "role", "watcher", {"scopes": ["monitors:read", "journal:export"]}, manager="api")
-    with pytest.raises(Forbidden, match="cannot hand out"):
+    with pytest.raises(Forbidden, match="cannot grant"):
         declare(keeper, "role", "boss", {"like": "admin"}, manager="api")
-    with pytest.raises(Forbidden, match="cannot hand out"):
+    with pytest.raises(Forbidden, match="cannot grant"):
         verbs.create_user(keeper, "x@example.com", "operations")
     person("second@example.com", "support")
-    with pytest.raises(Forbidden, match="cannot hand out"):
+    with pytest.raises(Forbidden, match="cannot grant"):
         verbs.change_role(keeper, "second@example.com", "admin")
     provider = {"server": "https://login.example.com", "client_id": "m", "default_role": "watcher"}
-    with pytest.raises(Forbidden, match="cannot hand out"):
+    with pytest.raises(Forbidden, match="cannot grant"):
         declare(keeper, "sign_in", "company", provider, manager="api")
 
 
@@ -392,7 +392,7 @@ def test_pages_ask_who_one_is_before_access_changes() -> None:
     session.save()
     form = {"text": text, "base": str(latest_revision())}
     answer = client.post("/resources/apply", form)
-    assert "still you" in answer.content.decode()
+    assert "Confirm it is you" in answer.content.decode()
     assert not policies.role("night").scopes
     harmless = {"text": "monitors: {a: {tcp: '127.0.0.1:9'}}", "base": str(latest_revision())}
     assert client.post("/resources/apply", harmless).status_code == 204

@@ -68,6 +68,6 @@ def test_a_token_is_rotated_from_the_command_line(run) -> None:  # type: ignore[
     assert listed[new.id]["limits"] == listed[old.id]["limits"] == ['team="core"']
     assert listed[old.id]["expires_at"] < listed[new.id]["expires_at"]
     run("token", "rotate", old.id, "--overlap", "0s")
-    assert "works no more" in run("token", "rotate", old.id, code=1)
+    assert "no longer works" in run("token", "rotate", old.id, code=1)
     assert "for example --overlap 24h" in run("token", "rotate", new.id, "--overlap", "soon", code=1)
     assert "declare it under" in run("token", "create", "x", "--service", "nobody", code=1)

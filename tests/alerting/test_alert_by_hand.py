@@ -54,7 +54,7 @@ def test_who_was_spared_by_a_mute_is_told_when_it_ends_and_the_trouble_goes_on(c
     assert decide(clock) == 1
     assert _pending() == ["hook"]
     assert decide(clock) == 0
-    assert [entry.data["reason"] for entry in _entries("alert.unmuted")] == ["its time is over"]
+    assert [entry.data["reason"] for entry in _entries("alert.unmuted")] == ["its time is up"]
     assert queries.alert(alert).state(clock.now()) == "firing"
 
 
@@ -95,7 +95,7 @@ def test_the_first_route_that_fits_tells_what_is_open_already(clock: Any) -> Non
     _channel("hook")
     declare("route", "others", {"match": ["team=data"], "to": ["hook"]})
     alert = _down(clock)
-    assert queries.alert(alert).untold == "no route fits its labels"
+    assert queries.alert(alert).untold == "no route matches its labels"
     declare("route", "all", {"to": ["hook"]})
     decide()
     assert queries.alert(alert).untold == ""
@@ -144,13 +144,13 @@ def test_an_alert_is_closed_by_hand_with_a_reason_that_channels_hear(clock: Any)
     _channel("hook")
     alert = _down(clock)
     _deliver(clock)
-    with pytest.raises(UserError, match="with a reason"):
+    with pytest.raises(UserError, match="needs a reason"):
         verbs.resolve_alert(ONCALL, alert, "  ", clock)
     clock.advance(90)
     verbs.resolve_alert(ONCALL, alert, "the host is retired", clock)
     verbs.resolve_alert(ONCALL, alert, "again", clock)
     decide(clock)
-    assert queries.alert(alert).resolved_reason == "closed by hand: the host is retired"
+    assert queries.alert(alert).resolved_reason == "closed manually: the host is retired"
     (entry,) = _entries("alert.resolved")
     assert (entry.actor, entry.data["seconds_open"]) == ("user:oncall@example.com", 90)
     assert OutboxRow.objects.get(kind="resolved").payload["evidence"]["ended"].endswith("the host is retired")

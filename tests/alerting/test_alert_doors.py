@@ -96,7 +96,7 @@ def test_one_alert_by_the_api(ids: dict[str, str]) -> None:
 def test_routes_are_asked_what_labels_would_take(ids: dict[str, str]) -> None:
     declare("route", "urgent", {"match": ["severity=P0"], "to": ["hook"]})
     assert _api("routes/test", {"labels": {"severity": "P0"}}) == {"channels": {"hook": "route urgent"}, "untold": ""}
-    assert _api("routes/test", {"labels": {"severity": "P3"}})["untold"] == "no route fits its labels"
+    assert _api("routes/test", {"labels": {"severity": "P3"}})["untold"] == "no route matches its labels"
     assert _api("routes/test", {"labels": {"not a name": "x"}}) == 422
 
 
@@ -111,7 +111,7 @@ def test_the_card_does_all_of_it_on_the_pages_of_alert_and_monitor(ids: dict[str
     visitor.post(f"{url}mute", {"for": "2h"})
     visitor.post(f"{url}note", {"note": "the pool is full"})
     text = visitor.get("/monitors/api/").content.decode()
-    for part in ("ops@example.com, since", "Muted until", "the pool is full", "Give back", "Unmute"):
+    for part in ("ops@example.com, since", "Muted until", "the pool is full", "Unacknowledge", "Unmute"):
         assert part in text
     assert "user:ops@example.com" not in text
     visitor.post(f"{url}unacknowledge")
@@ -140,7 +140,13 @@ def test_commands_do_the_same(ids: dict[str, str]) -> None:
     assert "is over" in refused.output
     run.invoke(alerts_command.alerts, ["note", ids["api"], "on it"])
     shown = run.invoke(alerts_command.alerts, ["show", ids["api"]]).output
-    for part in ("Target: https://api.example.com/health", "Note: on it", "Who was told", "Timeline", "Alert opened"):
+    for part in (
+        "Target: https://api.example.com/health",
+        "Note: on it",
+        "Who was notified",
+        "Timeline",
+        "Alert opened",
+    ):
         assert part in shown
     found = run.invoke(channels_command.routes, ["test", "severity=P1"])
     assert (found.exit_code, "hook" in found.output) == (0, True)

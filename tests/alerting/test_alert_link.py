@@ -85,7 +85,7 @@ def test_forged_and_old_links_open_nothing(alert: queries.Alert) -> None:
     for text in forged:
         answer = _client().post(f"/a/{text}")
         assert answer.status_code == 404, text
-        assert "This link is over" in answer.content.decode()
+        assert "This link has expired" in answer.content.decode()
     assert queries.alert(alert.id).acknowledged_at is None
 
 

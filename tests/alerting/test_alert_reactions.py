@@ -122,7 +122,7 @@ def test_a_beginning_that_was_refused_cancels_its_end_with_a_reason() -> None:
     happen("monitor.went_down", "monitor/api")
     claim = _claims()[0]
     happen("monitor.went_up", "monitor/api")
-    delivery.mark_failed(LANE, claim, Refused("no such hook"), Failure(None, "refused for good"))
+    delivery.mark_failed(LANE, claim, Refused("no such hook"), Failure(None, "refused permanently"))
     assert _states() == [("hook", "firing", "refused"), ("hook", "resolved", "cancelled")]
     assert OutboxRow.objects.get(kind="resolved").reason == "the firing message never reached this channel"
     assert _kinds()[-2:] == ["notification.refused", "notification.cancelled"]
@@ -132,7 +132,7 @@ def test_an_end_after_a_refused_beginning_is_cancelled_too() -> None:
     _monitor()
     _channel()
     happen("monitor.went_down", "monitor/api")
-    delivery.mark_failed(LANE, _claims()[0], Refused("no"), Failure(None, "refused for good"))
+    delivery.mark_failed(LANE, _claims()[0], Refused("no"), Failure(None, "refused permanently"))
     happen("monitor.went_up", "monitor/api")
     assert _states()[-1] == ("hook", "resolved", "cancelled")
 
@@ -359,9 +359,11 @@ def test_flapping_is_said_in_the_message_that_it_begins_with_and_calm_in_its_end
     happen("monitor.went_down", "monitor/api", flapping="it went down 3 times within 30 min", message="timed out")
     alert = queries.alerts()[0]
     assert alert.title == "api is flapping"
-    assert alert.message == ("it went down 3 times within 30 min, so the next message comes when it is calm; timed out")
-    happen("monitor.went_up", "monitor/api", reason="calm_again", over="it is calm again")
-    assert queries.alert(alert.id).resolved_reason == "it is calm again"
+    assert alert.message == (
+        "it went down 3 times within 30 min, so the next message comes when it has stopped flapping; timed out"
+    )
+    happen("monitor.went_up", "monitor/api", reason="calm_again", over="it no longer flaps")
+    assert queries.alert(alert.id).resolved_reason == "it no longer flaps"
     assert _deliver_all() == ["hook firing", "hook resolved"]
 
 
@@ -369,7 +371,7 @@ def test_what_stays_down_after_flapping_is_told_once_more() -> None:
     _monitor()
     _channel()
     happen("monitor.went_down", "monitor/api", flapping="it went down 3 times within 30 min", message="timed out")
-    again = "it flaps no more and stays down"
+    again = "it no longer flaps and stays down"
     happen("monitor.stayed_down", "monitor/api", title="api is down", message="timed out", again=again)
     alert = queries.alerts()[0]
     assert (alert.title, alert.message) == ("api is down", "timed out")

@@ -75,7 +75,7 @@ def test_a_route_with_a_pattern_that_is_refused_by_now_tells_rather_than_keeps_s
 def test_without_routes_everybody_is_told_and_without_a_fitting_one_nobody_with_a_reason() -> None:
     assert list(choose_channels([], ["a", "b"], {}).channels) == ["a", "b"]
     unfit = choose_channels([("only", _route("a", match=("team=db",)))], ["a"], {})
-    assert (dict(unfit.channels), unfit.untold) == ({}, "no route fits its labels")
+    assert (dict(unfit.channels), unfit.untold) == ({}, "no route matches its labels")
     assert choose_channels([], [], {}).untold == "no channel is declared"
 
 

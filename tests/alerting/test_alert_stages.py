@@ -30,7 +30,7 @@ def test_the_list_is_the_order_in_which_they_are_asked() -> None:
         (replace(CASE, aside="maintenance", muted_until=2e3), FACTS, "silence", "maintenance", None),
         (replace(CASE, muted_until=2e3), FACTS, "silence", "the alert is muted until 1970-01-01T00:33:20.000Z", 2e3),
         (CASE, Facts(), "route", "no channel is declared", None),
-        (CASE, Facts(("hook",), ONLY_P0), "route", "no route fits its labels", None),
+        (CASE, Facts(("hook",), ONLY_P0), "route", "no route matches its labels", None),
     ],
 )
 def test_what_holds_it_has_a_name_a_reason_and_perhaps_an_end(
@@ -71,8 +71,8 @@ def test_each_step_says_why_for_whoever_asks_why_they_were_woken() -> None:
     routes = [("all", RouteSpec(to=["hook", "mail"])), ("more", RouteSpec(to=["mail"]))]
     way = walk(CASE, Facts(("hook", "mail"), routes), NOW)
     assert [(step.stage, step.decision.reason) for step in way.steps] == [
-        ("suppress", "nothing else that fails explains it"),
-        ("silence", "nobody muted it and no maintenance covers it"),
+        ("suppress", "no other failure explains it"),
+        ("silence", "it is not muted, and no maintenance covers it"),
         ("route", "route all: hook, mail"),
         ("dedup", "news: down is confirmed"),
     ]
@@ -80,7 +80,7 @@ def test_each_step_says_why_for_whoever_asks_why_they_were_woken() -> None:
 
 def test_a_cause_with_an_alert_of_its_own_is_named_in_words() -> None:
     assert explained("uplink/network") == "this machine has no network, which has an alert of its own"
-    assert explained("uplink/resolver/b").startswith("the server b cannot look names up, ")
+    assert explained("uplink/resolver/b").startswith("the server b cannot resolve names, ")
 
 
 @given(

@@ -147,7 +147,7 @@ def test_channel_health_shows_a_refusal_until_the_next_success(alert_id: str, cl
     assert queries.channel_health()[0].state == "unknown"
     lane, room = system("lane"), delivery.Room(lambda *_: 9)
     claim = delivery.claim_due(lane, current_settings(), room, 60, clock)[0]
-    delivery.mark_failed(lane, claim, Refused("no such hook"), delivery.Failure(None, "refused for good"), clock)
+    delivery.mark_failed(lane, claim, Refused("no such hook"), delivery.Failure(None, "refused permanently"), clock)
     health = queries.channel_health()[0]
     assert (health.state, health.problem, health.refused) == ("down", "no such hook", 1)
     clock.advance(60)

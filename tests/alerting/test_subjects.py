@@ -46,15 +46,15 @@ def test_a_monitor_that_stays_wrong_after_flapping_says_so(state: State) -> None
     told, calm = events_of(FACTS, decision, Finding("code", "message", {}))
     assert (told.kind, told.data["title"], told.data["level"]) == (f"monitor.stayed_{state}", f"api is {state}", state)
     assert tells(CAPABILITIES.events[told.kind]) == "trouble"
-    assert told.data["again"] == f"it flaps no more and stays {state}"
+    assert told.data["again"] == f"it no longer flaps and stays {state}"
     assert calm.kind == "monitor.flapping_stopped"
 
 
 def test_the_end_of_flapping_is_another_reason_for_an_end() -> None:
     assert tells(CAPABILITIES.events["monitor.went_up"]) == "over"
-    assert said("up", reason=Reason.CALM_AGAIN)["over"] == "it is calm again"
+    assert said("up", reason=Reason.CALM_AGAIN)["over"] == "it no longer flaps"
     assert "over" not in said("up", reason=Reason.RECOVERED)
-    assert said("degraded", reason=Reason.CALM_AGAIN)["again"] == "it flaps no more and is degraded"
+    assert said("degraded", reason=Reason.CALM_AGAIN)["again"] == "it no longer flaps and is degraded"
 
 
 @pytest.mark.parametrize(

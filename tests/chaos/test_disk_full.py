@@ -127,7 +127,7 @@ def _go_through_it(server: Group, disk: Path, target: Target, hook: TroubledHook
     wait_for(lambda: target.asked > asked + 5, 20, "checks go on")
     assert server.metric("mainstay_results_buffered", token) > 0
     assert server.members().get(server.pid), "the server runs"
-    wait_for(lambda: hook.told("storage") == ["firing"], 90, "channels are told directly")
+    wait_for(lambda: hook.told("storage") == ["firing"], 90, "channels are notified directly")
     assert hook.told("api") == []
 
     ballast.unlink()
@@ -137,8 +137,8 @@ def _go_through_it(server: Group, disk: Path, target: Target, hook: TroubledHook
     assert server.metric("mainstay_results_lost_total", token) == 0
     target.healthy.add("/api")
     wait_for(lambda: hook.told("api") == ["firing", "resolved"], 30, "and its end")
-    wait_for(lambda: hook.told("storage") == ["firing", "resolved"], 120, "channels are told that it writes again")
-    # Mainstay watches itself: that it was unhealthy is told, and true.
+    wait_for(lambda: hook.told("storage") == ["firing", "resolved"], 120, "channels are told that it can write again")
+    # Mainstay monitors itself: that it was unhealthy is told, and true.
     told = [(kind, name) for kind, name, _ in records.events(newest, "monitor.went_") if name != "monitor/mainstay"]
     assert told == [("monitor.went_down", "monitor/api"), ("monitor.went_up", "monitor/api")]
     server.command("journal", "verify")

@@ -131,7 +131,7 @@ def test_a_garbled_log_is_read_up_to_where_it_is_garbled(torn: Path) -> None:
     assert 86_400 < _rows(store) < 88_400
     vitals = store.vitals()
     assert vitals.damaged == 1
-    assert "log of the telemetry file was torn" in vitals.notices[0]
+    assert "log of the telemetry file was truncated" in vitals.notices[0]
     (kept,) = torn.parent.glob("t.duckdb.wal.broken-*")
     assert kept.stat().st_size == size
     store.append([Sample(uid="u1", at=time.time(), verdict="up", duration=1, charge="up", charged=1)])

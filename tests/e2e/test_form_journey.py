@@ -52,16 +52,16 @@ def test_five_kinds_are_added_without_yaml(visit: Visit) -> None:
     page.get_by_label("Name", exact=True).fill("chat")
     page.get_by_role("radio", name="Webhook POST").check()
     page.get_by_label("URL").fill("https://hooks.example.com/alerts")
-    save(page, "Send a test to see that it gets through")
+    save(page, "Send a test to see whether it is delivered")
     assert resource("channel", "chat").document == {"webhook": {"url": "https://hooks.example.com/alerts"}}
 
     page.goto("/resources/new?kind=route")
     page.get_by_label("Name", exact=True).fill("urgent")
     page.get_by_label("Label", exact=True).fill("severity")
-    page.get_by_label("Compared how").select_option("fits the pattern")
+    page.get_by_label("Compared how").select_option("matches the pattern")
     page.get_by_label("Value", exact=True).fill("P0|P1")
     page.get_by_label("chat").check()
-    save(page, "What it fits now stands below")
+    save(page, "What it matches now is shown below")
     assert resource("route", "urgent").document == {"match": ['severity=~"P0|P1"'], "to": ["chat"]}
 
     page.goto("/windows/")
@@ -71,7 +71,7 @@ def test_five_kinds_are_added_without_yaml(visit: Visit) -> None:
     page.get_by_label("Starts", exact=True).fill("2030-01-31T22:00")
     page.get_by_label("Ends", exact=True).fill("2030-02-01T02:00")
     page.get_by_label("Time zone of Ends").fill("Europe/Berlin")
-    save(page, "When it comes next, and what it covers")
+    save(page, "Its next period, and what it covers")
     assert resource("window", "move").document == {"from": "2030-01-31T22:00:00Z", "until": "2030-02-01T02:00:00+01:00"}
 
     page.goto("/status-pages/")
@@ -92,11 +92,11 @@ def test_what_is_wrong_is_told_at_once_and_the_yaml_is_the_same_draft(visit: Vis
     page = visit.page
     page.goto("/resources/new?kind=heartbeat")
     page.get_by_role("button", name="Save", exact=True).click()
-    page.get_by_text("Nothing was saved yet.").wait_for()
+    page.get_by_text("Nothing has been saved yet.").wait_for()
     assert page.evaluate("document.activeElement.id") == "mistakes"
     page.get_by_role("link", name="Name").click()
     page.keyboard.type("backup")
-    page.get_by_label("By a cron line").check()
+    page.get_by_label("By a cron expression").check()
     page.get_by_label("Cron", exact=True).fill("0 2 * * *")
     page.get_by_role("button", name="YAML").click()
     editor = page.get_by_label("Declaration in YAML")

@@ -206,8 +206,8 @@ def test_an_alert_is_taken_from_the_overview(visit: Visit, company: None) -> Non
     problem = page.locator(".problem", has_text="checkout")
     assert "the status is 503" in problem.inner_text()
     problem.get_by_role("button", name="Acknowledge").click()
-    page.get_by_text("it is yours now").wait_for()
-    assert "taken by ops@acme.example" in page.locator(".problem", has_text="checkout").inner_text()
+    page.get_by_text("acknowledged.").wait_for()
+    assert "acknowledged by ops@acme.example" in page.locator(".problem", has_text="checkout").inner_text()
     assert visit.complaints == []
 
 

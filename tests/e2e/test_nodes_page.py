@@ -71,7 +71,7 @@ def test_who_does_what_and_handing_over(visit: Visit) -> None:
     world(time.time())
     visit.page.goto("/nodes/")
     text = visit.page.inner_text("main")
-    for words in ("Nothing is heard of watch-c", "0-39", "Alone does: upkeep", "Hands over", "0.1.0, 0.1.1"):
+    for words in ("No reports from watch-c", "0-39", "Exclusive tasks: upkeep", "Hands over", "0.1.0, 0.1.1"):
         assert words in text, words
     for width in (1280, 360):
         visit.page.set_viewport_size({"width": width, "height": 800})

@@ -242,7 +242,7 @@ def test_a_revoked_token_cuts_the_link_and_the_prober_forgets_its_orders(scene: 
     began = time.monotonic()
     wait_for(lambda: scene.metric("mainstay_location_up", "fra") == 0, what="the link is cut")
     print(f"cut {time.monotonic() - began:.2f} s after the revocation")
-    wait_for(lambda: "no longer good" in scene.probes["fra"].log, what="the prober was told why")
+    wait_for(lambda: "no longer valid" in scene.probes["fra"].log, what="the prober was told why")
     last = scene.target.last("/far")
     time.sleep(1.5)  # longer than the interval
     assert scene.target.last("/far") - last < 0.2, "nothing is checked without orders"
@@ -259,7 +259,7 @@ def test_only_the_location_that_a_token_is_limited_to_is_joined(scene: Scene) ->
     twice = RunningProbe(scene.folder, scene.server.url, "nyc", scene.keys["nyc"])
     try:
         wait_for(lambda: "answered 403" in other.log, what="another location's token is refused")
-        wait_for(lambda: "answered 403" in unlimited.log and "limited to its location" in unlimited.log)
+        wait_for(lambda: "answered 403" in unlimited.log and "limit a prober to its location" in unlimited.log)
         wait_for(lambda: "4409" in twice.log, what="a location is taken once")
     finally:
         for probe in (other, unlimited, twice):
@@ -303,7 +303,7 @@ def test_mistakes_are_told_before_anything_is_joined(tmp_path: Path) -> None:
     none = _probe("--join", "https://status.example.com", "--location", "fra")
     assert "needs a token" in none.stderr
     away = _probe("--join", "ftp://x", "--location", "fra", "--token", "x")
-    assert "no address of Mainstay" in away.stderr
+    assert "not the address of a Mainstay server" in away.stderr
     ca = _probe("--join", "https://x", "--location", "f", "--token", "x", "--ca-file", str(tmp_path / "none.pem"))
     assert "there is no file" in ca.stderr
 

@@ -98,9 +98,9 @@ def test_the_page_of_locations_says_who_is_heard_and_how_well(visit: Visit) -> N
     page = visit.page
     page.goto("/")
     page.get_by_role("link", name="Locations").click()
-    page.get_by_role("heading", name="Nothing is heard of sin").wait_for()
+    page.get_by_role("heading", name="No reports from sin").wait_for()
     text = page.locator("main").inner_text()
-    for words in ("Connected", "61.20 s ahead", "21 ms", "Nothing has joined yet", "mainstay locations token gru"):
+    for words in ("Connected", "61.20 s ahead", "21 ms", "No prober has joined yet", "mainstay locations token gru"):
         assert words in text, words
     settled(visit)
     picture(visit, "locations-light")

@@ -252,5 +252,5 @@ def test_a_taken_address_is_told_at_start() -> None:
         async def start() -> None:
             await MailDoor(None, f"127.0.0.1:{taken.getsockname()[1]}").start()  # type: ignore[arg-type]
 
-        with pytest.raises(UserError, match="cannot take mail in"):
+        with pytest.raises(UserError, match="cannot accept mail"):
             asyncio.run(start())

@@ -190,7 +190,7 @@ def test_a_conversation_with_starttls_that_is_no_mail_is_held_as_it_is(tmp_path:
     ("settings", "words"),
     [
         ({"body_size_limit": "big"}, "is not a size such as 10MB"),
-        ({"fail_if_ssl": True, "fail_if_not_ssl": True}, "together let nothing pass"),
+        ({"fail_if_ssl": True, "fail_if_not_ssl": True}, "together reject everything"),
         ({"fail_if_header_matches": [{"header": "A"}]}, "needs `header` and `regexp`"),
     ],
 )

@@ -280,9 +280,9 @@ endpoints:
 """
     found = imported(tmp_path, capfd, text)
     assert found.file["monitors"].keys() == {"long", "method"}
-    assert found.why("endpoints.0.url").startswith("not carried: no monitor can be made of it")
+    assert found.why("endpoints.0.url").startswith("not carried: it cannot become a monitor")
     assert found.file["monitors"]["long"]["timeout"] == "2m"
-    assert found.why("endpoints.1.interval").startswith("approximated: it must lie between")
+    assert found.why("endpoints.1.interval").startswith("approximated: it must be between")
     assert found.why("endpoints.2.method").startswith("not carried: Mainstay sends GET")
 
 
@@ -322,7 +322,7 @@ def test_providers_of_every_sort(tmp_path: Path, capfd: Capture) -> None:
     assert [route["to"] for route in found.file["routes"]] == [["discord"], ["opsgenie"], ["custom"], ["slack-one"]]
     assert not any("match" in route for route in found.file["routes"])
     assert found.why("alerting.clickup.token").startswith("not carried: Mainstay has no channel for clickup")
-    assert found.why("alerting.discord.title") == "not carried: Mainstay writes its messages in its own words"
+    assert found.why("alerting.discord.title") == "not carried: Mainstay words its messages itself"
     assert found.why("endpoints.0.alerts.5.type") == "not carried: the alert is switched off"
 
 

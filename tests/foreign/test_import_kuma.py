@@ -170,7 +170,7 @@ def test_the_report_on_a_backup_tells_every_field_and_no_secret(tmp_path: Path, 
     secrets = ("url", "query", "body", "header", "push", "basic", "ntlm", "slack", "mail", "bot", "odd")
     holds_none_of(found, [f"{word}secret" for word in secrets])
     assert found.why("monitor.11.expiryNotification").startswith("approximated: Kuma tells 21, 14 and 7 days before")
-    assert found.why("monitor.1.expiryNotification").startswith("without effect: Kuma looks at no certificate")
+    assert found.why("monitor.1.expiryNotification").startswith("without effect: Kuma checks no certificate")
     assert found.why("monitor.1.weight") == "without effect: as Mainstay does"
     assert found.why("monitor.1.packetSize") == "without effect: Kuma does not use it for the type http"
     assert found.why("monitor.13.weight").startswith("not carried")
@@ -179,7 +179,7 @@ def test_the_report_on_a_backup_tells_every_field_and_no_secret(tmp_path: Path, 
     assert found.why("monitor.10.hostname") == "not carried: Mainstay has no check for Steam game servers"
     assert found.why("monitor.21.type") == "not carried: Mainstay does not know monitors of the type `quantum`"
     assert found.why("monitor.12.basic_auth_pass") == "not carried: Mainstay does not sign in by NTLM"
-    assert found.why("monitor.1.notificationIDList.9") == "not carried: its notification is not carried"
+    assert found.why("monitor.1.notificationIDList.9") == "not carried: its notification is not imported"
     assert found.why("notification.4.config.bitrix24WebhookURL").startswith("not carried: Mainstay has no channel")
     assert found.rows()["monitor.2.keyword"]["line"] > 90
     assert found.secrets["KUMA_BACKUP_JOB_TOKEN"] == "monitor.8.pushToken"
@@ -326,7 +326,7 @@ def test_history_is_loaded_in_two_steps(tmp_path: Path, capfd: Capture, monkeypa
         return printed.out
 
     assert load(days) == "Loaded 3 days.\nLeft out, of today or older than MAINSTAY_DAY_DAYS keeps them: 1 day.\n"
-    assert "Loaded 0 days.\nKnown already, and left as they are: 3 days." in load(path)
+    assert "Loaded 0 days.\nAlready known, left unchanged: 3 days." in load(path)
     uid = queries.resource("monitor", "Site").uid
     store = Results.embedded(settings.data / "telemetry.duckdb")
     try:

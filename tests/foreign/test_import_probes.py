@@ -108,9 +108,11 @@ def test_jobs_become_monitors_by_their_modules(tmp_path: Path, capfd: Capture) -
     tells_every_leaf(found, both)
     holds_none_of(found, SECRETS)
     assert found.why("scrape_configs.0.job_name").startswith("not carried: Mainstay does not scrape metrics")
-    assert found.why("scrape_configs.2.file_sd_configs.0.files.0").startswith("not carried: targets that are found")
+    assert found.why("scrape_configs.2.file_sd_configs.0.files.0").startswith(
+        "not carried: targets found by service discovery"
+    )
     assert found.why("scrape_configs.3.static_configs.0.targets.1").startswith("not carried: a resolver is given by")
-    assert found.why("blackbox.modules.http_post.prober") == "not carried: no job probes with this module"
+    assert found.why("blackbox.modules.http_post.prober") == "not carried: no job uses this module"
     row = found.rows()["blackbox.modules.http_2xx.timeout"]
     assert (row["file"], row["line"], row["status"]) == (str(MODULES), 4, "carried")
 
@@ -118,7 +120,7 @@ def test_jobs_become_monitors_by_their_modules(tmp_path: Path, capfd: Capture) -
 def test_jobs_without_the_exporters_file_take_its_standard_modules(tmp_path: Path, capfd: Capture) -> None:
     found = import_file(tmp_path, capfd, "prometheus", str(JOBS))
     assert found.file["monitors"]["example.org-health"]["http"] == "https://example.org/health"
-    assert found.why("scrape_configs.1.params.module.0").startswith("approximated: as the exporter is delivered")
+    assert found.why("scrape_configs.1.params.module.0").startswith("approximated: as in the exporter's default file")
     assert found.why("scrape_configs.3.static_configs.0.targets.0").startswith("not carried: its module is not known")
     tells_every_leaf(found, yaml.safe_load(JOBS.read_text()))
 

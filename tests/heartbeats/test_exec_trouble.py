@@ -220,7 +220,7 @@ def test_a_redirect_to_another_host_takes_no_ping_key_along(place: dict[str, str
     with answering(answer("302 Found", f"Location: {target}")) as (url, asked):
         done = run(place, "--heartbeat", url, "--", "true")
     assert (done.returncode, asked) == (0, ["start", "0"])
-    assert done.stderr == b"mainstay exec: nothing was recorded: the server leads to another host\n"
+    assert done.stderr == b"mainstay exec: nothing was recorded: the server redirects to another host\n"
 
 
 def test_no_redirect_takes_the_ping_key_off_https(place: dict[str, str], tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_files_that_are_no_reports_stop_nothing(served: Served, place: dict[str,
     assert told(uid) == [("start", None), ("success", 0)]
     done = run(place, "--flush")
     assert (done.stdout.split(b" in ")[0], done.stderr) == (
-        b"Reports: 0 sent, 1 refused by the server for good, 1 still waiting",
+        b"Reports: 0 sent, 1 permanently refused by the server, 1 still waiting",
         b"",
     )
 

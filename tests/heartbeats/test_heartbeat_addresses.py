@@ -186,7 +186,7 @@ def test_a_plan_shows_that_an_address_differs_and_what_it_costs() -> None:
     plan = _plan(text)
     assert [(one.name, [field.path for field in one.fields]) for one in plan.differences] == [("nightly", ["uuid"])]
     assert there in "\n".join(line for _, line in plan_lines(plan))
-    assert "what uses the present is cut off" in str([str(one) for one in plan.warnings])
+    assert "whatever uses the current one stops working" in str([str(one) for one in plan.warnings])
     apply(TEST, plan)
     assert _address("nightly") == there != here
     assert _plan(text).is_empty

@@ -109,7 +109,7 @@ def test_a_missing_element_is_named_and_shown(site: str) -> None:
 def test_an_error_of_a_script(site: str) -> None:
     result = check({"url": f"{site}/broken"})
     assert (result.verdict, result.code) == ("degraded", "expect.errors")
-    assert result.message == "a script of the page failed: boom"
+    assert result.message == "a script on the page failed: boom"
     assert "look" in result.evidence["console"]
     assert check({"url": f"{site}/broken"}, {"errors": "ignored"}).verdict == "up"
 

@@ -145,7 +145,7 @@ def test_a_common_name_alone_is_no_name(kind: str, look: Callable[..., CheckResu
     leaf = issue("good.test", root, days=300, ca=False)
     result = look(kind, [leaf], [root])
     assert (result.verdict, result.code) == ("down", "tls.name_mismatch")
-    assert "a common name is none (RFC 9525), not for good.test" in result.message
+    assert "a common name does not count (RFC 9525), not for good.test" in result.message
     assert look(kind, [leaf], [root], verify=False).verdict == "up"
 
 

@@ -140,7 +140,7 @@ def test_apprise_does_not_follow_redirects(server: Receiver) -> None:
 
 @pytest.mark.parametrize("url", ["nonsense", "garbage://x", "slack://bad", ""])
 def test_apprise_refuses_what_it_does_not_understand_without_repeating_it(url: str) -> None:
-    with pytest.raises(Refused, match="does not understand") as caught:
+    with pytest.raises(Refused, match="does not recognise") as caught:
         apprise_channel.deliver({"url": url}, notification(), _context())
     assert not url or url not in str(caught.value)
 

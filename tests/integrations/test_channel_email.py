@@ -236,7 +236,7 @@ def test_a_repeat_after_a_temporary_refusal_has_the_same_message_id() -> None:
         ({"to": ["a@\u2028example.com"]}, "is not an e-mail address"),
         ({"to": ["a@" + "ü" * 80 + ".example"]}, "is not an e-mail address"),
         ({"to": ["a@example.com"], "from": "Ops <nobody>"}, "is not a sender"),
-        ({"to": ["a@example.com"], "smtp": {"host": "ü" * 80}}, "can be no name"),
+        ({"to": ["a@example.com"], "smtp": {"host": "ü" * 80}}, "is not a valid mail server name"),
         ({"to": ["a@example.com"], "smtp": {"host": "m", "user": "u"}}, "come together"),
         ({"to": ["a@example.com"], "smtp": {"host": "m", "user": "u", "password": "clear"}}, "must be a reference"),
     ],

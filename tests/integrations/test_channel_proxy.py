@@ -133,7 +133,7 @@ def test_apprise_goes_through_the_proxy_or_not_at_all(proxy: Proxy, hook: Receiv
     assert len(hook.requests) == 2
     assert len(proxy.asked) == 1
     elsewhere = _context("http://[::1]:9")
-    with pytest.raises(Refused, match="does not go through the proxy"):  # by SMTP, past any proxy
+    with pytest.raises(Refused, match="does not use the proxy"):  # by SMTP, past any proxy
         apprise_deliver({"url": "mailto://u:p@example.com?smtp=127.0.0.1&to=a@example.com"}, notification(), elsewhere)
 
 

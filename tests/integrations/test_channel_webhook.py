@@ -128,10 +128,10 @@ def test_the_excerpt_is_one_printable_line(hook: Receiver) -> None:
     [
         ({"url": "https://user:password@h.example/"}, "must be a reference"),
         ({"url": "https://h.example/", "secret": "plain"}, "must be a reference"),
-        ({"url": "https://h.example/", "headers": {"Idempotency-Key": "x"}}, "set by Mainstay"),
-        ({"url": "https://h.example/", "headers": {"X-Mainstay-Signature": "x"}}, "set by Mainstay"),
+        ({"url": "https://h.example/", "headers": {"Idempotency-Key": "x"}}, "Mainstay itself sets"),
+        ({"url": "https://h.example/", "headers": {"X-Mainstay-Signature": "x"}}, "Mainstay itself sets"),
         ({"url": "https://h.example/", "headers": {"Authorization": "Bearer x"}}, "must hold a reference"),
-        ({"url": "https://h.example/", "headers": {"a b": "x"}}, "not a name of a header"),
+        ({"url": "https://h.example/", "headers": {"a b": "x"}}, "not a valid header name"),
         ({"url": "https://h.example/", "headers": {"X-A": "a\nb"}}, "one line"),
         ({"url": "gopher://h.example/"}, "pattern"),
         ({"url": "${end:X}"}, "not a reference"),

@@ -92,7 +92,7 @@ def test_a_picture_of_a_page_is_shown_as_one_and_stays_out_of_the_journal() -> N
     shown = found(sample)
     assert (shown.picture, shown.facts, shown.excerpt) == (picture, [("a", "1")], "")
     told = finding_of(CheckResult(uid="m", at=1.0, verdict="down", evidence={"screenshot": picture}))
-    assert told.evidence["screenshot"] == "(a picture, kept with the result)"
+    assert told.evidence["screenshot"] == "(a screenshot, kept with the result)"
 
 
 def test_the_command_runs_every_kind_that_a_prober_can() -> None:
@@ -100,6 +100,6 @@ def test_the_command_runs_every_kind_that_a_prober_can() -> None:
     assert plugin.options["target"] == {"command": ["check_load", "-w", "10"]}
     assert (address_of(plugin), address_of(make_order("host", None, [], [], "5s"))) == ("check_load -w 10", "host")
     assert make_order("docker", "web", [], ["health=required"], "5s").options["expect"] == {"health": "required"}
-    for wrong, says in (("group", "no kind of check"), ("promql", "needs a target")):
+    for wrong, says in (("group", "not a kind of check"), ("promql", "needs a target")):
         with pytest.raises(UserError, match=says):
             make_order(wrong, "a" if wrong == "group" else None, [], [], "5s")

@@ -87,9 +87,9 @@ def test_a_long_answer_is_fetched_over_tcp(resolver: str) -> None:
         ("gone.example.test", {"rcode": "NXDOMAIN"}, "up", "", ""),
         ("www.example.test", {"rcode": "NXDOMAIN"}, "down", "expect.rcode", "NOERROR, not NXDOMAIN"),
         ("broken.example.test", {}, "down", "expect.rcode", "the resolver failed"),
-        ("example.test", {}, "down", "expect.answers", "0 came where 1 A record"),
+        ("example.test", {}, "down", "expect.answers", "0 arrived where 1 A record"),
         ("example.test", {"min_answers": 0}, "up", "", ""),
-        ("www.example.test", {"min_answers": 3}, "down", "expect.answers", "2 came where 3 A records"),
+        ("www.example.test", {"min_answers": 3}, "down", "expect.answers", "2 arrived where 3 A records"),
         ("www.example.test", {"values": ["192.0.2.10", "192.0.2.12"]}, "down", "expect.values", "192.0.2.12 did not"),
         ("www.example.test", {"values": ["192.0.2.10", "192.0.2.12"], "match": "any"}, "up", "", ""),
         ("www.example.test", {"values": ["192.0.2.12"], "match": "any"}, "down", "expect.values", "none of"),
@@ -146,10 +146,10 @@ def other_id(query: dns.message.Message) -> dns.message.Message:
 @pytest.mark.parametrize(
     ("respond", "says"),
     [
-        (lambda query: b"\x00garbage", "no DNS message"),
-        (lambda query: b"", "no DNS message"),
-        (other_question, "another question"),
-        (other_id, "another question"),
+        (lambda query: b"\x00garbage", "not a DNS message"),
+        (lambda query: b"", "not a DNS message"),
+        (other_question, "another query"),
+        (other_id, "another query"),
     ],
 )
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])

@@ -160,7 +160,7 @@ def test_restarts_are_counted_from_look_to_look(tmp_path: Path) -> None:
     with engine(tmp_path, serve) as path:
         found = asyncio.run(looks(path))
     assert [verdict for verdict, _ in found] == ["up", "up", "degraded", "down", "down"]
-    assert found[3][1] == "it was started anew 5 times within 600 s"
+    assert found[3][1] == "it restarted 5 times within 600 s"
 
 
 def test_restarts_are_forgotten_and_another_container_begins_anew() -> None:

@@ -131,7 +131,7 @@ def test_the_list_names_the_server_and_is_read_once() -> None:
         (registration(3), {}, "down", "expect.days", "under 7; renew it"),
         (registration(-3), {}, "down", "expect.expired", "ended 3 days ago"),
         (registration(status=["client hold"]), {}, "down", "expect.held", "not published: client hold"),
-        (registration(status=["redemption period"]), {}, "down", "expect.registered", "about to be given away"),
+        (registration(status=["redemption period"]), {}, "down", "expect.registered", "about to be released"),
         (registration(), {"registrar": "Other"}, "down", "expect.registrar", "which is Names Ltd"),
         (registration(), {"nameservers": ["ns9.example.net"]}, "down", "expect.nameservers", "ns9.example.net is not"),
         (registration(None), {}, "unknown", "expect.no_date", "RDAP server"),
@@ -191,7 +191,7 @@ def test_rdap_over_tls(tmp_path: Any) -> None:
         ((500, {}), "unknown", "wait.refused", "answers 500"),
         ((200, b"<html>"), "unknown", "wait.malformed", "it begins with `<html>`"),
         ((200, b"[" * 100_000), "unknown", "wait.malformed", "cannot be read"),
-        ((200, {"objectClassName": "entity"}), "unknown", "wait.malformed", "something else than a domain"),
+        ((200, {"objectClassName": "entity"}), "unknown", "wait.malformed", "is not about a domain"),
         ((200, b"{" + b" " * 1_100_000), "unknown", "wait.malformed", "cannot be read"),
         ((0, b""), "unknown", "wait.timeout", ""),
     ],
@@ -271,9 +271,9 @@ def test_whois_follows_where_rdap_does_not_tell(monkeypatch: pytest.MonkeyPatch)
         silent = run_check("domain", {"name": "example.com", "rdap": f"http://127.0.0.1:{free_port()}"})
     assert (result.verdict, result.code) == ("down", "expect.days")
     assert result.evidence["source"] == "whois"
-    assert "does not tell when" in result.evidence["rdap"]
+    assert "does not say when" in result.evidence["rdap"]
     assert (silent.verdict, silent.code) == ("down", "expect.days")
-    assert "could not be asked" in silent.evidence["rdap"]
+    assert "could not be reached" in silent.evidence["rdap"]
 
 
 def endless(connection: socket.socket) -> None:
@@ -287,7 +287,7 @@ def endless(connection: socket.socket) -> None:
         (whois_answers("No match for domain EXAMPLE.TEST\n"), "down", "expect.registered", "is not registered"),
         (whois_answers("% NOT FOUND\n"), "down", "expect.registered", "is not registered"),
         (whois_answers("Domain: example.test\nStatus: free\n"), "down", "expect.registered", "is not registered"),
-        (whois_answers("Registrar: Names Ltd\n"), "unknown", "expect.no_date", "does not tell when"),
+        (whois_answers("Registrar: Names Ltd\n"), "unknown", "expect.no_date", "does not say when"),
         (whois_answers("Limit exceeded, come back later\n"), "unknown", "wait.malformed", "Limit exceeded"),
         (whois_answers(""), "unknown", "wait.closed", "without a word"),
         (until_closed, "unknown", "wait.timeout", "the registry did not answer within 300 ms"),
@@ -306,7 +306,7 @@ def test_when_nobody_can_be_asked_both_reasons_are_told() -> None:
     target = {"name": "example.com", "rdap": f"http://127.0.0.1:{free_port()}"}
     result = run_check("domain", target)
     assert (result.verdict, result.code) == ("unknown", "connect.refused")
-    assert "the RDAP server could not be asked" in result.message
+    assert "the RDAP server could not be reached" in result.message
     assert "the WHOIS server" in result.message
 
 

@@ -86,7 +86,7 @@ def test_metadata_and_wrong_credentials() -> None:
     assert right.verdict == "up", right.message
     assert (wrong.verdict, wrong.code) == ("down", "expect.grpc_status")
     assert wrong.message == (
-        "the server refuses the credentials: UNAUTHENTICATED (who are you? 50% of you are strangers)"
+        "the server rejects the credentials: UNAUTHENTICATED (who are you? 50% of you are strangers)"
     )
 
 
@@ -176,7 +176,7 @@ def test_a_web_server_over_tls_is_no_grpc_server(tmp_path: Any) -> None:
         target = {"address": f"127.0.0.1:{port}", "tls": True, "server_name": "localhost", "ca": certificates.ca}
         result = run_filled("grpc", target)
     assert (result.verdict, result.code) == ("down", "wait.malformed"), result.message
-    assert result.message == "this is no gRPC server: it answers HTTP/1.1 200 with text/html"
+    assert result.message == "this is not a gRPC server: it answers HTTP/1.1 200 with text/html"
 
 
 def test_refused() -> None:

@@ -120,7 +120,7 @@ def test_a_disk_that_does_not_answer_is_named(monkeypatch: pytest.MonkeyPatch) -
             "expect.temperature",
             "95",
         ),
-        ({"temperature": {"critical": 90}}, {}, "unknown", "check.no_sensor", "no sensor"),
+        ({"temperature": {"critical": 90}}, {}, "unknown", "check.no_sensor", "no temperature sensor"),
         (
             {"cpu": {"warn": 1}},
             {"cpu": 50.0, "disks": [Space("/", 95.0, 1, 9, None)]},

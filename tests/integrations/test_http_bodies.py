@@ -47,7 +47,7 @@ def test_a_packing_that_nobody_can_undo_is_named_and_never_up(expect: dict[str, 
         result = check(f"http://127.0.0.1:{port}/", expect)
         alone = check(f"http://127.0.0.1:{port}/", {"status": 200})
     assert (result.verdict, result.code) == ("unknown", "expect.encoding")
-    assert "packed as `x-odd`" in result.message
+    assert "compressed as `x-odd`" in result.message
     assert "also" not in result.evidence
     assert alone.verdict == "up", alone.message
 
@@ -79,7 +79,7 @@ def test_absence_is_shown_by_a_whole_packed_body_only(encoding: str, packed: byt
         for path in ends:
             result = check(f"http://127.0.0.1:{port}{path}", absent)
             assert (result.verdict, result.code) == ("down", "transfer.truncated"), path
-            assert "in the middle of its packing" in result.message
+            assert "in the middle of its compressed data" in result.message
         result = check(f"http://127.0.0.1:{port}/whole", absent)
         assert result.code in ("expect.not_contains", "expect.regex"), result.message
         other = {name: text.replace("F", "G") for name, text in absent.items()}

@@ -307,7 +307,7 @@ def test_each_check_makes_a_connection_of_its_own() -> None:
         ({"url": "http://x", "headers": {"Proxy-Authorization": "abc"}}, "holds a credential"),
         ({"url": "http://x", "headers": {"PRIVATE-TOKEN": "abc"}}, "holds a credential"),
         ({"url": "http://x", "headers": {"X-A": "a\r\nHost: b"}}, "line break"),
-        ({"url": "http://x", "headers": {"X A": "a"}}, "not the name of a header"),
+        ({"url": "http://x", "headers": {"X A": "a"}}, "not a valid header name"),
         ({"url": "http://x", "auth": {"bearer": "abc"}}, "must be a reference"),
         ({"url": "http://x", "auth": {}}, "exactly one of"),
         ({"url": "http://x", "body": "a", "json": {}}, "either body or json"),

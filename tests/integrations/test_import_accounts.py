@@ -165,8 +165,8 @@ def test_checks_keep_their_addresses(tmp_path: Path, capfd: Capture) -> None:
     tells_every_leaf(found, {"checks": CHECKS, "channels": CHANNELS})
     holds_none_of(found, ["apisecret"])
     assert heartbeats["Systemd"]["on_calendar"] == "*-*-* 02:00"
-    assert found.why("checks.3.schedule").startswith("not carried: its schedule cannot be read: `*-02-30` never comes")
-    assert found.why("checks.4.unique_key").startswith("not carried: a key that may only read")
+    assert found.why("checks.3.schedule").startswith("not carried: its schedule cannot be read: `*-02-30` never occurs")
+    assert found.why("checks.4.unique_key").startswith("not carried: a read-only key")
     assert found.why("channels.3.kind") == "not carried: Mainstay has no channel for shell"
 
 
@@ -333,7 +333,10 @@ def test_a_list_as_version_three_gives_it(tmp_path: Path, capfd: Capture) -> Non
         ("Name,Value\nx,y\n", "the columns of the type and of the URL are missing"),
         ("Type,URL\nHTTP,https://example.org,too many\n", ":2:1: error: the line has more fields"),
         ('Type,URL\nHTTP,"open\n', "this is not CSV"),
-        ("Type,Name,URL,Interval\nHTTP,x,https://example.org,soon\n", ":2:1: error: `soon` is not a length of time"),
+        (
+            "Type,Name,URL,Interval\nHTTP,x,https://example.org,soon\n",
+            ":2:1: error: `soon` is not a duration in seconds",
+        ),
         ("Type,Name,URL\nHTTP,x,\n", ":2:1: error: a monitor needs a URL"),
         ('{"stat": "fail"}', "it has neither `monitors` nor `data`"),
         ('{"monitors": [}', ":1:15: error: this is not JSON"),

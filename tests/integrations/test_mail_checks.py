@@ -243,8 +243,8 @@ def half_an_answer(connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("serve", "code", "words"),
     [
-        (until_closed, "wait.timeout", "the greeting did not come within 300 ms"),
-        (closes_at_once, "wait.closed", "closed the connection without a word"),
+        (until_closed, "wait.timeout", "the greeting did not arrive within 300 ms"),
+        (closes_at_once, "wait.closed", "closed the connection without sending anything"),
         (half_an_answer, "wait.closed", "in the middle of its answer"),
         (garbage, "", ""),
         (endless, "wait.malformed", "a line of more than 8192 bytes"),
@@ -262,7 +262,7 @@ def test_each_way_to_fail_has_its_code(kind: str, serve: Any, code: str, words: 
 @pytest.mark.parametrize(
     ("kind", "serve", "code", "words"),
     [
-        ("smtp", says(b"554 no\r\n"), "expect.greeting", "turns clients away: 554 no"),
+        ("smtp", says(b"554 no\r\n"), "expect.greeting", "rejects clients: 554 no"),
         ("smtp", says(b"220 a\r\n", b"502 never heard\r\n"), "wait.refused", "502 never heard"),
         ("smtp", says(b"220 a\r\n"), "wait.timeout", "the answer to EHLO did not come"),
         ("smtp", endless_lines, "wait.too_large", "more than 200 lines"),
@@ -271,13 +271,13 @@ def test_each_way_to_fail_has_its_code(kind: str, serve: Any, code: str, words: 
             "smtp",
             says(b"220 a\r\n", b"250-a\r\n250 STARTTLS\r\n", b"220 go\r\n250 injected\r\n"),
             "tls.handshake",
-            "between its yes to TLS",
+            "between accepting TLS",
         ),
         ("smtp", says(b"220 a\r\n", b"250-a\r\n250 STARTTLS\r\n", b"220 go\r\n"), "tls.timeout", "TLS handshake"),
-        ("imap", says(b"* BYE full\r\n"), "expect.greeting", "turns clients away: BYE full"),
+        ("imap", says(b"* BYE full\r\n"), "expect.greeting", "rejects clients: BYE full"),
         ("imap", says(b"* OK a\r\n", b"* CAPABILITY IMAP4rev1\r\na1 OK\r\n"), "expect.starttls", "does not offer TLS"),
         ("imap", says(b"* OK a\r\n", b"* BYE bored\r\n"), "wait.closed", "ends the session: BYE bored"),
-        ("pop3", says(b"-ERR busy\r\n"), "expect.greeting", "turns clients away: busy"),
+        ("pop3", says(b"-ERR busy\r\n"), "expect.greeting", "rejects clients: busy"),
         ("pop3", says(b"+OK\r\n", b"-ERR what\r\n"), "expect.starttls", "does not offer TLS"),
     ],
 )

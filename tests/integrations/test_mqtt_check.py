@@ -134,12 +134,12 @@ YES = b"\x20\x02\0\0"
 @pytest.mark.parametrize(
     ("serve", "code", "says"),
     [
-        (until_closed, "wait.timeout", "the answer to the login did not come within 300 ms"),
+        (until_closed, "wait.timeout", "the answer to the login did not arrive within 300 ms"),
         (misbehaving.closes_at_once, "wait.closed", "without a word"),
         (misbehaving.then_closes(b"\x20\x02\0"), "wait.closed", "in the middle of its answer"),
-        (misbehaving.garbage, "wait.malformed", "no MQTT broker"),
+        (misbehaving.garbage, "wait.malformed", "not an MQTT broker"),
         (misbehaving.endless, "", ""),
-        (misbehaving.zeros, "wait.malformed", "no MQTT broker"),
+        (misbehaving.zeros, "wait.malformed", "not an MQTT broker"),
         (misbehaving.web_server, "", ""),
         (misbehaving.says(b"\x20\xff\xff\xff\xff\x01"), "wait.malformed", "no length"),
         (misbehaving.says(b"\x20\xff\xff\xff\x7f"), "transfer.too_large", "268435455 bytes"),

@@ -150,7 +150,7 @@ def test_what_a_query_gives(postgres: Postgres, query: str, expect: dict[str, An
         ("SELECT 'x'", {"value": "> 1"}, "down", "expect.value", "the value is `x`, expected > 1"),
         ("SELECT NULL", {"value": 1}, "down", "expect.value", "the value is `null`"),
         ("SELECT 1 WHERE false", {"value": 1}, "down", "expect.value", "no row"),
-        ("SELECT 1", {"rows": 0}, "down", "expect.rows", "the query gave 1 rows, expected == 0"),
+        ("SELECT 1", {"rows": 0}, "down", "expect.rows", "the query returned 1 rows, expected == 0"),
         ("SELECT * FROM nowhere", {}, "down", "expect.query", 'relation "nowhere" does not exist (42P01)'),
         ("DELETE FROM jobs", {}, "down", "expect.query", "read-only transaction (25006)"),
         ("SELECT repeat('x', 3000000)", {}, "down", "transfer.too_large", "more than 1048576"),
@@ -220,12 +220,12 @@ _NO_MORE = _message(b"E", b"SFATAL\0C53300\0Msorry, too many clients already\0\0
 @pytest.mark.parametrize(
     ("serve", "code", "says"),
     [
-        (until_closed, "wait.timeout", "the answer to the login did not come within 300 ms"),
+        (until_closed, "wait.timeout", "the answer to the login did not arrive within 300 ms"),
         (misbehaving.closes_at_once, "wait.closed", "without a word"),
         (misbehaving.then_closes(b"R\0\0"), "wait.closed", "in the middle of its answer"),
-        (misbehaving.garbage, "wait.malformed", "no PostgreSQL server"),
-        (misbehaving.endless, "wait.malformed", "no PostgreSQL server"),
-        (misbehaving.zeros, "wait.malformed", "no PostgreSQL server"),
+        (misbehaving.garbage, "wait.malformed", "not a PostgreSQL server"),
+        (misbehaving.endless, "wait.malformed", "not a PostgreSQL server"),
+        (misbehaving.zeros, "wait.malformed", "not a PostgreSQL server"),
         (misbehaving.web_server, "", ""),
         (misbehaving.says(_NO_MORE), "wait.refused", "too many clients already (53300)"),
         (misbehaving.says(_message(b"R", (7).to_bytes(4, "big"))), "expect.login", "authentication 7"),
@@ -248,8 +248,8 @@ def test_servers_that_misbehave(serve: Any, code: str, says: str) -> None:
     [
         (misbehaving.says(b"N"), "expect.tls", "does not offer TLS"),
         (misbehaving.says(b"S"), "tls.timeout", "TLS handshake"),
-        (misbehaving.says(b"S\0\0"), "tls.handshake", "something more"),
-        (misbehaving.says(b"H"), "wait.malformed", "no PostgreSQL server"),
+        (misbehaving.says(b"S\0\0"), "tls.handshake", "data between accepting TLS"),
+        (misbehaving.says(b"H"), "wait.malformed", "not a PostgreSQL server"),
     ],
 )
 def test_servers_that_misbehave_about_tls(serve: Any, code: str, says: str) -> None:
@@ -279,7 +279,7 @@ def test_a_password_never_travels_readable_to_another_machine() -> None:
         rest = _message(b"R", (3).to_bytes(4, "big"))
 
     talk: Any = Talk()
-    with pytest.raises(CheckFault, match="readable password"):
+    with pytest.raises(CheckFault, match="plain-text password"):
         asyncio.run(Session(talk, confidential=False).login("a", "the password", ""))
     assert b"the password" not in talk.sent
 
@@ -289,6 +289,6 @@ def test_refused_and_defaults() -> None:
     assert KIND.address(KIND.target.model_validate({"address": "db.test"})) == "db.test:5432"
     with pytest.raises(ValidationError, match="must be a reference"):
         KIND.target.model_validate({"address": "db.test", "password": "x"})
-    with pytest.raises(ValidationError, match="no number of rows"):
+    with pytest.raises(ValidationError, match="not a number of rows"):
         KIND.expect.model_validate({"rows": "many"})
     assert os.environ.get("PGPASSWORD") is None

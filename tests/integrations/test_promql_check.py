@@ -88,7 +88,7 @@ def ask(url: str, query: str, expect: dict[str, Any] | None = None, **target: An
         ("no_such_metric", {"critical": "> 100"}, "unknown", "expect.no_data", "no data"),
         ("no_such_metric", {"no_data": "up"}, "up", "", ""),
         ("no_such_metric", {"no_data": "down"}, "down", "expect.no_data", "no data"),
-        ("sum(", {}, "unknown", "check.bad_query", "the query is refused: "),
+        ("sum(", {}, "unknown", "check.bad_query", "the query was rejected: "),
         ("up[5m]", {}, "unknown", "check.bad_query", "gives a matrix"),
         ('"text"', {}, "unknown", "check.bad_query", "gives a string"),
     ],
@@ -157,10 +157,10 @@ _JSON = ("Content-Type: application/json",)
     ("serve", "code", "says"),
     [
         (until_closed, "wait.timeout", "no answer within 300 ms"),
-        (lambda connection: None, "wait.", "could not be asked"),
-        (always(b"\x00\xff\x00garbage\r\n\r\n"), "wait.malformed", "could not be asked"),
+        (lambda connection: None, "wait.", "could not be reached"),
+        (always(b"\x00\xff\x00garbage\r\n\r\n"), "wait.malformed", "could not be reached"),
         (always(answer(b"<html>a page</html>")), "wait.malformed", "not that of a Prometheus API"),
-        (always(answer(b"no such page", "404 Not Found")), "check.bad_url", "no Prometheus API below this url"),
+        (always(answer(b"no such page", "404 Not Found")), "check.bad_url", "no Prometheus API at this url"),
         (always(answer(b"down", "502 Bad Gateway")), "wait.malformed", "status 502"),
         (
             always(answer(b'{"status":"success","data":{"resultType":"vector"}}', headers=_JSON)),

@@ -129,10 +129,10 @@ def echo_of_secrets(connection: socket.socket) -> None:
 @pytest.mark.parametrize(
     ("serve", "code", "says"),
     [
-        (until_closed, "wait.timeout", "the answer to AUTH did not come within 300 ms"),
+        (until_closed, "wait.timeout", "the answer to AUTH did not arrive within 300 ms"),
         (misbehaving.closes_at_once, "wait.closed", "without a word"),
         (misbehaving.then_closes(b"+O"), "wait.closed", "in the middle of its answer"),
-        (misbehaving.garbage, "wait.malformed", "no Redis server"),
+        (misbehaving.garbage, "wait.malformed", "not a Redis server"),
         (misbehaving.endless, "wait.malformed", "a line of more than 8192 bytes"),
         (misbehaving.web_server, "wait.malformed", "HTTP/1.1 400"),
         (misbehaving.says(b"-LOADING Redis is loading\r\n"), "wait.refused", "LOADING"),

@@ -281,15 +281,15 @@ def test_a_value_breaks_no_line() -> None:
     ("calls", "says"),
     [
         ([], "at least 1 item"),
-        ([{"url": "{{base}}/x"}], "which nothing gives before it"),
-        ([{"url": "https://a.example/{{ to ken }}"}], "is no variable"),
+        ([{"url": "{{base}}/x"}], "which nothing defines before it"),
+        ([{"url": "https://a.example/{{ to ken }}"}], "is not a variable"),
         ([{"url": "ftp://a.example"}], "is not a URL"),
         ([{"url": "https://a.example", "headers": {"Authorization": "Bearer abc"}}], "holds a credential"),
         ([{"url": "https://a.example", "auth": {"bearer": "abc"}}], "must be a reference"),
         ([{"url": "https://a.example", "body": "x", "form": {"a": "b"}}], "only one of body, json and form"),
         ([{"url": "https://a.example", "save": {"a": "b.c"}}], "is not a JSON path"),
         ([{"url": "https://a.example", "save": {"a": {"json": "$.a", "header": "b"}}}], "exactly one"),
-        ([{"url": "https://a.example", "save": {"a-b": "$.a"}}], "no name of a variable"),
+        ([{"url": "https://a.example", "save": {"a-b": "$.a"}}], "not a variable name"),
         ([{"url": "https://a.example", "save": {"a": {"regex": "("}}}], "not a regular expression"),
         (
             [{"url": "https://a.example", "name": "x"}, {"url": "https://a.example", "name": "x"}],

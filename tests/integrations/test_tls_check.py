@@ -127,7 +127,7 @@ def test_the_whole_chain_is_shown(authority: trustme.CA, ca: str) -> None:
     ("given", "code", "says"),
     [
         ({"ends": -3}, "tls.expired", "expired 3 days ago"),
-        ({"starts": 2, "ends": 60}, "tls.not_yet_valid", "becomes valid in"),
+        ({"starts": 2, "ends": 60}, "tls.not_yet_valid", "is not valid for another"),
     ],
 )
 def test_out_of_its_time(authority: trustme.CA, ca: str, given: dict[str, float], code: str, says: str) -> None:

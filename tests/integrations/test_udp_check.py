@@ -55,7 +55,7 @@ def test_bytes_may_be_given_as_hexadecimal() -> None:
         target = {"address": f"127.0.0.1:{port}", "send_hex": "ff fe 00"}
         assert run_check("udp", target, {"contains_hex": "00fe"}).verdict == "up"
         wrong = run_check("udp", target, {"contains_hex": "aa"}, limit=0.3)
-    assert (wrong.code, wrong.message) == ("expect.contains", "`aa` is not in the 3 bytes that came")
+    assert (wrong.code, wrong.message) == ("expect.contains", "`aa` is not in the 3 bytes received")
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_what_cannot_be_meant_is_refused() -> None:
         KIND.target.model_validate({"address": "a.test:1", "send_hex": "xy"})
     with pytest.raises(ValidationError, match="either send or send_hex"):
         KIND.target.model_validate({"address": "a.test:1", "send": "a", "send_hex": "aa"})
-    with pytest.raises(ValidationError, match="services that answer"):
+    with pytest.raises(ValidationError, match="a service that answers"):
         KIND.expect.model_validate({"answer": False, "contains": "a"})
     with pytest.raises(ValidationError, match="above down_after"):
         KIND.expect.model_validate({"degraded_after": "2s", "down_after": "1s"})

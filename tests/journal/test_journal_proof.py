@@ -100,7 +100,7 @@ def test_an_erasure_that_nobody_tells_of_is_tampering(known: None) -> None:
     victim.save()
     found = verify()
     assert found.broken_at == victim.seq
-    assert "no later entry tells" in found.reason
+    assert "no later entry records" in found.reason
 
 
 def test_a_repeat_and_a_second_person_are_fine(known: None) -> None:
@@ -221,7 +221,7 @@ def test_an_altered_seal_is_refused(ours: Settings, name: str) -> None:
     write(2)
     document = json.loads(sealed(ours))
     document[name] = document[name] + 1 if isinstance(document[name], int) else "x" + document[name][:-1]
-    with pytest.raises(UserError, match="signature is not good"):
+    with pytest.raises(UserError, match="signature is not valid"):
         read_seal(json.dumps(document))
 
 

@@ -152,7 +152,7 @@ def test_an_erasure_that_tells_of_all_numbers_takes_no_memory_for_them() -> None
     write(2)
     with unit_of_work(TEST) as work:
         work.record(Told(ERASED, "user/nobody", {"entries": [[1, 2**62]], "digest": "x"}))
-    assert verify().reason == "entry 3 tells of an erasure that cannot have been"
+    assert verify().reason == "entry 3 records an erasure that cannot have happened"
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:
@@ -181,11 +181,11 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     mainstay("journal", "seal", "-o", str(kept))
     assert "nothing up to entry 3 was changed" in mainstay("journal", "verify", "--seal", str(kept), "--key", key)
     run("-c", script.format(here=str(Path(__file__).parent)))
-    assert "entry 4 is not as it was written" in mainstay("journal", "verify", code=1)
+    assert "entry 4 was altered" in mainstay("journal", "verify", code=1)
     assert "the database and the segment" in mainstay("journal", "verify", "--all", code=1)
     shutil.rmtree(tmp_path / "data" / "journal")
     assert "is missing from" in mainstay("journal", "verify", code=1)
-    assert "entry 1 is not as it was written" in mainstay("journal", "verify", "--seal", str(kept), code=1)
+    assert "entry 1 was altered" in mainstay("journal", "verify", "--seal", str(kept), code=1)
     document = json.loads(kept.read_text())
     kept.write_text(json.dumps({**document, "hash": "0" * 64}))
-    assert "signature is not good" in mainstay("journal", "verify", "--seal", str(kept), code=1)
+    assert "signature is not valid" in mainstay("journal", "verify", "--seal", str(kept), code=1)

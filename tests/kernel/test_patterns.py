@@ -45,14 +45,14 @@ def test_patterns_mean_what_they_mean_in_go(pattern: str, text: str, matches: bo
         ("a**", "repetition"),
         ("(?=a)", "look-around"),
         ("(?<!a)b", "look-around"),
-        (r"(a)\1", "references to groups"),
+        (r"(a)\1", "backreferences"),
         (r"end\Z", r"the end of the text is \\z"),
         (r"\y", "escape"),
-        (r"a\\\C", "a part of a character"),
+        (r"a\\\C", "a single byte"),
         ("(a{1000}){2}", "repetition"),
         (r"\pL{100}", "too large|too often"),
         ("a" * 1001, "at most 1000"),
-        ("\ud800", "half a character"),
+        ("\ud800", "half a surrogate pair"),
     ],
 )
 def test_what_cannot_be_matched_is_refused(pattern: str, says: str) -> None:

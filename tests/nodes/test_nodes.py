@@ -89,7 +89,7 @@ def test_another_start_replaces_the_one_before() -> None:
 
 def test_other_keys_are_refused_until_the_old_node_is_forgotten() -> None:
     join(A)
-    with pytest.raises(Conflict, match="other keys") as refused:
+    with pytest.raises(Conflict, match="keys differ") as refused:
         join(who("b", keys="different"))
     assert "mainstay nodes forget a" in refused.value.hint
     with pytest.raises(Conflict, match="is running"):
@@ -125,7 +125,7 @@ def test_a_silent_node_is_told_of_once_and_its_return_heals() -> None:
     assert queries.standing().vanished == ()
     assert queries.standing().lost == {A.session}
     (alert,) = AlertRow.objects.all()
-    assert (alert.title, alert.status) == ("nothing is heard of the server a", "firing")
+    assert (alert.title, alert.status) == ("the server a has stopped reporting", "firing")
     assert verbs.note_returned(ACTOR, A)
     assert not verbs.note_returned(ACTOR, A)
     assert AlertRow.objects.get().status == "resolved"

@@ -95,7 +95,7 @@ def test_values_are_read_as_yaml_1_2(text: str, value: object) -> None:
         ("a: 1e999", "1:4", "too large"),
         ("a: " + "9" * 5000, "1:4", "too large"),
         ("a: 9223372036854775808", "1:4", "too large"),
-        ("a: &a [*a]", "1:8", "within what it refers to"),
+        ("a: &a [*a]", "1:8", "inside what it refers to"),
         ("a: *b", "1:4", "no anchor"),
         ("a: {<<: 3}", "1:9", "one mapping"),
         ('a: "x\\0y"', "1:4", "U+0000"),

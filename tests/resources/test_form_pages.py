@@ -150,7 +150,7 @@ def test_a_form_saved_untouched_changes_nothing(admin: Client, kind: str) -> Non
 def test_mistakes_stand_at_their_fields_and_nothing_is_saved(admin: Client) -> None:
     filled = sent(page(admin, "/resources/new?kind=monitor"))
     text = admin.post("/resources/save", {**filled, "spec.every": "often", "spec.labels.0.key": "a b"}).content.decode()
-    assert "Nothing was saved yet." in text
+    assert "Nothing has been saved yet." in text
     for part in ("name", "spec-http-url", "spec-every", "spec-labels-0-value"):
         field = re.search(rf'<p class="error" id="f-{part}-e"[^>]*>(.+?)</p>', text)
         assert field is not None, part
@@ -258,7 +258,7 @@ def test_a_secret_typed_out_is_refused_and_not_shown_again(admin: Client) -> Non
         text = admin.post(f"/resources/{address}", {**filled, "do": order}).content.decode()
         assert "hunter2" not in text, address
     saved = admin.post("/resources/save", filled).content.decode()
-    assert "lets anybody post" in saved
+    assert "anybody who knows the webhook" in saved
 
 
 def test_a_route_takes_its_place_among_the_others(admin: Client) -> None:

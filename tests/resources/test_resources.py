@@ -182,10 +182,10 @@ def test_what_is_still_named_cannot_be_deleted() -> None:
     with pytest.raises(InvalidInput) as caught:
         remove(ME, "channel", "hook", manager="page", takeover=True)
     assert [item.message for item in caught.value.diagnostics] == [
-        "the channel `hook` cannot be deleted: the route `route-1` names it in `to.0`",
-        "the channel `hook` cannot be deleted: the route `route-2` names it in `to.0`",
+        "the channel `hook` cannot be deleted: the route `route-1` refers to it in `to.0`",
+        "the channel `hook` cannot be deleted: the route `route-2` refers to it in `to.0`",
     ]
-    # Deleting both together is fine, and so is changing who names it in the same plan.
+    # Deleting both together is fine, and so is changing who refers to it in the same plan.
     assert not invalid_or_empty(
         ALL.replace("parents: [gateway], ", "").replace("  gateway: {http: https://b.example}\n", "")
     )
@@ -200,7 +200,7 @@ def test_references_and_cycles_are_checked_against_what_will_be() -> None:
     apply_text("monitors: {a: {http: https://a.example}, b: {http: https://b.example, parents: [a]}}")
     assert apply_text("monitors: {c: {http: https://c.example, parents: [b]}}") == 2
     told = invalid("monitors: {a: {http: https://a.example, parents: [c]}}")
-    assert told == ["the monitors depend on each other in a circle: a -> c -> b -> a"]
+    assert told == ["the monitors depend on each other in a cycle: a -> c -> b -> a"]
 
 
 def test_a_missing_secret_warns_with_its_place_and_is_not_an_error(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_missing_secret_warns_with_its_place_and_is_not_an_error(tmp_path: Pat
     assert [str(warning) for warning in plan.warnings] == [
         (
             "body:8:52: warning: ${env:HOOK_SECRET} is not set in the environment of the server, "
-            "it may be elsewhere, and is looked up there when it is used"
+            "it may be set elsewhere, and is looked up there when used"
         )
     ]
 
@@ -268,7 +268,7 @@ def test_an_expected_revision_keeps_two_editors_apart() -> None:
     changed = declare(ME, "monitor", "a", {"http": "https://b.example"}, manager="page", expected=first.revision)
     with pytest.raises(StalePlan, match="was changed in revision 2"):
         declare(ME, "monitor", "a", {"http": "https://c.example"}, manager="page", expected=first.revision)
-    with pytest.raises(StalePlan, match="is there already"):
+    with pytest.raises(StalePlan, match="already exists"):
         declare(ME, "monitor", "a", {"http": "https://c.example"}, manager="page", expected=0)
     remove(ME, "monitor", "a", manager="page", expected=changed.revision)
     with pytest.raises(StalePlan, match="is gone"):
@@ -429,7 +429,7 @@ def test_a_route_declared_alone_comes_last_and_stays_in_its_place() -> None:
     assert declare(ME, "route", "mine", {"to": ["hook"]}, manager="page").position == 3
     assert declare(ME, "route", "mine", {"to": ["hook"], "stop": True}, manager="page").position == 3
     assert declare(ME, "route", "mine", {"to": ["hook"]}, manager="page", position=1).position == 1
-    with pytest.raises(InvalidInput, match="the name within says otherwise"):
+    with pytest.raises(InvalidInput, match="the name in the document differs"):
         declare(ME, "route", "mine", {"to": ["hook"], "name": "other"}, manager="page")
 
 

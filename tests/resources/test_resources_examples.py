@@ -98,7 +98,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
 
 
 def misfits(root: dict[str, Any], shape: dict[str, Any], value: Any, path: str = "$") -> list[str]:
-    """Where a value does not fit: the part of JSON Schema that our schema uses."""
+    """Where a value does not match: the part of JSON Schema that our schema uses."""
     if "$ref" in shape:
         return misfits(root, root["$defs"][shape["$ref"].removeprefix("#/$defs/")], value, path)
     if "anyOf" in shape:
@@ -121,7 +121,7 @@ def _scalar_misfits(shape: dict[str, Any], value: Any, path: str) -> list[str]:
     if "enum" in shape and value not in shape["enum"]:
         found.append(f"{path}: {value!r} is not one of {shape['enum']}")
     if isinstance(value, str) and "pattern" in shape and not re.search(shape["pattern"], value):
-        found.append(f"{path}: {value!r} does not fit {shape['pattern']}")
+        found.append(f"{path}: {value!r} does not match {shape['pattern']}")
     if isinstance(value, list) and len(value) < shape.get("minItems", 0):
         found.append(f"{path}: too short")
     return found

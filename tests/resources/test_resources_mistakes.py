@@ -35,7 +35,7 @@ MONITOR = "monitors:\n  api: {http: https://a.example, %s}\n"
         ),
         (MONITOR % "parents: [gatewy]", "f:2:44: no monitor `gatewy`, declare it under `monitors`"),
         (MONITOR % "parents: [apy]", "f:2:44: no monitor `apy`, did you mean `api`"),
-        (MONITOR % "parents: [api]", "f:2:3: the monitors depend on each other in a circle: api -> api"),
+        (MONITOR % "parents: [api]", "f:2:3: the monitors depend on each other in a cycle: api -> api"),
         (MONITOR % "confirm: {failures: x}", "f:2:54: `failures` must be a whole number, not `x`"),
         (MONITOR % "confirm: {failures: 99}", "f:2:54: `failures` must be at most 20"),
         (MONITOR % "confirm: {rechek: 1s}", "f:2:44: unknown key `rechek`, did you mean `recheck`"),
@@ -128,7 +128,7 @@ channels: {hook: {webhook: https://x.example}}
     told = mistakes(text)
     assert len(told) == 6
     assert "f:2:54: no monitor `gatewy`, did you mean `gateway`" in told
-    assert "f:3:3: the monitors depend on each other in a circle: gateway -> x -> gateway" in told
+    assert "f:3:3: the monitors depend on each other in a cycle: gateway -> x -> gateway" in told
     assert "f:5:16: no channel `hok`, did you mean `hook`" in told
 
 
@@ -152,7 +152,7 @@ def test_a_secret_that_was_written_out_is_not_shown_again() -> None:
 
 def test_a_monitor_that_is_only_an_address_gets_a_hint() -> None:
     (told,) = mistakes("monitors: {a: https://a.example}")
-    assert told.startswith("f:1:12: a monitor is a mapping that says how, such as {")
+    assert told.startswith("f:1:12: a monitor must be a mapping, such as {")
 
 
 def test_a_flood_of_mistakes_is_answered_soon_and_briefly() -> None:

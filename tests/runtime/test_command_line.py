@@ -92,7 +92,7 @@ def test_monitors_and_heartbeats_are_paused_and_resumed_by_name(mainstay: Run) -
     assert mainstay("resume", "api", "heartbeat/job")[1] == "monitor/api: resumed\nheartbeat/job: resumed\n"
     code, _, err = mainstay("pause", "api", "both")
     assert (code, "monitor/both or heartbeat/both" in err) == (1, True)
-    assert mainstay("monitors", "--state", "paused")[1] == "no monitor fits\n", "nothing was half done"
+    assert mainstay("monitors", "--state", "paused")[1] == "no monitor matches\n", "nothing was half done"
     code, _, err = mainstay("resume", "apo")
     assert (code, "there is no monitor or heartbeat `apo`" in err, "api" in err) == (1, True, True)
 
@@ -115,7 +115,7 @@ def test_status_tells_of_heartbeats_too(mainstay: Run) -> None:
 
 def test_a_heartbeat_without_pings_says_so(mainstay: Run) -> None:
     declare(system("test"), "heartbeat", "job", {"every": "1h"}, manager="web")
-    assert mainstay("heartbeats", "job")[1].endswith("/ping/<ping-key>/job\n\nno ping has come yet\n")
+    assert mainstay("heartbeats", "job")[1].endswith("/ping/<ping-key>/job\n\nno ping has arrived yet\n")
 
 
 def test_a_wrong_state_is_an_error_everywhere(mainstay: Run) -> None:

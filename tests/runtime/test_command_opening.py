@@ -53,7 +53,7 @@ def test_older_data_are_for_the_server_to_bring_up(mainstay: Mainstay, tmp_path:
     begin(mainstay, tmp_path)
     change(tmp_path, "DELETE FROM django_migrations WHERE app = 'watch' AND name <> '0001_initial'")
     told = mainstay(*command, code=1)
-    assert "the data are of an older version" in told
+    assert "the data is from an older version" in told
     assert "start `mainstay up` once" in told
 
 
@@ -146,7 +146,7 @@ def test_a_lost_state_is_no_new_install(
     if loss == "empty":
         (tmp_path / "data" / "state.sqlite3").touch()
     told = mainstay(*command, code=1)
-    assert f"is {loss}, and Mainstay has worked in this folder before" in " ".join(told.split())
+    assert f"is {loss}, and Mainstay has used this folder before" in " ".join(told.split())
     assert "mainstay restore" in told
     assert "0badcafe" in told
     assert "setup" not in told
@@ -181,14 +181,14 @@ def test_nothing_starts_on_a_bad_key(mainstay: Mainstay, tmp_path: Path, install
     told = mainstay(*UP, code=1)
     assert what in told
     assert "secret.key" in told
-    assert "bring it back from a snapshot" in told
+    assert "restore it from a snapshot" in told
 
 
 @pytest.mark.parametrize("command", ["status", "monitors"])
 def test_states_are_told_to_be_old_where_no_server_runs(
     mainstay: Mainstay, tmp_path: Path, install: None, command: str
 ) -> None:
-    old = f"no server runs on {tmp_path / 'data'}: nothing is checked, these states are old"
+    old = f"no server is running on {tmp_path / 'data'}: nothing is checked, and these states are old"
     assert old in mainstay(command)
     with (tmp_path / "data" / "server.lock").open("a") as held:
         assert old in mainstay(command), "a lock that a stopped server left"

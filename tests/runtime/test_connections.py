@@ -209,7 +209,7 @@ def _downloads(count: int) -> list[StreamingHttpResponse]:
 
 def test_downloads_leave_threads_for_pages() -> None:
     open_ones = _downloads(SLOTS)
-    with pytest.raises(StoreBusy, match="downloads are under way"):
+    with pytest.raises(StoreBusy, match="downloads are already running"):
         _downloads(1)
     open_ones[0].close()
     open_ones[0].close()  # also one of which nothing was read, and only once

@@ -178,7 +178,7 @@ def test_a_locked_database_is_seen_by_every_part_and_told_to_channels_directly(
     assert last.headers["idempotency-key"] != first.headers["idempotency-key"]
     alert = first.json["alert"]
     assert (alert["severity"], alert["labels"]["server"]) == ("P0", NAME)
-    assert first.json["evidence"]["title"] == f"Mainstay on {NAME} cannot record or tell what happens"
+    assert first.json["evidence"]["title"] == f"Mainstay on {NAME} cannot record or report what happens"
     assert "nothing was written for" in first.json["evidence"]["error"]
     assert "read this server's log" in first.json["evidence"]["description"]
     assert instant(last.json["alert"]["until"]) > instant(alert["since"])

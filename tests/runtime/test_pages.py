@@ -124,7 +124,7 @@ def test_an_address_that_is_watched_already_is_added_only_when_asked_again(compa
     asked = company.post("/add", {"address": address})
     page = asked.content.decode()
     assert asked.status_code == 409
-    assert "This address is watched already" in page
+    assert "This address is already watched" in page
     assert 'href="/monitors/shop/">shop</a>' in page
     assert "shop.acme.example" not in {one.name for one in resources("monitor")}
     again = company.post("/add", {"address": address, "again": "1"})
@@ -168,9 +168,9 @@ def test_many_monitors_are_paused_resumed_checked_and_deleted(company: Client) -
 
     assert "Paused 2 monitors." in order("pause", names=["api", "website"])
     assert "Resumed 1 monitor." in order("resume", names=["api"])
-    assert "Asked for a check of 2 monitors." in order("check", names=["api", "shop"])
+    assert "Requested a check of 2 monitors." in order("check", names=["api", "shop"])
     assert "Paused 2 monitors." in order("pause", q="shop.acme", everything="1")
-    assert "Nothing was ticked." in order("pause")
+    assert "Nothing was selected." in order("pause")
     assert "Nothing was deleted" in order("delete", names=["staging", "website"])  # a status page names it
     assert resource("monitor", "staging")
     refused = company.post("/monitors/orders", {"order": "delete", "names": ["website"], "q": "acme"}, follow=True)
@@ -263,7 +263,7 @@ def test_the_journal_is_filtered_verified_and_exported(company: Client) -> None:
     assert "Nothing fits" in text_of(company, "/journal/?text=no-such-words")
     assert company.get("/journal/?before=many").status_code == 400
     assert company.get("/journal/?since=yesterday").status_code == 400
-    assert "as they were written" in company.post("/journal/verify").content.decode()
+    assert "are intact" in company.post("/journal/verify").content.decode()
     assert verify().broken_at is None
     exported = b"".join(company.get("/journal/export?kind=alert.*").streaming_content)  # type: ignore[attr-defined]
     assert {json.loads(line)["kind"] for line in exported.splitlines()} == {"alert.fired", "alert.told"}
@@ -426,18 +426,18 @@ def test_an_address_that_takes_no_such_request_says_which_it_takes(company: Clie
     refused = company.get("/maintenance")
     assert (refused.status_code, refused["Allow"]) == (405, "POST")
     page = refused.content.decode()
-    assert "<h1>Not like this</h1>" in page
+    assert "<h1>That did not work</h1>" in page
     assert "It takes POST." in page
 
 
 def test_a_fresh_install_says_where_the_set_up_link_is(store: None) -> None:
     stranger = browser()
     page = stranger.get("/", follow=True).content.decode()
-    assert "Set this Mainstay up" in page
+    assert "Set up this Mainstay" in page
     assert "mainstay access setup" in page
     assert 'name="login"' not in page
     verbs.create_user(TEST, "later@example.com", "admin")
-    assert "Set this Mainstay up" in browser().get("/accounts/login/").content.decode(), "an invitation is no way in"
+    assert "Set up this Mainstay" in browser().get("/accounts/login/").content.decode(), "an invitation is no way in"
     person()
     assert 'name="login"' in browser().get("/accounts/login/").content.decode()
 

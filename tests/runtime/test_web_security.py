@@ -102,7 +102,7 @@ def test_path_tricks_lead_nowhere(path: str) -> None:
 def test_error_pages_look_like_the_product_and_tell_nothing() -> None:
     page = browser().get("/nothing/here")
     assert page.status_code == 404
-    assert "There is nothing here" in page.content.decode()
+    assert "Nothing found here" in page.content.decode()
     assert "mainstay.css" in page.content.decode()
     assert "urlpatterns" not in page.content.decode()
     missing = browser().get("/api/v1/nothing")

@@ -87,7 +87,7 @@ def _check_moment(back: Install, file: Path) -> None:
     assert counted == newest == kept > 0
     manifest = json.loads(back.ok("restore", "--check", "--json", str(file)))
     assert back.results() == manifest["telemetry"]["sample"]
-    assert "all as they were written" in back.ok("journal", "verify")
+    assert "all intact" in back.ok("journal", "verify")
     ((state,),) = back.rows("SELECT state FROM monitor_state WHERE name = 'a'")
     last = back.rows("SELECT kind FROM journal WHERE subject = 'monitor/a' AND kind LIKE 'monitor.went_%' ORDER BY seq")
     assert last[-1] == (f"monitor.went_{state}",)
@@ -128,7 +128,7 @@ def test_encrypted_with_the_key_it_holds_secrets_and_without_the_key_nothing_is_
     back = Install(tmp_path / "back", MAINSTAY_SECRET_DIRS=str(tmp_path))
     assert "encrypted" in back.refused("restore", str(file))
     (tmp_path / "wrong").write_text("another long key that fits nothing")
-    assert "does not fit" in back.refused("restore", str(file), "--key", f"${{file:{tmp_path / 'wrong'}}}")
+    assert "does not match" in back.refused("restore", str(file), "--key", f"${{file:{tmp_path / 'wrong'}}}")
     assert "must be a reference" in back.refused("restore", str(file), "--key", "plain text")
     assert list(back.data.iterdir()) in ([], [back.data / "server.lock"]), "a refusal leaves nothing"
     back.ok("restore", str(file), "--key", f"${{file:{key}}}")
@@ -190,7 +190,7 @@ def test_between_both_databases_in_every_direction(source: Install, postgres: Po
         back.ok("restore", str(of_postgres))
         assert untold(back.content()) == untold(source.content())
         assert back.results() == 4000
-        assert "all as they were written" in back.ok("journal", "verify")
+        assert "all intact" in back.ok("journal", "verify")
     assert "is not empty" in on_postgres.refused("restore", str(of_postgres))
     other = Install(tmp_path / "other", on_postgres.database)
     assert "the database is not empty" in other.refused("restore", str(of_postgres))

@@ -68,7 +68,7 @@ def test_chunks_cannot_be_cut_off_exchanged_repeated_or_changed() -> None:
 
 
 def test_a_wrong_key_is_told_from_a_damaged_file() -> None:
-    with pytest.raises(UserError, match="the key does not fit"):
+    with pytest.raises(UserError, match="the key does not match"):
         unseal(seal(b"data"), "another key of good length")
     with pytest.raises(UserError, match="shorter than 16"):
         seal(b"data", "short")

@@ -209,7 +209,7 @@ def test_a_table_that_came_later_or_got_a_column_finds_its_place(make: Make) -> 
 def test_a_full_buffer_refuses_what_is_new_and_keeps_what_it_took(make: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     store = make()
     monkeypatch.setattr(store._buffers["logs"], "_limit", 3)
-    with pytest.raises(StoreBusy, match="too much waits to be written to logs"):
+    with pytest.raises(StoreBusy, match="too many rows are waiting to be written to logs"):
         store.append(LOGS, [line(NOW)] * 4)
     store.append(LOGS, [line(NOW)] * 3)
     store.flush()
@@ -251,5 +251,5 @@ def test_a_snapshot_takes_every_declared_table_along(tmp_path: Path, monkeypatch
     ],
 )
 def test_what_no_engine_could_make_is_refused_when_it_is_declared(wrong: dict[str, Any]) -> None:
-    with pytest.raises(AssertionError, match="not declared soundly"):
+    with pytest.raises(AssertionError, match="not declared correctly"):
         dataclasses.replace(LOGS, **wrong)

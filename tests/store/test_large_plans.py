@@ -131,7 +131,7 @@ def test_a_deletion_of_many_names_all_that_stands_in_its_way_and_deletes_nothing
     with pytest.raises(InvalidInput) as caught:
         remove_all(ME, keys(), manager="command")
     (mistake,) = caught.value.diagnostics
-    assert "`m7` cannot be deleted: the monitor `child` names it in `parents.0`" in mistake.message
+    assert "`m7` cannot be deleted: the monitor `child` refers to it in `parents.0`" in mistake.message
     assert len(queries.resources()) == MANY + 1
     assert remove_all(ME, [*keys(), ("monitor", "child")], manager="command") == 3
     with pytest.raises(NotFound):

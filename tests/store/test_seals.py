@@ -122,10 +122,10 @@ def test_sealing_asks_for_its_scope_and_can_be_repeated(ours: Settings) -> None:
 def test_an_altered_entry_is_not_sealed(ours: Settings) -> None:
     write(5)
     JournalEntry.objects.filter(seq=3).update(actor="user:intruder")
-    with pytest.raises(Broken, match="entry 3 is not as it was written: its data does not match"):
+    with pytest.raises(Broken, match="entry 3 was altered: its data does not match"):
         sealing.prepare(ours)
     JournalEntry.objects.filter(seq__lt=4).delete()
-    with pytest.raises(Broken, match="entry 1 is not as it was written: the entry is missing"):
+    with pytest.raises(Broken, match="entry 1 was altered: the entry is missing"):
         sealing.prepare(ours)
     assert not SealRow.objects.exists()
 
@@ -181,16 +181,31 @@ ATTACKS: dict[str, tuple[Callable[[Settings, list[SealRow]], object], int, str, 
     "another file in its place": (_exchange, 5, "is not the file that was sealed", "all"),
     "a file written anew": (_write_anew, 5, "is not the file that was sealed", ""),
     "a file that is gone": (lambda ours, rows: file_of(ours, rows[1]).unlink(), 5, "is missing from", ""),
-    "a seal": (lambda ours, rows: _document(rows, hash="f" * 64), 5, "is not as it was signed", ""),
-    "a seal that says deleted": (lambda ours, rows: _document(rows, deleted="2026"), 5, "is not as it was signed", ""),
-    "what no seal is": (lambda ours, rows: SealRow.objects.filter(first=5).update(document="x"), 5, "no seal", ""),
-    "the row of a seal": (lambda ours, rows: SealRow.objects.filter(first=5).update(last=7), 5, "says something", ""),
-    "the place in it": (lambda ours, rows: SealRow.objects.filter(first=5).update(place="deleted"), 5, "says some", ""),
+    "a seal": (lambda ours, rows: _document(rows, hash="f" * 64), 5, "does not match its signature", ""),
+    "a seal that says deleted": (
+        lambda ours, rows: _document(rows, deleted="2026"),
+        5,
+        "does not match its signature",
+        "",
+    ),
+    "what no seal is": (lambda ours, rows: SealRow.objects.filter(first=5).update(document="x"), 5, "not a seal", ""),
+    "the row of a seal": (
+        lambda ours, rows: SealRow.objects.filter(first=5).update(last=7),
+        5,
+        "database row differs",
+        "",
+    ),
+    "the place in it": (
+        lambda ours, rows: SealRow.objects.filter(first=5).update(place="deleted"),
+        5,
+        "database row differs",
+        "",
+    ),
     "a seal that is gone": (lambda ours, rows: SealRow.objects.filter(first=5).delete(), 5, "the seal of the", ""),
     "a seal in place of another": (
         lambda ours, rows: SealRow.objects.filter(first=5).update(document=rows[0].document),
         5,
-        "says something else",
+        "database row differs",
         "",
     ),
 }
@@ -470,7 +485,7 @@ def test_a_journal_that_was_never_sealed_is_sealed_in_portions(
 def test_health_tells_of_what_cannot_be_sealed(lane: Callable[..., Lane], clock: Any) -> None:
     write(3, clock=clock)
     JournalEntry.objects.filter(seq=2).update(actor="user:intruder")
-    assert "entry 2 is not as it was written" in lane().turns(DAY)
+    assert "entry 2 was altered" in lane().turns(DAY)
 
 
 def test_several_servers_need_a_place_that_all_reach(lane: Callable[..., Lane], clock: Any, tmp_path: Path) -> None:
@@ -517,5 +532,5 @@ def test_words_of_a_verification(ours: Settings) -> None:
 
     told = "\n".join(_praise(Verification(5, since=4, erased=1, segments=2, deleted_to=2, other_keys=1)))
     assert "5 entries since the newest seal, of entry 3" in told
-    assert "entries up to 2 are deleted by age" in told
-    assert "with another key than that of this install: 1" in told
+    assert "entries up to 2 were deleted by age" in told
+    assert "with a key other than this install's: 1" in told

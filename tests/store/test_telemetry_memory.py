@@ -139,6 +139,6 @@ def test_damaged_blocks_never_keep_the_server_from_starting(tmp_path: Path, seed
     store.maintain(time.time())
     assert len(store.latest("new")) == 1
     vitals = store.vitals()
-    assert (vitals.damaged, "set aside" in vitals.notices[0] or "carried over" in vitals.notices[0]) == (1, True)
+    assert (vitals.damaged, "set aside" in vitals.notices[0] or "copied" in vitals.notices[0]) == (1, True)
     assert len(list(folder.glob("t.duckdb.broken-*[0-9]"))) == 1
     store.close()

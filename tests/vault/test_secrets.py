@@ -46,7 +46,7 @@ def test_what_has_no_value_or_lies_outside_is_named_and_never_read(source: Secre
 
 def test_a_link_out_of_the_folder_leads_nowhere(source: SecretSource, tmp_path: Path) -> None:
     (tmp_path / "secrets" / "link").symlink_to(tmp_path / "outside")
-    with pytest.raises(SecretMissing, match="outside of the folders"):
+    with pytest.raises(SecretMissing, match="outside the folders"):
         source.fill("${file:link}")
 
 

@@ -291,9 +291,9 @@ def test_another_key_does_not_open_it(tmp_path: Path) -> None:
     for name in ("one", "two"):
         (tmp_path / name).write_text(Fernet.generate_key().decode())
     vault.set_secret(TEST, keyed(f"file:{tmp_path}/one"), "db", VALUE)
-    with pytest.raises(SecretMissing, match="do not open"):
+    with pytest.raises(SecretMissing, match="do not decrypt"):
         read(keyed(f"file:{tmp_path}/two"))
-    assert "do not open" in vault_probe(keyed(f"file:{tmp_path}/two"))
+    assert "do not decrypt" in vault_probe(keyed(f"file:{tmp_path}/two"))
 
 
 def test_an_empty_vault_is_well_without_a_key() -> None:
@@ -342,11 +342,14 @@ def test_the_page_takes_values_and_shows_who_uses_them(ours: Settings, keeper: C
     assert "?name=gone#set" in page
     assert VALUE not in page
     assert read(ours) == f"{VALUE}\nline"
-    assert "every secret has the newest key" in keeper.post("/vault/rotate", follow=True).content.decode().lower()
+    assert (
+        "every secret is encrypted with the newest key"
+        in keeper.post("/vault/rotate", follow=True).content.decode().lower()
+    )
     assert "<code>db</code>" in keeper.get("/resources/new?as=yaml").content.decode()
     assert "db is removed" in keeper.post("/vault/remove", {"name": "db"}, follow=True).content.decode()
     assert (
-        "no name of a secret"
+        "not a valid name for a secret"
         in keeper.post("/vault/set", {"name": "a b", "value": VALUE}, follow=True).content.decode()
     )
 

@@ -121,7 +121,7 @@ def test_figures_of_other_kinds_are_read_from_what_their_results_carry() -> None
         "plugin": ({"performance": performance}, {"rta": 3.0}),
         "promql": ({"values": [{"series": {"job": "api"}, "value": 7}]}, {"job=api": 7}),
         "domain": ({"days_left": 30.5}, {"Days until it expires": 30.5}),
-        "group": ({"up": 2, "needed": 2}, {"Members that work": 2, "Needed": 2}),
+        "group": ({"up": 2, "needed": 2}, {"Members up": 2, "Needed": 2}),
     }
     for kind, (evidence, figures) in told.items():
         assert FIGURES[kind][1](evidence) == figures, kind

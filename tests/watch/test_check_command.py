@@ -109,7 +109,7 @@ def test_pairs() -> None:
         "q": "1",
     }
     assert parse_pairs(["json.$.status=healthy"], "--expect") == {"json": {"$.status": "healthy"}}
-    with pytest.raises(UserError, match="has a value already"):
+    with pytest.raises(UserError, match="already has a value"):
         parse_pairs(["a=1", "a.b=2"], "--set")
 
 

@@ -135,7 +135,7 @@ def test_the_doors(telemetry: Results) -> None:
     client = signed_in()
     assert "Erase its history" in client.get("/monitors/api/").content.decode()
     answer = client.post("/monitors/api/erase", follow=True)
-    assert "is being deleted" in answer.content.decode()
+    assert "are being deleted" in answer.content.decode()
     assert "History erased" in answer.content.decode()
     assert len(wished_erasures(TEST, 0, Later())) == 2
     set_current(None)

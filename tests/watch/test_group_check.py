@@ -29,8 +29,8 @@ UP, DOWN, WEAK, UNKNOWN = "up", "down", "degraded", "unknown"
         (3, [UP, UP, DOWN], "down", "2 of 3 are up, 3 must be: c is down"),
         (2, [UP, WEAK, DOWN], "degraded", "2 of 3 are up, 2 must be, and of these b is degraded"),
         (1, [UP, WEAK, DOWN], "up", ""),
-        (2, [UP, UNKNOWN, DOWN], "unknown", "1 of 3 is up, 2 must be, and nothing is known of b"),
-        (2, [UP, "paused", "maintenance"], "unknown", "nothing is known of b, c"),
+        (2, [UP, UNKNOWN, DOWN], "unknown", "1 of 3 is up, 2 must be, and the state is unknown of b"),
+        (2, [UP, "paused", "maintenance"], "unknown", "the state is unknown of b, c"),
         (2, [DOWN, DOWN, UNKNOWN], "down", "0 of 3 are up"),
         (1, [UNKNOWN, DOWN, UP], "up", ""),
     ],
@@ -89,8 +89,8 @@ def applied(text: str) -> None:
     [
         ("monitors:\n  g: {group: [api, gone]}\n  api: {tcp: 'a.example:1'}\n", "no monitor `gone`"),
         ("monitors:\n  g: {group: {members: [gone]}}\n", "no monitor `gone`"),
-        ("monitors:\n  a: {group: [b]}\n  b: {group: [a]}\n", "depend on each other in a circle"),
-        ("monitors:\n  a: {group: [a]}\n", "depend on each other in a circle"),
+        ("monitors:\n  a: {group: [b]}\n  b: {group: [a]}\n", "depend on each other in a cycle"),
+        ("monitors:\n  a: {group: [a]}\n", "depend on each other in a cycle"),
     ],
 )
 def test_members_must_exist_and_lead_to_no_circle(text: str, says: str) -> None:

@@ -120,7 +120,7 @@ def test_a_lost_location_is_told_once_and_so_is_its_return(clock: Any) -> None:
     assert told == ["location.came_back", "location.went_silent"]
     (alert,) = alerts(status="firing")
     assert (alert.subject, alert.severity, dict(alert.labels)["location"]) == ("location/fra", "P1", "fra")
-    assert alert.title == "nothing is heard of the location fra"
+    assert alert.title == "the location fra has stopped reporting"
     assert record_presence(ACTOR, uid, "up", 30.0, clock) == "up"
     assert record_presence(ACTOR, "gone", "up", 30.0, clock) is None
     assert alerts(status="firing") == []
@@ -481,7 +481,7 @@ async def test_a_token_that_is_revoked_or_over_ends_the_link(token: str) -> None
         links.stations["fra"].heard -= 60
         lane._presences[next(iter(lane._presences))].heard -= 60
         await lane.turn()
-        assert await lane.probe() == "nothing is heard of fra"
+        assert await lane.probe() == "no reports from fra"
         assert (await asyncio.to_thread(_read_location)).state == "up", "a word of it was saved a moment ago"
         assert [snapshot.up for snapshot in lane.snapshots()] == [False]
         lane.close()

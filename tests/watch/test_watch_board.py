@@ -142,7 +142,7 @@ class TestInverted:
         assert [sample.verdict for sample in scene.samples] == ["up", "down", "down", "up", "unknown", "up"]
         assert (scene.samples[1].code, scene.samples[1].message) == (
             "expect.inverted",
-            "it works, and is declared as `inverted`: as found",
+            "it works, but is declared as `inverted`: as found",
         )
 
     def test_a_cut_is_no_failure_that_it_waits_for(self) -> None:
@@ -188,7 +188,7 @@ class TestNames:
         scene = self.scene()
         assert [self.silent(scene, after=60), self.silent(scene)] == ["up", "down"]
         assert (scene.samples[-1].verdict, scene.samples[-1].code) == ("down", "lookup.failed")
-        assert scene.samples[-1].message == "no answer for a.example.com, while other names can be looked up"
+        assert scene.samples[-1].message == "no answer for a.example.com, while other names can be resolved"
         assert self.silent(scene, after=60) == "down"
         scene.result("a", "up", 60)
         scene.result("a", "up", 5)

@@ -12,13 +12,13 @@ from mainstay.frames.opening import acting
 from mainstay.kernel.errors import UserError
 
 access = typer.Typer(
-    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Get back in when the way in is lost."
+    add_completion=False, rich_markup_mode=None, no_args_is_help=True, help="Regain access when nobody can sign in."
 )
 
 
 @access.callback()
 def _access() -> None:
-    """Get back in when the way in is lost."""
+    """Regain access when nobody can sign in."""
 
 
 @access.command("setup")
@@ -32,7 +32,7 @@ def setup() -> None:
     if not secret:
         raise UserError(
             "there is an administrator already",
-            hint="who has lost the way in gets a link from `mainstay access recover EMAIL`",
+            hint="whoever has lost access gets a link from `mainstay access recover EMAIL`",
         )
     typer.echo(f"{current_settings().base_url}/setup/{secret}")
 
@@ -40,26 +40,26 @@ def setup() -> None:
 @access.command("erase")
 def erase(
     email: Email,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete a person's account and erase what the journal and others remember of them; the journal stays provable."""
     actor = acting(light=False)
     from mainstay.accounts.erasure import erase_person
 
     if not yes:
-        typer.confirm(f"Erase {email} for good?", abort=True, err=True)
+        typer.confirm(f"Erase {email} permanently?", abort=True, err=True)
     erased = erase_person(actor, email)
     count = "one entry" if erased.entries == 1 else f"{erased.entries} entries"
     typer.echo(f"In {count} of the journal the person is `{erased.name}` now.")
     for name in erased.unsearched:
-        typer.echo(f"{name} is missing and could not be searched: bring it back and erase once more.", err=True)
+        typer.echo(f"{name} is missing and could not be searched: restore it and erase again.", err=True)
 
 
 @access.command("recover")
 def recover(email: Email) -> None:
     """Print a one-time link that lets a person in: new password, no second factor, from any address, for an hour.
 
-    It is written to the journal, and every administrator is told by mail.
+    It is written to the journal, and every administrator is notified by mail.
     """
     actor = acting(light=False)
     from mainstay.accounts.verbs import make_recovery_link
@@ -68,6 +68,6 @@ def recover(email: Email) -> None:
     made = make_recovery_link(actor, email)
     typer.echo(f"{current_settings().base_url}/recover/{made.secret}")
     if sys.stderr.isatty():
-        typer.echo("It works once and for an hour. Hand it over yourself, not by mail.", err=True)
+        typer.echo("It works once, within an hour. Hand it over in person, not by mail.", err=True)
     if made.untold:
-        typer.echo(f"The administrators could not be told by mail ({made.untold}): tell them.", err=True)
+        typer.echo(f"The administrators could not be notified by mail ({made.untold}): notify them yourself.", err=True)

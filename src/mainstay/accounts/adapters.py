@@ -153,7 +153,7 @@ class AccountAdapter(DefaultAccountAdapter):
 class FactorAdapter(DefaultMFAAdapter):
     """Secrets of second factors are encrypted with the key of this install: a copied database is not enough."""
 
-    error_messages = DefaultMFAAdapter.error_messages | {"incorrect_code": "That code or key is not right."}
+    error_messages = DefaultMFAAdapter.error_messages | {"incorrect_code": "That code or key is not correct."}
 
     def build_totp_svg(self, url: str) -> str:
         """The QR code on white: without a ground of its own no camera reads it on a dark page."""

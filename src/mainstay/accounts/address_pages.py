@@ -44,14 +44,14 @@ _view = _AddressView.as_view()
 def change_address(request: HttpRequest) -> HttpResponseBase:
     """Name the new address; a link goes there."""
     if not _person(request).has_usable_password():
-        raise Conflict("your address is that of your provider of single sign-on", hint="change it there")
+        raise Conflict("your address comes from your single sign-on provider", hint="change it there")
     return _view(request)
 
 
 @page()
 @require_http_methods(["GET", "POST"])
 def confirm_address(request: HttpRequest, key: str) -> HttpResponse:
-    """Take the new address, with a link that was sent there."""
+    """Use the new address, with a link that was sent there."""
     person = _person(request)
     confirmation = get_emailconfirmation_model().from_key(key) if len(key) < 300 else None
     if confirmation is None or confirmation.email_address.user_id != person.pk:
@@ -62,7 +62,7 @@ def confirm_address(request: HttpRequest, key: str) -> HttpResponse:
             taken = User.objects.filter(email=new).exclude(pk=person.pk).exists()
             done = not taken and confirmation.confirm(request) is not None
         if done:
-            messages.success(request, f"You sign in as {new} from now on.")
+            messages.success(request, f"From now on, you sign in as {new}.")
             return HttpResponseRedirect(reverse("account"))
         return _kept(render(request, "accounts/address_link_over.html", status=409))
     return _kept(render(request, "accounts/confirm_address.html", {"old": person.email, "new": new}))

@@ -16,13 +16,13 @@ log = structlog.get_logger("accounts")
 _later = ThreadPoolExecutor(max_workers=1, thread_name_prefix="announcements")
 
 _RECOVERY_MADE = """\
-Somebody on the machine that runs Mainstay ({actor}) made a link that lets {email} in without a second factor, from
-any address. It works once and for an hour.
+Somebody on the machine that runs Mainstay ({actor}) created a link that lets {email} in without a second factor, from
+any address. It works once, within an hour.
 
 If you do not know why, ask: whoever can do this owns the machine. The journal has it as user.recovery_made.
 """
 _RECOVERED = """\
-{email} has come in by a recovery link: the password is new, the second factor is gone and must be set up anew.
+{email} has signed in with a recovery link: the password is new; the second factor was removed and must be set up again.
 
 If that was not {email}, switch the account off under People. The journal has it as user.recovered.
 """
@@ -30,7 +30,7 @@ If that was not {email}, switch the account off under People. The journal has it
 
 _ADDRESS_CHANGED = """\
 An administrator has changed the address with which you sign in, from {old} to {new}. Your password and second factor
-are what they were.
+are unchanged.
 
 If you did not ask for that, tell an administrator at once.
 """
@@ -38,12 +38,12 @@ If you did not ask for that, tell an administrator at once.
 
 def recovery_made(email: str, actor: str) -> str:
     """Tell of a recovery link, now. Why that failed, or nothing."""
-    return _send(f"A recovery link for {email} was made", _RECOVERY_MADE.format(email=email, actor=actor))
+    return _send(f"A recovery link for {email} was created", _RECOVERY_MADE.format(email=email, actor=actor))
 
 
 def recovered(email: str) -> None:
     """Tell that a recovery link was used, on another thread: its visitor does not wait for the mail server."""
-    _later.submit(_send_and_log, f"{email} came in by a recovery link", _RECOVERED.format(email=email))
+    _later.submit(_send_and_log, f"{email} signed in with a recovery link", _RECOVERED.format(email=email))
 
 
 def address_changed(old: str, new: str) -> None:
@@ -56,7 +56,7 @@ def _send_and_log(subject: str, text: str, people: list[str] | None = None) -> N
     problem = _send(subject, text, people)
     if problem:
         # Addresses stay out of the log.
-        log.warning("people were not told by mail of a change to accounts; the journal has it", error=problem)
+        log.warning("people could not be notified by mail of a change to accounts; the journal has it", error=problem)
     connection.close()  # this thread serves no request, so nothing else would give it back
 
 

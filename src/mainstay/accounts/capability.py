@@ -28,7 +28,7 @@ CAPABILITY = Capability(
     commands=(
         Command("token", 220, "mainstay.accounts.commands:token", "Create and revoke API tokens and the ping key"),
         Command("users", 230, "mainstay.accounts.commands:users", "List people, add them, change their roles"),
-        Command("access", 240, "mainstay.accounts.access_command:access", "Get back in when the way in is lost"),
+        Command("access", 240, "mainstay.accounts.access_command:access", "Regain access when nobody can sign in"),
     ),
     events=EVENTS,
     lanes="mainstay.accounts.lanes:lanes",

@@ -41,14 +41,14 @@ def users_listed(context: typer.Context) -> None:
 def create(
     name: Annotated[str, typer.Argument(help="What the token is for.")],
     *,
-    scope: Annotated[list[str] | None, typer.Option(help="A scope; give the option again for more.")] = None,
+    scope: Annotated[list[str] | None, typer.Option(help="A scope; repeat the option for more.")] = None,
     role: Annotated[str | None, typer.Option(help="All scopes of a role instead.")] = None,
     service: Annotated[str, typer.Option(help="The service account that it belongs to, with all its scopes.")] = "",
     limit: Annotated[list[str] | None, typer.Option(help='A label matcher such as team="core".')] = None,
-    expires: Annotated[str, typer.Option(help="How long it lives.")] = "90d",
+    expires: Annotated[str, typer.Option(help="How long it is valid.")] = "90d",
     as_json: AsJson = False,
 ) -> None:
-    """Make an API token and print it, for the only time."""
+    """Create an API token and print it; it is never shown again."""
     days = _seconds(expires, "--expires 90d") / 86_400
     if (scope and role) or not (scope or role or service):
         raise UserError("a token needs --scope, --role or --service", hint="for example --scope monitors:read")
@@ -73,10 +73,10 @@ def _seconds(text: str, example: str) -> float:
 @token.command("rotate")
 def rotate_token(
     token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")],
-    overlap: Annotated[str, typer.Option(help="How long the old one goes on working.")] = "24h",
+    overlap: Annotated[str, typer.Option(help="How long the old one keeps working.")] = "24h",
     as_json: AsJson = False,
 ) -> None:
-    """Make a token that takes another one's place and print it, for the only time."""
+    """Create a token that replaces another and print it; it is never shown again."""
     seconds = _seconds(overlap, "--overlap 24h")
     actor = acting()
     from mainstay.accounts.token_verbs import rotate_token as rotate
@@ -119,7 +119,7 @@ def list_tokens(as_json: AsJson = False) -> None:
         )
         return
     if not found:
-        typer.echo("there is no token; make one with `mainstay token create NAME --role ROLE`")
+        typer.echo("there is no token; create one with `mainstay token create NAME --role ROLE`")
         return
     columns = ["id", "name", "state", "expires", "last used", "owner", "scopes"]
     print_table(
@@ -141,7 +141,7 @@ def list_tokens(as_json: AsJson = False) -> None:
 
 @token.command("revoke")
 def revoke_token(token_id: Annotated[str, typer.Argument(metavar="ID", help="As `token list` shows it.")]) -> None:
-    """End a token at once."""
+    """Revoke a token immediately."""
     actor = acting()
     from mainstay.accounts.token_verbs import revoke_token as revoke
 
@@ -195,7 +195,7 @@ def _print_link(secret: str) -> None:
 
     typer.echo(f"{current_settings().base_url}/join/{secret}")
     if sys.stderr.isatty():
-        typer.echo("Hand this link over: with it the person sets a password, once, within seven days.", err=True)
+        typer.echo("Give this link to the person: it sets a password, once, within seven days.", err=True)
 
 
 @users.command("add")
@@ -203,7 +203,7 @@ def add_user(
     email: Email,
     role: Annotated[str, typer.Option(help="admin, operations, support or developer.")] = "support",
 ) -> None:
-    """Make an account and print the link with which its person sets a password."""
+    """Create an account and print the link with which its owner sets a password."""
     actor = acting(light=False)
     from mainstay.accounts import verbs
 
@@ -233,7 +233,7 @@ def change_role(email: Email, role: Role) -> None:
 def change_address(
     email: Email, address: Annotated[str, typer.Argument(metavar="NEW", help="The new e-mail address.")]
 ) -> None:
-    """Give a person another e-mail address to sign in with; both addresses are told."""
+    """Change the e-mail address that a person signs in with; both addresses are notified."""
     actor = acting(light=False)
     from mainstay.accounts import verbs
 
@@ -263,7 +263,7 @@ def switch_on(email: Email) -> None:
 
 @users.command("reset-factor")
 def reset_factor(email: Email) -> None:
-    """Take away a lost second factor, so that a new one can be set up."""
+    """Remove a lost second factor, so that a new one can be set up."""
     actor = acting(light=False)
     from mainstay.accounts import verbs
 

@@ -42,7 +42,7 @@ def erase_person(actor: Actor, email: str) -> Erased:
             unsearched = tuple(dict.fromkeys([*erased.unsearched, *found.unsearched]))
             erased = Erased(erased.name or found.name, erased.entries + found.entries, unsearched)
         if user is None and not erased.entries:
-            raise NotFound(f"nothing is known of {email[:80]}")
+            raise NotFound(f"nothing is recorded about {email[:80]}")
         work.after_commit(queries.forget_tokens)
     return erased
 

@@ -19,7 +19,7 @@ class UserEvent(Event):
 
 
 class UserCreated(UserEvent):
-    """An account was made."""
+    """An account was created."""
 
     kind, icon, title = "user.created", "plus", "Account created"
     role: Annotated[str, "the role that it has"]
@@ -27,29 +27,29 @@ class UserCreated(UserEvent):
 
 
 class UserRoleChanged(UserEvent, rename={"from_": "from"}):
-    """A person has another role."""
+    """A person was given another role."""
 
     kind, icon, title = "user.role_changed", "shield", "Role changed"
-    from_: Annotated[str, "the role before"]
+    from_: Annotated[str, "the previous role"]
     to: Annotated[str, "the role from now on"]
 
 
 class UserAddressChanged(Event, rename={"from_": "from"}):
-    """A person's e-mail address, which is their name here, was changed."""
+    """A person's e-mail address, which identifies them here, was changed."""
 
     kind, icon, title = "user.address_changed", "user", "E-mail address changed"
-    from_: Annotated[str, "the address before"]
+    from_: Annotated[str, "the previous address"]
     to: Annotated[str, "the address from now on"]
 
 
 class UserLinkMade(UserEvent):
-    """A one-time link to set a new password was made."""
+    """A one-time link to set a new password was created."""
 
-    kind, icon, title = "user.link_made", "user", "One-time link made"
+    kind, icon, title = "user.link_made", "user", "One-time link created"
 
 
 class UserPasswordChanged(UserEvent):
-    """A person has a new password."""
+    """A person set a new password."""
 
     kind, icon, title = "user.password_changed", "shield", "Password changed"
     how: Annotated[str, "link, changed or reset by mail"]
@@ -73,15 +73,15 @@ class UserSignedIn(UserEvent):
 
     kind, icon, title = "user.signed_in", "user", "Signed in"
     second_factor: Annotated[str, "whether one was used: yes or no"]
-    how: Annotated[str, "password, passkey, second factor or single sign-on: what they began with"]
+    how: Annotated[str, "password, passkey, second factor or single sign-on: what they started with"]
     address: RemoteAddress
 
 
 class UserSignInFailed(UserEvent):
-    """Somebody was not let in; the user is what was tried."""
+    """A sign-in was refused; the user is the name that was tried."""
 
     kind, icon, title = "user.sign_in_failed", "degraded", "Sign-in failed"
-    step: Annotated[str, "where it failed: password, second factor, single sign-on, way or address"]
+    step: Annotated[str, "where it failed: password, second factor, single sign-on, method or address"]
     address: RemoteAddress
     provider: Annotated[str | None, "the provider of single sign-on, if one was used"] = None
     reason: Annotated[str | None, "why, if there is more to tell"] = None
@@ -95,11 +95,11 @@ class UserSignedOut(UserEvent):
 
 
 class UserSessionsEnded(Event):
-    """Single sign-on is the only way in, so sessions that came by another were ended."""
+    """Single sign-on became the only way to sign in, so sessions of other kinds were ended."""
 
     kind, icon, title = "user.sessions_ended", "cross", "Sessions ended"
     sessions: Annotated[int, "how many"]
-    people: Annotated[int, "of how many people"]
+    people: Annotated[int, "how many people are affected"]
 
 
 class UserSecondFactorChanged(UserEvent):
@@ -110,21 +110,21 @@ class UserSecondFactorChanged(UserEvent):
 
 
 class UserRecoveryCodesShown(UserEvent):
-    """A person looked at their recovery codes."""
+    """A person viewed their recovery codes."""
 
     kind, icon, title = "user.recovery_codes_shown", "shield", "Recovery codes shown"
     how: Annotated[str, "page or file"]
 
 
 class UserRecoveryMade(UserEvent):
-    """A link that lifts what locks a person out was made on the machine."""
+    """A link that lets a locked-out person in was created on the machine."""
 
-    kind, icon, title = "user.recovery_made", "shield", "Recovery link made"
+    kind, icon, title = "user.recovery_made", "shield", "Recovery link created"
     expires: Annotated[str, "when it stops working"]
 
 
 class UserRecovered(UserEvent):
-    """Such a link was used: new password, second factor gone, limits lifted for an hour."""
+    """Such a link was used: new password, second factor removed, limits lifted for an hour."""
 
     kind, icon, title = "user.recovered", "shield", "Recovery link used"
 
@@ -136,12 +136,12 @@ class TokenMade(Event, kw_only=True):
     name: Name
     scopes: Annotated[list[str], "what it may do"]
     expires: Annotated[str, "when it ends"]
-    service: Annotated[str | None, "the service account that it is of, if it is of one"] = None
-    limits: Annotated[list[str] | None, "label matchers that it is limited by, if it is"] = None
+    service: Annotated[str | None, "the service account that it belongs to, if any"] = None
+    limits: Annotated[list[str] | None, "label matchers that limit it, if any"] = None
 
 
 class TokenCreated(TokenMade):
-    """An API token was made."""
+    """An API token was created."""
 
     kind, icon, title = "token.created", "vault", "API token created"
 
@@ -151,11 +151,11 @@ class TokenRotated(TokenMade, kw_only=True):
 
     kind, icon, title = "token.rotated", "refresh", "API token rotated"
     replaces: Annotated[str, "the id of the old one"]
-    until: Annotated[str, "until when the old one works"]
+    until: Annotated[str, "when the old one stops working"]
 
 
 class TokenRevoked(Event):
-    """A token was ended."""
+    """A token was revoked."""
 
     kind, icon, title = "token.revoked", "trash", "API token revoked"
     token: TokenId

@@ -64,7 +64,7 @@ class AddPasskeyForm(AddWebAuthnForm):
         label="Name",
         required=False,
         max_length=_LONGEST_NAME,
-        help_text="To tell it from others: laptop, phone, key on the key ring.",
+        help_text="To tell it apart from others: laptop, phone, security key.",
     )
     credential = CredentialField()
     passwordless = forms.BooleanField(

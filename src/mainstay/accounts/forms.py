@@ -38,7 +38,7 @@ class NewPasswordForm(forms.Form):
         cleaned = super().clean() or {}
         password, again = cleaned.get("password1"), cleaned.get("password2")
         if password and again and password != again:
-            self.add_error("password2", "The two passwords differ.")
+            self.add_error("password2", "The two passwords do not match.")
         elif password:
             try:
                 validate_password(password, User(email=cleaned.get("email") or self._email))
@@ -76,7 +76,7 @@ class NewTokenForm(forms.Form):
         label="Days until it expires", min_value=1, max_value=rules.LONGEST_TOKEN_DAYS, initial=rules.TOKEN_DAYS
     )
     service = forms.ChoiceField(
-        label="Whose it is", required=False, help_text="A token of a service account does not end with a person's."
+        label="Whose it is", required=False, help_text="A service account's token outlives its creator's account."
     )
     limit = forms.CharField(
         label="Only where",

@@ -24,7 +24,8 @@ def roles_changed(work: Work, event: Event) -> None:
     lost = sorted(set(User.objects.values_list("role", flat=True)) - set(known))
     if lost:
         raise Conflict(
-            f"people have the role `{lost[0]}`, which would be gone", hint="give them another role first, under People"
+            f"people have the role `{lost[0]}`, which would be deleted",
+            hint="assign them another role first, under People",
         )
 
 

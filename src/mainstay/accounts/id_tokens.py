@@ -18,10 +18,10 @@ _LEEWAY = 60.0  # seconds that clocks may differ
 _REASONS: tuple[tuple[type[jwt.PyJWTError], str], ...] = (
     (jwt.InvalidAudienceError, "is meant for another program"),
     (jwt.InvalidIssuerError, "comes from another provider"),
-    (jwt.ExpiredSignatureError, "is too old: compare the clocks of both servers"),
-    (jwt.ImmatureSignatureError, "is of a later time than now: compare the clocks of both servers"),
+    (jwt.ExpiredSignatureError, "has expired: compare the clocks of both servers"),
+    (jwt.ImmatureSignatureError, "is dated in the future: compare the clocks of both servers"),
     (jwt.InvalidSignatureError, "is not signed by its key"),
-    (jwt.MissingRequiredClaimError, "lacks what every such answer has"),
+    (jwt.MissingRequiredClaimError, "lacks fields that every such answer must have"),
 )
 
 
@@ -42,7 +42,7 @@ def decoded(token: str, *, issuer: str, client: str, secret: str, keys: Callable
         algorithm = str(header.get("alg", ""))
         key = secret if algorithm in _BY_SECRET else _key(keys(), header.get("kid"), algorithm)
         if not key:
-            raise InvalidIdToken("is not signed by a key of its own")
+            raise InvalidIdToken("is not signed by one of its keys")
         required = ["iss", "sub", "aud", "exp", "iat"]
         return jwt.decode(
             token, key, [algorithm], {"require": required}, audience=client, issuer=issuer, leeway=_LEEWAY

@@ -16,4 +16,4 @@ def keep_an_admin(leaving: User) -> None:
     # The lock on every administrator makes two who remove each other at the same time take turns.
     others = User.objects.select_for_update().filter(Q(role="admin", is_active=True) & ~Q(pk=leaving.pk))
     if not any(queries.can_sign_in(user) for user in others):
-        raise Conflict("the last administrator stays", hint="make somebody else an administrator first")
+        raise Conflict("the last administrator cannot be removed", hint="make someone else an administrator first")

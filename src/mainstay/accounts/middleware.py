@@ -33,12 +33,12 @@ class PlaceMiddleware:
             doubt_the_future(request)
             session_verbs.note_use(request.session.session_key or "", now.address)
             return self._next(request)
-        text = "Your role may not be used from this address."
-        hint = "Ask an administrator, or come from a network that they have declared."
+        text = "Your role does not permit access from this address."
+        hint = "Ask an administrator, or connect from a network that they have declared."
         if request.path.startswith("/api/"):
             body = {"error": {"code": "forbidden", "message": text, "hint": hint, "diagnostics": []}}
             return JsonResponse(body, status=403)
-        context = {"title": "Not from here", "text": text, "hint": hint, "status": 403}
+        context = {"title": "Not allowed from this address", "text": text, "hint": hint, "status": 403}
         return HttpResponse(render_to_string("accounts/error.html", context), status=403)
 
 

@@ -28,5 +28,5 @@ def require_over(actor: Actor, user: User) -> None:
     if beyond:
         raise Forbidden(
             f"{actor} may not change the account {user.email}: its role {user.role} may also do {' '.join(beyond)}",
-            hint="ask somebody whose role may do all of that",
+            hint="ask someone whose role covers all of that",
         )

@@ -84,7 +84,7 @@ def join(request: HttpRequest, secret: str) -> HttpResponse:
 @sensitive_post_parameters("password1", "password2")
 @require_http_methods(["GET", "POST"])
 def recover(request: HttpRequest, secret: str) -> HttpResponse:
-    """Get back in with a link of `mainstay access recover`: a new password, and no limits for an hour."""
+    """Regain access with a link of `mainstay access recover`: a new password, and no limits for an hour."""
     email = queries.invited_email(secret, purpose="recover")
     if email is None:
         return _secret_page(render(request, "accounts/link_over.html", {"recovery": True}, status=404))
@@ -191,7 +191,7 @@ def end_session(request: HttpRequest, number: int) -> HttpResponse:
     """Sign out one of one's own other browsers."""
     chosen = UserSession.objects.filter(pk=number, user_id=request.user.pk)
     if not chosen:
-        raise NotFound("there is no such session (any more)")
+        raise NotFound("there is no such session, or it has ended")
     end_sessions(request, list(chosen))
     messages.success(request, "That browser is signed out.")
     return HttpResponseRedirect(reverse("usersessions_list"))
@@ -246,7 +246,7 @@ def _reactivate(_request: HttpRequest, actor: Actor, email: str) -> str:
 
 def _reset_factor(_request: HttpRequest, actor: Actor, email: str) -> str:
     verbs.reset_second_factor(actor, email)
-    return f"The second factor of {email} is gone; they are asked to set up a new one."
+    return f"The second factor of {email} was removed; they are asked to set up a new one."
 
 
 _CHANGES: dict[str, Callable[[HttpRequest, Actor, str], str]] = {

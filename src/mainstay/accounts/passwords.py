@@ -41,12 +41,10 @@ class MonotonyValidator:
 
     def validate(self, password: str, user: User | None = None) -> None:  # noqa: ARG002 # Django's signature
         if is_monotonous(password):
-            raise ValidationError(
-                "This password repeats itself or counts; a few words that do not go together are better."
-            )
+            raise ValidationError("This password is a repetition or a sequence; a few unrelated words are better.")
 
     def get_help_text(self) -> str:
-        return "It must not repeat itself."
+        return "It must not be a repetition or a sequence."
 
 
 class ResetTokens(PasswordResetTokenGenerator):

@@ -23,8 +23,8 @@ from mainstay.kernel.errors import UserError
 SETUP_SECONDS = 86_400.0
 LINK_SECONDS = {"join": 7 * 86_400.0, "recover": 3_600.0}  # how long one-time links are good, by their purpose
 ROLES: dict[str, str] = {
-    "admin": "everything, people and their roles included",
-    "operations": "runs the place: resources, checks, alerts, journal and tokens of their own",
+    "admin": "everything, including people and their roles",
+    "operations": "operates everything: resources, checks, alerts, journal and tokens of their own",
     "support": "sees monitors, resources, alerts and the journal; changes nothing",
     "developer": "sees monitors and resources",
 }
@@ -34,7 +34,7 @@ ROLES: dict[str, str] = {
 class Role:
     """A role as it holds now: built in or declared, with its policy.
 
-    limits: label matchers, all of which must fit; networks: from where it may be used (none: from anywhere).
+    limits: label matchers, all of which must match; networks: from where it may be used (none: from anywhere).
     """
 
     name: str
@@ -229,5 +229,5 @@ def same_secret(secret: str, secret_hash: str) -> bool:
 def check_lifetime(days: float) -> float:
     """Seconds of a token's life; UserError outside of 1 minute to ten years."""
     if not 1 / 1440 <= days <= LONGEST_TOKEN_DAYS:
-        raise UserError("a token lives from one minute to ten years", hint="for example --expires 90d")
+        raise UserError("a token is valid for between one minute and ten years", hint="for example --expires 90d")
     return days * DAY

@@ -80,7 +80,7 @@ def factor_removed(user: User, authenticator: Any, **_: Any) -> None:
 
 
 def factor_renewed(user: User, authenticator: Any, **_: Any) -> None:
-    verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} made anew")
+    verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} regenerated")
 
 
 def connect() -> None:

@@ -46,14 +46,14 @@ class Reach(Spec):
     limit: list[Matcher] = Field(
         [],
         max_length=20,
-        description='label matchers, all of which must fit what is seen or changed, such as team="core"; goes with '
+        description='label matchers, all of which must match what is seen or changed, such as team="core"; goes with '
         "the scopes monitors:read, monitors:check, alerts:read and alerts:write only",
     )
     origin: list[Network] = Field(
         [],
         alias="from",
         max_length=100,
-        description="networks from which it may be used, such as 10.0.0.0/8; none: from anywhere",
+        description="networks that it may be used from, such as 10.0.0.0/8; none: anywhere",
     )
     description: str = Field("", max_length=2000, description="what it is for")
 
@@ -105,13 +105,13 @@ class RoleSpec(Reach):
             "description",
             "limit",
             "second_factor",
-            either={"Scopes of its own": ("scopes",), "As a built-in role": ("like",)},
+            either={"Its own scopes": ("scopes",), "As a built-in role": ("like",)},
         )
     )
 
     like: BuiltIn | None = Field(None, description="take the scopes of this built-in role")
     second_factor: Literal["required", "optional"] | None = Field(
-        None, description="whether people of this role need one; without it: required for all but developer"
+        None, description="whether people with this role need one; default: required for all but developer"
     )
 
     @property
@@ -138,8 +138,8 @@ class ServiceAccountSpec(Reach):
 class GroupRole(Spec):
     """One step from a provider's group to a role here."""
 
-    group: Text = Field(description="as the provider writes it")
-    role: Text = Field(description="the role of its people here", json_schema_extra=refers("role"))
+    group: Text = Field(description="as the provider spells it")
+    role: Text = Field(description="the role that its members get here", json_schema_extra=refers("role"))
 
 
 class SignInSpec(Spec):
@@ -149,32 +149,30 @@ class SignInSpec(Spec):
         json_schema_extra=first("title", "server", "client_id", "client_secret", "domains", "roles", "default_role")
     )
 
-    title: str = Field("", max_length=60, description="what the button says; without it: the name")
-    server: str = Field(
-        max_length=500, description="the provider's address (its issuer), such as https://login.example.com"
-    )
-    client_id: Text = Field(description="as the provider knows this Mainstay")
+    title: str = Field("", max_length=60, description="text of the button; default: the name")
+    server: str = Field(max_length=500, description="the provider's issuer URL, such as https://login.example.com")
+    client_id: Text = Field(description="the client ID that the provider assigned to this Mainstay")
     client_secret: Secret | None = Field(None, description="reference to the secret; none for a public client (PKCE)")
-    scopes: list[Text] = Field([], max_length=20, description="asked for besides openid, profile and email")
+    scopes: list[Text] = Field([], max_length=20, description="requested besides openid, profile and email")
     domains: list[Text] = Field(
-        [], max_length=100, description="domains of e-mail addresses that are let in; none: all that the provider has"
+        [], max_length=100, description="e-mail domains that may sign in; none: all that the provider knows"
     )
     groups_claim: Text = Field("groups", description="the claim that lists a person's groups")
     roles: list[GroupRole] = Field(
-        [], max_length=200, description="which group has which role; the first one that fits, in this order, counts"
+        [], max_length=200, description="which group gets which role; the first match, in this order, counts"
     )
     default_role: Text | None = Field(
         None,
-        description="the role of people without such a group; without it they are refused",
+        description="the role of people in none of these groups; default: they are refused",
         json_schema_extra=refers("role"),
     )
     trust_email: bool = Field(
-        False, description="believe the provider's addresses also where it does not say that it has verified them"
+        False, description="accept the provider's addresses even where it does not report them as verified"
     )
     second_factor: Literal["here", "provider"] = Field(
         "here", description="`provider`: a sign-in there is enough, since it asks for a second factor itself"
     )
-    only: bool = Field(False, description="nobody signs in in any other way (but by `mainstay access recover`)")
+    only: bool = Field(False, description="nobody can sign in any other way (except with `mainstay access recover`)")
 
     @field_validator("server")
     @classmethod
@@ -224,8 +222,8 @@ def _check_role(name: str, spec: RoleSpec) -> Iterable[Complaint]:
 def _check_sign_in(name: str, _spec: SignInSpec) -> Iterable[Complaint]:
     if not re.fullmatch(r"[a-z0-9-]{1,40}", name):
         yield Complaint(
-            "the name of a provider has at most 40 small letters, digits and `-`",
-            "it stands in the address that the provider sends people back to; `title` is what they read",
+            "the name of a provider has at most 40 lower-case letters, digits and `-`",
+            "it is part of the address that the provider redirects to; `title` is what people see",
         )
 
 
@@ -250,7 +248,7 @@ def role_kind() -> Kind:
     return Kind(
         "role",
         "roles",
-        "what people may do, and what they must bring along",
+        "what people may do, and what they need to sign in",
         RoleSpec.model_validate,
         lambda: RoleSpec.model_json_schema(mode="validation"),
         check=_check_role,

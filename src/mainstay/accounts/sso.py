@@ -76,7 +76,7 @@ class SsoAdapter(DefaultSocialAccountAdapter):
         return _BoundedSession()
 
     def authenticate_by_email(self, sociallogin: SocialLogin) -> tuple[Any, str] | None:
-        """The account that is there already, if the provider has verified the address and may speak for it."""
+        """The account that already exists, if the provider has verified the address and may speak for it."""
         provider = _provider(sociallogin)
         claims = claims_of(sociallogin, provider)
         if not claims.email or not claims.verified or not rules.domain_fits(claims.email, provider.spec.domains):
@@ -96,12 +96,12 @@ class SsoAdapter(DefaultSocialAccountAdapter):
 
     def _admit(self, login: SocialLogin, provider: policies.Provider, claims: Claims) -> None:
         if login.state.get("process") != AuthProcess.LOGIN:
-            raise SignInRefused("A provider cannot be bound to an account by hand.")
+            raise SignInRefused("A provider cannot be linked to an account manually.")
         _check_answer(login)
         if not claims.email:
-            raise SignInRefused("The provider told no e-mail address.")
+            raise SignInRefused("The provider gave no e-mail address.")
         if not rules.domain_fits(claims.email, provider.spec.domains):
-            raise SignInRefused("Addresses of this domain are not let in.")
+            raise SignInRefused("Addresses of this domain are not allowed.")
         role = rules.mapped_role(claims.groups, provider.spec)
         if role is None:
             raise SignInRefused("None of your groups has a role here.")
@@ -120,7 +120,9 @@ class SsoAdapter(DefaultSocialAccountAdapter):
     ) -> None:
         """Something went wrong on the way: say so without what the provider sent, which may hold secrets."""
         del error, extra_context
-        text = "It was cancelled, took too long, or began in another browser." if exception is None else _trouble()
+        text = (
+            "It was cancelled, took too long, or was started in another browser." if exception is None else _trouble()
+        )
         if isinstance(exception, InvalidIdToken):
             text = str(exception)
             _note_refusal(request, provider.name, "", text)
@@ -137,7 +139,7 @@ def _note_refusal(request: HttpRequest, provider: str, email: str, reason: str) 
 
 
 def _trouble() -> str:
-    return "The provider could not be asked who you are. An administrator finds out more with `mainstay doctor`."
+    return "The provider could not be reached. An administrator can find out why with `mainstay doctor`."
 
 
 def refusal(request: HttpRequest, title: str, text: str) -> HttpResponse:
@@ -159,7 +161,7 @@ def _check_answer(login: SocialLogin) -> None:
     if token and not hmac.compare_digest(str(token.get("nonce", "")).encode(), asked.encode()):
         raise SignInRefused("The provider's answer belongs to another sign-in. Try again.")
     if token and info and token.get("sub") != info.get("sub"):  # OpenID Connect Core 1.0, section 5.3.2
-        raise SignInRefused("The provider's answers are about two different people.")
+        raise SignInRefused("The provider's answers refer to two different people.")
 
 
 def _app(provider: policies.Provider) -> SocialApp:

@@ -72,7 +72,7 @@ def rotate_token(actor: Actor, token_id: str, overlap: float = rules.DAY) -> str
         old = _mine(actor, token_id)
         now_us = int(work.now * 1e6)
         if old.revoked_us is not None or old.expires_us <= now_us:
-            raise Conflict(f"the token {old.id} works no more", hint="make a new one")
+            raise Conflict(f"the token {old.id} no longer works", hint="make a new one")
         _check_handing_out(actor, frozenset(old.scopes.split()))
         new = Token(name=old.name, scopes=old.scopes, limits=old.limits, owner=old.owner, service=old.service)
         text = _make(work, new, (old.expires_us - old.created_us) / 1e6)
@@ -137,7 +137,7 @@ def _mine(actor: Actor, token_id: str) -> Token:
 def _check_handing_out(actor: Actor, scopes: frozenset[str]) -> None:
     beyond = sorted(scopes - actor.scopes)
     if beyond:
-        raise Forbidden(f"{actor} cannot hand out what it lacks: {' '.join(beyond)}", hint="leave these scopes out")
+        raise Forbidden(f"{actor} cannot grant what it lacks: {' '.join(beyond)}", hint="leave these scopes out")
 
 
 def _check_service(actor: Actor, service: str, scopes: Sequence[str]) -> frozenset[str]:

@@ -87,7 +87,7 @@ def create_token(request: HttpRequest, wanted: TokenIn) -> Status[dict[str, str]
     )
 
 
-@router.post("/{token_id}/rotate", response={201: TokenMade}, summary="Put a new token in its place")
+@router.post("/{token_id}/rotate", response={201: TokenMade}, summary="Rotate a token: create its replacement")
 @requires("tokens:write")
 def rotate_token(request: HttpRequest, token_id: TokenId, wanted: RotateIn) -> Status[dict[str, str]]:
     return _made(token_verbs.rotate_token(_actor(request), token_id, wanted.overlap))
@@ -98,7 +98,7 @@ def _made(text: str) -> Status[dict[str, str]]:
     return Status(201, {"id": parsed.id if parsed else "", "token": text})
 
 
-@router.delete("/{token_id}", response={204: None}, summary="Revoke a token at once")
+@router.delete("/{token_id}", response={204: None}, summary="Revoke a token immediately")
 @requires("tokens:write")
 def revoke_token(request: HttpRequest, token_id: TokenId) -> Status[None]:
     token_verbs.revoke_token(_actor(request), token_id)

@@ -96,7 +96,7 @@ def create_first_admin(token: str, email: str, password: str) -> User:
         # The row's lock lets one of two simultaneous visitors through.
         fact = FactRow.objects.select_for_update().filter(key=queries.SETUP_FACT).first()
         if fact is None or not queries.fits_setup(fact.value, token, work.now) or queries.has_admin():
-            raise NotFound("this set-up link is not valid (any more)", hint="a new one is printed at the next start")
+            raise NotFound("this set-up link is not valid, or no longer", hint="a new one is printed at the next start")
         # An account of this name may wait for its password: then it becomes the administrator.
         address = check_email(email)
         user = User.objects.filter(email=address).first() or User(email=address)
@@ -121,7 +121,7 @@ def create_user(actor: Actor, email: str, role: str) -> str:
     _check_handing_out(actor, role)
     with unit_of_work(actor) as work:
         if User.objects.filter(email=address).exists():
-            raise Conflict(f"there is an account for {address} already", hint="change its role, or make a new link")
+            raise Conflict(f"there is an account for {address} already", hint="change its role, or create a new link")
         user = User(email=address, role=role, second_factor_since=_moment(work))
         user.set_unusable_password()
         user.save()
@@ -162,7 +162,9 @@ def make_recovery_link(actor: Actor, email: str) -> Recovery:
     """
     actor.require("users:write")
     if actor.kind != "command":
-        raise Forbidden("this is done on the machine itself", hint=f"run there: mainstay access recover {email[:80]}")
+        raise Forbidden(
+            "this can only be done on the server's own machine", hint=f"run there: mainstay access recover {email[:80]}"
+        )
     with unit_of_work(actor) as work:
         user = person(actor, email)
         if not user.is_active:
@@ -208,7 +210,9 @@ def _check_handing_out(actor: Actor, role: str) -> None:
     known = policies.roles()
     beyond = sorted(known[rules.check_role(role, known)].scopes - actor.scopes)
     if beyond:
-        raise Forbidden(f"{actor} cannot hand out what it lacks: {' '.join(beyond)}", hint="choose a lesser role")
+        raise Forbidden(
+            f"{actor} cannot grant what it lacks: {' '.join(beyond)}", hint="choose a role with fewer rights"
+        )
 
 
 def _give_role(work: Work, user: User, role: str) -> None:
@@ -222,7 +226,7 @@ def _give_role(work: Work, user: User, role: str) -> None:
 
 
 def change_address(actor: Actor, email: str, address: str) -> None:
-    """Give a person another e-mail address to sign in with; both addresses are told. Conflict if it is taken."""
+    """Change the e-mail address that a person signs in with; both addresses are notified. Conflict if it is taken."""
     actor.require("users:write")
     new = check_email(address)
     with unit_of_work(actor) as work:
@@ -337,7 +341,7 @@ def _link(work: Work, secret: str, purpose: str) -> Invitation:
     links = Invitation.objects.select_for_update().filter(purpose=purpose)
     row = links.filter(secret_hash=rules.hash_secret(secret)).first()
     if row is None or not queries.link_lasts(row, work.now):
-        raise NotFound("this link is not valid (any more)", hint="ask an administrator for a new one")
+        raise NotFound("this link is not valid, or no longer", hint="ask an administrator for a new one")
     return row
 
 
@@ -359,7 +363,7 @@ def _moment(work: Work) -> datetime:
 
 
 def welcome(provider: str, email: str, role: str) -> User:
-    """Make the account of a person whom a provider of single sign-on vouches for. Conflict if there is one."""
+    """Create account of a person whom a provider of single sign-on vouches for. Conflict if there is one."""
     with unit_of_work(system(f"sign-in {provider}")) as work:
         address = check_email(email)
         if User.objects.filter(email=address).exists():

@@ -56,7 +56,7 @@ def advance(work: Work, alert: AlertRow) -> Way | None:
     """Go the way of one alert, from the first stage on; None if it is over and had no news."""
     if alert.is_open and alert.muted_until is not None and alert.muted_until <= work.now:
         alert.muted_until = None
-        work.record(AlertUnmuted(alert.subject, reason="its time is over", **named(alert)))
+        work.record(AlertUnmuted(alert.subject, reason="its time is up", **named(alert)))
     way = _go(work, alert) if alert.is_open or alert.news else None
     if not alert.is_open:
         alert.next_at, alert.news = None, ""
@@ -109,7 +109,7 @@ def _go(work: Work, alert: AlertRow) -> Way:
     if held and alert.news and held != _held_before(alert):
         work.record(AlertHeld(alert.subject, news=alert.news, **held, **named(alert)))
     if way.to:
-        why = alert.news or "not heard of it yet"
+        why = alert.news or "not notified yet"
         work.record(AlertTold(alert.subject, channels=list(way.to), why=why, **named(alert)))
         put_firing(work, alert, way.to, _changes(work, alert), _keep())
     alert.untold = way.held.decision.reason if way.held and way.held.stage == "route" else ""

@@ -26,13 +26,13 @@ def draw_alert(alert: Alert, sent: Sequence[Delivery], timeline: Sequence[Entry]
         typer.echo(f"{question}: {answer}")
     said = ping_of(alert.kind, alert.uid, alert.evidence)
     if said is not None and said.text.strip():
-        typer.echo("\nWhat the job said")
+        typer.echo("\nOutput of the job")
         typer.echo("\n".join(f"  {line}" for line in said.text.strip().splitlines()))
     if sent:
-        typer.echo("\nWho was told")
+        typer.echo("\nWho was notified")
         print_table(["channel", "message", "state", "attempts", "why"], [_row(one, now) for one in sent])
     if (why := why_of(alert)) is not None:
-        typer.echo("\nWhy somebody was told, or nobody")
+        typer.echo("\nWhy somebody was notified, or nobody")
         for one in why.answers:
             typer.echo(f"  {one.asks} {one.reason}")
         typer.echo(f"  {why.outcome} ({utc(to_iso(why.at))})")
@@ -46,9 +46,9 @@ def _facts(alert: Alert, now: float) -> list[tuple[str, str]]:
     muted = alert.muted_until if alert.is_open and (alert.muted_until or 0) > now else None
     place = ("Schedule", schedule_words(alert.address)) if alert.kind == "heartbeat" else ("Target", alert.address)
     facts = [
-        ("\nWho has it", who(alert.acknowledged_by) if alert.acknowledged_at else "nobody yet"),
+        ("\nAcknowledged by", who(alert.acknowledged_by) if alert.acknowledged_at else "nobody yet"),
         ("Muted until", "" if muted is None else f"{utc(to_iso(muted))} (in {lasting(muted - now)})"),
-        ("Nobody was told", alert.untold),
+        ("Nobody was notified", alert.untold),
         ("Note", f"{alert.note} ({who(alert.noted_by)})" if alert.note else ""),
         ("Description", description_of(alert.uid)),
         *((link_name(name), url) for name, url in label_links(alert.labels).items()),

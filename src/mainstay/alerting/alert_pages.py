@@ -127,7 +127,7 @@ def alert_orders(request: PageRequest) -> HttpResponse:
     asked = verbs.Order(order, until=_until(request) if order == "mute" else 0.0, reason=request.POST.get("reason", ""))
     outcome = verbs.order_alerts(request.actor, ids, asked)
     if not ids:
-        messages.warning(request, "Nothing was ticked.")
+        messages.warning(request, "Nothing was selected.")
     elif outcome.done:
         messages.success(request, f"{_DONE[order]}: {len(outcome.done)}.")
     for alert_id, why in outcome.refused.items():
@@ -139,33 +139,33 @@ _DONE = {
     "acknowledge": "Acknowledged",
     "unacknowledge": "Given back",
     "mute": "Muted",
-    "unmute": "No longer muted",
+    "unmute": "Unmuted",
     "resolve": "Closed",
 }
 
 
 def _acknowledge(request: PageRequest, alert_id: str) -> str:
-    return f"{verbs.acknowledge_alert(request.actor, alert_id).title}: it is yours now."
+    return f"{verbs.acknowledge_alert(request.actor, alert_id).title}: acknowledged."
 
 
 def _unacknowledge(request: PageRequest, alert_id: str) -> str:
-    return f"{verbs.unacknowledge_alert(request.actor, alert_id).title}: nobody has it now."
+    return f"{verbs.unacknowledge_alert(request.actor, alert_id).title}: no longer acknowledged."
 
 
 def _mute(request: PageRequest, alert_id: str) -> str:
     until = _until(request)
     verbs.mute_alert(request.actor, alert_id, until)
-    return f"Muted for {lasting(until - time.time())}. It is still watched."
+    return f"Muted for {lasting(until - time.time())}. It is still monitored."
 
 
 def _unmute(request: PageRequest, alert_id: str) -> str:
     verbs.unmute_alert(request.actor, alert_id)
-    return "No longer muted. Who missed a message is told now."
+    return "Unmuted. Channels that missed a message are notified now."
 
 
 def _note(request: PageRequest, alert_id: str) -> str:
     noted = verbs.note_alert(request.actor, alert_id, request.POST.get("note", "").replace("\r\n", "\n"))
-    return "The note is saved." if noted.note else "The note is gone."
+    return "The note is saved." if noted.note else "The note was removed."
 
 
 def _resolve(request: PageRequest, alert_id: str) -> str:
@@ -174,7 +174,7 @@ def _resolve(request: PageRequest, alert_id: str) -> str:
 
 def _send(request: PageRequest, alert_id: str) -> str:
     told = verbs.send_alert(request.actor, alert_id)
-    return f"On its way to {', '.join(told)}." if told else "Every channel that it goes to has heard of it already."
+    return f"On its way to {', '.join(told)}." if told else "Every channel that it goes to has been notified already."
 
 
 _ORDERS = {

@@ -27,8 +27,8 @@ class StepOut(Schema):
 
 class WayOut(Schema):
     at: str
-    steps: list[StepOut] = Field(description="stages that had a say, in order; none after one that holds")
-    to: list[str] = Field([], description="channels that were told then")
+    steps: list[StepOut] = Field(description="stages that decided, in order; none after one that holds")
+    to: list[str] = Field([], description="channels that were notified then")
 
 
 class AlertOut(Schema):
@@ -57,20 +57,20 @@ class AlertOut(Schema):
     noted_by: str
     noted_at: str | None
     suppressed_by: str = Field(description="the failing parent that explains it")
-    untold: str = Field(description="why no channel was chosen, if none was")
-    news: str = Field(description="why people are to be told; empty once they were")
-    aside: str = Field(description="why nobody is to hear of its subject for now, such as a maintenance window")
-    next_at: str | None = Field(description="when it is looked at again by itself")
-    way: WayOut | None = Field(description="why somebody was told, or nobody: the last way through the stages")
+    untold: str = Field(description="why no channel was selected, if none was")
+    news: str = Field(description="why people are to be notified; empty once they were")
+    aside: str = Field(description="why notifications about its subject are held back, such as a maintenance window")
+    next_at: str | None = Field(description="when it is next evaluated")
+    way: WayOut | None = Field(description="why somebody was notified, or nobody: the last pass through the stages")
 
 
 class NotificationOut(Schema):
-    id: str = Field(description="also the idempotency key")
+    id: str = Field(description="also serves as the idempotency key")
     alert_id: str | None
     channel: str
     kind: str = Field(description="firing, resolved or test")
     state: str = Field(description="pending, delivering, delivered, refused, expired, suppressed or cancelled")
-    reason: str = Field(description="why it was chosen, held back or cancelled")
+    reason: str = Field(description="why it was sent, held back or cancelled")
     attempts: int
     next_at: str | None
     last_error: str
@@ -79,7 +79,7 @@ class NotificationOut(Schema):
     created_at: str
     delivered_at: str | None
     expires_at: str
-    monitor: str = Field(description="or heartbeat, or whatever it is about; empty for a test")
+    monitor: str = Field(description="or heartbeat, or whatever it concerns; empty for a test")
     title: str
 
 
@@ -107,11 +107,11 @@ class MuteIn(Schema):
 
 
 class NoteIn(Schema):
-    note: Text = Field(max_length=1000, description="in place of an earlier one; empty: none")
+    note: Text = Field(max_length=1000, description="replaces an earlier one; empty: none")
 
 
 class ReasonIn(Schema):
-    reason: Text = Field(min_length=1, max_length=250, description="why it is over; others read it")
+    reason: Text = Field(min_length=1, max_length=250, description="why it is resolved; others read it")
 
 
 class BulkIn(Schema):
@@ -122,12 +122,12 @@ class BulkIn(Schema):
 
 
 class BulkOut(Schema):
-    done: list[str] = Field(description="ids of alerts that are now as they were asked to be")
-    refused: dict[str, str] = Field(description="ids of others, with why not")
+    done: list[str] = Field(description="ids of alerts that are now in the requested state")
+    refused: dict[str, str] = Field(description="ids of the others, with the reason")
 
 
 class SentOut(Schema):
-    channels: list[str] = Field(description="that had not heard of it and are told now")
+    channels: list[str] = Field(description="that had missed it and are notified now")
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -135,13 +135,13 @@ def actor_of(request: HttpRequest) -> Actor:
     return actor
 
 
-@router.get("", response=list[AlertOut], summary="Alerts, open ones first, the worst first among them")
+@router.get("", response=list[AlertOut], summary="Alerts: open ones first, most severe first")
 @requires("alerts:read", limited=True)
 def list_alerts(request: HttpRequest, wanted: Query[AlertFilter]) -> list[dict[str, Any]]:
     return [alert.as_dict() for alert in queries.alerts(**wanted.model_dump(), limits=actor_of(request).limits)]
 
 
-@router.post("/bulk", response=BulkOut, summary="The same order for many alerts, in one transaction")
+@router.post("/bulk", response=BulkOut, summary="The same action for many alerts, in one transaction")
 @requires("alerts:write", limited=True)
 def bulk(request: HttpRequest, wanted: BulkIn) -> dict[str, Any]:
     if (wanted.order == "mute") != (wanted.duration is not None):
@@ -161,14 +161,14 @@ def get_alert(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     }
 
 
-@router.post("/{alert_id}/acknowledge", response=AlertOut, summary="Take an alert; a repeat changes nothing")
+@router.post("/{alert_id}/acknowledge", response=AlertOut, summary="Acknowledge an alert; repeating it changes nothing")
 @requires("alerts:write", limited=True)
 def acknowledge(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     verbs.acknowledge_alert(actor_of(request), alert_id)
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
-@router.post("/{alert_id}/mute", response=AlertOut, summary="No more firing notifications until a time")
+@router.post("/{alert_id}/mute", response=AlertOut, summary="Mute an alert: no firing notifications until a time")
 @requires("alerts:write", limited=True)
 def mute(request: HttpRequest, alert_id: Identifier, wanted: MuteIn) -> dict[str, Any]:
     if (wanted.duration is None) == (wanted.until is None):
@@ -185,7 +185,9 @@ def unmute(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
-@router.post("/{alert_id}/unacknowledge", response=AlertOut, summary="Nobody has it any more; a repeat changes nothing")
+@router.post(
+    "/{alert_id}/unacknowledge", response=AlertOut, summary="Unacknowledge an alert; repeating it changes nothing"
+)
 @requires("alerts:write", limited=True)
 def unacknowledge(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     verbs.unacknowledge_alert(actor_of(request), alert_id)
@@ -199,14 +201,16 @@ def note(request: HttpRequest, alert_id: Identifier, wanted: NoteIn) -> dict[str
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
-@router.post("/{alert_id}/resolve", response=AlertOut, summary="Close it by hand; channels that were told hear of it")
+@router.post(
+    "/{alert_id}/resolve", response=AlertOut, summary="Close it manually; channels that were notified are told"
+)
 @requires("alerts:write", limited=True)
 def resolve(request: HttpRequest, alert_id: Identifier, wanted: ReasonIn) -> dict[str, Any]:
     verbs.resolve_alert(actor_of(request), alert_id, wanted.reason)
     return queries.alert(alert_id, actor_of(request).limits).as_dict()
 
 
-@router.post("/{alert_id}/send", response=SentOut, summary="Tell channels that have not heard of it; nobody twice")
+@router.post("/{alert_id}/send", response=SentOut, summary="Notify channels that missed it; none twice")
 @requires("alerts:write", limited=True)
 def send(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
     return {"channels": verbs.send_alert(actor_of(request), alert_id)}

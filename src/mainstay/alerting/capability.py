@@ -8,7 +8,7 @@ from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, S
 CAPABILITY = Capability(
     name="alerting",
     order=30,
-    about="Alerts, and who is told of them",
+    about="Alerts, and who is notified",
     app="tables",
     kinds="mainstay.alerting.spec:kinds",
     scopes=(
@@ -34,10 +34,10 @@ CAPABILITY = Capability(
     commands=(
         Command("alerts", 110, "mainstay.alerting.commands:alerts", "List, acknowledge, mute and close alerts"),
         Command(
-            "channels", 112, "mainstay.alerting.channel_commands:channels", "List channels and whether they get through"
+            "channels", 112, "mainstay.alerting.channel_commands:channels", "List channels and whether they deliver"
         ),
         Command(
-            "routes", 114, "mainstay.alerting.channel_commands:routes", "List routes; ask which ones labels would take"
+            "routes", 114, "mainstay.alerting.channel_commands:routes", "List routes; see which ones match given labels"
         ),
         Command("notify", 190, "mainstay.alerting.channel_commands:notify", "Send a test notification"),
     ),

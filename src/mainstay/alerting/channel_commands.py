@@ -11,7 +11,7 @@ from mainstay.frames.opening import me, open_data
 from mainstay.frames.output import print_json, print_table
 from mainstay.kernel.errors import UserError
 
-routes = typer.Typer(add_completion=False, rich_markup_mode=None, help="List routes; ask which ones labels would take.")
+routes = typer.Typer(add_completion=False, rich_markup_mode=None, help="List routes, or those that match.")
 notify = typer.Typer(add_completion=False, rich_markup_mode=None, help="Send a test notification.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -20,7 +20,7 @@ _STATES = {"up": "works", "down": "failing", "unknown": "never tried"}
 
 
 def channels(as_json: AsJson = False) -> None:
-    """List channels, whether each gets through, and what waits for it."""
+    """List channels, whether each delivers, and what is waiting."""
     open_data()
     from mainstay.alerting import queries
     from mainstay.kernel.wording import ago
@@ -30,7 +30,7 @@ def channels(as_json: AsJson = False) -> None:
         print_json([channel.as_dict() for channel in found])
         return
     if not found:
-        typer.echo("no channel is declared: nobody is told of alerts")
+        typer.echo("no channel is declared: nobody is notified of alerts")
         return
     now = time.time()
     rows = [
@@ -60,7 +60,7 @@ def list_routes(context: typer.Context, as_json: AsJson = False) -> None:
     if as_json:
         print_json([{"name": name, **spec.model_dump(mode="json", exclude={"name"})} for name, spec in found])
     elif not found:
-        typer.echo("no route is declared: every channel is told of every alert")
+        typer.echo("no route is declared: every channel is notified of every alert")
     else:
         rows = [
             [name, ", ".join(spec.match) or "everything", ", ".join(spec.to), "stops" if spec.stop else "goes on"]
@@ -74,7 +74,7 @@ def routes_test(
     labels: Annotated[list[str], typer.Argument(metavar="LABEL=VALUE...", help="Labels that an alert would have.")],
     as_json: AsJson = False,
 ) -> None:
-    """Say which routes and channels an alert with these labels would take. Exit code 1 if it would reach nobody."""
+    """Show which routes and channels an alert with these labels would use. Exit code 1 if it would reach nobody."""
     wanted = dict(_label(text) for text in labels)
     open_data()
     from mainstay.alerting import queries
@@ -85,7 +85,7 @@ def routes_test(
     elif found.channels:
         print_table(["channel", "because of"], [[channel, reason] for channel, reason in found.channels.items()])
     else:
-        typer.echo(f"nobody would be told: {found.untold}")
+        typer.echo(f"nobody would be notified: {found.untold}")
     if not found.channels:
         raise typer.Exit(1)
 
@@ -106,7 +106,7 @@ def _notify() -> None:
 def send_test(name: Annotated[str, typer.Argument(help="Name of the channel.")], as_json: AsJson = False) -> None:
     """Send a test message to one channel now and wait for its answer.
 
-    Secrets are looked up here, so the command needs the environment that the server has.
+    Secrets are looked up here, so the command needs the server's environment.
     """
     open_data()
     from mainstay.alerting import verbs

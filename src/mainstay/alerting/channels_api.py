@@ -19,7 +19,7 @@ router = Router()
 class ChannelOut(Schema):
     name: str
     kind: str
-    resolved: bool = Field(description="whether it is told that something is over, too")
+    resolved: bool = Field(description="whether it is encrypted also notified when an alert is resolved")
     description: str
     state: str = Field(description="up, down (its newest attempt failed) or unknown (never tried)")
     last_success: str | None
@@ -36,7 +36,7 @@ class ReceiptOut(Schema):
     data: dict[str, Any]
 
 
-@router.get("", response=list[ChannelOut], summary="Every channel and what became of its notifications")
+@router.get("", response=list[ChannelOut], summary="Every channel and the outcome of its notifications")
 @requires("alerts:read")
 def list_channels(request: HttpRequest) -> list[dict[str, Any]]:
     return [channel.as_dict() for channel in queries.channel_health()]

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 alerts = typer.Typer(add_completion=False, rich_markup_mode=None, help="List, acknowledge, mute and close alerts.")
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or enough of its beginning.")]
-AlertIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of alerts, or enough of their beginnings.")]
+AlertId = Annotated[str, typer.Argument(metavar="ID", help="The alert's id, or a unique prefix of it.")]
+AlertIds = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of alerts, or unique prefixes of them.")]
 
 _STYLES = {"firing": "bold red", "acknowledged": "yellow", "muted": "dim", "suppressed": "dim", "resolved": "green"}
 
@@ -27,8 +27,8 @@ _STYLES = {"firing": "bold red", "acknowledged": "yellow", "muted": "dim", "supp
 def list_alerts(
     context: typer.Context,
     as_json: AsJson = False,
-    everything: Annotated[bool, typer.Option("--all", help="Also those that are over.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 100,
+    everything: Annotated[bool, typer.Option("--all", help="Resolved alerts too.")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="Largest number to show.")] = 100,
 ) -> None:
     """List open alerts, the worst first. Exit code 0 also if there are some."""
     if context.invoked_subcommand is not None:
@@ -45,7 +45,7 @@ def list_alerts(
 
 @alerts.command()
 def show(alert_id: AlertId, as_json: AsJson = False) -> None:
-    """One alert: what was found, what happened, whom it was told and how that went."""
+    """One alert: what was found, what happened, who was notified and with what outcome."""
     open_data()
     from mainstay.alerting import queries
 
@@ -64,13 +64,13 @@ def show(alert_id: AlertId, as_json: AsJson = False) -> None:
 
 @alerts.command()
 def ack(alert_ids: AlertIds, as_json: AsJson = False) -> None:
-    """Take alerts: everybody sees that somebody is on them."""
+    """Acknowledge alerts: everybody sees that somebody is working on them."""
     _order(alert_ids, "acknowledge", "Acknowledged", as_json)
 
 
 @alerts.command()
 def unack(alert_ids: AlertIds, as_json: AsJson = False) -> None:
-    """Give alerts back: nobody has them any more."""
+    """Withdraw the acknowledgement of alerts."""
     _order(alert_ids, "unacknowledge", "Given back", as_json)
 
 
@@ -80,7 +80,7 @@ def mute(
     duration: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long, such as 2h.")],
     as_json: AsJson = False,
 ) -> None:
-    """No more notifications for a while; the end is still told, and who missed something is told after the mute."""
+    """No notifications for a while; the end is still reported, and who missed one is notified after the mute."""
     from mainstay.kernel.duration import parse_duration
 
     try:
@@ -92,24 +92,24 @@ def mute(
 
 @alerts.command()
 def unmute(alert_ids: AlertIds, as_json: AsJson = False) -> None:
-    """Notifications again, at once to who missed one."""
+    """Resume notifications; channels that missed one are notified at once."""
     _order(alert_ids, "unmute", "Not muted", as_json)
 
 
 @alerts.command()
 def resolve(
     alert_ids: AlertIds,
-    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it is over; others read it.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why it is resolved; others read it.")],
     as_json: AsJson = False,
 ) -> None:
-    """Close alerts by hand; channels that were told hear of it."""
+    """Close alerts manually; channels that were notified are told."""
     _order(alert_ids, "resolve", "Closed", as_json, reason=reason)
 
 
 @alerts.command()
 def note(
     alert_id: AlertId,
-    text: Annotated[str, typer.Argument(help="What others should know; empty takes the note away.")],
+    text: Annotated[str, typer.Argument(help="What others should know; empty removes the note.")],
     as_json: AsJson = False,
 ) -> None:
     """Write a note on an alert, in place of an earlier one."""
@@ -122,7 +122,7 @@ def note(
 
 @alerts.command()
 def send(alert_id: AlertId, as_json: AsJson = False) -> None:
-    """Tell channels that have not heard of an open alert; nobody is told twice."""
+    """Notify channels that missed an open alert; none is notified twice."""
     open_data()
     from mainstay.alerting import verbs
 
@@ -130,7 +130,7 @@ def send(alert_id: AlertId, as_json: AsJson = False) -> None:
     if as_json:
         print_json({"channels": told})
     else:
-        typer.echo(f"on its way to {', '.join(told)}" if told else "every channel that it goes to has heard of it")
+        typer.echo(f"on its way to {', '.join(told)}" if told else "every channel that it goes to has been notified")
 
 
 def _order(starts: list[str], what: str, done: str, as_json: bool, *, until: float = 0.0, reason: str = "") -> None:
@@ -159,7 +159,7 @@ def _whole(start: str) -> str:
 
     found = queries.ids_beginning(start)
     if len(found) > 1:
-        raise UserError(f"several alerts begin with `{start[:26]}`", hint="give more of the id")
+        raise UserError(f"several alerts begin with `{start[:26]}`", hint="give more characters of the id")
     return found[0] if found else start
 
 

@@ -170,7 +170,7 @@ class DeliveryLane:
         except StoreBusy:
             raise
         except Exception:
-            log.exception("alerts could not be decided about together, goes on one by one")
+            log.exception("deciding about a batch of alerts failed; continuing one by one")
             for alert_id in await self.writer.run(partial(due_alerts, _LANE, self.clock), urgent=True):
                 await self._advance_one(alert_id)
 
@@ -180,7 +180,7 @@ class DeliveryLane:
         except StoreBusy:
             raise
         except Exception as error:
-            log.exception("an alert could not be decided about, tried again in a minute", alert=alert_id)
+            log.exception("deciding about an alert failed; retrying in a minute", alert=alert_id)
             job = partial(put_off, _LANE, alert_id, type(error).__name__, self.clock)
             await self.writer.run(job, urgent=True)
 
@@ -202,7 +202,7 @@ class DeliveryLane:
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._running.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("a delivery could not be recorded; it is repeated", task=task.get_name(), exc_info=error)
+            log.error("a delivery could not be recorded; it will be repeated", task=task.get_name(), exc_info=error)
 
     def _channel(self, name: str) -> _Channel:
         return self._channels.setdefault(name, _Channel())
@@ -212,7 +212,7 @@ class DeliveryLane:
             await self.turn()
         except Exception as error:
             TURNS.ended("delivery", error)
-            log.exception("delivery failed, goes on")
+            log.exception("delivery failed; continuing")
         else:
             TURNS.ended("delivery")
 
@@ -230,7 +230,7 @@ class DeliveryLane:
             outcome = await self._outcome(claim, handing)
             await self._record(claim, channel, outcome)
         except StoreBusy:
-            log.warning("stopping before the outcome was recorded; it is repeated", notification=claim.message.id)
+            log.warning("stopped before the outcome was recorded; it will be repeated", notification=claim.message.id)
         finally:
             handing.add_done_callback(channel.leave)
             self._wake.set()
@@ -239,7 +239,7 @@ class DeliveryLane:
         """On a thread of the pool. Not after the claim has ended: this process may have been stopped for a while."""
         now = self.clock.now()
         if now >= claim.ends_at:
-            raise Unavailable("this server was not awake while it could have delivered it")
+            raise Unavailable("this server was suspended while it could have delivered it")
         return hand_over(claim.spec, claim.message, self.settings, now)
 
     async def _outcome(self, claim: Claim, handing: asyncio.Future[Receipt]) -> Receipt | RemoteError:

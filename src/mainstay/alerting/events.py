@@ -9,8 +9,8 @@ import msgspec
 from mainstay.kernel.event import Event
 
 Reason = Annotated[str, "why"]
-Attempts = Annotated[int, "how often it was tried"]
-Error = Annotated[str, "what the channel said last"]
+Attempts = Annotated[int, "number of attempts"]
+Error = Annotated[str, "the channel's last answer"]
 Level = Annotated[str, "unknown, degraded or down"]
 Severity = Annotated[str, "P0 to P3"]
 
@@ -19,7 +19,7 @@ class AlertEvent(Event, kw_only=True):
     """Of an alert; its subject stands in the data too."""
 
     alert: Annotated[str, "its id"]
-    monitor: Annotated[str, "the name of what it is about"]
+    monitor: Annotated[str, "the name of its subject"]
 
     @property
     def data(self) -> dict[str, Any]:
@@ -33,8 +33,8 @@ class AlertFired(AlertEvent, kw_only=True):
     severity: Severity
     level: Level
     labels: Annotated[dict[str, str], "what it is routed by"]
-    suppressed: Annotated[bool, "whether nobody is woken, because something else explains it"]
-    why: Annotated[str | None, "why nobody is woken, if so"] = None
+    suppressed: Annotated[bool, "whether notifications are suppressed because something else explains it"]
+    why: Annotated[str | None, "why notifications are suppressed, if so"] = None
 
 
 class Changed(AlertEvent, kw_only=True):
@@ -47,80 +47,80 @@ class Changed(AlertEvent, kw_only=True):
 
 
 class AlertEscalated(Changed):
-    """An open alert got worse."""
+    """An open alert became more severe."""
 
-    kind, icon, title = "alert.escalated", "down", "Got worse"
+    kind, icon, title = "alert.escalated", "down", "Became more severe"
 
 
 class AlertEased(Changed):
-    """An open alert got milder."""
+    """An open alert became less severe."""
 
-    kind, icon, title = "alert.eased", "degraded", "Got milder"
+    kind, icon, title = "alert.eased", "degraded", "Became less severe"
 
 
 class AlertUnsuppressed(AlertEvent, kw_only=True):
-    """Its parent is back and it still fails, so people are told now."""
+    """Its parent is back and it still fails, so people are notified now."""
 
     kind, icon, title = "alert.unsuppressed", "alerts", "No longer explained by its parent"
     suppressed_by: Annotated[str, "what explained it"]
 
 
 class AlertTold(AlertEvent, kw_only=True):
-    """The stages let it pass, and these channels are told."""
+    """The stages let it pass, and these channels are notified."""
 
     kind, icon, title = "alert.told", "channels", "Channels chosen"
-    channels: Annotated[list[str], "the channels that are told"]
+    channels: Annotated[list[str], "the channels that are notified"]
     why: Reason
 
 
 class AlertHeld(AlertEvent, kw_only=True):
-    """A stage holds back what there is to tell, until its reason is gone."""
+    """A stage holds back what there is to report, until its reason is gone."""
 
     kind, icon, title = "alert.held", "mute", "Held back"
     stage: Annotated[str, "the stage that does"]
     reason: Reason
-    news: Annotated[str, "what there is to tell"]
+    news: Annotated[str, "what there is to report"]
 
 
 class AlertResolved(AlertEvent, kw_only=True):
     """The cause is gone, or a person closed it."""
 
-    kind, icon, title = "alert.resolved", "up", "Alert closed"
+    kind, icon, title = "alert.resolved", "up", "Alert resolved"
     reason: Reason
     seconds_open: Annotated[float, "seconds"]
 
 
 class AlertAcknowledged(AlertEvent):
-    """A person took it."""
+    """A person acknowledged it."""
 
     kind, icon, title = "alert.acknowledged", "check", "Acknowledged"
 
 
 class AlertUnacknowledged(AlertEvent, kw_only=True):
-    """Nobody has it any more."""
+    """The acknowledgement was withdrawn."""
 
-    kind, icon, title = "alert.unacknowledged", "cross", "Acknowledgement taken back"
-    acknowledged_by: Annotated[str, "who had it"]
+    kind, icon, title = "alert.unacknowledged", "cross", "Alert unacknowledged"
+    acknowledged_by: Annotated[str, "who had acknowledged it"]
 
 
 class AlertNoted(AlertEvent, kw_only=True):
-    """A person wrote a note on it, or took it away."""
+    """A person wrote a note on it, or removed the note."""
 
     kind, icon, title = "alert.noted", "edit", "Note"
-    note: Annotated[str, "the note; empty if it was taken away"]
+    note: Annotated[str, "the note; empty if it was removed"]
 
 
 class AlertMuted(AlertEvent, kw_only=True):
-    """No more notifications until a time."""
+    """No notifications until a given time."""
 
     kind, icon, title = "alert.muted", "mute", "Muted"
     until: Annotated[str, "when it ends"]
 
 
 class AlertUnmuted(AlertEvent, kw_only=True):
-    """Notifications again, by a person or because the time is over."""
+    """Notifications resume, because a person said so or the time is up."""
 
-    kind, icon, title = "alert.unmuted", "alerts", "No longer muted"
+    kind, icon, title = "alert.unmuted", "alerts", "Unmuted"
     reason: Reason
 
 
@@ -128,7 +128,7 @@ class NotificationEvent(Event, kw_only=True):
     """Of one message to one channel."""
 
     notification: Annotated[str, "its id"]
-    alert: Annotated[str | None, "the alert that it is about, if it is about one"]
+    alert: Annotated[str | None, "the alert that it is about, if any"]
     channel: Annotated[str, "the channel's name"]
 
 
@@ -147,7 +147,7 @@ class NotificationDelivered(Attempted, kw_only=True):
 
 
 class NotificationRefused(Attempted, kw_only=True):
-    """A channel refused it for good."""
+    """A channel refused it permanently."""
 
     kind, icon, title = "notification.refused", "down", "Refused"
     error: Error
@@ -161,14 +161,14 @@ class NotificationExpired(Attempted, kw_only=True):
 
 
 class NotificationSuppressed(NotificationEvent, kw_only=True):
-    """It was held back on purpose."""
+    """It was deliberately held back."""
 
     kind, icon, title = "notification.suppressed", "mute", "Held back"
     reason: Reason
 
 
 class NotificationCancelled(NotificationEvent, kw_only=True):
-    """It became pointless."""
+    """It was no longer needed."""
 
     kind, icon, title = "notification.cancelled", "cross", "Cancelled"
     reason: Reason

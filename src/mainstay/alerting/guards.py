@@ -177,7 +177,7 @@ def _describe(alert: AlertRow, event: Event, level: str) -> None:
     alert.address = str(data.get("address", ""))[:2000]
     message = str(data.get("message", ""))
     if flapping:
-        message = f"{flapping}, so the next message comes when it is calm; {message}"
+        message = f"{flapping}, so the next message comes when it has stopped flapping; {message}"
     alert.message = message[:1000]
     evidence = data.get("evidence")
     alert.evidence = evidence if isinstance(evidence, dict) else {"text": str(evidence)} if evidence else {}

@@ -52,10 +52,15 @@ def message(trouble: Outage, settings: Settings) -> Notification:
     """What is wrong, since when, on which server and what to do; or that it is over, once `until` is set."""
     over = trouble.until is not None
     wrong = "; ".join(f"{name}: {answer}" for name, answer in trouble.wrong.items())[:1000]
-    summary = f"None of its alerts reaches anybody until this is over: {wrong}"
-    advice = f"{_advice(settings)} What was found meanwhile waits in memory and is written and told afterwards."
-    evidence = {"reason": "it cannot write", "error": wrong, "address": settings.base_url, "details": {}}
-    evidence |= {"ended": "it writes again"} if over else {"description": advice}
+    summary = f"None of its alerts reach anybody until this is resolved: {wrong}"
+    advice = f"{_advice(settings)} What was found meanwhile waits in memory and is written and reported afterwards."
+    evidence = {
+        "reason": "it cannot write to its database",
+        "error": wrong,
+        "address": settings.base_url,
+        "details": {},
+    }
+    evidence |= {"ended": "it can write again"} if over else {"description": advice}
     alert = {
         "id": trouble.id,
         "monitor": _NAME,
@@ -64,8 +69,8 @@ def message(trouble: Outage, settings: Settings) -> Notification:
         "labels": {**_LABELS, "server": trouble.server},
         "since": to_iso(trouble.since),
         "until": None if trouble.until is None else to_iso(trouble.until),
-        "title": f"Mainstay on {trouble.server} cannot record or tell what happens",
-        "summary": "It writes again, and tells what waited." if over else summary,
+        "title": f"Mainstay on {trouble.server} cannot record or report what happens",
+        "summary": "It can write again, and reports what waited." if over else summary,
     }
     links = {"alert": f"{settings.base_url}/health/"}
     if over:
@@ -75,8 +80,8 @@ def message(trouble: Outage, settings: Settings) -> Notification:
 
 def _advice(settings: Settings) -> str:
     if settings.database:
-        return "Look whether PostgreSQL answers and has disk space, and read this server's log."
+        return "Check whether PostgreSQL responds and has disk space, and read this server's log."
     return (
-        f"Look whether the disk of {settings.data} is full and whether another program holds the database there, and "
+        f"Check whether the disk of {settings.data} is full and whether another program holds the database there, and "
         "read this server's log."
     )

@@ -118,7 +118,9 @@ class LastWordLane:
         elif self._firing is None and now - self._wrong_since >= PATIENCE:
             self._trouble = replace(self._trouble, wrong=wrong)
             self._firing = _Telling(message(self._trouble, self.settings), self._channels)
-            log.error("this server cannot write; channels are told directly", channels=list(self._channels), **wrong)
+            log.error(
+                "this server cannot write; channels are notified directly", channels=list(self._channels), **wrong
+            )
 
     def _stay_well(self, now: float) -> None:
         if self._well_since is None:
@@ -143,7 +145,7 @@ class LastWordLane:
             async with asyncio.timeout(_READ):
                 await asyncio.to_thread(self._read, now)
         except (DatabaseError, MainstayError, TimeoutError) as error:
-            log.warning("what is declared cannot be read, the last word goes where it went", error=str(error))
+            log.warning("declared resources cannot be read; the last word goes where it went", error=str(error))
 
     def _read(self, now: float) -> None:
         close_old_connections()

@@ -36,7 +36,7 @@ def verify(token: str, now: float, key: str) -> str:
     alert_id, expiry, mac = parts if len(parts := token.split(".")) == 3 and len(token) < 200 else ("", "", "")
     genuine = token.isascii() and hmac.compare_digest(_mac(alert_id, expiry, key), mac)
     if not genuine or int(expiry, 36) < now:
-        raise NotFound("this link is not valid any more", hint="open the alert in Mainstay instead")
+        raise NotFound("this link is no longer valid", hint="open the alert in Mainstay instead")
     return alert_id
 
 

@@ -38,7 +38,7 @@ class AlertRow(models.Model):
     noted_by = models.CharField(max_length=300, default="", db_default="")
     noted_at = models.FloatField(null=True)
     suppressed_by = models.CharField(max_length=100, default="")  # a failing parent, or uplink/network
-    untold = models.CharField(max_length=300, default="")  # why no channel was chosen, if none was
+    untold = models.CharField(max_length=300, default="")  # why no channel was selected, if none was
 
     class Meta:
         db_table = "alert"

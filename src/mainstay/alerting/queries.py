@@ -59,7 +59,7 @@ class Alert:
     noted_at: float | None
     suppressed_by: str
     untold: str
-    news: str  # why people are to be told; empty once they were
+    news: str  # why people are to be notified; empty once they were
     aside: str  # why nobody is to hear of its subject for now
     next_at: float | None  # when it is looked at again
     way: Mapping[str, Any] | None  # the last one through the stages: at, steps, to
@@ -90,7 +90,7 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A notification and what became of it; `reason` says why it was chosen, held back or cancelled."""
+    """A notification and what became of it; `reason` says why it was sent, held back or cancelled."""
 
     id: str
     alert_id: str | None
@@ -106,7 +106,7 @@ class Delivery:
     created_at: float
     delivered_at: float | None
     expires_at: float
-    monitor: str  # or heartbeat, or whatever it is about; empty for a test
+    monitor: str  # or heartbeat, or whatever it concerns; empty for a test
     title: str
 
     def next_try(self, now: float) -> float | None:

@@ -20,8 +20,8 @@ class LabelsIn(Schema):
 
 
 class RoutingOut(Schema):
-    channels: dict[str, str] = Field(description="names of channels, each with why it is chosen")
-    untold: str = Field(description="why no channel is chosen, if none is")
+    channels: dict[str, str] = Field(description="names of channels, each with the reason")
+    untold: str = Field(description="why no channel matches, if none does")
 
 
 @router.post("/test", response=RoutingOut, summary="Which channels an alert with these labels would go to")

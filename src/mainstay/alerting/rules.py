@@ -46,10 +46,10 @@ def on_trouble(
 ) -> Decision:
     """A monitor is `level` now; `current` is the level of its open alert; `severities` are (before, now)."""
     if level == "unknown" and current not in (None, "unknown"):
-        return Decision("ignore", "nothing is known, so the alert stays as it is")
+        return Decision("ignore", "the state is unknown, so the alert stays as it is")
     if level not in alert_on:
         if current is not None and level == "degraded":
-            return Decision("resolve", "it works again, though outside its limits")
+            return Decision("resolve", "it works again, though degraded")
         return Decision("ignore", f"the monitor does not alert on {level}")
     if current is None:
         return Decision("open", f"{level} is confirmed")
@@ -82,7 +82,7 @@ def choose_channels(
     if not channels:
         return Routing(untold="no channel is declared")
     if not routes:
-        return Routing(dict.fromkeys(channels, "no route is declared, so every channel is told"))
+        return Routing(dict.fromkeys(channels, "no route is declared, so every channel is notified"))
     chosen: dict[str, str] = {}
     for name, route in routes:
         broken = is_broken(route.match)
@@ -92,7 +92,7 @@ def choose_channels(
                     chosen.setdefault(channel, f"route {name}{', whose matchers cannot be read' if broken else ''}")
             if route.stop and not broken:
                 break
-    return Routing(chosen) if chosen else Routing(untold="no route fits its labels")
+    return Routing(chosen) if chosen else Routing(untold="no route matches its labels")
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def resolved_twin(firing_states: Iterable[str], *, wanted: bool | None) -> Twin 
     if wanted is None:
         return Twin("cancelled", "the channel was deleted")
     if not wanted:
-        return Twin("suppressed", "the channel does not want to hear that it is over")
+        return Twin("suppressed", "the channel is not notified of resolved alerts")
     if states & HEARD:
         return Twin("pending")
     return Twin("cancelled", "the firing message never reached this channel")
@@ -131,12 +131,12 @@ class Failure:
 def after_failure(error: MainstayError, attempts: int, chance: float) -> Failure:
     """What a failed attempt means. `attempts` counts it; `chance` in 0..1 spreads repeats."""
     if not error.retryable:
-        return Failure(None, "refused for good")
+        return Failure(None, "refused permanently")
     asked = error.retry_after if isinstance(error, Unavailable) else None
     pause = backoff(attempts, chance)
     if asked is not None and asked > pause:
         return Failure(min(asked, LONGEST_RETRY_AFTER), "the other side asked to wait")
-    return Failure(pause, "it may work later")
+    return Failure(pause, "worth a retry")
 
 
 def backoff(attempts: int, chance: float) -> float:

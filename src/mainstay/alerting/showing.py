@@ -79,7 +79,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why somebody was told, or nobody: the last way through the stages, and `outcome`, what came of it."""
+    """Why somebody was notified, or nobody: the last way through the stages, and `outcome`, what came of it."""
 
     at: float
     answers: tuple[Answer, ...]
@@ -98,11 +98,11 @@ def why_of(alert: Alert) -> Why | None:
     )
     to = alert.way.get("to", [])
     if to:
-        outcome = f"Told: {', '.join(to)}"
+        outcome = f"Notified: {', '.join(to)}"
     elif answers and answers[-1].holds:
-        outcome = "Nobody is told while that lasts" if alert.is_open else "Nobody was told"
+        outcome = "Nobody is notified while that lasts" if alert.is_open else "Nobody was notified"
     else:
-        outcome = "Nobody is told anew"
+        outcome = "Nobody is notified again"
     return Why(alert.way["at"], answers, outcome)
 
 

@@ -35,8 +35,8 @@ class ChannelSpec(Spec):
 
     channel: ClassVar[ChannelKind]
 
-    resolved: bool = Field(True, description="also tell when it is over")
-    description: str = Field("", max_length=2000, description="whom it reaches")
+    resolved: bool = Field(True, description="also notify when an alert is resolved")
+    description: str = Field("", max_length=2000, description="who receives it")
     proxy: Annotated[Text, AfterValidator(_check_proxy)] = Field(
         "",
         max_length=2000,
@@ -58,7 +58,7 @@ class RouteSpec(Spec):
         [],
         max_length=40,
         title="Which alerts",
-        description='label matchers, all of which must fit, such as severity=~"P0|P1"; none: every alert',
+        description='label matchers, all of which must match, such as severity=~"P0|P1"; none: every alert',
     )
     to: list[str] = Field(
         min_length=1,
@@ -67,8 +67,8 @@ class RouteSpec(Spec):
         description="channels",
         json_schema_extra=refers("channel"),
     )
-    stop: bool = Field(False, title="Stop here", description="routes after this one are not asked")
-    name: str | None = Field(None, max_length=100, description="a name of its own; else its position")
+    stop: bool = Field(False, title="Stop here", description="routes after this one are not evaluated")
+    name: str | None = Field(None, max_length=100, description="a name; default: its position")
 
     @field_validator("match")
     @classmethod
@@ -81,7 +81,7 @@ class RouteSpec(Spec):
 _CHANNEL = """channels:
   hook:
     webhook: {url: https://hooks.example.com/alerts, secret: "${env:HOOK_SECRET}"}
-    description: The chat of the team
+    description: The team's chat
 """
 
 
@@ -115,7 +115,7 @@ def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
         requires=lambda spec: spec.channel.requires,
         example=_CHANNEL,
         in_words=_channel_in_words,
-        afterwards=lambda _spec: "Send a test to see that it gets through.",
+        afterwards=lambda _spec: "Send a test to see whether it is encrypted delivered.",
     )
 
 
@@ -157,7 +157,7 @@ def route_kind() -> Kind:
         example=_ROUTE,
         in_words=_route_in_words,
         facts="mainstay.alerting.facts:route_facts",
-        afterwards=lambda _spec: "What it fits now stands below.",
+        afterwards=lambda _spec: "What it matches now is shown below.",
     )
 
 

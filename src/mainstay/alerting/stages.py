@@ -65,7 +65,7 @@ class Stage:
 def suppress(case: Case, _facts: Facts, _now: float) -> Decision:
     if case.suppressed_by:
         return Decision("hold", explained(case.suppressed_by))
-    return Decision("pass", "nothing else that fails explains it")
+    return Decision("pass", "no other failure explains it")
 
 
 def silence(case: Case, _facts: Facts, now: float) -> Decision:
@@ -73,7 +73,7 @@ def silence(case: Case, _facts: Facts, now: float) -> Decision:
         return Decision("hold", case.aside)
     if case.muted_until is not None and case.muted_until > now:
         return Decision("hold", muted(case.muted_until), case.muted_until)
-    return Decision("pass", "nobody muted it and no maintenance covers it")
+    return Decision("pass", "it is not muted, and no maintenance covers it")
 
 
 def route(case: Case, facts: Facts, _now: float) -> Decision:
@@ -96,8 +96,8 @@ def dedup(case: Case, facts: Facts, _now: float) -> Decision:
     else:
         left = {name: why for name, why in case.to.items() if facts.told.get(name) not in HEARD}
     if not left:
-        return Decision("pass", "every channel that it goes to has heard of it", to=left)
-    return Decision("pass", f"news: {case.news}" if case.news else f"not heard of it yet: {', '.join(left)}", to=left)
+        return Decision("pass", "every channel that it goes to has been notified", to=left)
+    return Decision("pass", f"news: {case.news}" if case.news else f"not notified yet: {', '.join(left)}", to=left)
 
 
 def undeclared(_case: Case, _facts: Facts, _now: float) -> None:
@@ -105,14 +105,14 @@ def undeclared(_case: Case, _facts: Facts, _now: float) -> None:
 
 
 STAGES = (
-    Stage("suppress", "Does something else that fails explain it?", suppress),
+    Stage("suppress", "Does another failure explain it?", suppress),
     Stage("silence", "Is it muted, or in maintenance?", silence),
     Stage("inhibit", "Does another alert stand for it?", undeclared),
-    Stage("group", "With which others is it told?", undeclared),
+    Stage("group", "Which other alerts is it grouped with?", undeclared),
     Stage("route", "Which channels does it go to?", route),
-    Stage("dedup", "Which of them have not heard of it?", dedup),
-    Stage("repeat", "Which of them are to hear of it again?", undeclared),
-    Stage("rate", "Does anybody get too much?", undeclared),
+    Stage("dedup", "Which of them have not been notified?", dedup),
+    Stage("repeat", "Which of them are to be reminded?", undeclared),
+    Stage("rate", "Does anybody get too many notifications?", undeclared),
     Stage("escalate", "Who is next if nobody answers?", undeclared),
 )
 

@@ -71,7 +71,7 @@ def note_alert(actor: Actor, alert_id: str, text: str, clock: Clock | None = Non
     actor.require_some("alerts:write")
     note = text.strip()
     if len(note) > LONGEST_NOTE:
-        raise UserError(f"a note has at most {LONGEST_NOTE} characters", hint="put the rest where it can be linked to")
+        raise UserError(f"a note has at most {LONGEST_NOTE} characters", hint="put the rest elsewhere and link to it")
     with unit_of_work(actor, clock) as work:
         alert = _locked(actor, alert_id)
         if alert.note != note:
@@ -124,11 +124,11 @@ def send_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> list[
         way = advance(work, alert)
         if alert.untold:
             raise Conflict(
-                f"nobody can be told: {alert.untold}", hint="declare a channel, and a route if there are any"
+                f"nobody can be notified: {alert.untold}", hint="declare a channel, and a route if there are any"
             )
         if way is not None and way.held:
             hint = "unmute it first" if alert.muted_until else ""
-            raise Conflict(f"nobody is told now: {way.held.decision.reason}", hint=hint)
+            raise Conflict(f"nobody is notified now: {way.held.decision.reason}", hint=hint)
         return list(way.to) if way else []
 
 
@@ -139,11 +139,11 @@ def resolve_alert(actor: Actor, alert_id: str, reason: str, clock: Clock | None 
     """
     actor.require_some("alerts:write")
     if not reason.strip():
-        raise UserError("an alert is closed with a reason", hint="say why it is over, others read it")
+        raise UserError("closing an alert needs a reason", hint="say why it is resolved; others read it")
     with unit_of_work(actor, clock) as work:
         alert = _locked(actor, alert_id)
         if alert.is_open:
-            resolve(work, alert, f"closed by hand: {reason.strip()}")
+            resolve(work, alert, f"closed manually: {reason.strip()}")
         return alert
 
 
@@ -171,7 +171,7 @@ def order_alerts(actor: Actor, ids: Sequence[str], order: Order, clock: Clock | 
     """Do the same to up to 500 alerts in one transaction. What is over or not there is told and holds up nothing."""
     actor.require_some("alerts:write")
     if len(ids) > MOST_AT_ONCE:
-        raise UserError(f"at most {MOST_AT_ONCE} alerts at once", hint="ask again for the others")
+        raise UserError(f"at most {MOST_AT_ONCE} alerts at once", hint="repeat it for the others")
     calls: dict[str, Callable[[str], AlertRow]] = {
         "acknowledge": lambda one: acknowledge_alert(actor, one, clock),
         "unacknowledge": lambda one: unacknowledge_alert(actor, one, clock),
@@ -235,7 +235,7 @@ def _record_test(actor: Actor, row: OutboxRow, outcome: dict[str, str]) -> None:
 
 def _test_message(base_url: str, channel: str, now: float) -> Notification:
     key = new_id(now)
-    text = "Somebody asked for this test. Nothing is wrong."
+    text = "Somebody requested this test. Nothing is wrong."
     alert = _about_nothing(f"test-{key}", "test", f"Mainstay reaches {channel}", text, now)
     return Notification(key, "test", alert, {}, test_links(base_url))
 
@@ -265,4 +265,4 @@ def _locked(actor: Actor, alert_id: str) -> AlertRow:
 
 def _must_be_open(alert: AlertRow, what: str) -> None:
     if not alert.is_open:
-        raise Conflict(f"the alert is over and cannot be {what}", hint=alert.resolved_reason)
+        raise Conflict(f"the alert is resolved and cannot be {what}", hint=alert.resolved_reason)

@@ -1,1 +1,1 @@
-"""Formats of other tools: importers of their files, and APIs that their clients speak."""
+"""Formats of other tools: importers for their files, and APIs for their clients."""

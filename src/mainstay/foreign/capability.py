@@ -7,6 +7,13 @@ from mainstay.kernel.capability import Capability, Command
 CAPABILITY = Capability(
     name="foreign",
     order=84,
-    about="Formats of other tools: importers of their files, and APIs that their clients speak",
-    commands=(Command("import", 150, "mainstay.foreign.commands:imports", "Make a file of what another tool watches"),),
+    about="Formats of other tools: importers for their files, and APIs for their clients",
+    commands=(
+        Command(
+            "import",
+            150,
+            "mainstay.foreign.commands:imports",
+            "Convert another tool's configuration to a Mainstay file",
+        ),
+    ),
 )

@@ -21,14 +21,16 @@ if TYPE_CHECKING:
 
 imports = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True)
 
-Output = Annotated[str, typer.Option("--output", "-o", metavar="FILE", help="Write the file there, not to stdout.")]
-ReportFile = Annotated[str, typer.Option("--report", metavar="FILE", help="Write what became of every field, as JSON.")]
+Output = Annotated[
+    str, typer.Option("--output", "-o", metavar="FILE", help="Write the file here instead of to stdout.")
+]
+ReportFile = Annotated[str, typer.Option("--report", metavar="FILE", help="Write a report on every field, as JSON.")]
 _SHOWN = 40  # reasons told on the terminal; the report holds all
 
 
 @imports.callback()
 def about() -> None:
-    """Make a Mainstay file of what another tool watches; review it, then plan and apply it.
+    """Convert another tool's configuration to a Mainstay file; review it, then plan and apply it.
 
     Secrets are never written: references take their place, and the report says where their values stand.
     """
@@ -45,7 +47,7 @@ def gatus(file: Annotated[str, typer.Argument(metavar="FILE")], output: Output =
 
 @imports.command()
 def kuma(
-    file: Annotated[str, typer.Argument(metavar="FILE", help="kuma.db, a backup in JSON, or a file of days.")],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="kuma.db, a JSON backup, or a file of daily roll-ups.")],
     output: Output = "-",
     report: ReportFile = "",
     days: Annotated[
@@ -66,7 +68,7 @@ def kuma(
         names.update(import_kuma(root, draft))
         if days:
             if not is_database(file):
-                raise UserError("a backup holds no history", hint="give the file kuma.db")
+                raise UserError("a backup holds no history", hint="use kuma.db instead")
             root.report.history = {"file": days, **write_days(days, days_of(file, names))}
 
     if not history:
@@ -93,7 +95,7 @@ def blackbox(
     output: Output = "-",
     report: ReportFile = "",
 ) -> None:
-    """The modules of a blackbox exporter: monitors for the targets given, templates of modules without."""
+    """The modules of a blackbox exporter: monitors for the targets given, templates for modules without."""
     from mainstay.foreign.importing.blackbox import import_blackbox
     from mainstay.foreign.importing.source import read_yaml
 
@@ -122,7 +124,7 @@ def prometheus(
 def uptimerobot(
     file: Annotated[str, typer.Argument(metavar="FILE")], output: Output = "-", report: ReportFile = ""
 ) -> None:
-    """An export of UptimeRobot: CSV, or JSON as its API gives it."""
+    """An export of UptimeRobot: CSV, or JSON as its API returns it."""
     from mainstay.foreign.importing.uptimerobot import import_uptimerobot, read_uptimerobot
 
     _import(lambda: read_uptimerobot(file), import_uptimerobot, file, output, report)
@@ -132,12 +134,12 @@ def uptimerobot(
 def healthchecks(
     url: Annotated[str, typer.Option(help="Its address, such as https://healthchecks.io.")],
     key: Annotated[
-        str, typer.Option(envvar="HEALTHCHECKS_API_KEY", help="API key of the project; better in the environment.")
+        str, typer.Option(envvar="HEALTHCHECKS_API_KEY", help="API key of the project; better kept in the environment.")
     ],
     output: Output = "-",
     report: ReportFile = "",
 ) -> None:
-    """A project of Healthchecks, over its management API. Pings go on when their host name is changed."""
+    """A project of Healthchecks, over its management API. Pings continue once their host name is changed."""
     from mainstay.foreign.importing.healthchecks import import_healthchecks, read_healthchecks
 
     _import(lambda: read_healthchecks(url, key), import_healthchecks, url, output, report)

@@ -32,7 +32,9 @@ def load(days: Iterable[Day]) -> None:
     try:
         store = opened(settings)
     except duckdb.IOException:
-        raise UserError("the server has its telemetry open", hint="stop it, load the history, and start it") from None
+        raise UserError(
+            "the running server has the telemetry store open", hint="stop it, load the history, and start it"
+        ) from None
     try:
         now = time.time()
         store.maintain(now)  # what is measured here is rolled up first
@@ -78,7 +80,7 @@ class _Loading:
     def words(self) -> Iterable[str]:
         yield f"Loaded {counted(self.added, 'day')}."
         if self.present:
-            yield f"Known already, and left as they are: {counted(self.present, 'day')}."
+            yield f"Already known, left unchanged: {counted(self.present, 'day')}."
         if self.old:
             yield f"Left out, of today or older than MAINSTAY_DAY_DAYS keeps them: {counted(self.old, 'day')}."
         for name, count in self.unknown.items():

@@ -112,13 +112,13 @@ def prepare_data_folder(settings: Settings) -> None:
         (settings.data / "secrets").mkdir(exist_ok=True, mode=0o700)
     except OSError as error:
         raise UserError(
-            f"the data folder {settings.data} cannot be made: {error.strerror}",
+            f"the data folder {settings.data} cannot be created: {error.strerror}",
             hint="give another one with --data or MAINSTAY_DATA",
         ) from None
     if not settings.key_folder.is_dir():
         raise UserError(
-            f"MAINSTAY_KEYS names {settings.key_folder}, and there is no such folder",
-            hint="make it with mode 0700, or see that it is mounted",
+            f"MAINSTAY_KEYS names {settings.key_folder}, which does not exist",
+            hint="create it with mode 0700, or check that it is mounted",
         )
     if not settings.database and (settings.data / "version.json").exists():
         from mainstay.store.damage import check_there
@@ -132,8 +132,8 @@ def secret_key(folder: Path) -> str:
         return _secret_key(folder)
     except OSError as error:
         raise UserError(
-            f"the key {folder / 'secret.key'} can be neither read nor made: {error.strerror}",
-            hint="the folder and its keys belong to the user that Mainstay runs as",
+            f"the key {folder / 'secret.key'} can be neither read nor created: {error.strerror}",
+            hint="the folder and its keys must belong to the user that Mainstay runs as",
         ) from None
 
 

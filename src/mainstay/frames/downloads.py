@@ -43,7 +43,7 @@ class _Slot:
 def download(pieces: Iterable[bytes], kind: str, name: str) -> StreamingHttpResponse:
     """An attachment of this media type and file name. StoreBusy where too many are under way."""
     if not _free.acquire(blocking=False):
-        raise StoreBusy(f"{SLOTS} downloads are under way already", hint="try again when one of them is done")
+        raise StoreBusy(f"{SLOTS} downloads are already running", hint="try again when one of them has finished")
     response = StreamingHttpResponse(_Slot(pieces), content_type=kind)
     response["Content-Disposition"] = str(content_disposition_header(as_attachment=True, filename=name))
     response["Cache-Control"] = "no-store"

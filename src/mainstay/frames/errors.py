@@ -14,18 +14,18 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 _TITLES: dict[int, tuple[str, str]] = {
-    400: ("This request makes no sense", "Something in the address or the form was not as it should be."),
-    401: ("Please sign in", "This needs a person who is signed in or an API token."),
-    403: ("You may not do this", "Your role does not reach this far."),
-    404: ("There is nothing here", "The address may be mistyped, or the thing was deleted."),
-    405: ("Not like this", "This address does not take such a request."),
-    409: ("Somebody was faster", "The thing has changed in the meantime."),
-    411: ("How long is it?", "The request must carry a Content-Length."),
+    400: ("This request is not valid", "Something in the address or the form was not valid."),
+    401: ("Please sign in", "This needs a signed-in user or an API token."),
+    403: ("You may not do this", "Your role does not permit this."),
+    404: ("Nothing found here", "The address may be mistyped, or the thing was deleted."),
+    405: ("That did not work", "This address does not accept such a request."),
+    409: ("Somebody else changed this first", "It has changed in the meantime."),
+    411: ("Length required", "The request must carry a Content-Length."),
     413: ("That is too large", "The request is larger than what is accepted."),
-    422: ("This is not valid", "The input has mistakes; each is told with its place."),
+    422: ("This is not valid", "The input has mistakes; each is listed with its place."),
     429: ("Too many attempts", "Wait a few minutes, then try again."),
-    500: ("Something broke", "The mistake is ours. It is in the log of the server."),
-    502: ("Another system failed", "What was asked for this did not answer as it should."),
+    500: ("Something broke", "The fault is ours. The server's log has the details."),
+    502: ("Another system failed", "A system that this depends on did not answer as expected."),
     503: ("Just a moment", "The database is busy. Try again in a few seconds."),
 }
 
@@ -33,7 +33,7 @@ _BROKEN_PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Something broke · Mainstay</title><link rel="stylesheet" href="/static/mainstay.css"></head>
 <body class="lonely"><main class="lone"><div class="block"><div class="pad"><h1>Something broke</h1>
-<p>The mistake is ours. It is in the log of the server.</p>
+<p>The fault is ours. The server's log has the details.</p>
 <div class="actions"><a class="btn" href="/">Overview</a></div></div></div>
 <p class="small muted">Error 500</p></main></body></html>
 """

@@ -42,7 +42,7 @@ async def forever(name: str, turn: Callable[[], Awaitable[None]], every: float) 
             await turn()
         except Exception as error:
             TURNS.ended(name, error)
-            log.exception("lane failed, goes on", lane=name)
+            log.exception("lane failed, continuing", lane=name)
         else:
             TURNS.ended(name)
         await asyncio.sleep(every)

@@ -91,7 +91,9 @@ def warn_of_stopped_server(settings: Settings) -> None:
     With PostgreSQL a server of another machine may, so nothing is said there.
     """
     if not settings.database and server_process(settings.data) is None:
-        typer.echo(f"mainstay: no server runs on {settings.data}: nothing is checked, these states are old", err=True)
+        typer.echo(
+            f"mainstay: no server is running on {settings.data}: nothing is checked, and these states are old", err=True
+        )
 
 
 def me() -> Actor:
@@ -119,8 +121,8 @@ def _check_version(settings: Settings) -> None:
         check(settings)  # what a newer program wrote, unless this one can bear it
     if shipped - applied:
         raise UserError(
-            "the data are of an older version than this program",
-            hint="start `mainstay up` once: it brings them up to date, after a snapshot",
+            "the data is from an older version than this program",
+            hint="start `mainstay up` once: it takes a snapshot and upgrades the data",
         )
 
 

@@ -95,4 +95,4 @@ def print_secret(what: str, secret: str, as_json: bool) -> None:
         return
     typer.echo(secret)
     if sys.stderr.isatty():
-        typer.echo("Keep it: it is not stored and cannot be shown again.", err=True)
+        typer.echo("Save it now: it is not stored and cannot be shown again.", err=True)

@@ -23,8 +23,8 @@ class HeartbeatOut(Schema):
     uid: str
     name: str
     state: str = Field(description="new, up, down, unknown or paused")
-    late: bool = Field(description="due, but within grace")
-    started: bool = Field(description="a run is under way")
+    late: bool = Field(description="overdue, but within the grace period")
+    started: bool = Field(description="a run is in progress")
     reason: str
     since: str
     schedule: str
@@ -36,7 +36,7 @@ class HeartbeatOut(Schema):
     enabled: bool
     manager: str
     slug: str
-    ping_url: str | None = Field(description="null without the scope monitors:check: whoever has it can report in")
+    ping_url: str | None = Field(description="null without the scope monitors:check: whoever knows it can report in")
     last_ping: str | None
     last_kind: str
     last_start: str | None
@@ -50,7 +50,7 @@ class HeartbeatOut(Schema):
 class PingOut(Schema):
     n: int
     at: str
-    kind: str = Field(description="success, start, fail, log, or ign: kept but without effect")
+    kind: str = Field(description="success, start, fail, log, or ign: kept without effect")
     exit_status: int | None
     rid: str
     method: str
@@ -58,7 +58,7 @@ class PingOut(Schema):
     remote: str
     user_agent: str
     duration: float | None
-    body_size: int = Field(description="bytes that were sent; fewer may be kept")
+    body_size: int = Field(description="bytes sent; fewer may be kept")
 
 
 class PingPage(Schema):
@@ -69,7 +69,7 @@ class PingPage(Schema):
 
 
 class Changed(Schema):
-    changed: bool = Field(description="false: it was so already")
+    changed: bool = Field(description="false: it was in that state already")
 
 
 def _actor(request: HttpRequest) -> Actor:
@@ -84,7 +84,7 @@ def _shown(request: HttpRequest, view: queries.HeartbeatView) -> dict[str, Any]:
     return document
 
 
-@router.get("", response=list[HeartbeatOut], summary="All heartbeats, what needs attention first")
+@router.get("", response=list[HeartbeatOut], summary="All heartbeats, those that need attention first")
 @requires("monitors:read", limited=True)
 def list_heartbeats(
     request: HttpRequest,
@@ -116,7 +116,7 @@ def list_pings(
     return {"pings": page, "next": page[-1]["n"] if len(found) > limit else None}
 
 
-@router.get("/{name}/pings/{int:n}/body", summary="What a ping sent, as it came (the kept part)")
+@router.get("/{name}/pings/{int:n}/body", summary="The body of a ping as sent (the part that is kept)")
 @requires("monitors:read", limited=True)
 def ping_body(request: HttpRequest, name: ResourceName, n: Annotated[int, Path(ge=0, le=MOST)]) -> HttpResponse:
     found = queries.ping(queries.heartbeat(name, limits=_actor(request).limits).uid, n)
@@ -124,13 +124,13 @@ def ping_body(request: HttpRequest, name: ResourceName, n: Annotated[int, Path(g
     return HttpResponse(found.body or b"", content_type="application/octet-stream", headers=headers)
 
 
-@router.post("/{name}/pause", response=Changed, summary="Stop judging it until it is resumed or reports success")
+@router.post("/{name}/pause", response=Changed, summary="Pause it until it is resumed or reports success")
 @requires("monitors:check", limited=True)
 def pause(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
     return {"changed": verbs.pause_heartbeat(_actor(request), name)}
 
 
-@router.post("/{name}/resume", response=Changed, summary="Judge it again")
+@router.post("/{name}/resume", response=Changed, summary="Resume it")
 @requires("monitors:check", limited=True)
 def resume(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
     return {"changed": verbs.resume_heartbeat(_actor(request), name)}

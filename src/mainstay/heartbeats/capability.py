@@ -17,9 +17,9 @@ CAPABILITY = Capability(
     routes=(Routes("/heartbeats", "mainstay.heartbeats.api", "Heartbeats"),),
     commands=(
         Command("exec", 70, "mainstay.heartbeats.exec.command:exec_command", "Run a job and report how it went"),
-        Command("pause", 80, "mainstay.heartbeats.pausing:pause", "Stop checking monitors, or judging heartbeats"),
-        Command("resume", 90, "mainstay.heartbeats.pausing:resume", "Check or judge them again"),
-        Command("token ping-key", 101, "mainstay.heartbeats.commands:ping_key", "Make a new ping key"),
+        Command("pause", 80, "mainstay.heartbeats.pausing:pause", "Pause monitors or heartbeats"),
+        Command("resume", 90, "mainstay.heartbeats.pausing:resume", "Resume monitors or heartbeats"),
+        Command("token ping-key", 101, "mainstay.heartbeats.commands:ping_key", "Create a new ping key"),
         Command("heartbeats", 100, "mainstay.heartbeats.commands:heartbeats", "List heartbeats with their deadlines"),
     ),
     events=EVENTS,

@@ -24,7 +24,7 @@ def heartbeats(
     state: Annotated[str, typer.Option(help="Only those: down, unknown, late, up, new or paused.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List heartbeats with their deadlines, what needs attention first."""
+    """List heartbeats with their deadlines, those that need attention first."""
     if state and state not in _STYLES:
         raise UserError(f"there is no state `{state[:40]}`", hint=f"states are {', '.join(_STYLES)}")
     base_url = open_data().base_url
@@ -45,9 +45,9 @@ def heartbeats(
     _draw([view])
     typer.echo(f"\nby uuid   {queries.ping_url(base_url, view.uuid)}")
     by_slug = queries.slug_url(base_url, view.slug)
-    typer.echo(f"by slug   {by_slug or 'no letter of the name fits into a slug'}\n")
+    typer.echo(f"by slug   {by_slug or 'no character of the name can be used in a slug'}\n")
     if not pings:
-        typer.echo("no ping has come yet")
+        typer.echo("no ping has arrived yet")
         return
     columns = ["n", "when", "kind", "exit", "took", "from", "agent", "bytes"]
     print_table(columns, [_ping_row(ping.as_dict(), ping.at) for ping in pings])
@@ -55,7 +55,7 @@ def heartbeats(
 
 def _draw(found: list[HeartbeatView]) -> None:
     if not found:
-        typer.echo("no heartbeat is declared, or none fits")
+        typer.echo("no heartbeat is declared, or none matches")
         return
     columns = ["heartbeat", "state", "since", "last ping", "due", "took", "schedule"]
     print_table(columns, [_row(view) for view in found])
@@ -89,7 +89,7 @@ def _seconds(duration: float | None) -> str:
 
 
 def ping_key(as_json: AsJson = False) -> None:
-    """Make a new ping key and print it, for the only time; the old one stops working."""
+    """Create a new ping key and print it; it is never shown again, and the old one stops working."""
     actor = acting()
     from mainstay.heartbeats.verbs import rotate_ping_key
 

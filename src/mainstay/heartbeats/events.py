@@ -8,8 +8,8 @@ from mainstay.kernel.event import Event
 from mainstay.kernel.subject import Code, Evidence, Labels, Message, Reason, Severity, Since, SuppressedBy, Trouble, Uid
 
 Previous = Annotated[str, "the state before"]
-Downtime = Annotated[float | None, "seconds that it was down, if it was"]
-Schedule = Annotated[str, "when it is to report in"]
+Downtime = Annotated[float | None, "seconds that it was down, if any"]
+Schedule = Annotated[str, "when it is due to report in"]
 
 
 class HeartbeatWentDown(Trouble, kw_only=True):
@@ -56,16 +56,16 @@ class HeartbeatWentPaused(Move):
 
 
 class HeartbeatCreatedByPing(Event):
-    """A ping with create=1 made it."""
+    """A ping with create=1 created it."""
 
     kind, icon, title = "heartbeat.created_by_ping", "plus", "Created by its first ping"
     slug: Annotated[str, "the name in the address that was pinged"]
 
 
 class PingKeyRotated(Event):
-    """A new ping key was made; the old one stops working."""
+    """A new ping key was created; the old one stops working."""
 
-    kind, icon, title = "token.ping_key_rotated", "refresh", "New ping key made"
+    kind, icon, title = "token.ping_key_rotated", "refresh", "New ping key created"
 
 
 EVENTS = (

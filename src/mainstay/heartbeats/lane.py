@@ -148,7 +148,7 @@ class HeartbeatLane:
         """The clock was set back: what ended later than now has not ended so, and excuses nobody any more."""
         changed = set_deadlines_right(_ACTOR, self.directory.by_uid, now, self._clock)
         if changed:
-            log.warning("the clock was set back: deadlines of heartbeats were set anew", heartbeats=changed)
+            log.warning("the clock was set back: heartbeat deadlines were recomputed", heartbeats=changed)
         past = [absence for absence in self._absences if absence.until <= now]
         self._absences.clear()
         self._absences.extend(past)
@@ -168,7 +168,7 @@ class HeartbeatLane:
             self._noted_at = now
         for absence in self._gap(now):
             self._absences.append(absence)
-            log.info("pings could not be taken in for a while", seconds=round(absence.seconds, 1))
+            log.info("pings could not be accepted for a while", seconds=round(absence.seconds, 1))
         self._awake_at = now
 
     def _declared(self) -> tuple[int, str]:

@@ -125,5 +125,5 @@ def heartbeat_order(request: PageRequest, name: str, order: str) -> HttpResponse
         raise UserError(f"a heartbeat cannot be asked to `{order[:20]}`", hint="pause or resume it")
     changed = _VERBS[order](request.actor, name)
     word = {"pause": "paused", "resume": "watched again"}[order]
-    messages.success(request, f"{name} is {word}." if changed else f"{name} was that already.")
+    messages.success(request, f"{name} is {word}." if changed else f"{name} was in that state already.")
     return HttpResponseRedirect(f"/heartbeats/{quote(name)}/")

@@ -19,7 +19,7 @@ Names = Annotated[
 
 
 def pause(names: Names) -> None:
-    """Stop checking monitors, or judging heartbeats, until they are resumed. Survives a restart."""
+    """Pause monitors or heartbeats, until they are resumed. Survives a restart."""
     actor = acting()
     from mainstay.heartbeats.verbs import pause_heartbeat
     from mainstay.watch.verbs import pause_monitors
@@ -32,7 +32,7 @@ def pause(names: Names) -> None:
 
 
 def resume(names: Names) -> None:
-    """Check monitors, or judge heartbeats, again."""
+    """Resume monitors or heartbeats."""
     actor = acting()
     from mainstay.heartbeats.verbs import resume_heartbeat
     from mainstay.watch.verbs import resume_monitors
@@ -62,7 +62,9 @@ def _kind_and_name(name: str) -> tuple[str, str]:
     bare = bare if len(kinds) == 1 else name
     fits = [kind for kind in kinds if find(kind, bare) is not None]
     if len(fits) == 2:
-        raise UserError(f"there are a monitor and a heartbeat `{bare}`", hint=f"say monitor/{bare} or heartbeat/{bare}")
+        raise UserError(
+            f"both a monitor and a heartbeat are named `{bare}`", hint=f"say monitor/{bare} or heartbeat/{bare}"
+        )
     if not fits:
         known = {resource.name for kind in kinds for resource in resources(kind)}
         raise NotFound(f"there is no {' or '.join(kinds)} `{bare[:100]}`", hint=did_you_mean(bare, known))

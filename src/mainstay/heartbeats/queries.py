@@ -43,8 +43,8 @@ class HeartbeatView:
     uid: str
     name: str
     state: str  # new up down unknown paused
-    late: bool  # due, but within grace
-    started: bool  # a run is under way
+    late: bool  # overdue, but within the grace period
+    started: bool  # a run is in progress
     reason: str
     since: float
     schedule: str
@@ -128,7 +128,7 @@ class PingView:
     user_agent: str
     duration: float | None
     late: float  # seconds that it came after `at`; 0: in time
-    body_size: int  # bytes that were sent; fewer may be kept
+    body_size: int  # bytes sent; fewer may be kept
     body: bytes | None = None
 
     @property
@@ -234,7 +234,7 @@ def ping(uid: str, n: int) -> PingView:
     """One ping with its body; NotFound if it was never sent or is no longer kept."""
     row = PingRow.objects.filter(heartbeat=uid, n=n).first()
     if row is None:
-        raise NotFound(f"ping {n} is not kept (any more)")
+        raise NotFound(f"ping {n} is not kept, or no longer")
     return _ping(row, bytes(row.body) if row.body is not None else None)
 
 
@@ -268,7 +268,7 @@ def _push_token(declared: Resource) -> str:
     try:
         return str(SecretSource(settings.MAINSTAY).fill(token)) if "${" in token else token
     except SecretMissing as error:
-        log.warning("a push token cannot be had", heartbeat=declared.name, reason=str(error))
+        log.warning("push tokens are not available", heartbeat=declared.name, reason=str(error))
         return ""
 
 

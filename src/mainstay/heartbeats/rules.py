@@ -6,7 +6,7 @@ States (as stored):
     down     a failure was reported, a ping stayed away past its grace, or a run overran its grace
     unknown  a ping may have been missed through no fault of the job (Mainstay was away, maintenance)
     paused   by a person (the next success resumes it) or by `enabled: false` (pings are kept, nothing changes)
-Shown besides: `late` (due, but within grace) and `started` (a run is under way).
+Shown besides: `late` (overdue, but within the grace period) and `started` (a run is in progress).
 
 The meaning of start, success, fail, log, exit status and run ids is that of Healthchecks (Check.ping and
 get_grace_start in its hc/api/models.py).
@@ -287,7 +287,7 @@ def deadline_passed(
         return Decision(replace(now, due_at=None, next_at=None), "nothing_due")
     due = now.due_at if now.due_at is not None else now.next_at - rhythm.grace
     if window:
-        return _unknown(now, rhythm, at, "maintenance", f"a ping stayed away during the maintenance window {window}")
+        return _unknown(now, rhythm, at, "maintenance", f"a ping was missed during the maintenance window {window}")
     for absence in absences:
         if _hid_the_ping(absence, due, now.next_at):
             return _unknown(now, rhythm, max(at, absence.until), absence.cause, _ABSENT[absence.cause])
@@ -311,7 +311,7 @@ def _hid_the_ping(absence: Absence, due: float, deadline: float) -> bool:
 
 
 _ABSENT = {
-    "mainstay_was_away": "a ping may have been missed while Mainstay could not take pings in",
+    "mainstay_was_away": "a ping may have been missed while Mainstay could not accept pings",
     "uplink_lost": "a ping may have been missed while this machine had no network",
 }
 
@@ -325,12 +325,12 @@ def _missed(now: Condition, rhythm: Rhythm, due: float) -> Decision:
     deadline = now.next_at or due
     overran = now.last_start is not None and due == now.last_start
     if overran:
-        reason, message = "overran", "a run was started and has not ended within its grace time"
+        reason, message = "overran", "a run was started and has not ended within its grace period"
     elif rhythm.start_within is not None and now.last_start is None:
         within = format_duration(rhythm.start_within)
         reason, message = "not_started", f"no run was started within {within} of the time at which it was due"
     else:
-        reason, message = "missed", "no ping came when one was due, nor within the grace time"
+        reason, message = "missed", "no ping arrived when one was due, nor within the grace period"
     down = replace(now, state="down", reason=reason, since=deadline, paused_by="", due_at=None, next_at=None)
     if overran:
         down = replace(down, last_start=None, last_rid="")

@@ -30,7 +30,7 @@ class Keywords(Spec):
     subject: bool = Field(False, description="look at the subject of mail")
     body: bool = Field(False, description="look at the text of mail")
     http_body: bool = Field(False, description="look at the body of pings over HTTP, whatever their address says")
-    default_fail: bool = Field(False, description="none of them found: a failure; otherwise it is kept without effect")
+    default_fail: bool = Field(False, description="a failure if none is found; otherwise it is kept without effect")
 
     @property
     def mail(self) -> bool:
@@ -47,7 +47,7 @@ class HeartbeatSpec(Spec):
             "severity",
             "labels",
             "description",
-            either={"At an interval": ("every",), "By a cron line": ("cron",), "By a calendar": ("on_calendar",)},
+            either={"At an interval": ("every",), "By a cron expression": ("cron",), "By a calendar": ("on_calendar",)},
             asks="When it reports in",
         )
     )
@@ -60,37 +60,41 @@ class HeartbeatSpec(Spec):
     )
     on_calendar: Annotated[str, Field(max_length=100), AfterValidator(check_calendar)] | None = Field(
         None,
-        description="a ping is due at these times: expressions as systemd's timers have them, one on each line",
+        description="a ping is due at these times: OnCalendar expressions as in systemd timers, one on each line",
         examples=["Mon..Fri 06:30"],
         json_schema_extra=sort("lines"),
     )
     timezone: Annotated[str, AfterValidator(check_zone)] = Field(
-        "UTC", max_length=60, description="zone of the expression", json_schema_extra=sort("zone")
+        "UTC", max_length=60, description="time zone of the expression", json_schema_extra=sort("zone")
     )
     grace: Duration = Field(300.0, ge=1, description="how late a ping may be before the heartbeat is down")
     early: Duration = Field(
-        0.0, le=43_200, description="with an expression: a ping so long before a due time is the one for that time"
+        0.0, le=43_200, description="with an expression: a ping this long before a due time counts for that time"
     )
     start_within: Duration | None = Field(
-        None, ge=1, description="a run must have been started so long after its due time; shorter than `grace`"
+        None, ge=1, description="a run must have started within this time after it was due; shorter than `grace`"
     )
-    uuid: UUID | None = Field(None, description="keep this address when moving from elsewhere; empty: made once")
-    title: str | None = Field(None, max_length=100, description="what people call it, in any signs; empty: its name")
+    uuid: UUID | None = Field(
+        None, description="keeps an existing address when moving from elsewhere; empty: generated"
+    )
+    title: str | None = Field(None, max_length=100, description="display name, in any characters; empty: its name")
     slug: Annotated[str, Field(max_length=100, pattern=r"^[a-z0-9_-]*$")] | None = Field(
-        None, description="its name in addresses by ping key; empty: made of its name"
+        None, description="its name in addresses with the ping key; empty: derived from its name"
     )
     methods: Literal["", "POST"] = Field("", description="POST: pings by GET and HEAD are kept without effect")
-    manual_resume: bool = Field(False, description="once paused by a person, pings do not resume it")
-    keywords: Keywords = Field(Keywords(), description="words that decide what a ping means")
+    manual_resume: bool = Field(False, description="pings do not resume it when a person paused it")
+    keywords: Keywords = Field(Keywords(), description="keywords that decide what a ping means")
     push_token: Annotated[Text, Field(min_length=8, max_length=200)] | None = Field(
         None, description="the token of a push monitor or external endpoint that moved here; best as ${env:NAME}"
     )
     severity: Severity = Field("P2", description="P0 (worst) to P3; becomes a label of its alerts")
-    labels: dict[LabelName, Label] = Field({}, max_length=40, description="free labels; routes and windows match them")
-    tags: list[Label] = Field([], max_length=40, description="words to find it by")
-    description: str = Field("", max_length=2000, description="for whoever is woken by it")
+    labels: dict[LabelName, Label] = Field(
+        {}, max_length=40, description="free-form labels; routes and windows match them"
+    )
+    tags: list[Label] = Field([], max_length=40, description="keywords to find it by")
+    description: str = Field("", max_length=2000, description="notes for whoever is alerted by it")
     enabled: bool = Field(True, description="false: declared, but paused")
-    begins_paused: bool = Field(False, description="paused when it is declared first; its next ping resumes it")
+    begins_paused: bool = Field(False, description="paused when first declared; its next ping resumes it")
 
     @model_validator(mode="after")
     def _one_schedule(self) -> HeartbeatSpec:
@@ -99,7 +103,7 @@ class HeartbeatSpec(Spec):
         if self.every is not None and self.every < 1:
             raise ValueError("`every` is at least 1s")
         if self.every is not None and self.early:
-            raise ValueError("`early` goes with `cron` or `on_calendar`; with `every` no ping is early")
+            raise ValueError("`early` goes with `cron` or `on_calendar`; with `every`, no ping is early")
         if self.start_within is not None and self.start_within >= self.grace:
             raise ValueError("`start_within` must be shorter than `grace`, in which the run has to end")
         return self
@@ -126,7 +130,7 @@ def heartbeat_kind(made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | N
     return Kind(
         "heartbeat",
         "heartbeats",
-        "a job that reports in; silence is an alert",
+        "a job that reports in; silence raises an alert",
         HeartbeatSpec.model_validate,
         lambda: HeartbeatSpec.model_json_schema(mode="validation"),
         guarded=("uuid", "push_token"),

@@ -44,7 +44,7 @@ class Created:
 
 
 def pause_heartbeat(actor: Actor, name: str, *, clock: Clock | None = None) -> bool:
-    """Stop judging it until it is resumed or reports success. True if that changed anything."""
+    """Pause it until it is resumed or reports success. True if that changed anything."""
     actor.require_some("monitors:check")
     with unit_of_work(actor, clock) as work:
         entry, row = _find(actor, name)
@@ -53,7 +53,7 @@ def pause_heartbeat(actor: Actor, name: str, *, clock: Clock | None = None) -> b
 
 
 def resume_heartbeat(actor: Actor, name: str, *, clock: Clock | None = None) -> bool:
-    """Judge it again. Conflict if the declaration pauses it. True if that changed anything."""
+    """Resume it. Conflict if the declaration pauses it. True if that changed anything."""
     actor.require_some("monitors:check")
     with unit_of_work(actor, clock) as work:
         entry, row = _find(actor, name)
@@ -84,12 +84,12 @@ def _find(actor: Actor, name: str) -> tuple[Entry, HeartbeatRow]:
 def _row(found: Resource) -> HeartbeatRow:
     row = HeartbeatRow.objects.select_for_update().filter(uid=found.uid).first()
     if row is None:
-        raise Broken(f"the heartbeat {found.name} has no row", hint="restart the server; it makes what is missing")
+        raise Broken(f"the heartbeat {found.name} has no row", hint="restart the server, which creates what is missing")
     return row
 
 
 def rotate_ping_key(actor: Actor) -> str:
-    """Make a new ping key and forget the old one. The result is shown once; only its hash is kept."""
+    """Create a new ping key and forget the old one. The result is shown once; only its hash is kept."""
     actor.require("tokens:write")
     ping_key = secrets.token_urlsafe(16)
     with unit_of_work(actor) as work:
@@ -134,4 +134,4 @@ def _bound_creations(now: float) -> None:
     since = int((now - 3600) * 1_000_000)
     made = JournalEntry.objects.filter(kind="heartbeat.created_by_ping", at_us__gte=since).count()
     if made >= CREATIONS_PER_HOUR:
-        raise TooManyCreations(f"pings have made {counted(made, 'heartbeat')} within an hour")
+        raise TooManyCreations(f"pings have created {counted(made, 'heartbeat')} within an hour")

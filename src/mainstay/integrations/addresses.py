@@ -141,17 +141,17 @@ class Guard:
         kind, what = self._classify(target)
         if not what or kind in self._allowed:
             return ""
-        hint = f"; MAINSTAY_PROBE_ALLOW with `{kind}` opens it" if kind else ""
-        return f"{address} is {what}, which is closed{hint}"
+        hint = f"; MAINSTAY_PROBE_ALLOW with `{kind}` allows it" if kind else ""
+        return f"{address} is {what}, which is not allowed{hint}"
 
     def _classify(self, target: Address) -> tuple[str, str]:
         """(name that allows it, what it is); both empty for an address that is open to all."""
         if target in _METADATA:
             return "metadata", "a metadata service"
         if target.is_unspecified or target in _THIS_NETWORK:
-            return "", "no address of a host"
+            return "", "not the address of a host"
         if target.is_multicast or target == IPv4Address("255.255.255.255"):
-            return "", "an address of many hosts"
+            return "", "a multicast or broadcast address"
         if target.is_link_local:
             return "link-local", "a link-local address"
         if "self" not in self._allowed and self._own(target):

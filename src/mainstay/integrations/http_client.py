@@ -102,7 +102,7 @@ def _usable(url: str) -> str:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             clean = ""
     if not clean or any(ord(char) <= 32 for char in url):
-        raise Refused("the address to deliver to is not an http or https URL", hint="look at the channel's URL")
+        raise Refused("the address to deliver to is not an http or https URL", hint="check the channel's URL")
     return clean
 
 
@@ -156,14 +156,14 @@ class _Transfer:
 _REASONS = {
     pycurl.E_COULDNT_RESOLVE_PROXY: "the name of the proxy could not be looked up",
     pycurl.E_COULDNT_RESOLVE_HOST: "its name could not be looked up",
-    pycurl.E_COULDNT_CONNECT: "no connection could be made",
+    pycurl.E_COULDNT_CONNECT: "no connection could be established",
     pycurl.E_OPERATION_TIMEDOUT: "it did not answer within {timeout:g} s",
     pycurl.E_SSL_CONNECT_ERROR: "the TLS handshake failed",
     pycurl.E_PEER_FAILED_VERIFICATION: "its certificate is not trusted",
     pycurl.E_SSL_CACERT_BADFILE: "the file of trusted certificates cannot be read",
     pycurl.E_GOT_NOTHING: "it closed the connection without an answer",
-    pycurl.E_SEND_ERROR: "the connection broke while sending",
-    pycurl.E_RECV_ERROR: "the connection broke while waiting",
+    pycurl.E_SEND_ERROR: "the connection was lost while sending",
+    pycurl.E_RECV_ERROR: "the connection was lost while waiting",
     pycurl.E_UNSUPPORTED_PROTOCOL: "it did not answer in HTTP",
     pycurl.E_FTP_WEIRD_SERVER_REPLY: "it did not answer in HTTP",
 }
@@ -203,7 +203,7 @@ def _go_through(handle: pycurl.Curl, proxy: str, url: str, guard: Guard) -> None
     try:
         check_proxy(proxy)
     except ValueError as error:
-        raise Refused(str(error), hint="look at `proxy` of the channel, or MAINSTAY_CHANNEL_PROXY") from None
+        raise Refused(str(error), hint="check the channel's `proxy`, or MAINSTAY_CHANNEL_PROXY") from None
     refuse_closed(urlsplit(url).hostname or "", guard)
     handle.setopt(pycurl.PROXY, proxy)
     handle.setopt(pycurl.HTTPPROXYTUNNEL, 1)

@@ -18,7 +18,7 @@ def ascii_host(host: str) -> str:
 
     found = ".".join(_ascii_label(label) for label in idna.uts46_remap(host, std3_rules=False).split("."))
     if _NOT_OF_HOSTS.search(found):  # such as a wide slash, which becomes a slash
-        raise ValueError(f"`{host[:80]}` holds signs that no name has")
+        raise ValueError(f"`{host[:80]}` holds characters that are not allowed in a name")
     return found
 
 
@@ -26,7 +26,7 @@ def _ascii_label(label: str) -> str:
     """Not held against IDNA 2008, which knows neither underscores nor the signs that some names are made of."""
     coded = label if label.isascii() else f"xn--{label[: _LABEL + 1].encode('punycode').decode()}"
     if len(coded) > _LABEL:
-        raise ValueError(f"`{label[:40]}` is too long for a part of a name")
+        raise ValueError(f"`{label[:40]}` is too long for a label of a host name")
     return coded
 
 

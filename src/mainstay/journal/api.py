@@ -68,10 +68,10 @@ class VerificationOut(Schema):
     since: int
     broken_at: int | None
     reason: str
-    erased: int = Field(description="entries among them whose personal data is gone, as a later entry tells")
+    erased: int = Field(description="entries among them whose personal data was erased, as a later entry records")
     segments: int = Field(description="sealed ranges of entries")
-    deleted_to: int = Field(description="entries up to it are deleted by age, all but their seals; 0: none")
-    other_keys: int = Field(description="seals that are signed with another key than this install's")
+    deleted_to: int = Field(description="entries up to this one were deleted by age, except their seals; 0: none")
+    other_keys: int = Field(description="seals signed with a key other than this install's")
 
 
 Wanted = Annotated[JournalFilter, Query()]

@@ -7,7 +7,7 @@ from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, S
 CAPABILITY = Capability(
     name="journal",
     order=81,
-    about="What happened, in one chain that nobody can rewrite unseen",
+    about="What happened, in one tamper-evident chain",
     app="templates",
     scopes=(
         Scope("journal:read", "read, search and follow the journal", "support"),

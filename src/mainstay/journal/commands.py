@@ -28,7 +28,7 @@ Kind = Annotated[str, typer.Option(help="Only this kind, such as monitor.went_do
 Subject = Annotated[str, typer.Option(help="Only this subject, such as monitor/api.")]
 By = Annotated[str, typer.Option("--actor", help="Only actors whose name holds this.")]
 Text = Annotated[str, typer.Option(help="Only entries whose data holds this.")]
-Since = Annotated[str, typer.Option(help="Only from then on: 2h, 7d, or 2026-01-02T03:04.")]
+Since = Annotated[str, typer.Option(help="Only since then: 2h, 7d, or 2026-01-02T03:04.")]
 Until = Annotated[str, typer.Option(help="Only before then.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON lines.")]
 
@@ -48,7 +48,7 @@ def _moment(text: str) -> float | None:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
-        raise UserError(f"`{text[:40]}` is no time", hint="write 2h, 7d or 2026-01-02T03:04") from None
+        raise UserError(f"`{text[:40]}` is not a time", hint="write 2h, 7d or 2026-01-02T03:04") from None
 
 
 def _filter(
@@ -147,7 +147,7 @@ def verify_chain(
     key: Annotated[str, typer.Option(metavar="KEY", help="The public key that the seal must be signed with.")] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Compare every hash since the newest seal; exit code 1 and the first altered entry if one does not fit.
+    """Compare every hash since the newest seal; exit code 1 and the first altered entry if one does not match.
 
     With a seal that was kept elsewhere, this shows that nothing before it was changed, by anybody.
     """
@@ -163,34 +163,34 @@ def verify_chain(
         for line in _praise(found):
             typer.echo(line)
         if known is not None:
-            typer.echo(f"nothing up to entry {known.seq} was changed since the seal of {known.at}")
+            typer.echo(f"nothing up to entry {known.seq} has changed since the seal of {known.at}")
     else:
-        typer.echo(f"entry {found.broken_at} is not as it was written: {found.reason}", err=True)
-        typer.echo(f"what is before it is: {counted(found.checked, 'entry', 'entries')}", err=True)
+        typer.echo(f"entry {found.broken_at} was altered: {found.reason}", err=True)
+        typer.echo(f"intact before it: {counted(found.checked, 'entry', 'entries')}", err=True)
     if found.broken_at is not None:
         raise typer.Exit(1)
 
 
 def _praise(found: Verification) -> Iterator[str]:
     since = f" since the newest seal, of entry {found.since - 1}" if found.since > 1 else ""
-    gone = f"; {found.erased} of them without the personal data that was erased" if found.erased else ""
-    yield f"{counted(found.checked, 'entry', 'entries')}{since}, all as they were written{gone}"
+    gone = f"; {found.erased} of them with personal data erased" if found.erased else ""
+    yield f"{counted(found.checked, 'entry', 'entries')}{since}, all intact{gone}"
     if found.segments:
         count = "one sealed segment" if found.segments == 1 else f"{found.segments} sealed segments, each"
         yield f"{count} in its place{'' if since else ' and as it was sealed'}"
     if found.deleted_to:
-        yield f"entries up to {found.deleted_to} are deleted by age: their seals are left"
+        yield f"entries up to {found.deleted_to} were deleted by age; their seals remain"
     if found.other_keys:
-        yield f"seals with another key than that of this install: {found.other_keys}; was it replaced?"
+        yield f"seals with a key other than this install's: {found.other_keys}; was it replaced?"
 
 
 @journal.command("seal")
 def seal(
     *,
-    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None,
     public_key: Annotated[bool, typer.Option("--public-key", help="Print the key that seals are signed with.")] = False,
 ) -> None:
-    """Seal all entries so far: keep what is printed elsewhere, and `journal verify --seal` proves what came before."""
+    """Seal all entries so far: keep the printed seal elsewhere, and `journal verify --seal` proves what came before."""
     settings = open_data()
     from mainstay.store.seals import documents, sealing
 
@@ -229,7 +229,7 @@ def export(
     subject: Subject = "",
     since: Since = "",
     until: Until = "",
-    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None,
 ) -> None:
     """Write entries as JSON lines, oldest first."""
     open_data()

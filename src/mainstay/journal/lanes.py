@@ -62,11 +62,11 @@ class SealLane:
                 await self._thin()
         except MainstayError as error:
             self.problem = error.message
-            log.warning("the journal waits to be sealed or thinned", error=error.message, hint=error.hint)
+            log.warning("sealing or pruning of the journal is delayed", error=error.message, hint=error.hint)
 
     def _obstacle(self) -> str:
         if self._settings.database and is_local(self._settings) and len(nodes()) > 1:
-            return "several servers need MAINSTAY_JOURNAL_TO, a place for segments that all of them reach"
+            return "several servers need MAINSTAY_JOURNAL_TO, a place for segments that all of them can reach"
         return ""
 
     async def _seal(self) -> None:

@@ -18,7 +18,7 @@ ActorKind = Literal["user", "token", "system", "command", "file", "link", "publi
 def all_scopes() -> frozenset[str]:
     """Every scope that a capability declares."""
     if not CAPABILITIES.scopes:
-        raise AssertionError("the capabilities are not loaded yet, so nobody may do anything")
+        raise AssertionError("the capabilities are not loaded yet, so nothing is permitted")
     return frozenset(CAPABILITIES.scopes)
 
 
@@ -31,7 +31,7 @@ def limitable() -> frozenset[str]:
 class Actor:
     """`name` goes to the journal: a user's e-mail, a token's name, a file's path, a lane's name.
 
-    limits: label matchers, all of which must fit whatever the actor sees or changes; none: everything.
+    limits: label matchers, all of which must match whatever the actor sees or changes; none: everything.
     """
 
     kind: ActorKind

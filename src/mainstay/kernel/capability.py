@@ -151,7 +151,7 @@ class Capabilities:
         for what, name in _names(capability):
             owner = next((other.name for other in self._all if (what, name) in set(_names(other))), "")
             if owner:
-                raise AssertionError(f"{what} {name} of {capability.name} is one of {owner} already")
+                raise AssertionError(f"{what} {name} of {capability.name} already belongs to {owner}")
         self._all.append(capability)
         self._all.sort(key=lambda one: one.order)
         self.scopes.update((scope.name, scope) for scope in capability.scopes)

@@ -10,10 +10,10 @@
     │   └── TooLarge        a bound on size, depth or count was passed
     ├── RemoteError         another system is at fault
     │   ├── Refused         it said no for good; repeating is useless
-    │   └── Unavailable     it may work later; repeat with backoff
+    │   └── Unavailable     worth a retry; repeat with backoff
     └── InternalError       we are at fault
         ├── StoreBusy       a lock or a full buffer; repeat shortly
-        └── Broken          data does not fit what we wrote
+        └── Broken          data does not match what we wrote
 
 Each class has a stable `code` for programs, says who is to blame and whether a
 repeat can help. The message is one sentence for a person; `hint` says what to do.

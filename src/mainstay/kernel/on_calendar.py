@@ -96,7 +96,7 @@ def parse_on_calendar(expression: str) -> OnCalendar:
 def _clock(text: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     parts = text.split(":")
     if len(parts) not in (2, 3):
-        raise ValueError(f"`{text}` is no time such as 02:30 or 02:30:00")
+        raise ValueError(f"`{text}` is not a time such as 02:30 or 02:30:00")
     hours, minutes = _numbers(parts[0], "hour", 0, 23), _numbers(parts[1], "minute", 0, 59)
     seconds = _numbers(parts[2] if len(parts) == 3 else "0", "second", 0, 59)
     return tuple(sorted(hours)), tuple(sorted(minutes)), tuple(sorted(seconds))
@@ -105,7 +105,7 @@ def _clock(text: str) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]
 def _date(text: str) -> tuple[frozenset[int], frozenset[int], frozenset[int]]:
     found = _DATE.fullmatch(text)
     if found is None:
-        raise ValueError(f"`{text}` is no date such as *-*-01, 12-24 or *-02~01")
+        raise ValueError(f"`{text}` is not a date such as *-*-01, 12-24 or *-02~01")
     year, month, separator, day = found.groups()
     years = frozenset(_numbers(year, "year", 1970, _LAST_YEAR)) if year else frozenset(range(1970, _LAST_YEAR + 1))
     months = frozenset(_numbers(month, "month", 1, 12))
@@ -140,7 +140,7 @@ def _numbers(text: str, what: str, low: int, high: int) -> set[int]:
         begin = _number(first, what, low, high)
         end = _number(last, what, low, high) if dots else high if slash else begin
         if end < begin:
-            raise ValueError(f"`{value}` is no range of {what}s")
+            raise ValueError(f"`{value}` is not a range of {what}s")
         found |= set(range(begin, end + 1, _number(step, "step", 1, 9999) if slash else 1))
     return found
 
@@ -152,7 +152,7 @@ def _number(text: str, what: str, low: int, high: int) -> int:
             number += 2000 if number < 70 else 1900
         if low <= number <= high:
             return number
-    raise ValueError(f"`{text}` is no {what} of {low} to {high}")
+    raise ValueError(f"`{text}` is not a {what} from {low} to {high}")
 
 
 def _is_weekdays(text: str) -> bool:
@@ -169,7 +169,7 @@ def _weekdays(text: str) -> frozenset[int]:
         begin = _weekday(first)
         end = _weekday(last) if dots else begin
         if end < begin:
-            raise ValueError(f"`{part}` is no range of weekdays: they begin with Monday")
+            raise ValueError(f"`{part}` is not a range of weekdays: weeks start on Monday")
         found |= set(range(begin, end + 1))
     return frozenset(found)
 
@@ -178,4 +178,4 @@ def _weekday(text: str) -> int:
     for number, name in enumerate(_WEEKDAYS):
         if text in (name, name[:3]):
             return number
-    raise ValueError(f"`{text}` is no weekday such as Mon")
+    raise ValueError(f"`{text}` is not a weekday such as Mon")

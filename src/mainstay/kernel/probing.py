@@ -167,7 +167,7 @@ class Vitals(msgspec.Struct, frozen=True, tag="vitals"):
     dropped: _Count = 0  # results thrown away since it started because the main process did not read
     waiting: _Count = 0  # results of a prober elsewhere that the server has not confirmed
     offset: _Seconds = 0.0  # the server's clock less its own
-    round_trip: _Seconds = 0.0  # of the exchange that the offset is from; it is right within half of this
+    round_trip: _Seconds = 0.0  # of the exchange that measured the offset; it is right within half of this
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):

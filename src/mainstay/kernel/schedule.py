@@ -26,7 +26,7 @@ _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC).timestamp()  # what lies behind us
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """Exactly one of `every` (seconds), `cron` and `calendar` is set; `timezone` is the zone of the expression."""
+    """Exactly one of `every` (seconds), `cron` and `calendar` is set; `timezone` is the time zone of the expression."""
 
     every: float = 0.0
     cron: str = ""
@@ -72,7 +72,7 @@ def check_cron(expression: str) -> str:
     except CronSimError as error:
         raise ValueError(f"`{expression[:60]}` is not a cron expression: {error}") from None
     except StopIteration:
-        raise ValueError(f"`{expression[:60]}` never comes true") from None
+        raise ValueError(f"`{expression[:60]}` never occurs") from None
     return expression
 
 
@@ -90,9 +90,11 @@ def check_calendar(expressions: str) -> str:
         try:
             parse_on_calendar(line)
         except ValueError as error:
-            raise ValueError(f"`{line[:60]}` is no OnCalendar expression such as `Mon..Fri 02:00`: {error}") from None
+            raise ValueError(
+                f"`{line[:60]}` is not an OnCalendar expression such as `Mon..Fri 02:00`: {error}"
+            ) from None
     if Schedule(calendar=expressions).next_after(_BEGINNING) == NEVER:
-        raise ValueError(f"`{expressions[:60]}` never comes true")
+        raise ValueError(f"`{expressions[:60]}` never occurs")
     return expressions
 
 

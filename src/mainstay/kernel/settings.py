@@ -36,29 +36,29 @@ def declarable(default: Any, about: str, group: Group, **schema: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    data: Path = setting(Path(), "folder of all data; created with mode 0700")
+    data: Path = setting(Path(), "data folder; created with mode 0700")
     database: str = setting("", "postgres://user:password@host/name; empty: SQLite in the data folder")
-    node: str = setting("", "name of this server among several on one database; empty: the name of the machine")
+    node: str = setting("", "name of this server among several on one database; empty: the host name")
     keys: str = setting(
         "",
         "folder of secret.key, journal.key and vault.key, which several servers on one database must share; empty: "
         "the data folder",
     )
     listen: str = setting("127.0.0.1:8800", "address and port of the web server")
-    url: str = setting("", "how people reach it, for links in messages; empty: http:// and the listen address")
+    url: str = setting("", "URL at which people reach it, for links in messages; empty: http:// and the listen address")
     probers: int = setting(1, "prober processes")
-    location: str = setting("main", "name of the place that the server's own probers check from")
+    location: str = setting("main", "name of the location that the server's own probers check from")
     probe_allow: str = setting(
         "self",
         "which guarded addresses checks and channels may reach, comma-separated: `self` (loopback and this machine's "
-        "own addresses), `link-local`, `metadata`; empty closes all of them, as a shared install should",
+        "own addresses), `link-local`, `metadata`; empty allows none of them, as a shared install should",
     )
     plugin_dirs: str = setting(
         "",
         "folders, comma-separated, whose programs checks of the kind `plugin` may run, such as "
-        "/usr/lib/nagios/plugins; empty: none. What a program connects to is not held to `probe_allow`",
+        "/usr/lib/nagios/plugins; empty: none. What a program connects to is not limited by `probe_allow`",
     )
-    chromium: str = setting("", "program that checks of the kind `browser` drive; empty: `chromium` on the PATH")
+    chromium: str = setting("", "browser that checks of the kind `browser` control; empty: `chromium` on the PATH")
     blackbox_modules: str = setting(
         "",
         "file of the Prometheus blackbox exporter whose modules `/probe` knows besides the built-in ones; read again "
@@ -89,7 +89,7 @@ class Settings:
     )
     archive_to: str = declarable(
         "",
-        "folder or s3://bucket/prefix (extra `s3`) to which results that are older than `raw_days` go as Parquet; "
+        "folder or s3://bucket/prefix (extra `s3`) to which results older than `raw_days` go as Parquet; "
         "empty: they are deleted",
         "Retention",
         title="Archive",
@@ -122,10 +122,10 @@ class Settings:
         le=1_000_000,
     )
     ping_spool_limit: int = setting(
-        256, "megabytes of pings that are kept on this server's disk while a PostgreSQL database is away"
+        256, "megabytes of pings to spool on this server's disk while a PostgreSQL database is unavailable"
     )
     mail_listen: str = setting(
-        "", "address and port at which pings by mail are taken in, such as 0.0.0.0:25; empty: none (extra `mail`)"
+        "", "address and port at which pings by mail are accepted, such as 0.0.0.0:25; empty: none (extra `mail`)"
     )
     pings_kept: int = declarable(
         100, "pings kept per heartbeat", "Retention", title="Pings of each heartbeat", ge=1, le=100_000
@@ -218,7 +218,7 @@ class Settings:
     secret_dirs: str = setting(
         "/run/secrets", "folders, comma-separated, that ${file:} may read besides `secrets` in the data folder"
     )
-    secure_cookies: bool = setting(False, "send cookies over HTTPS only; on by itself when `url` is https")
+    secure_cookies: bool = setting(False, "send cookies over HTTPS only; on automatically when `url` is https")
     hosts: str = setting("", "further host names, comma-separated, under which browsers may reach the pages")
     require_second_factor: str = declarable(
         "admin,operations,support",
@@ -234,7 +234,7 @@ class Settings:
         ge=0,
         le=365,
     )
-    trusted_proxies: str = setting("", "addresses, comma-separated, whose X-Forwarded-For is believed")
+    trusted_proxies: str = setting("", "proxy addresses, comma-separated, whose X-Forwarded-For is trusted")
     log_level: str = setting("info", "debug, info, warning or error")
     log_format: str = setting("auto", "auto, console or json")
     # Not settings: which of them were said in the environment or as options (those that are not as by default, where

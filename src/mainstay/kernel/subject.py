@@ -20,21 +20,21 @@ TroubleLevel = Literal["unknown", "degraded", "down"]
 
 Uid = Annotated[str, "of the resource that it is about; empty if it is none"]
 Severity = Annotated[str, "P0 to P3"]
-Labels = Annotated[dict[str, str], "those declared, and what alerts are routed by besides; the severity is one"]
+Labels = Annotated[dict[str, str], "declared labels, and others that alerts are routed by, such as the severity"]
 Address = Annotated[str, "where the subject is"]
-AlertOn = Annotated[list[str], "the levels that wake somebody"]
+AlertOn = Annotated[list[str], "the levels that open an alert"]
 Since = Annotated[float, "when it began"]
-Reason = Annotated[str, "short word for why it was decided"]
-Code = Annotated[str, "short word for what was found"]
+Reason = Annotated[str, "short code for why it was decided"]
+Code = Annotated[str, "short code for what was found"]
 Message = Annotated[str, "one sentence for a person"]
 Evidence = Annotated[dict[str, Any], "what was seen"]
-SuppressedBy = Annotated[str, "the subject that explains it, such as a parent that fails too; empty if none does"]
+SuppressedBy = Annotated[str, "the subject that explains it, such as a parent that is failing too; empty if none does"]
 
 
 class Trouble(Event, kw_only=True):
     """Something is wrong with the subject. A resource whose `uid` it has ends the alert when it is deleted."""
 
-    heading: Annotated[str, "all of it in a few words: `api is down`"] = msgspec.field(name="title")
+    heading: Annotated[str, "a short summary: `api is down`"] = msgspec.field(name="title")
     level: Annotated[TroubleLevel, "how bad it is"] = "down"
     severity: Severity = "P2"
     labels: Labels = {}
@@ -47,7 +47,7 @@ class Trouble(Event, kw_only=True):
     evidence: Evidence = {}
     address: Address = ""
     suppressed_by: SuppressedBy = ""
-    again: Annotated[str | None, "why it wakes people once more, though it is known"] = None
+    again: Annotated[str | None, "why people are notified once more, though it is known"] = None
 
     @property
     def data(self) -> dict[str, Any]:

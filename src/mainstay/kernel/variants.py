@@ -28,7 +28,7 @@ def validate_variant(what: str, document: Any, models: Mapping[str, type[Spec]],
     """
     if not isinstance(document, dict):
         first = next(iter(models))
-        text = f"a {what} is a mapping that says how, such as {{{first}: ...}}"
+        text = f"a {what} must be a mapping, such as {{{first}: ...}}"
         reason = PydanticCustomError("variant", "{text}", {"text": text})
         error: InitErrorDetails = {
             "type": reason if isinstance(document, str) else "dict_type",

@@ -55,7 +55,7 @@ def parse_rule(text: str) -> Rule:
     from_hour, from_minute, to_hour, to_minute = (int(number) for number in numbers)
     start, end = from_hour * 60 + from_minute, to_hour * 60 + to_minute
     if from_hour > 23 or from_minute > 59 or to_minute > 59 or end > 24 * 60:
-        raise ValueError(f"`{text[:60]}` has a time that no clock shows")
+        raise ValueError(f"`{text[:60]}` has a time that does not exist")
     length = end - start if end > start else end - start + 24 * 60
     weekdays, ordinal, monthday = _parse_day(day, text)
     return Rule(weekdays, ordinal, monthday, start, length)

@@ -180,4 +180,4 @@ def cause_words(subject: str) -> str:
         return f"{subject} is failing"
     part, _, node = name.partition("/")
     whose = f"the server {node}" if node else "this machine"
-    return f"{whose} cannot look names up" if part == "resolver" else f"{whose} has no network"
+    return f"{whose} cannot resolve names" if part == "resolver" else f"{whose} has no network"

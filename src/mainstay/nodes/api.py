@@ -21,15 +21,15 @@ class NodeOut(Schema):
 
     id: str
     name: str
-    state: str = Field(description="working, draining (it hands over), silent (not heard) or stopped")
+    state: str = Field(description="working, draining (handing over), silent (not reporting) or stopped")
     version: str
     address: str = Field(description="on which it listens")
     shards: list[int] = Field(description="shares of the monitors, of 64")
-    tasks: list[str] = Field(description="what only one server at a time does")
+    tasks: list[str] = Field(description="tasks that only one server at a time does")
     monitors: int
     lag_p99: float
     decisions_waiting: int = Field(description="not written yet")
-    pings_spooled: int = Field(description="answered, on its disk, not in the database yet")
+    pings_spooled: int = Field(description="accepted and on its disk, not in the database yet")
     started: str
     seen: str
     starts: int
@@ -53,14 +53,14 @@ def drain(request: HttpRequest, name: NodeName) -> Status[None]:
     return Status(204, None)
 
 
-@router.post("/{name}/undrain", response={204: None}, summary="Let it take a share again")
+@router.post("/{name}/undrain", response={204: None}, summary="Let a server take a share again")
 @requires("nodes:write")
 def undrain(request: HttpRequest, name: NodeName) -> Status[None]:
     verbs.drain_node(_actor(request), name, draining=False)
     return Status(204, None)
 
 
-@router.delete("/{name}", response={204: None}, summary="Forget a server that is gone for good")
+@router.delete("/{name}", response={204: None}, summary="Remove a server that is permanently gone")
 @requires("nodes:write")
 def forget(request: HttpRequest, name: NodeName) -> Status[None]:
     verbs.forget_node(_actor(request), name)

@@ -47,13 +47,13 @@ def drain(name: Name) -> None:
 
 @nodes.command("undrain")
 def undrain(name: Name) -> None:
-    """Let it take a share again."""
+    """Let a server take a share again."""
     _set(name, draining=False)
 
 
 @nodes.command("forget")
 def forget(name: Name) -> None:
-    """Remove a server that is gone for good."""
+    """Remove a server that is permanently gone."""
     actor = acting()
     from mainstay.nodes.verbs import forget_node
 

@@ -8,29 +8,29 @@ from mainstay.kernel.event import Event
 from mainstay.kernel.subject import Trouble
 
 Node = Annotated[str, "the server's id"]
-Session = Annotated[str, "which start of it"]
+Session = Annotated[str, "the id of its session"]
 
 
 class NodeJoined(Event):
     """A server began to share the work on this database."""
 
-    kind, icon, title, over = "node.joined", "up", "Server joined", "it is heard again"
+    kind, icon, title, over = "node.joined", "up", "Server joined", "it reports again"
     node: Node
     session: Session
     version: Annotated[str, "of Mainstay"]
-    address: Annotated[str, "where it is reached"]
+    address: Annotated[str, "its address"]
 
 
 class NodeLeft(Event):
-    """A server stopped in good order; others have its share."""
+    """A server shut down cleanly; others have its share."""
 
-    kind, icon, title, over = "node.left", "paused", "Server left", "it is heard again"
+    kind, icon, title, over = "node.left", "paused", "Server left", "it reports again"
     node: Node
     session: Session
 
 
 class NodeLost(Trouble, kw_only=True):
-    """A server is not heard any more; others take its share over."""
+    """A server has stopped reporting; others take over its share."""
 
     kind, icon, title = "node.lost", "down", "Server lost"
     node: Node
@@ -38,16 +38,16 @@ class NodeLost(Trouble, kw_only=True):
 
 
 class NodeReturned(Event):
-    """A server that was out of touch is back."""
+    """A server that had lost contact is back."""
 
-    kind, icon, title, over = "node.returned", "up", "Server is back", "it is heard again"
+    kind, icon, title, over = "node.returned", "up", "Server is back", "it reports again"
     node: Node
     session: Session
-    seconds: Annotated[float, "seconds since it was missed"]
+    seconds: Annotated[float, "seconds that it was silent"]
 
 
 class NodeDrainingBegan(Event):
-    """A person let a server hand over its share."""
+    """A person told a server to hand over its share."""
 
     kind, icon, title = "node.draining_began", "maintenance", "Server began to drain"
     node: Node
@@ -56,14 +56,14 @@ class NodeDrainingBegan(Event):
 class NodeDrainingEnded(Event):
     """A server takes a share again."""
 
-    kind, icon, title = "node.draining_ended", "up", "Server takes work again"
+    kind, icon, title = "node.draining_ended", "up", "Server accepts work again"
     node: Node
 
 
 class NodeForgotten(Event):
-    """A server that is gone for good was removed."""
+    """A server that is permanently gone was removed."""
 
-    kind, icon, title, over = "node.forgotten", "trash", "Server removed", "it was forgotten"
+    kind, icon, title, over = "node.forgotten", "trash", "Server removed", "it was removed"
     node: Node
 
 

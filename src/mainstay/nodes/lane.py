@@ -118,7 +118,7 @@ class NodesLane:
         try:
             await asyncio.wait_for(self._do(partial(verbs.leave, _LANE, self.me)), rules.TTL)
         except (DatabaseError, InterfaceError, StoreBusy, TimeoutError) as error:
-            log.warning("could not leave in good order; others take over in a few seconds", error=str(error)[:200])
+            log.warning("could not shut down cleanly; others take over in a few seconds", error=str(error)[:200])
         self._held = {}
         self._thread.submit(connections.close_all)
         self._thread.shutdown(wait=False)
@@ -149,9 +149,9 @@ class NodesLane:
 
     async def probe(self) -> str:
         if self._replaced:
-            return "another start of this server has taken its place: was its data folder copied?"
+            return "another process has taken this server's place: was its data folder copied?"
         if self.touch_age > rules.TTL:
-            return f"out of touch with the database for {self.touch_age:.0f} s: others may check its monitors"
+            return f"no contact with the database for {self.touch_age:.0f} s: others may check its monitors"
         return "ok"
 
     # -- one turn --
@@ -165,7 +165,7 @@ class NodesLane:
             try:
                 self._unknown = not verbs.beat(_LANE, self.me, self._vitals())
             except (DatabaseError, InterfaceError) as error:
-                log.warning("the database did not take a beat", error=str(error)[:200])
+                log.warning("the database did not accept a heartbeat", error=str(error)[:200])
                 close_old_connections()
                 continue
             self._note_touch(began)
@@ -191,7 +191,7 @@ class NodesLane:
     def _note_touch(self, began: float) -> None:
         away = began - self._beat_at
         if away >= rules.TTL:
-            log.warning("in touch with the database again", seconds=round(away, 1))
+            log.warning("contact with the database restored", seconds=round(away, 1))
             self._steady_from = self._returned_at = began
         self._beat_at = began
 
@@ -223,17 +223,17 @@ class NodesLane:
 
     def _hold(self, held: dict[str, int]) -> None:
         if lost := self._held.keys() - held.keys():
-            log.info("leases are not held any more", leases=len(lost))
+            log.info("leases are no longer held", leases=len(lost))
         self._held = held
         numbered = {rules.shard_number(name): token for name, token in held.items()}
         self.share.want({number: token for number, token in numbered.items() if number is not None})
 
     async def _lose_all(self) -> None:
-        """Another start of this server has taken its place, or it was forgotten while it was out of touch."""
+        """Another start of this server has taken its place, or it was removed while it was out of touch."""
         self._hold({})
         if self._replaced or await self._do(partial(is_known, self.me.id)):
             if not self._replaced:
-                log.error("another start of this server has taken its place; this one checks nothing any more")
+                log.error("another process has taken this server's place; this one no longer checks anything")
             self._replaced = True
             return
         await self._do(partial(verbs.join, _LANE, self.me, (UPKEEP, CONFIG)))

@@ -53,5 +53,5 @@ def node_order(request: PageRequest, name: str, order: str) -> HttpResponse:
     except MainstayError as error:
         messages.error(request, f"{error.message}{'; ' + error.hint if error.hint else ''}")
     else:
-        messages.success(request, "Done." if order == "forget" else "It does so within a second or two.")
+        messages.success(request, "Done." if order == "forget" else "This takes a second or two.")
     return HttpResponseRedirect(reverse("nodes"))

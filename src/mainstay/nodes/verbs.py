@@ -71,7 +71,7 @@ def join(actor: Actor, me: Identity, tasks: Iterable[str]) -> None:
     with unit_of_work(actor) as work:
         for other in NodeRow.objects.exclude(id=me.id).exclude(keys=me.keys).order_by("-seen_at")[:1]:
             raise Conflict(
-                f"this server has other keys than the server {other.name}, which uses the same database",
+                f"this server's keys differ from those of the server {other.name}, which uses the same database",
                 hint="copy secret.key, vault.key and journal.key of that one here, or name a folder of shared keys "
                 f"with MAINSTAY_KEYS; if {other.name} is gone for good, `mainstay nodes forget {other.name}`",
             )
@@ -140,11 +140,11 @@ def note_lost(actor: Actor, sessions: Iterable[str]) -> list[str]:
             row.save(update_fields=["lost_at"])
             lost = NodeLost(
                 f"node/{row.name}",
-                heading=f"nothing is heard of the server {row.name}",
+                heading=f"the server {row.name} has stopped reporting",
                 since=row.seen_at,
                 labels={"node": row.name},
                 reason="not_heard",
-                message="others check what it checked",
+                message="other servers have taken over its monitors",
                 address=row.address,
                 node=row.id,
                 session=row.session,
@@ -208,5 +208,5 @@ def _named(name: str) -> NodeRow:
         raise NotFound(f"there is no node `{name[:100]}`", hint="`mainstay nodes` lists them")
     if len(found) > 1:
         ids = ", ".join(row.id[:8] for row in found)
-        raise Conflict(f"several nodes fit `{name[:100]}`: {ids}", hint="name it by its id")
+        raise Conflict(f"several nodes match `{name[:100]}`: {ids}", hint="use its id")
     return found[0]

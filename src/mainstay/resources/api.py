@@ -42,10 +42,10 @@ class ResourceOut(Schema):
     kind: str
     name: str
     uid: str = Field(description="never changes while the resource exists")
-    manager: str = Field(description="who keeps it: file, page, api, command or ping")
+    manager: str = Field(description="who manages it: file, page, api, command or ping")
     source: str = Field(description="the file's path, the page's user, the token's name")
-    revision: int = Field(description="the revision that wrote it last; its ETag")
-    position: int = Field(description="order within a kind that is written as a list, else 0")
+    revision: int = Field(description="the revision that last changed it; also its ETag")
+    position: int = Field(description="position within a kind that is written as a list, else 0")
     document: dict[str, Any] = Field(description="what is declared, without defaults; secrets as references")
 
 
@@ -66,8 +66,8 @@ class ResourceFilter(Schema):
 
 
 class WriteOptions(Schema):
-    takeover: bool = Field(False, description="also replace what a file keeps")
-    position: int | None = Field(None, ge=0, le=1_000_000, description="order within a kind written as a list")
+    takeover: bool = Field(False, description="also replace what a file manages")
+    position: int | None = Field(None, ge=0, le=1_000_000, description="position within a kind written as a list")
 
 
 class ResourceKey(Schema):
@@ -80,7 +80,7 @@ class DeleteMany(Schema):
 
 
 class Deleted(Schema):
-    revision: int = Field(description="the one in which they are gone; a roll-back to the one before brings them back")
+    revision: int = Field(description="the revision that deletes them; rolling back to the one before restores them")
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -94,7 +94,7 @@ def secret_source() -> SecretSource:
 def read_request(request: HttpRequest) -> Reading:
     """The body's documents. A body without a length reaches Django as nothing at all: that must not pass as `{}`."""
     if "Transfer-Encoding" in request.headers or "Content-Length" not in request.headers:
-        raise HttpError(411, "The request must tell the length of its body (Content-Length).")
+        raise HttpError(411, "The request must state the length of its body (Content-Length).")
     return read_body(request.body)
 
 
@@ -183,7 +183,7 @@ def delete_resource(request: HttpRequest, kind: KindName, name: ResourceName, ta
     return Status(204, None)
 
 
-@router.post("/delete", response=Deleted, summary="Delete many resources in one revision, or none of them")
+@router.post("/delete", response=Deleted, summary="Delete many resources in one revision: all or none")
 @requires("resources:write")
 def delete_many(request: HttpRequest, wanted: DeleteMany, takeover: bool = False) -> dict[str, int]:
     actor = actor_of(request)
@@ -192,7 +192,7 @@ def delete_many(request: HttpRequest, wanted: DeleteMany, takeover: bool = False
     return {"revision": number}
 
 
-@router.get("/{kind}/{name}/history", response=list[dict[str, Any]], summary="The revisions that touched it")
+@router.get("/{kind}/{name}/history", response=list[dict[str, Any]], summary="The revisions that changed it")
 @requires("resources:read")
 def read_history(
     request: HttpRequest, kind: KindName, name: ResourceName, limit: Annotated[int, Query(ge=1, le=500)] = 50

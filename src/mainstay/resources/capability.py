@@ -7,7 +7,7 @@ from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, S
 CAPABILITY = Capability(
     name="resources",
     order=80,
-    about="What is declared, and every revision of it",
+    about="Declared resources and all their revisions",
     app="templates",
     scopes=(
         Scope("resources:read", "see declared resources, their revisions and differences", "developer"),
@@ -24,8 +24,8 @@ CAPABILITY = Capability(
     ),
     commands=(
         Command("plan", 130, "mainstay.resources.commands:plan", "Show what a file would change"),
-        Command("apply", 140, "mainstay.resources.commands:apply", "Change what is declared to what a file says"),
-        Command("export", 160, "mainstay.resources.commands:export", "Write everything declared as one file"),
+        Command("apply", 140, "mainstay.resources.commands:apply", "Apply a file: change what is declared to match it"),
+        Command("export", 160, "mainstay.resources.commands:export", "Export everything declared as one file"),
         Command("schema", 170, "mainstay.resources.commands:schema", "Print the JSON Schema of such files"),
         Command("rollback", 180, "mainstay.resources.commands:rollback", "Go back to an earlier revision"),
     ),

@@ -48,7 +48,7 @@ def change_views(actor: Actor, changes: Iterable[Change]) -> list[ChangeView]:
 def _view(change: Change) -> ChangeView:
     note = ""
     if change.takeover and change.before is not None:
-        note = f"kept by {keeper(change.before)} until now"
+        note = f"managed by {keeper(change.before)} until now"
     lines = list(_lines(change))[:_LINES]
     return ChangeView(change.action, change.kind, change.name, note, lines, change.only_keeper)
 

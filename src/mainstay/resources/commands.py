@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 Files = Annotated[list[str], typer.Argument(metavar="FILE...", help="YAML or JSON files, folders of them, or - .")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Prune = Annotated[bool, typer.Option("--prune", help="Delete what files declared before and these do not.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
+Prune = Annotated[bool, typer.Option("--prune", help="Delete what files declared before and these no longer do.")]
 Takeover = Annotated[bool, typer.Option("--takeover", help="Replace routes that another file declared at a position.")]
 
 _STYLES = {
@@ -96,9 +96,10 @@ def apply(
 
 def export(
     kind: Annotated[list[str] | None, typer.Option("--kind", help="Only this kind, such as monitor.")] = None,
-    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to a file.")] = None,
+    output: Annotated[str | None, typer.Option("--output", "-o", metavar="FILE", help="Write to this file.")] = None,
     addresses: Annotated[
-        bool, typer.Option(help="With the addresses of heartbeats, so that jobs ping on wherever it is applied.")
+        bool,
+        typer.Option(help="Include the addresses of heartbeats, so that jobs can keep pinging wherever it is applied."),
     ] = True,
 ) -> None:
     """Write everything declared as one YAML file. Secrets are in it as references only; its first line says whether
@@ -133,13 +134,13 @@ def rollback(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make everything declared as it was right after an earlier revision."""
+    """Restore everything declared to its state right after an earlier revision."""
     open_data()
     from mainstay.store.resources.apply import apply_rollback
     from mainstay.store.resources.planning import Terms, plan_rollback
 
     actor = me()
-    terms = Terms("command", f"rollback to {revision}", takeover=True)
+    terms = Terms("command", f"roll back to {revision}", takeover=True)
     try:
         _carry_out(
             lambda: plan_rollback(actor, revision, terms),
@@ -181,7 +182,7 @@ def _carry_out(
 
 def _ask(from_stdin: bool, as_json: bool) -> None:
     if from_stdin or as_json or not sys.stdin.isatty():
-        raise UserError("nobody can be asked here, so nothing was applied", hint="give --yes")
+        raise UserError("there is no terminal to ask for confirmation, so nothing was applied", hint="give --yes")
     if not typer.confirm("Apply this?"):
         typer.echo("Nothing was applied.", err=True)
         raise typer.Exit(1)

@@ -41,7 +41,7 @@ class ConfigLane:
     async def turn(self) -> None:
         stamp = self._stamp()
         if stamp is None:
-            self._problem = "the file cannot be read; what it declared stays"
+            self._problem = "the file cannot be read; what it declared remains"
         elif stamp != self._seen and (self._seen is None or stamp == self._last):
             # Unchanged for a turn, so that a file that is still being written is not taken for the whole of it.
             self._seen = stamp

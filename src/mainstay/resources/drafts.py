@@ -96,14 +96,14 @@ def opened(text: str, kind: Kind, at: int = 0) -> Draft:
         return Draft(kind, text=text)
     data = reading.documents[0].data
     if len(reading.documents) > 1 or not isinstance(data, dict) or len(data) != 1:
-        raise NotOne("the form shows a single thing, and the text declares more than one, or none")
+        raise NotOne("the form shows a single resource, and the text declares more than one, or none")
     (plural, section), *_ = data.items()
     named = KINDS.by_plural(plural)
     if named is None:
         raise NotOne(f"`{str(plural)[:60]}` is not a kind of resource")
     draft = _of_list(named, section, at) if named.listed else _of_mapping(named, section)
     if not isinstance(draft.document, dict):
-        raise NotOne(f"the {named.name} is not written as keys and values")
+        raise NotOne(f"the {named.name} is not a mapping of keys and values")
     return replace(draft, text=text, data=data)
 
 
@@ -123,6 +123,6 @@ def _of_list(kind: Kind, section: Any, at: int) -> Draft:
         return Draft(kind, at=at)
     entry = section[at if at < len(section) else -1]
     if not isinstance(entry, dict):
-        raise NotOne(f"the {kind.name} is not written as keys and values")
+        raise NotOne(f"the {kind.name} is not a mapping of keys and values")
     document = {key: value for key, value in entry.items() if key != "name"}
     return Draft(kind, str(entry.get("name", "")), document, at=min(at, len(section) - 1))

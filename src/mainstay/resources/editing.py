@@ -191,7 +191,7 @@ def _saved(request: PageRequest, plan: Plan, revision: int, name: str) -> HttpRe
     kind = plan.differences[0].kind if plan.differences else request.POST.get("kind", "")
     resource = queries.find(kind, name)
     if resource is None or plan.is_empty:
-        messages.success(request, "It is declared exactly like this already.")
+        messages.success(request, "It is already declared exactly like this.")
         return HttpResponseRedirect(f"/resources/{quote(kind)}/{quote(name)}/" if resource else "/resources/")
     words = KINDS[kind].afterwards(resource.spec)
     new = any(change.action == "create" for change in plan.differences)
@@ -252,7 +252,7 @@ def _planned(request: PageRequest, asked: Asked, variant: Variant, state: State)
     try:
         plan = plan_text(request.actor, draft.text, takeover=asked.takeover)
         if _seen(draft.kind, asked.known) != asked.seen:
-            raise StalePlan("it was changed in the meantime", hint="open it anew and change it there")
+            raise StalePlan("it was changed in the meantime", hint="reopen it and make the change there")
     except InvalidInput as error:
         _sort_mistakes(error, draft, found)
         return found

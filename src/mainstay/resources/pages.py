@@ -139,7 +139,7 @@ def resource_apply(request: PageRequest) -> HttpResponse:
         return render(request, "resources/mistakes.html", {"mistakes": list(error.diagnostics), "lines": ""})
     except Conflict as error:
         return render(request, "resources/mistakes.html", {"conflict": error, "lines": ""})
-    messages.success(request, f"Applied as revision {revision}. The server takes it up within a second.")
+    messages.success(request, f"Applied as revision {revision}. The server picks it up within a second.")
     response = HttpResponse(status=204)
     response["HX-Redirect"] = _after(plan)
     return response
@@ -149,7 +149,7 @@ def applied(request: PageRequest, plan: Plan) -> int:
     """Apply a plan and return its revision. Conflict where a person has to show first that it is still them."""
     if changes_access(plan) and not is_fresh(request):
         raise Conflict(
-            "this changes who may do what, or what runs here, so show first that it is still you",
+            "this changes who may do what, or what runs here, so confirm your identity first",
             hint=f"open {reverse('confirm')} in another tab, then apply again",
         )
     return apply(request.actor, plan)
@@ -198,7 +198,7 @@ def resource_delete(request: PageRequest, kind: str, name: str) -> HttpResponse:
     except InvalidInput as error:
         messages.error(request, "; ".join(item.message for item in error.diagnostics))
         return HttpResponseRedirect(f"/resources/{kind}/{quote(name)}/")
-    messages.success(request, f"Deleted {name} in revision {number}. A roll-back there brings it back.")
+    messages.success(request, f"Deleted {name} in revision {number}. Roll back from there to restore it.")
     return HttpResponseRedirect(f"/revisions/{number}/")
 
 

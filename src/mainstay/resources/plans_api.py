@@ -27,7 +27,7 @@ class PlanOptions(Schema):
     prune: Literal["none", "sources", "all"] = Field(
         "none", description="delete what was declared over the API and is not in the body: by this token, or by any"
     )
-    takeover: bool = Field(False, description="also change what a file keeps")
+    takeover: bool = Field(False, description="also change what a file manages")
 
 
 class PlanOut(Schema):
@@ -75,8 +75,8 @@ def make_plan(request: HttpRequest, options: Options) -> dict[str, Any]:
 @router.post(
     "/apply",
     response=AppliedOut,
-    summary="Change what is declared to what a file says",
-    description="`base`: the revision of the plan that you agreed to; 409 if the resources changed since.",
+    summary="Apply a file: change what is declared to match it",
+    description="`base`: the revision of the plan that you approved; 409 if the resources have changed since.",
     openapi_extra=BODY,
 )
 @requires("resources:write")
@@ -93,13 +93,14 @@ def apply_file(
         except StalePlan:
             if base is not None:
                 raise
-    raise StalePlan("the resources keep changing", hint="try again when the other changes are through")
+    raise StalePlan("the resources keep changing", hint="try again when the other changes are done")
 
 
 @router.get(
     "/export",
     summary="Everything declared as one YAML file",
-    description="With the addresses of heartbeats for whoever has `monitors:check`; `addresses=false` leaves them out.",
+    description="Includes the addresses of heartbeats for whoever has `monitors:check`; `addresses=false` leaves "
+    "them out.",
 )
 @requires("resources:read")
 def export(

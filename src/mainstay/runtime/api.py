@@ -95,7 +95,7 @@ _ERROR = {
                 "hint": _TEXT,
                 "diagnostics": {
                     "type": "array",
-                    "description": "every mistake of an input with its place; empty for other errors",
+                    "description": "every mistake in the input, with its place; empty for other errors",
                     "items": {
                         "type": "object",
                         "properties": {

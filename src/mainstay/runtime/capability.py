@@ -28,9 +28,9 @@ CAPABILITY = Capability(
         MenuEntry("Set up", 190, "Health", "/health/", "health", "settings:read"),
     ),
     commands=(
-        Command("status", 30, "mainstay.runtime.status:status", "What is wrong, and how many are fine"),
-        Command("up", 10, "mainstay.runtime.up_command:up", "Start Mainstay and watch"),
-        Command("doctor", 290, "mainstay.runtime.doctor:doctor", "Look for what is wrong with this install"),
+        Command("status", 30, "mainstay.runtime.status:status", "Show what is wrong, and how many are fine"),
+        Command("up", 10, "mainstay.runtime.up_command:up", "Start Mainstay"),
+        Command("doctor", 290, "mainstay.runtime.doctor:doctor", "Diagnose problems of this install"),
     ),
     events=EVENTS,
 )

@@ -186,7 +186,7 @@ class Parts:
         return spool.figures() if spool is not None else {}
 
     def queues(self) -> dict[str, int]:
-        """Entries that wait, by queue."""
+        """Queued entries, by queue."""
         return {
             "pings": self.pings.waiting + self.pings.spooled,
             "transitions": self.watch.waiting,
@@ -327,7 +327,7 @@ class Parts:
                 upkeep = partial(self.telemetry.maintain, self._clock.now(), steady=self._steps.steady())
                 await asyncio.to_thread(upkeep)
             except StoreBusy as error:  # health tells of it too; all of it is repeated
-                log.warning("telemetry upkeep waits", error=error.message)
+                log.warning("telemetry upkeep is delayed", error=error.message)
 
     async def _give_up(self) -> None:
         """A start was refused: others must not wait for this server."""

@@ -33,7 +33,7 @@ class Finding:
 
 
 def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
-    """Look for what is wrong with this install. Exit code 1 if something is."""
+    """Diagnose problems of this install. Exit code 1 if there are any."""
     from mainstay.frames.boot import load_settings
 
     findings = list(examine(load_settings()))
@@ -85,7 +85,7 @@ def _folder(settings: Settings) -> Iterator[Finding]:
         return
     mode = stat.S_IMODE(settings.data.stat().st_mode)
     if mode & 0o077:
-        yield Finding("data folder", "warning", f"others may enter {settings.data}", f"chmod 700 {settings.data}")
+        yield Finding("data folder", "warning", f"other users may access {settings.data}", f"chmod 700 {settings.data}")
     elif not os.access(settings.data, os.W_OK):
         yield Finding("data folder", "error", f"{settings.data} cannot be written", "run as the user who owns it")
     else:
@@ -96,7 +96,7 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     free = shutil.disk_usage(settings.data).free
     message = f"{free // 1024**2:,} MB free"
     if free < _LOW_DISK:
-        yield Finding("disk", "error", message, "make room: results are dropped when the disk is full")
+        yield Finding("disk", "error", message, "free some space: results are dropped when the disk is full")
     else:
         yield Finding("disk", "ok", message)
 
@@ -107,9 +107,9 @@ def _icmp() -> Iterator[Finding]:
     except PermissionError:
         if os.geteuid() != 0:
             hint = "sysctl -w net.ipv4.ping_group_range='0 2147483647', or leave `icmp` checks out"
-            yield Finding("icmp", "warning", "this user may not send pings", hint)
+            yield Finding("icmp", "warning", "this user may not send ICMP echo requests", hint)
             return
-    yield Finding("icmp", "ok", "pings can be sent")
+    yield Finding("icmp", "ok", "ICMP echo requests can be sent")
 
 
 def _server(settings: Settings) -> Iterator[Finding]:
@@ -117,7 +117,7 @@ def _server(settings: Settings) -> Iterator[Finding]:
     if process is not None:
         yield Finding("server", "ok", f"runs as process {process}")
         return
-    what = "does not run now" if (settings.data / "server.lock").exists() else "has never run on this folder"
+    what = "is not running" if (settings.data / "server.lock").exists() else "has never run on this folder"
     yield Finding("server", "warning", what, "start it with `mainstay up`")
 
 
@@ -171,7 +171,7 @@ def _telemetry(settings: Settings) -> Iterator[Finding]:
             if found:
                 yield Finding(name, "ok", found)
     for path in sorted(settings.data.glob("telemetry.duckdb*.broken-*")):
-        hint = "what could be read of it is in the new file; delete it when nobody needs it any more"
+        hint = "what could be read of it is in the new file; delete it when it is no longer needed"
         yield Finding("telemetry", "warning", f"{path.name} was damaged and set aside", hint)
 
 
@@ -199,7 +199,7 @@ def _channels(_settings: Settings) -> Iterator[Finding]:
         yield Finding("channels", "ok", f"{count} declared")
     else:
         hint = "declare one under `channels:`, then try it with `mainstay notify test NAME`"
-        yield Finding("channels", "warning", "nobody would be told: there is no channel", hint)
+        yield Finding("channels", "warning", "nobody would be notified: there is no channel", hint)
 
 
 def _vault(settings: Settings) -> Iterator[Finding]:
@@ -208,7 +208,7 @@ def _vault(settings: Settings) -> Iterator[Finding]:
 
     reason = trouble(settings)
     if reason:
-        hint = "see MAINSTAY_VAULT_KEY; what needs these secrets is unknown until then"
+        hint = "see MAINSTAY_VAULT_KEY; whatever needs these secrets is unknown until then"
         yield Finding("vault", "error", reason, hint)
     else:
         yield Finding("vault", "ok", f"secrets stored: {VaultRow.objects.count()}")
@@ -221,6 +221,6 @@ def _secrets(settings: Settings) -> Iterator[Finding]:
     source = SecretSource(settings)
     missing = [f"{item.subject}: {reason}" for item in resources() for reason in source.missing(item.document)]
     for reason in missing:
-        yield Finding("secrets", "warning", reason, "the server may have an environment of its own; this one has not")
+        yield Finding("secrets", "warning", reason, "the server may have a different environment; this one lacks it")
     if not missing:
         yield Finding("secrets", "ok", "every reference has a value")

@@ -105,7 +105,7 @@ def summarize(rows: Sequence[Row], wrong: Sequence[Problem]) -> Summary:
         return Summary(total, 0, "paused", "Everything is paused", "Nothing is checked.")
     waiting = sum(1 for row in rows if row.waiting or row.state == "new")
     detail = f"{waiting} still waiting for a first result." if waiting else "Nothing needs you."
-    return Summary(total, 0, "up", "Everything that is watched is well", detail)
+    return Summary(total, 0, "up", "Everything that is watched is up", detail)
 
 
 def _notices(alerts: Mapping[str, Alert]) -> list[Notice]:
@@ -117,8 +117,8 @@ def _notices(alerts: Mapping[str, Alert]) -> list[Notice]:
         found.append(Notice("unknown", "This machine has no network", text, f"/alerts/{uplink.id}/"))
     silent = sorted(subject.partition("/")[2] for subject in alerts if subject.startswith("location/"))
     if silent:
-        text = "Monitors that miss their votes are unknown until they are heard again."
-        found.append(Notice("unknown", f"Nothing is heard of {', '.join(silent[:5])}", text, "/locations/"))
+        text = "Monitors that need their votes are unknown until they report again."
+        found.append(Notice("unknown", f"No reports from {', '.join(silent[:5])}", text, "/locations/"))
     rejected = next(entries(Filter(kind="config.rejected"), limit=1), None)
     if rejected is not None and not _applied_since(rejected.at):
         text = f"{rejected.data.get('file', 'The file')} has mistakes, so nothing of it was applied."
@@ -128,7 +128,7 @@ def _notices(alerts: Mapping[str, Alert]) -> list[Notice]:
     failing = [channel.name for channel in channel_health() if channel.problem]
     if failing:
         text = f"{', '.join(failing[:5])}: the newest message did not get through."
-        found.append(Notice("degraded", "Somebody may not hear of this", text, "/channels/"))
+        found.append(Notice("degraded", "Notifications may be missed", text, "/channels/"))
     return found
 
 

@@ -80,7 +80,7 @@ def monitor_row(view: MonitorView) -> Row:
 def heartbeat_row(view: HeartbeatView) -> Row:
     last = f"{lasting(time.time() - view.last_ping)} ago" if view.last_ping else ""
     since = view.due_at if view.late and view.due_at else view.since
-    late = f"its ping is overdue; it counts as down after {lasting(view.grace)} of grace"
+    late = f"its ping is overdue; it counts as down after a grace period of {lasting(view.grace)}"
     return Row(
         kind="heartbeat",
         uid=view.uid,

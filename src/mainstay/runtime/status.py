@@ -24,7 +24,7 @@ _SHOWN = 20  # monitors, and heartbeats, that `status` lists
 
 
 def status(*, as_json: AsJson = False) -> None:
-    """Say which monitors and heartbeats are wrong and how many are fine. Exit code 1 if anything is down."""
+    """Show which monitors and heartbeats are failing and how many are fine. Exit code 1 if anything is down."""
     from mainstay.frames.boot import load_settings
     from mainstay.heartbeats import glance as jobs
     from mainstay.store.glance import glance

@@ -84,7 +84,7 @@ def check_room(folder: Path) -> None:
     except OSError as error:
         raise UserError(
             f"the data folder {folder} cannot be written: {error.strerror}",
-            hint="make room on the disk, or give another folder with --data",
+            hint="free some space on the disk, or give another folder with --data",
         ) from None
 
 
@@ -119,7 +119,7 @@ def declare_targets(settings: Settings, targets: list[str]) -> None:
             "http": f"http://127.0.0.1:{port}/api/health",
             "every": "30s",
             "tags": ["mainstay"],
-            "description": "Mainstay watches itself",
+            "description": "Mainstay monitors itself",
         }
         declare(actor, "monitor", "mainstay", own, manager="command", source="up")
     known = {same_form(resource.spec.address) for resource in resources("monitor")}

@@ -13,7 +13,7 @@ def up(
     data: Annotated[str | None, typer.Option(help="Data folder.")] = None,
     listen: Annotated[str | None, typer.Option(help="HOST:PORT of the web server.")] = None,
 ) -> None:
-    """Start Mainstay and watch. Ctrl-C or SIGTERM ends it cleanly."""
+    """Start Mainstay. Ctrl-C or SIGTERM ends it cleanly."""
     from mainstay.frames.boot import load_settings
     from mainstay.runtime.up import start
 

@@ -42,7 +42,7 @@ def open_data(settings: Settings) -> None:
     except OperationalError as error:
         if not settings.database:
             raise
-        hint = "look at MAINSTAY_DATABASE, and whether the database runs"
+        hint = "check MAINSTAY_DATABASE, and whether the database is running"
         raise StoreBusy(f"the database did not answer: {error}", hint=hint) from error
 
 
@@ -59,7 +59,7 @@ def _alone(settings: Settings) -> Iterator[None]:
             if cursor.fetchone()[0]:
                 break
             if not told:
-                log.info("waiting for another server, which brings the tables up")
+                log.info("waiting for another server, which is upgrading the tables")
                 told = True
             time.sleep(0.2)
         try:
@@ -92,7 +92,7 @@ def _keep(settings: Settings, waiting: list[str]) -> taking.Taken:
     except MainstayError as error:
         raise UserError(
             f"no snapshot could be taken before the upgrade: {error.message}",
-            hint=f"{error.hint or 'mend that'}; or set MAINSTAY_SNAPSHOT_BEFORE_UPGRADE=no",
+            hint=f"{error.hint or 'fix that'}; or set MAINSTAY_SNAPSHOT_BEFORE_UPGRADE=no",
         ) from error
     log.info("snapshot taken", address=taken.address, bytes=taken.bytes)
     return taken

@@ -7,13 +7,20 @@ from mainstay.kernel.capability import Capability, Command, Scope
 CAPABILITY = Capability(
     name="snapshots",
     order=83,
-    about="Copies of everything, and the way back from one",
+    about="Copies of everything, and restoring from them",
     scopes=(
         Scope("snapshots:write", "take, restore and move snapshots of everything, secrets included", "operations"),
     ),
     commands=(
-        Command("snapshot", 260, "mainstay.snapshots.commands:snapshot", "Copy everything to one file, while it runs"),
-        Command("restore", 270, "mainstay.snapshots.commands:restore", "Bring a snapshot back, into an empty place"),
+        Command(
+            "snapshot",
+            260,
+            "mainstay.snapshots.commands:snapshot",
+            "Copy everything to one file, while the server runs",
+        ),
+        Command(
+            "restore", 270, "mainstay.snapshots.commands:restore", "Restore a snapshot into an empty folder or database"
+        ),
         Command(
             "migrate-store",
             280,

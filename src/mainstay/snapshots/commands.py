@@ -31,13 +31,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def snapshot(
     *,
     to: Annotated[str, typer.Option(help="Folder or s3://bucket/prefix; default: MAINSTAY_SNAPSHOT_TO.")] = "",
-    every: Annotated[str, typer.Option(help="Go on and take one so often, such as 1d, until interrupted.")] = "",
+    every: Annotated[str, typer.Option(help="Keep taking one at this interval, such as 1d, until interrupted.")] = "",
     keep: Annotated[
-        str, typer.Option(help="Delete others than these, such as 7d,4w; --every: MAINSTAY_SNAPSHOT_KEEP.")
+        str, typer.Option(help="Delete all but these, such as 7d,4w; --every: MAINSTAY_SNAPSHOT_KEEP.")
     ] = "",
     key: Key = "",
-    secrets: Annotated[bool, typer.Option("--secrets", help="Put keys and secrets in, even unencrypted.")] = False,
-    without_telemetry: Annotated[bool, typer.Option("--without-telemetry", help="Leave results out.")] = False,
+    secrets: Annotated[bool, typer.Option("--secrets", help="Include keys and secrets, even unencrypted.")] = False,
+    without_telemetry: Annotated[bool, typer.Option("--without-telemetry", help="Leave out results.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Copy everything to one file, while the server runs."""
@@ -67,7 +67,7 @@ def _seconds(every: str) -> float:
     try:
         seconds = parse_duration(every) if every else 0.0
     except ValueError:
-        raise UserError(f"`{every[:20]}` is no duration", hint="write --every 1d") from None
+        raise UserError(f"`{every[:20]}` is not a duration", hint="write --every 1d") from None
     if every and seconds < 1:
         raise UserError("--every must be a second or more", hint="write --every 1d")
     return seconds
@@ -104,7 +104,7 @@ def restore(
     check: Annotated[bool, typer.Option("--check", help="Verify the file and restore nothing.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Bring a snapshot back, into an empty data folder or database."""
+    """Restore a snapshot into an empty data folder or database."""
     from mainstay.frames.boot import load_settings
     from mainstay.store.snapshots import restoring
 
@@ -119,7 +119,7 @@ def restore(
         else:
             done = restoring.restore(command("restore"), settings, snapshot, secret, boot=_boot, progress=progress)
             if done.manifest is None:
-                typer.echo(f"an interrupted restore into {settings.data} is finished now; nothing was read again")
+                typer.echo(f"an interrupted restore into {settings.data} was completed; nothing was read again")
                 return
             manifest, missing, segments = done.manifest, done.missing_secrets, done.missing_segments
     _print_manifest(manifest, "is whole" if check else f"restored to {settings.data}", as_json=as_json)
@@ -168,11 +168,13 @@ def _print_manifest(manifest: Manifest, outcome: str, *, as_json: bool) -> None:
 
 def _print_advice(manifest: Manifest, missing: tuple[str, ...], segments: tuple[str, ...]) -> None:
     if not manifest.secrets:
-        typer.echo("  secret.key was not in it: unless you kept it, people sign in and set second factors up anew")
+        typer.echo(
+            "  secret.key was not in it: unless you kept it, people must sign in and set up second factors again"
+        )
     for reason in missing:
         typer.echo(f"  without a value here: {reason}")
     for name in segments:
-        typer.echo(f"  a segment of the journal is not in its place: {name}")
+        typer.echo(f"  a segment of the journal is missing: {name}")
 
 
 def migrate_store(
@@ -180,7 +182,7 @@ def migrate_store(
     sessions: Annotated[bool, typer.Option("--sessions", help="Keep people signed in.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Move the state from SQLite to an empty PostgreSQL. Repeat it after a failure: it goes on."""
+    """Move the state from SQLite to an empty PostgreSQL. After a failure, run it again: it continues."""
     from mainstay.frames.boot import load_settings, start_django
 
     settings = load_settings()
@@ -196,9 +198,7 @@ def migrate_store(
     if as_json:
         typer.echo(json.dumps(asdict(moved)))
         return
-    typer.echo(
-        f"moved {counted(sum(moved.counts.values()), 'row')} of {len(moved.counts)} tables; every one was compared"
-    )
+    typer.echo(f"moved {counted(sum(moved.counts.values()), 'row')} of {len(moved.counts)} tables; each was compared")
     typer.echo(f"  journal verified to entry {moved.journal_seq:,}, {moved.journal_hash[:16]}…")
     typer.echo("now start Mainstay with MAINSTAY_DATABASE set to the address given here and the same data folder,")
     typer.echo(f"which keeps results and secret.key; then {settings.data / 'state.sqlite3'} is no longer needed")

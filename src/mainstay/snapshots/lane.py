@@ -139,7 +139,7 @@ class SnapshotLane:
         try:
             await self._answer(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
-            log.info("the snapshot went away")
+            log.info("the connection to the snapshot process was lost")
         finally:
             writer.close()
 
@@ -157,7 +157,7 @@ class SnapshotLane:
 
         def progress(_step: str, done: int, total: int) -> None:
             if gone.is_set():
-                raise UserError("nobody waits for it any more")
+                raise UserError("nobody is waiting for it any longer")
             loop.call_soon_threadsafe(writer.write, json.dumps({"done": done, "total": total}).encode() + b"\n")
 
         copying = asyncio.create_task(asyncio.to_thread(self._copy, float(asked["until"]), progress))

@@ -112,7 +112,7 @@ class StatusPages:
         except (DatabaseError, MainstayError) as error:
             if self._stale_since is None:
                 self._stale_since = min((page.at for page in self._pages), default=time.time())
-                log.warning("status pages cannot be read, the last ones stay", error=str(error)[:200])
+                log.warning("status pages cannot be read; the last known ones remain", error=str(error)[:200])
         pages = [dataclasses.replace(page, stale_since=self._stale_since) for page in self._pages]
         if self._missing is None:
             self._missing = answer(missing_html().encode(), b"text/html; charset=utf-8")

@@ -20,13 +20,13 @@ class Component(Spec):
 
     name: str = Field(max_length=100, description="what visitors read")
     monitors: list[str] = Field(
-        [], max_length=200, description="monitors behind it", json_schema_extra=refers("monitor")
+        [], max_length=200, description="monitors that it summarises", json_schema_extra=refers("monitor")
     )
     heartbeats: list[str] = Field(
-        [], max_length=200, description="heartbeats behind it", json_schema_extra=refers("heartbeat")
+        [], max_length=200, description="heartbeats that it summarises", json_schema_extra=refers("heartbeat")
     )
     description: str = Field("", max_length=500, description="a sentence for visitors")
-    group: str = Field("", max_length=100, description="heading it stands under")
+    group: str = Field("", max_length=100, description="heading that it appears under")
 
 
 class StatusPageSpec(Spec):
@@ -36,9 +36,9 @@ class StatusPageSpec(Spec):
 
     title: str = Field(max_length=100, description="heading of the page")
     description: str = Field("", max_length=2000, description="a sentence below the heading")
-    components: list[Component] = Field([], max_length=500, description="its lines, in order")
+    components: list[Component] = Field([], max_length=500, description="its components, in order")
     days: Annotated[int, Field(ge=1, le=365)] = Field(90, description="days of history that the bars show")
-    link: str = Field("", max_length=500, pattern=r"^(https?://\S+)?$", description="where the heading leads")
+    link: str = Field("", max_length=500, pattern=r"^(https?://\S+)?$", description="where the heading links to")
     support: str = Field("", max_length=500, description="how visitors reach you, such as an e-mail address")
 
 

@@ -42,7 +42,7 @@ _DESCRIPTION: dict[Indicator, str] = {
 }
 _BODIES = {
     "investigating": "Our monitoring noticed this.",
-    "identified": "Somebody is working on it.",
+    "identified": "We are working on it.",
     "resolved": "This incident has been resolved.",
 }
 

@@ -60,7 +60,7 @@ class PublicIncident:
         """What is known of it, for visitors: that somebody works on it is said only when somebody has said so."""
         if self.acknowledged_at is None:
             return "Our monitoring noticed this."
-        return "Somebody is working on it."
+        return "We are working on it."
 
     @property
     def lasted(self) -> float:

@@ -8,7 +8,7 @@ from mainstay.store.events import EVENTS
 CAPABILITY = Capability(
     name="store",
     order=85,
-    about="What is declared, what happened, and the secrets and copies of both",
+    about="Declared resources, the journal, secrets and snapshots",
     app="tables",
     events=EVENTS,
 )

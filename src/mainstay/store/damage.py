@@ -26,8 +26,8 @@ def check_there(settings: Settings) -> None:
         return
     if not path.exists() or path.stat().st_size == 0:
         what = "is gone" if not path.exists() else "is empty"
-        hint = f"bring the file back, or {_restore(settings)}; if the state is in PostgreSQL, set MAINSTAY_DATABASE"
-        raise Conflict(f"the state database {path} {what}, and Mainstay has worked in this folder before", hint=hint)
+        hint = f"restore the file, or {_restore(settings)}; if the state is in PostgreSQL, set MAINSTAY_DATABASE"
+        raise Conflict(f"the state database {path} {what}, and Mainstay has used this folder before", hint=hint)
 
 
 def check_begun(settings: Settings) -> None:
@@ -44,8 +44,8 @@ def check_writable(settings: Settings) -> None:
     """UserError if the data folder cannot be written: SQLite keeps its locks there, also of who only reads."""
     if not settings.database and settings.data.exists() and not os.access(settings.data, os.W_OK):
         raise UserError(
-            f"the data folder {settings.data} cannot be written: it is read-only, or somebody else's",
-            hint="run the command as the server's user, where the file system can be written",
+            f"the data folder {settings.data} cannot be written: it is read-only, or owned by another user",
+            hint="run the command as the server's user, on a writable file system",
         )
 
 
@@ -85,8 +85,8 @@ def damaged(settings: Settings, reason: str) -> Broken:
 
 def _restore(settings: Settings) -> str:
     found = _snapshots(settings)
-    here = f"the newest: {', '.join(found)}" if found else "there is no snapshot in the place that the settings name"
-    return f"move what is in the folder away, all but keys and snapshots, and run `mainstay restore FILE` ({here})"
+    here = f"the newest: {', '.join(found)}" if found else "there is no snapshot in the place named in the settings"
+    return f"move everything except keys and snapshots out of the folder, and run `mainstay restore FILE` ({here})"
 
 
 def _snapshots(settings: Settings) -> list[str]:

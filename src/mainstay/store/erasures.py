@@ -61,7 +61,7 @@ class Erasures:
     def mistake(self) -> tuple[int, str] | None:
         """The entry and what is wrong with it. A later telling stands for an earlier one of the same entries."""
         if self._wrong:
-            return self._wrong[0], "it was erased, and shows what no erased entry shows"
+            return self._wrong[0], "it was erased, but shows what no erased entry shows"
         covered: set[int] = set()
         for told in reversed(self._told):
             if not told.rows <= covered:
@@ -70,16 +70,16 @@ class Erasures:
                     return min(told.rows), reason
                 covered |= told.rows
         untold = self._shown.keys() - covered
-        return (min(untold), "it was erased, and no later entry tells of that") if untold else None
+        return (min(untold), "it was erased, but no later entry records that") if untold else None
 
     def _differs(self, told: Told, covered: Iterable[int]) -> str:
         if not told.digest:
             late = self._second is not None and told.seq > self._second
-            return f"it was erased, and entry {told.seq} tells of it without a digest" if late else ""
+            return f"it was erased, but entry {told.seq} records it without a digest" if late else ""
         if max(told.rows) >= told.seq or not told.rows.isdisjoint(covered):
-            return f"entry {told.seq} tells of an erasure that cannot have been"
+            return f"entry {told.seq} records an erasure that cannot have happened"
         rows = sorted(told.rows)
         if not all(self._strict.get(number) for number in rows):
-            return "it was erased, and shows what no erased entry shows"
+            return "it was erased, but shows what no erased entry shows"
         found = shown_digest((number, self._shown[number]) for number in rows)
         return "" if found == told.digest else f"it, or one with it, is not as the erasure in entry {told.seq} left it"

@@ -22,7 +22,7 @@ class ResourcesApplied(Event):
 
     kind, icon, title = "resources.applied", "resources", "Declarations applied"
     revision: Revision
-    manager: Annotated[str, "who keeps them: file, page, api, command or ping"]
+    manager: Annotated[str, "who manages them: file, page, api, command or ping"]
     source: Annotated[str, "the file or program that it came from"]
     counts: Annotated[dict[str, int], "how many were created, changed and deleted"]
     created: Names
@@ -42,10 +42,10 @@ class SnapshotTaken(Event):
     """Everything was copied to one file."""
 
     kind, icon, title = "snapshot.taken", "download", "Snapshot taken"
-    address: Annotated[str, "where it lies"]
+    address: Annotated[str, "where it is stored"]
     bytes: Annotated[int, "its size"]
     journal_seq: Seq
-    encrypted: Annotated[bool, "whether it is"]
+    encrypted: Annotated[bool, "whether it is encrypted"]
     seconds: Annotated[float, "seconds that it took"]
     deleted: Annotated[list[str], "older ones that were deleted"]
 
@@ -54,12 +54,12 @@ class SnapshotFailed(Event):
     """A snapshot could not be taken."""
 
     kind, icon, title = "snapshot.failed", "down", "Snapshot failed"
-    to: Annotated[str, "where it should have gone"]
+    to: Annotated[str, "where it should have been stored"]
     error: Annotated[str, "why it could not be taken"]
 
 
 class SnapshotRestored(Event):
-    """This store was made from a snapshot."""
+    """This store was created from a snapshot."""
 
     kind, icon, title = "snapshot.restored", "history", "Restored from a snapshot"
     file: Annotated[str, "its name"]
@@ -72,13 +72,13 @@ class StoreMigrated(Event, rename={"from_": "from"}):
     """This store was moved here from another database."""
 
     kind, icon, title = "store.migrated", "resources", "Moved to another database"
-    from_: Annotated[str, "the database that it was in"]
-    to: Annotated[str, "the database that it is in"]
-    rows: Annotated[int, "how many were moved"]
+    from_: Annotated[str, "the source database"]
+    to: Annotated[str, "the target database"]
+    rows: Annotated[int, "how many rows were moved"]
 
 
 class JournalExported(Event):
-    """Entries were handed out as a file."""
+    """Entries were exported as a file."""
 
     kind, icon, title = "journal.exported", "download", "Journal exported"
     how: Annotated[str, "page, api or command"]
@@ -91,23 +91,23 @@ class JournalSealed(Event):
     kind, icon, title = "journal.sealed", "shield", "Journal sealed"
     first: First
     last: Last
-    hash: Annotated[str, "the one that the range ends with"]
+    hash: Annotated[str, "the last entry of the range"]
     file: Segment
     bytes: Annotated[int, "its size"]
     channel: Channel = None
 
 
 class JournalMovedOut(Event):
-    """Sealed entries are read from their segment from now on, and leave the database."""
+    """Sealed entries left the database; they are now read from their segment."""
 
-    kind, icon, title = "journal.moved_out", "history", "Old entries left the database"
+    kind, icon, title = "journal.moved_out", "history", "Old entries moved out of the database"
     first: First
     last: Last
     file: Segment
 
 
 class JournalSegmentDeleted(Event):
-    """The segment of entries that are past their time was deleted; its seal stays."""
+    """The segment of entries past their retention was deleted; its seal remains."""
 
     kind, icon, title = "journal.segment_deleted", "trash", "Old entries deleted"
     first: First
@@ -116,17 +116,17 @@ class JournalSegmentDeleted(Event):
 
 
 class JournalErased(Event):
-    """What is about a person was erased; the chain stays whole."""
+    """Data about a person was erased; the chain stays intact."""
 
     kind, icon, title = "journal.erased", "trash", "Personal data erased"
-    person: Annotated[str, "the name that stands for theirs"]
+    person: Annotated[str, "the pseudonym that replaces theirs"]
     entries: Annotated[list[list[int]], "the first and last numbers of ranges of entries"]
-    digest: Annotated[str, "of these entries as they became"]
-    again: Annotated[bool | None, "nothing more was erased: others that were told of with these are deleted"] = None
+    digest: Annotated[str, "digest of these entries after erasure"]
+    again: Annotated[bool | None, "nothing more was erased: others listed with these were deleted"] = None
 
 
 class VaultChanged(Event):
-    """A secret was set or removed; its value is told nowhere."""
+    """A secret was set or removed; its value is never shown."""
 
     kind, icon, title = "vault.changed", "vault", "Secret changed"
     name: Annotated[str, "the secret's name"]
@@ -134,21 +134,21 @@ class VaultChanged(Event):
 
 
 class VaultRotated(Event):
-    """Stored secrets were encrypted anew with the first key."""
+    """Stored secrets were re-encrypted with the first key."""
 
-    kind, icon, title = "vault.rotated", "refresh", "Secrets encrypted anew"
+    kind, icon, title = "vault.rotated", "refresh", "Secrets re-encrypted"
     secrets: Annotated[int, "how many"]
 
 
 class HeartbeatAddressShown(Event):
-    """A person was shown the address that a job pings; told once a day."""
+    """A person was shown the address that a job pings; recorded once a day."""
 
     kind, icon, title = "heartbeat.address_shown", "heartbeats", "Ping address shown"
     uid: Uid
 
 
 class HeartbeatAddressesShown(Event):
-    """Somebody was shown, or exported, the addresses of several jobs; told once a day."""
+    """Somebody was shown, or exported, the addresses of several jobs; recorded once a day."""
 
     kind, icon, title = "heartbeat.addresses_shown", "heartbeats", "Ping addresses shown or exported"
     count: Annotated[int, "how many"]
@@ -164,7 +164,7 @@ class ConfigRejected(Event):
 
 
 class ReactionFailed(Trouble, kw_only=True):
-    """A part of this program failed at what follows from an event, which stands all the same; told once."""
+    """A part of this program failed to process an event, which remains recorded; reported once."""
 
     kind, icon, title = "mainstay.reaction_failed", "down", "Mainstay failed to react"
     reaction: Part

@@ -18,7 +18,7 @@ _OWN_KINDS = frozenset({ReactionFailed.kind, ReactionWorks.kind})
 _FORGOTTEN = 3600.0  # seconds after a failure in which nothing more was heard of its subject
 _KEPT = 100  # subjects of one reaction
 _PREFIX = "reaction."
-_PERHAPS = "perhaps nobody was told of that"
+_PERHAPS = "notifications may have been missed"
 
 
 def _works(part: str) -> Event:
@@ -67,7 +67,7 @@ class Faults:
             since=now,
             severity="P1",
             labels={"mainstay": reaction},
-            reason=f"it failed at {what}"[:300],
+            reason=f"it failed on {what}"[:300],
             message=f"{type(error).__name__} at {what}: {aside or _PERHAPS}; the log has more"[:1000],
             reaction=reaction,
             event=event.kind,

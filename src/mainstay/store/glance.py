@@ -28,7 +28,7 @@ class Glance:
         except self._failure as error:
             if "no such" in str(error) or "does not exist" in str(error):
                 raise UserError(
-                    "the database is of another version of Mainstay", hint="start the server once, it brings it up"
+                    "the database is from another version of Mainstay", hint="start the server once to upgrade it"
                 ) from None
             raise damage_in(error, self._settings) or StoreBusy(f"the database did not answer: {error}") from None
 
@@ -63,7 +63,7 @@ def _postgres(settings: Settings) -> Iterator[Glance]:
     try:
         import psycopg
     except ImportError:
-        raise UserError("PostgreSQL needs one more package", hint="install mainstay[postgres]") from None
+        raise UserError("PostgreSQL needs an additional package", hint="install mainstay[postgres]") from None
     try:
         connection = psycopg.connect(settings.database, connect_timeout=5, autocommit=True)
     except psycopg.Error as error:

@@ -76,7 +76,7 @@ class SecretSource:
         path = (self._folders[0] / name).resolve()
         if not any(path.is_relative_to(folder) for folder in self._folders):
             allowed = ", ".join(str(folder) for folder in self._folders)
-            raise SecretMissing(f"${{file:{name}}} is outside of the folders for secrets ({allowed})")
+            raise SecretMissing(f"${{file:{name}}} is outside the folders for secrets ({allowed})")
         try:
             with path.open("rb") as handle:
                 raw = handle.read(_LIMIT + 1)

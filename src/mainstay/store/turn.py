@@ -13,7 +13,7 @@ _own = threading.local()
 
 
 def rank(*, urgent: bool) -> float:
-    """Its place in a queue: the smaller, the sooner. Work that has waited for PATIENCE counts as urgent."""
+    """Its position in a queue: the smaller, the sooner. Work that has waited for PATIENCE counts as urgent."""
     return time.monotonic() + (0.0 if urgent else PATIENCE)
 
 

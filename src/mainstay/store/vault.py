@@ -43,7 +43,9 @@ def set_secret(actor: Actor, settings: Settings, name: str, value: str) -> None:
     """Store or replace a secret. VaultLocked without a key."""
     actor.require("secrets:write")
     if not NAME.fullmatch(name):
-        raise UserError(f"`{name[:40]}` is no name of a secret", hint="letters, digits, `_`, `-` and `.`, 100 at most")
+        raise UserError(
+            f"`{name[:40]}` is not a valid name for a secret", hint="letters, digits, `_`, `-` and `.`, 100 at most"
+        )
     if not value or len(value.encode()) > VALUE_LIMIT:
         raise UserError(f"a secret has between 1 and {VALUE_LIMIT} bytes")
     with vault_keys.held(settings), unit_of_work(actor) as work:

@@ -57,9 +57,9 @@ def ciphers(settings: Settings) -> list[Fernet]:
     try:
         found = [Fernet(line.strip()) for line in text.splitlines() if line.strip()]
     except ValueError:
-        raise _locked(settings, "what it gives is not a key: 32 bytes in base64 on each line") from None
+        raise _locked(settings, "what it returns is not a key: 32 bytes in base64 on each line") from None
     if not found:
-        raise _locked(settings, "it gives no key")
+        raise _locked(settings, "it returns no key")
     return found
 
 
@@ -166,7 +166,7 @@ def _ask(settings: Settings, command: str) -> str:
                 shlex.split(command), stdin=subprocess.DEVNULL, capture_output=True, timeout=_PATIENCE, check=False
             )
         except (OSError, ValueError, subprocess.TimeoutExpired) as error:
-            raise _locked(settings, f"the program does not work ({type(error).__name__})") from None
+            raise _locked(settings, f"the program failed ({type(error).__name__})") from None
         if done.returncode:
             raise _locked(settings, f"the program ended with exit code {done.returncode}")
         text = done.stdout[:_LIMIT].decode("ascii", "replace")
@@ -178,5 +178,5 @@ def _locked(settings: Settings, reason: str) -> VaultLocked:
     where = settings.vault_key.partition(" ")[0] or str(settings.key_folder / KEY_FILE)
     return VaultLocked(
         f"the vault is locked: no key from {where}, {reason}",
-        hint="bring the key back, or remove the secrets and set them anew",
+        hint="restore the key, or remove the secrets and set them again",
     )

@@ -28,10 +28,10 @@ def open_sealed(keys: MultiFernet, name: str, sealed: str) -> str:
         found = json.loads(keys.decrypt(sealed.encode()))
     except InvalidToken:
         raise VaultLocked(
-            f"the vault's keys do not open the secret {name}", hint="bring the old key back, or set the secret anew"
+            f"the vault's keys do not decrypt the secret {name}", hint="restore the old key, or set the secret again"
         ) from None
     if found[0] != name:
-        raise VaultLocked(f"the secret {name} was changed in the database by hand", hint="set it anew")
+        raise VaultLocked(f"the secret {name} was changed in the database by hand", hint="set it again")
     return str(found[1])
 
 

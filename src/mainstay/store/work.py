@@ -127,7 +127,7 @@ class Work:
 
 
 def log_failure(part: str, event: Happened, error: Exception) -> None:
-    log.error("failed at an event, which stands", part=part, event_kind=event.kind, exc_info=error)
+    log.error("failed on an event, which remains recorded", part=part, event_kind=event.kind, exc_info=error)
 
 
 def guard(*kinds: str) -> Callable[[Guard], Guard]:
@@ -200,7 +200,7 @@ def _open(work: Work, *, long: bool) -> Iterator[None]:
             work._finish()
     except OperationalError as error:
         if str(error).startswith("no such "):  # SQLite's word for tables that are not those of this version
-            raise Broken(f"the database does not fit this version: {error}", hint="start `mainstay up`") from error
+            raise Broken(f"the database does not match this version: {error}", hint="start `mainstay up`") from error
         raise _busy(error) from error
     except InterfaceError as error:
         raise _busy(error) from error
@@ -263,4 +263,4 @@ def _was_cut_off(error: Exception) -> bool:
 
 
 def _busy(error: Exception) -> StoreBusy:
-    return StoreBusy(f"the database did not answer: {error}", hint="it is tried again by itself")
+    return StoreBusy(f"the database did not answer: {error}", hint="it will be retried automatically")

@@ -25,7 +25,7 @@ def listed(context: typer.Context) -> None:
 
 @vault.command("set")
 def set_secret(name: Name) -> None:
-    """Store or replace a secret. The value is asked for, or read from standard input; never given as an argument."""
+    """Store or replace a secret. The value is prompted for, or read from standard input; never given as an argument."""
     actor = acting()
     from mainstay.frames.boot import current_settings
     from mainstay.store.vault import VALUE_LIMIT
@@ -62,7 +62,7 @@ def list_secrets() -> None:
 
 @vault.command("remove")
 def remove(name: Name) -> None:
-    """Forget a secret."""
+    """Remove a secret."""
     actor = acting()
     from mainstay.store.vault import remove_secret
 
@@ -79,6 +79,6 @@ def rotate_key() -> None:
 
     settings = current_settings()
     count = rotate(actor, settings)
-    typer.echo(f"encrypted anew: {count}")
+    typer.echo(f"re-encrypted: {count}")
     if not is_managed(settings):
-        typer.echo("The first key that MAINSTAY_VAULT_KEY gives opens all of them; the others may go.", err=True)
+        typer.echo("The first key in MAINSTAY_VAULT_KEY decrypts all of them; the others can be removed.", err=True)

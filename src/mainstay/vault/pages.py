@@ -80,7 +80,11 @@ def vault_remove(request: PageRequest) -> HttpResponse:
 
 @require_POST
 def vault_rotate(request: PageRequest) -> HttpResponse:
-    return _told(request, lambda: vault.rotate(request.actor, settings.MAINSTAY), "Every secret has the newest key.")
+    return _told(
+        request,
+        lambda: vault.rotate(request.actor, settings.MAINSTAY),
+        "Every secret is encrypted with the newest key.",
+    )
 
 
 def _told(request: PageRequest, change: Callable[[], object], text: str) -> HttpResponse:

@@ -56,7 +56,7 @@ class MonitorOut(Schema):
     paused_by: str
     window: str = Field(description="the maintenance window that covers it")
     flapping: bool
-    last: LastOut | None = Field(description="the newest result, a few seconds old at most")
+    last: LastOut | None = Field(description="the newest result, at most a few seconds old")
 
 
 class MonitorPage(Schema):
@@ -75,7 +75,7 @@ class ResultOut(Schema):
     message: str
     phases: dict[str, float] = Field(description="seconds: lookup, connect, tls, wait, transfer")
     evidence: dict[str, Any]
-    state: str = Field(description="that the time before it was charged to")
+    state: str = Field(description="that the time until then is attributed to")
 
 
 class TransitionOut(Schema):
@@ -94,7 +94,7 @@ class TransitionOut(Schema):
 
 
 class Changed(Schema):
-    changed: bool = Field(description="false: it was so already")
+    changed: bool = Field(description="false: it was in that state already")
 
 
 def _actor(request: HttpRequest) -> Actor:
@@ -108,7 +108,7 @@ class Wanted(Schema):
     text: Text = Field("", max_length=200, description="words in name, address, tags or labels")
     state: list[StateName] = Field([], max_length=10, description="one or more states")
     tag: Text = Field("", max_length=200)
-    label: list[LabelPair] = Field([], max_length=10, description="`name=value`, all of which must fit")
+    label: list[LabelPair] = Field([], max_length=10, description="`name=value`, all of which must match")
     kind: Text = Field("", max_length=40)
     severity: Text = Field("", max_length=2)
 
@@ -125,7 +125,7 @@ class Wanted(Schema):
         return queries.MonitorFilter(self.text, tuple(self.state), self.tag, labels, self.kind, self.severity)
 
 
-@router.get("", response=MonitorPage, summary="Monitors, what is wrong first")
+@router.get("", response=MonitorPage, summary="Monitors, failing ones first")
 @requires("monitors:read", limited=True)
 def list_monitors(
     request: HttpRequest,
@@ -143,7 +143,7 @@ def one_monitor(request: HttpRequest, name: ResourceName) -> dict[str, Any]:
     return queries.monitor(name, _actor(request).limits).as_dict()
 
 
-@router.get("/{name}/results", response=list[ResultOut], summary="Its newest results, newest first")
+@router.get("/{name}/results", response=list[ResultOut], summary="Its results, newest first")
 @requires("monitors:read", limited=True)
 def list_results(
     request: HttpRequest,
@@ -151,7 +151,7 @@ def list_results(
     *,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     location: Annotated[
-        str, Query(max_length=100, pattern=WITHOUT_NUL, description="what this place found; default: what counted")
+        str, Query(max_length=100, pattern=WITHOUT_NUL, description="what this location found; default: what counted")
     ] = "",
     since: Annotated[float | None, Query(ge=0, lt=2**40, description="epoch seconds; archived results too")] = None,
     until: Annotated[float | None, Query(ge=0, lt=2**40, description="epoch seconds")] = None,
@@ -163,7 +163,7 @@ def list_results(
     return [_result(sample) for sample in current().results(uid, since or 0.0, end, limit, location)]
 
 
-@router.get("/{name}/transitions", response=list[TransitionOut], summary="What happened to it, newest first")
+@router.get("/{name}/transitions", response=list[TransitionOut], summary="Its journal entries, newest first")
 @requires("monitors:read", limited=True)
 def list_transitions(
     request: HttpRequest,
@@ -187,13 +187,13 @@ def resume(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
     return {"changed": verbs.resume_monitors(_actor(request), [name]) > 0}
 
 
-@router.post("/{name}/check", response={202: Changed}, summary="Check it now, beside its schedule")
+@router.post("/{name}/check", response={202: Changed}, summary="Check it now, in addition to its schedule")
 @requires("monitors:check", limited=True)
 def check(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
     return {"changed": verbs.check_now(_actor(request), [name]) > 0}
 
 
-@router.delete("/{name}/history", response={202: None}, summary="Delete all of its results up to now, for good")
+@router.delete("/{name}/history", response={202: None}, summary="Permanently delete all of its results up to now")
 @requires("resources:write")
 def erase(request: HttpRequest, name: ResourceName) -> Status[None]:
     erase_history(_actor(request), name)

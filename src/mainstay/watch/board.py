@@ -390,8 +390,8 @@ def _inverted(result: CheckResult) -> CheckResult:
     if result.verdict == "unknown":
         return result
     if result.verdict == "down":
-        return replace(result, verdict="up", message=f"it fails, as it should: {result.message or result.code}")
-    message = f"it works, and is declared as `inverted`{': ' if result.message else ''}{result.message}"
+        return replace(result, verdict="up", message=f"it fails, as expected: {result.message or result.code}")
+    message = f"it works, but is declared as `inverted`{': ' if result.message else ''}{result.message}"
     return replace(result, verdict="down", code="expect.inverted", message=message)
 
 

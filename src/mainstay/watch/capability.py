@@ -8,13 +8,13 @@ from mainstay.watch.events import EVENTS
 CAPABILITY = Capability(
     name="watch",
     order=10,
-    about="Monitors, and the places that they are checked from",
+    about="Monitors, and the locations that they are checked from",
     app="tables",
     kinds="mainstay.watch.spec:kinds",
     scopes=(
         Scope(
             "programs:write",
-            "declare what runs a program here or speaks to what could: checks of the kinds plugin, browser and docker",
+            "declare checks that run a program here, or could: those of the kinds plugin, browser and docker",
             "admin",
             granting=True,
         ),
@@ -39,12 +39,15 @@ CAPABILITY = Capability(
         Routes("/locations", "mainstay.watch.locations_api", "Locations"),
     ),
     commands=(
-        Command("check", 20, "mainstay.watch.check_command:check", "Run one check now and draw its phases"),
+        Command("check", 20, "mainstay.watch.check_command:check", "Run one check now and show its phases"),
         Command("monitors", 40, "mainstay.watch.commands:monitors", "List monitors with their states"),
         Command(
-            "locations", 50, "mainstay.watch.location_commands:locations", "List the places that checks are made from"
+            "locations",
+            50,
+            "mainstay.watch.location_commands:locations",
+            "List the locations that checks are made from",
         ),
-        Command("probe", 60, "mainstay.watch.probe_command:probe", "Check from here for a Mainstay elsewhere"),
+        Command("probe", 60, "mainstay.watch.probe_command:probe", "Run a prober here for a Mainstay server elsewhere"),
     ),
     events=EVENTS,
     tables="mainstay.watch.results.tables:TABLES",

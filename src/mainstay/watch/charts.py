@@ -230,7 +230,7 @@ FIGURES: dict[str, tuple[str, Callable[[Mapping[str, Any]], dict[str, Any]]]] = 
     "plugin": ("", _plugin),
     "promql": ("", _promql),
     "domain": ("days", lambda evidence: {"Days until it expires": evidence.get("days_left")}),
-    "group": ("", lambda evidence: {"Members that work": evidence.get("up"), "Needed": evidence.get("needed")}),
+    "group": ("", lambda evidence: {"Members up": evidence.get("up"), "Needed": evidence.get("needed")}),
 }
 # Kinds whose results take no time that would say anything.
 UNTIMED = frozenset({"host", "group"})

@@ -48,14 +48,14 @@ def check(
     ] = None,
     expect: Annotated[
         list[str] | None,
-        typer.Option("--expect", "-e", metavar="KEY=VALUE", help="What must hold, such as status=204 or days=14."),
+        typer.Option("--expect", "-e", metavar="KEY=VALUE", help="What to expect, such as status=204 or days=14."),
     ] = None,
     timeout: Annotated[str, typer.Option("--timeout", "-t", help="Hard limit of the check.")] = "10s",
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Run one check now and draw its phases.
+    """Run one check now and show its phases.
 
-    Exit code 0: up or degraded, 1: down, 2: nothing can be said, or wrong usage.
+    Exit code 0: up or degraded, 1: down, 2: unknown, or wrong usage.
     """
     try:
         order = make_order(target, where, option or [], expect or [], timeout)
@@ -124,12 +124,12 @@ def _kind_and_address(first: str, second: str | None) -> tuple[str, str]:
         if first not in (known := [*KINDS, *_more_kinds()]):
             from mainstay.kernel.diagnostics import did_you_mean
 
-            raise UserError(f"`{first[:40]}` is no kind of check", hint=did_you_mean(first, known) or _kinds_hint())
+            raise UserError(f"`{first[:40]}` is not a kind of check", hint=did_you_mean(first, known) or _kinds_hint())
         if first == "http" and "://" not in second:
             second = f"https://{second}"
         return first, second
     if first.endswith((".yaml", ".yml", ".json")) and Path(first).is_file():
-        raise UserError(f"`{first[:80]}` is a file", hint="`mainstay plan FILE` says whether what it declares is right")
+        raise UserError(f"`{first[:80]}` is a file", hint="`mainstay plan FILE` says whether it is valid")
     if first in KINDS:
         raise UserError(f"{first} needs a target", hint=f"such as `mainstay check {first} {KINDS[first][1]}`")
     if "://" not in first and first in _more_kinds():
@@ -216,7 +216,7 @@ def parse_pairs(pairs: Sequence[str], what: str, texts: Collection[str] = ()) ->
         for name in path:
             inner = inner.setdefault(name, {})
             if not isinstance(inner, dict):
-                raise UserError(f"{what} {key}: {name} has a value already")
+                raise UserError(f"{what} {key}: {name} already has a value")
         if last in inner:
             before = inner[last]
             value = [*(before if isinstance(before, list) else [before]), value]

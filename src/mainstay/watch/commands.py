@@ -31,7 +31,7 @@ def monitors(
     label: Annotated[str, typer.Option(metavar="NAME=VALUE", help="Only those with this label.")] = "",
     as_json: AsJson = False,
 ) -> None:
-    """List monitors with their states, what is wrong first."""
+    """List monitors with their states, failing ones first."""
     from mainstay.frames.boot import load_settings
     from mainstay.kernel.errors import UserError
     from mainstay.store.glance import glance
@@ -48,7 +48,7 @@ def monitors(
     elif found:
         draw(found)
     else:
-        typer.echo("no monitor fits" if text or state or tag or label else "no monitor is declared yet")
+        typer.echo("no monitor matches" if text or state or tag or label else "no monitor is declared yet")
 
 
 def draw(found: Iterable[Seen]) -> None:

@@ -23,8 +23,8 @@ from mainstay.kernel.subject import (
 )
 
 Previous = Annotated[str, "the state before"]
-Downtime = Annotated[float | None, "seconds that it was down, if it was"]
-Seconds = Annotated[float, "seconds that it was away"]
+Downtime = Annotated[float | None, "seconds that it was down, if any"]
+Seconds = Annotated[float, "seconds that it was gone"]
 
 
 class Fall(Trouble, kw_only=True):
@@ -32,7 +32,7 @@ class Fall(Trouble, kw_only=True):
 
     previous: Previous
     downtime: Downtime = None
-    flapping: Annotated[str | None, "how often it went down, if flapping begins with it"] = None
+    flapping: Annotated[str | None, "how often it went down, if flapping starts with this"] = None
 
 
 class MonitorWentDown(Fall, kw_only=True):
@@ -48,7 +48,7 @@ class MonitorWentDegraded(Fall, kw_only=True):
 
 
 class MonitorWentUnknown(Fall, kw_only=True):
-    """Nothing can be said of it."""
+    """Its state cannot be determined."""
 
     kind, icon, title = "monitor.went_unknown", "unknown", "Became unknown"
 
@@ -87,7 +87,7 @@ class MonitorWentUp(Move, kw_only=True):
     """Working again, or for the first time."""
 
     kind, icon, title, over = "monitor.went_up", "up", "Is up", "it works again"
-    ends: Annotated[str | None, "why its alert ends, if not because it works again"] = msgspec.field(
+    ends: Annotated[str | None, "why its alert is resolved, if not because it works again"] = msgspec.field(
         default=None, name="over"
     )
 
@@ -108,13 +108,13 @@ class MonitorResumed(Move):
 class MonitorWentMaintenance(Move, kw_only=True):
     """A maintenance window covers it."""
 
-    kind, icon, title = "monitor.went_maintenance", "maintenance", "Maintenance began"
+    kind, icon, title = "monitor.went_maintenance", "maintenance", "Maintenance started"
     window: Annotated[str, "the window's name"]
-    aside: Annotated[str, "why nobody hears of it meanwhile"]
+    aside: Annotated[str, "why notifications are held back meanwhile"]
 
 
 class MonitorHistoryErased(Event):
-    """A person had all results of it until then deleted."""
+    """A person deleted all of its results up to then."""
 
     kind, icon, title = "monitor.history_erased", "trash", "History erased"
     uid: Uid
@@ -132,13 +132,13 @@ class Flapping(Event, kw_only=True):
 class MonitorFlappingStarted(Flapping):
     """It goes down too often; recoveries are held back."""
 
-    kind, icon, title = "monitor.flapping_started", "degraded", "Changes state too often"
+    kind, icon, title = "monitor.flapping_started", "degraded", "Flapping"
 
 
 class MonitorFlappingStopped(Flapping):
-    """It is calm again."""
+    """It no longer flaps."""
 
-    kind, icon, title = "monitor.flapping_stopped", "up", "Calm again"
+    kind, icon, title = "monitor.flapping_stopped", "up", "No longer flapping"
 
 
 class UplinkLost(Trouble):
@@ -151,21 +151,21 @@ class UplinkRestored(Event):
     """The network is back."""
 
     kind, icon, title, over = "uplink.restored", "up", "Network is back", "it is back"
-    since: Annotated[float, "when it came back"]
+    since: Annotated[float, "when it was back"]
     seconds: Seconds
 
 
 class LocationWentSilent(Trouble, kw_only=True):
-    """A place that checks are made from is not heard any more."""
+    """A location that checks are made from has stopped reporting."""
 
     kind, icon, title = "location.went_silent", "down", "Location went silent"
     version: Annotated[str, "of Mainstay, as its prober said"]
 
 
 class LocationCameBack(Event):
-    """A place that checks are made from is heard again, or for the first time."""
+    """A location that checks are made from reports again, or for the first time."""
 
-    kind, icon, title, over = "location.came_back", "up", "Location is heard", "it is heard again"
+    kind, icon, title, over = "location.came_back", "up", "Location reports again", "it reports again"
     uid: Uid
     severity: Severity
     labels: Labels

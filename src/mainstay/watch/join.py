@@ -176,7 +176,7 @@ class JoinDoor:
             if first is None:
                 return None
             if not isinstance(first, Hello) or first.location != link.location:
-                return _UNREADABLE, "the first frame is no hello of this location"
+                return _UNREADABLE, "the first frame is not a hello from this location"
             if refused := self._reception.joined(link, first):
                 return refused, ""
             return await self._hear(link, receive)
@@ -209,7 +209,7 @@ async def _frame(receive: Receive) -> FromRemote | None:
         return None
     data = message.get("bytes")
     if data is None:
-        raise _Unreadable("frames are binary")
+        raise _Unreadable("frames must be binary")
     try:
         return _DECODER.decode(data)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
@@ -234,7 +234,7 @@ def _without_websocket(scope: Scope, visitor: Visitor) -> tuple[int, str]:
         return error.status, error.message
     finally:
         connections.close_all()
-    return 426, "probers speak over a WebSocket here: use `mainstay probe --join`"
+    return 426, "probers connect by WebSocket here: use `mainstay probe --join`"
 
 
 def _refusal(visitor: Visitor) -> tuple[int, str] | None:
@@ -245,7 +245,7 @@ def _refusal(visitor: Visitor) -> tuple[int, str] | None:
         if actor.may_some(_SCOPE) and not actor.limits:
             return (
                 403,
-                f'a token of a prober is limited to its location: make one with --limit location="{visitor.location}"',
+                f'limit a prober to its location: create a token with --limit location="{visitor.location}"',
             )
         actor.require(_SCOPE, visitor.labels)
     except MainstayError as error:

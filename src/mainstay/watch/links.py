@@ -1,7 +1,7 @@
 """The server's side of the probers at other places: their orders, their results, and how they do.
 
 Orders, with the secrets in them, live in memory here and in the probers, and nowhere else. A prober that comes back
-gets all of its orders again. What it sends is believed about the monitors that it was ordered to check, and about
+gets all of its orders again. What it sends is believed about the monitors assigned to it, and about
 nothing else.
 """
 
@@ -53,7 +53,7 @@ OnResults = Callable[[str, list[CheckResult]], None]
 class Station:
     """One location: what it is to check, and the prober that does, if one is connected.
 
-    `received`: number of the last batch of that prober; `ignored`: results about what it was not ordered to check.
+    `received`: number of the last batch of that prober; `ignored`: results for monitors not assigned to it.
     Times are epoch seconds, those of `heard` and `since` of the steady clock.
     """
 

@@ -21,7 +21,7 @@ locations = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     invoke_without_command=True,
-    help="List the places that checks are made from, and make tokens for them.",
+    help="List the locations that checks are made from, and create tokens for them.",
 )
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 _STYLES = {"silent": "bold red", "waiting": "magenta", "cut": "yellow", "up": "green"}
@@ -29,7 +29,7 @@ _STYLES = {"silent": "bold red", "waiting": "magenta", "cut": "yellow", "up": "g
 
 @locations.callback()
 def listed(context: typer.Context, as_json: AsJson = False) -> None:
-    """List the places that checks are made from, as the server heard them last."""
+    """List the locations that checks are made from, as the server heard them last."""
     if context.invoked_subcommand is not None:
         return
     open_data()
@@ -43,10 +43,10 @@ def listed(context: typer.Context, as_json: AsJson = False) -> None:
 @locations.command("token")
 def token(
     name: Annotated[str, typer.Argument(help="The declared location.")],
-    expires: Annotated[str, typer.Option(help="How long it lives.")] = "365d",
+    expires: Annotated[str, typer.Option(help="How long it is valid.")] = "365d",
     as_json: AsJson = False,
 ) -> None:
-    """Make a token with which a prober may join as this location and as no other, and print it, for the only time."""
+    """Create a token with which a prober may join as this location only, and print it; it is never shown again."""
     from mainstay.kernel.duration import parse_duration
     from mainstay.kernel.errors import UserError
 
@@ -64,7 +64,7 @@ def token(
     made = create_token(actor, f"prober at {name}"[:100], ["probes:join"], days, limits=[limit])
     typer.echo(json.dumps({"token": made}) if as_json else made)
     if sys.stderr.isatty():
-        typer.echo("Keep it: it is not stored and cannot be shown again.", err=True)
+        typer.echo("Save it now: it is not stored and cannot be shown again.", err=True)
 
 
 def _columns(found: list[LocationView]) -> list[tuple[str, Callable[[LocationView], str]]]:

@@ -80,13 +80,13 @@ def _tell(work: Work, row: LocationRow, previous: str, since: float) -> None:
         return
     silent = LocationWentSilent(
         subject,
-        heading=f"nothing is heard of the location {row.name}",
+        heading=f"the location {row.name} has stopped reporting",
         since=row.heard_at,
         severity=SEVERITY,
         labels={"location": row.name},
         uid=row.uid,
         reason="not_heard",
-        message=f"nothing was heard of the prober at {row.name}; monitors that need its vote are unknown",
+        message=f"the prober at {row.name} has stopped reporting; monitors that need its vote are unknown",
         evidence={"version": row.version, "address": row.address, "monitors": row.assigned},
         address=row.address,
         version=row.version,

@@ -21,24 +21,24 @@ class LocationOut(Schema):
     uid: str
     name: str
     description: str
-    state: str = Field(description="waiting (nothing has joined yet), up or silent")
+    state: str = Field(description="waiting (no prober has joined yet), up or silent")
     since: str | None
     connected: bool
     heard_at: str | None
-    joined_at: str | None = Field(description="of the present link")
+    joined_at: str | None = Field(description="of the current link")
     version: str
     address: str
-    offset: float = Field(description="what its clock is behind this server's")
-    round_trip: float = Field(description="of the exchange that the offset is from")
-    assigned: int = Field(description="monitors that it was ordered to check")
+    offset: float = Field(description="how far its clock is behind this server's")
+    round_trip: float = Field(description="of the exchange that measured the offset")
+    assigned: int = Field(description="monitors assigned to it")
     checks: int = Field(description="since its prober started")
-    waiting: int = Field(description="results that it keeps until the server confirms them")
-    dropped: int = Field(description="results that it had no room for")
-    ignored: int = Field(description="results about what it was not ordered to check")
+    waiting: int = Field(description="results that it holds until the server confirms them")
+    dropped: int = Field(description="results dropped because its buffer was full")
+    ignored: int = Field(description="results for monitors not assigned to it")
     monitors: list[str]
 
 
-@router.get("", response=list[LocationOut], summary="Places that checks are made from")
+@router.get("", response=list[LocationOut], summary="Locations that checks are made from")
 @requires("monitors:read")
 def list_locations(request: HttpRequest) -> list[dict[str, Any]]:
     return [view.as_dict() for view in location_queries.locations()]

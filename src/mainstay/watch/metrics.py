@@ -151,10 +151,10 @@ def _itself(snapshot: Snapshot) -> list[Family]:
         _one("memory_bytes", "Resident memory of the main process.", snapshot.memory),
         _one("uplink_up", "Whether this machine itself has a network.", uplink),
         _one("resources_revision", "Newest revision of what is declared.", snapshot.revision),
-        _by("queue_length", "Entries that wait, by queue.", "queue", snapshot.queues),
+        _by("queue_length", "Queued entries, by queue.", "queue", snapshot.queues),
         _by("alerts_open", "Open alerts by severity.", "severity", snapshot.alerts),
         _by("outbox", "Notifications by state.", "state", snapshot.outbox),
-        _by("pings", "Pings taken in since start, by kind.", "kind", snapshot.pings, counter=True),
+        _by("pings", "Pings accepted since start, by kind.", "kind", snapshot.pings, counter=True),
         _one("pings_refused", "Pings refused since start.", snapshot.pings_refused, counter=True),
     ]
 
@@ -164,17 +164,17 @@ def _stores(snapshot: Snapshot) -> list[Family]:
     since = {name: seconds for name, (_, seconds) in snapshot.followers.items()}
     return [
         _one("journal_seq", "Number of the newest entry of the journal.", snapshot.journal_seq),
-        _by("follower_lag_entries", "Entries of the journal that a follower has not done.", "follower", waiting),
-        _by("follower_lag_seconds", "How long the oldest of them waits.", "follower", since),
+        _by("follower_lag_entries", "Journal entries that a follower has not processed yet.", "follower", waiting),
+        _by("follower_lag_seconds", "Lag of the follower: how long the oldest of them has waited.", "follower", since),
         _one("results_buffered", "Results not yet written to the telemetry store.", snapshot.results_buffered),
         _one("results_written", "Results written since start.", snapshot.results_written, counter=True),
-        _one("results_lost", "Results lost since start; never silently.", snapshot.results_lost, counter=True),
+        _one("results_lost", "Results lost since start.", snapshot.results_lost, counter=True),
         _one("telemetry_bytes", "Size of the telemetry store on disk.", snapshot.telemetry_bytes),
-        _one("telemetry_damaged", "Telemetry files mended since start.", snapshot.telemetry_damaged, counter=True),
+        _one("telemetry_damaged", "Telemetry files repaired since start.", snapshot.telemetry_damaged, counter=True),
         _one("archive_bytes", "Size of the archived results.", snapshot.archive_bytes),
-        _one("archive_waiting_days", "Days of results that wait to be archived.", snapshot.archive_waiting),
-        _one("checks", "Results taken in since start.", snapshot.checks, counter=True),
-        _one("check_lag_p99_seconds", "How late checks start, the slowest hundredth.", snapshot.lag_p99),
+        _one("archive_waiting_days", "Days of results waiting to be archived.", snapshot.archive_waiting),
+        _one("checks", "Results received since start.", snapshot.checks, counter=True),
+        _one("check_lag_p99_seconds", "How late checks start (99th percentile).", snapshot.lag_p99),
     ]
 
 
@@ -195,13 +195,13 @@ def _node(snapshot: Snapshot) -> list[Family]:
     node, spool = snapshot.node, snapshot.spool
     return [
         _one("node_shards", "Shares of the monitors that this server checks, of 64.", node.get("shards")),
-        _one("nodes_alive", "Servers on this database that are heard.", node.get("alive")),
+        _one("nodes_alive", "Servers on this database that report.", node.get("alive")),
         _one("node_takeovers", "Shares taken from silent servers.", node.get("takeovers"), counter=True),
-        _one("node_touch_age_seconds", "Time since the database took a beat.", node.get("touch_age")),
-        _one("changes_dropped", "Decisions dropped since start; decided anew.", node.get("dropped"), counter=True),
-        _one("pings_spool_waiting", "Pings on this disk that are not in the database.", spool.get("waiting")),
-        _one("pings_spooled", "Pings that went to the disk first.", spool.get("taken"), counter=True),
-        _one("pings_spool_refused", "Pings refused because the disk took no more.", spool.get("refused"), counter=True),
+        _one("node_touch_age_seconds", "Time since the database last accepted a heartbeat.", node.get("touch_age")),
+        _one("changes_dropped", "Decisions dropped since start; made again later.", node.get("dropped"), counter=True),
+        _one("pings_spool_waiting", "Pings spooled on this disk, not yet in the database.", spool.get("waiting")),
+        _one("pings_spooled", "Pings spooled to disk since start.", spool.get("taken"), counter=True),
+        _one("pings_spool_refused", "Pings refused because the spool was full.", spool.get("refused"), counter=True),
     ]
 
 
@@ -209,11 +209,11 @@ def _probers(snapshot: Snapshot) -> list[Family]:
     rows: list[tuple[str, str, str, bool]] = [
         ("up", "up", "Whether the prober process runs.", False),
         ("assigned", "monitors", "Monitors assigned to the prober.", False),
-        ("running", "running", "Checks under way.", False),
+        ("running", "running", "Checks running.", False),
         ("checks", "checks", "Checks run since the prober started.", True),
-        ("skipped", "skipped", "Slots left out because the check before was still running.", True),
-        ("dropped", "dropped", "Results thrown away because the main process did not read.", True),
-        ("lag_p99", "lag_p99_seconds", "How late its checks start, the slowest hundredth.", False),
+        ("skipped", "skipped", "Checks skipped because the previous one was still running.", True),
+        ("dropped", "dropped", "Results dropped because the main process did not read them.", True),
+        ("lag_p99", "lag_p99_seconds", "How late its checks start (99th percentile).", False),
         ("memory", "memory_bytes", "Resident memory of the prober.", False),
         ("restarts", "restarts", "Times that the prober was replaced.", True),
     ]
@@ -224,12 +224,12 @@ def _locations(snapshot: Snapshot) -> list[Family]:
     rows: list[tuple[str, str, str, bool]] = [
         ("up", "up", "Whether a prober at the location is connected.", False),
         ("monitors", "monitors", "Monitors that it checks.", False),
-        ("offset", "clock_offset_seconds", "What its clock is behind this one.", False),
-        ("round_trip", "round_trip_seconds", "Of the exchange that its clock was measured by.", False),
-        ("waiting", "results_waiting", "Results that it keeps until this server confirms them.", False),
-        ("dropped", "results_dropped", "Results that it had no room for.", True),
-        ("ignored", "results_ignored", "Results about what it was not ordered to check.", True),
-        ("results", "results", "Results taken in from it.", True),
+        ("offset", "clock_offset_seconds", "How far its clock is behind this one.", False),
+        ("round_trip", "round_trip_seconds", "Round trip of the exchange that measured its clock.", False),
+        ("waiting", "results_waiting", "Results that it holds until this server confirms them.", False),
+        ("dropped", "results_dropped", "Results dropped because its buffer was full.", True),
+        ("ignored", "results_ignored", "Results for monitors not assigned to it.", True),
+        ("results", "results", "Results received from it.", True),
     ]
     return _of_each("location", rows, {one.name: one for one in snapshot.locations})
 

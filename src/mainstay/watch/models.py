@@ -74,7 +74,7 @@ class LocationRow(models.Model):
     state = models.CharField(max_length=10, default="waiting")  # waiting up silent, see watch.presence
     since = models.FloatField(default=0)
     heard_at = models.FloatField(default=0)
-    joined_at = models.FloatField(default=0)  # of the present link
+    joined_at = models.FloatField(default=0)  # of the current link
     connected = models.BooleanField(default=False)
     version = models.CharField(max_length=60, default="")
     address = models.CharField(max_length=60, default="")
@@ -83,8 +83,8 @@ class LocationRow(models.Model):
     assigned = models.IntegerField(default=0)  # monitors
     checks = models.BigIntegerField(default=0)  # since the prober started
     waiting = models.BigIntegerField(default=0)  # results that it keeps
-    dropped = models.BigIntegerField(default=0)  # results that it had no room for
-    ignored = models.BigIntegerField(default=0)  # results about what it was not ordered to check
+    dropped = models.BigIntegerField(default=0)  # results dropped because its buffer was full
+    ignored = models.BigIntegerField(default=0)  # results for monitors not assigned to it
 
     class Meta:
         db_table = "location"

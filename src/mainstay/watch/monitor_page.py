@@ -138,13 +138,13 @@ def monitor_order(request: PageRequest, name: str, order: str) -> HttpResponse:
         told = "Checking now. The result shows up here."
     elif order == "pause":
         verbs.pause_monitors(request.actor, [name])
-        told = f"{name} is paused. It is not checked and wakes nobody."
+        told = f"{name} is paused. It is not checked and notifies nobody."
     elif order == "resume":
         verbs.resume_monitors(request.actor, [name])
         told = f"{name} is checked again."
     elif order == "erase":
         erase_history(request.actor, name)
-        told = f"All that was measured of {name} until now is being deleted. This takes about a minute."
+        told = f"All results of {name} up to now are being deleted. This takes about a minute."
     else:
         raise UserError(f"a monitor cannot be asked to `{order[:20]}`", hint="check, pause, resume or erase")
     messages.success(request, told)

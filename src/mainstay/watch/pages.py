@@ -139,7 +139,7 @@ def monitor_orders(request: PageRequest) -> HttpResponse:
         raise TooLarge(f"at most {_MANY} monitors at once", hint="narrow the search")
     back = [(name, value) for name, value in asked.items() if value]
     if not names:
-        messages.warning(request, "Nothing was ticked.")
+        messages.warning(request, "Nothing was selected.")
     elif not _carry_out(request, order, names):
         back += [("page", str(_number(request.POST.get("page", "1")))), *(("picked", name) for name in names[:PAGE])]
     kept = urlencode(back)
@@ -171,14 +171,14 @@ def _resume(actor: Actor, names: Sequence[str]) -> str:
 
 
 def _check(actor: Actor, names: Sequence[str]) -> str:
-    return f"Asked for a check of {_many(verbs.check_now(actor, names))}."
+    return f"Requested a check of {_many(verbs.check_now(actor, names))}."
 
 
 def _delete(actor: Actor, names: Sequence[str]) -> str:
     """All or none, in one revision."""
     keys = [("monitor", name) for name in dict.fromkeys(names)]
     number = remove_all(actor, keys, manager="page", source=actor.name, takeover=True)
-    return f"Deleted {_many(len(keys))} in revision {number}. A roll-back there brings them back."
+    return f"Deleted {_many(len(keys))} in revision {number}. Roll back from there to restore them."
 
 
 _ORDERS: dict[str, Callable[[Actor, Sequence[str]], str]] = {

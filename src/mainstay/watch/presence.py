@@ -18,7 +18,7 @@ STEADY = 3.0  # seconds without a break after which one that was lost is back
 class Presence:
     """One location as this process hears it; times are of a steady clock.
 
-    `heard`: its last word, or the moment from which on it could have been heard; `since`: of the present link, None
+    `heard`: its last word, or the moment from which on it could have been heard; `since`: of the current link, None
     while there is none.
     """
 

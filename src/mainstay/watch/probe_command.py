@@ -20,18 +20,18 @@ _SCHEMES = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
 
 
 def probe(
-    join: Annotated[list[str], typer.Option(metavar="URL", help="Address of Mainstay; once for each of its nodes.")],
-    location: Annotated[str, typer.Option(help="The declared location that this machine is.")],
+    join: Annotated[list[str], typer.Option(metavar="URL", help="URL of Mainstay; once for each of its servers.")],
+    location: Annotated[str, typer.Option(help="The declared location of this machine.")],
     *,
     token: Annotated[str, typer.Option(help="Its API token (or MAINSTAY_PROBE_TOKEN).")] = "",
     token_file: Annotated[str, typer.Option(help="File that holds the token; read again for each attempt.")] = "",
     ca_file: Annotated[str, typer.Option(help="Certificates to trust, PEM (default: the system's).")] = "",
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Allow http:// to other machines: secrets can be read on the way.")
+        bool, typer.Option("--insecure", help="Allow http:// to other machines: secrets can be read in transit.")
     ] = False,
-    keep: Annotated[int, typer.Option(help="Results that wait while the server is away.")] = 50_000,
+    keep: Annotated[int, typer.Option(help="Results to buffer while the server is unreachable.")] = 50_000,
 ) -> None:
-    """Join a Mainstay elsewhere and run its checks from here, until SIGTERM. Ends when the token is refused, unless it
+    """Join a Mainstay server and run its checks from here, until SIGTERM. Exits if the token is refused, unless it
     comes from a file, which may be replaced.
     """
     from mainstay.frames.boot import load_settings
@@ -71,11 +71,13 @@ def _server(url: str, location: str, ca_file: str, *, insecure: bool) -> Server:
     parts = urlsplit(url)
     scheme = _SCHEMES.get(parts.scheme.lower())
     if scheme is None or not parts.hostname:
-        raise UserError(f"`{url[:100]}` is no address of Mainstay", hint="such as https://status.example.com")
+        raise UserError(
+            f"`{url[:100]}` is not the address of a Mainstay server", hint="such as https://status.example.com"
+        )
     loopback = _is_loopback(parts.hostname)
     if scheme == "ws" and not loopback and not insecure:
         raise UserError(
-            f"{url[:100]} is not encrypted: secrets of checks could be read on the way",
+            f"{url[:100]} is not encrypted: secrets of checks could be read in transit",
             hint="use https://, or --insecure where the network itself is safe",
         )
     address = f"{scheme}://{parts.netloc}{parts.path.rstrip('/')}/probe/join?location={quote(location)}"

@@ -116,7 +116,7 @@ class Probers:
         future: asyncio.Future[CheckResult] = asyncio.get_running_loop().create_future()
         child = next((child for child in itertools.islice(self._turn, len(self._children)) if child.alive), None)
         if child is None:
-            return _lost(order, "check.no_prober", "no prober is running at this moment")
+            return _lost(order, "check.no_prober", "no prober is running at the moment")
         self._once[ticket] = (child, future)
         child.send(RunOnce(ticket, order))
         try:

@@ -32,7 +32,7 @@ def judge(quorum: Quorum, states: Mapping[str, str]) -> CheckResult:
     if total - len(bad) < quorum.up:
         return finding("down", "expect.quorum", f"{count}: {_are(bad, 'down')}", evidence=evidence)
     unclear = [name for name in found if name not in (*good, *weak, *bad)]
-    message = f"{count}, and nothing is known of {_listed(unclear)}"
+    message = f"{count}, and the state is unknown of {_listed(unclear)}"
     return finding("unknown", "check.members_unknown", message, evidence=evidence)
 
 

@@ -20,28 +20,30 @@ from mainstay.kernel.wording import counted
 class Confirm(Spec):
     """How often a check must fail before the monitor is down, and how soon it is repeated."""
 
-    failures: int = Field(2, ge=1, le=20, description="failed checks in a row that make it down")
-    recheck: Duration = Field(5.0, description="a failed check is repeated after this, not an interval later")
+    failures: int = Field(2, ge=1, le=20, description="consecutive failed checks before it is down")
+    recheck: Duration = Field(5.0, description="a failed check is repeated after this time instead of the interval")
     elsewhere: bool = Field(
-        False, description="a first failure is put to the other `locations` at once; it counts when one sees it too"
+        False,
+        description="a first failure is checked from the other `locations` at once; it counts when one of them "
+        "sees it too",
     )
 
 
 class Recover(Spec):
     """How often a check must succeed before the monitor is up again."""
 
-    successes: int = Field(2, ge=1, le=20, description="successful checks in a row that make it up")
+    successes: int = Field(2, ge=1, le=20, description="consecutive successful checks before it is up")
 
 
 class Flapping(Spec):
     """A monitor that goes down again and again is flapping: one message says so, and one when it is calm."""
 
-    falls: int = Field(3, ge=2, le=100, description="so many times down are flapping")
+    falls: int = Field(3, ge=2, le=100, description="going down this many times is flapping")
     within: Duration = Field(
         1800.0,
         ge=60,
         le=7 * 86_400,
-        description="within this time, or that of 20 checks where it is longer; calm after half of it without a change",
+        description="within this time, or that of 20 checks if longer; over after half of it without a change",
     )
 
 
@@ -49,10 +51,10 @@ class SlowerThanUsual(Spec):
     """A check that takes much longer than in the same hour of past weeks is degraded."""
 
     deviations: float = Field(
-        4.0, ge=1, le=100, description="how many robust standard deviations above the usual time are too many"
+        4.0, ge=1, le=100, description="threshold, in robust standard deviations above the usual time"
     )
-    at_least: Duration = Field(0.1, description="a difference smaller than this does not count")
-    weeks: int = Field(4, ge=2, le=12, description="weeks that are compared with; at least two must have results")
+    at_least: Duration = Field(0.1, description="smaller differences do not count")
+    weeks: int = Field(4, ge=2, le=12, description="past weeks to compare with; at least two must have results")
 
 
 def _switch(value: Any) -> Any:
@@ -67,16 +69,14 @@ class MonitorSpec(Spec):
     check: ClassVar[CheckKind]
 
     every: Duration = Field(60.0, ge=1, le=86_400, title="Check every", description="interval between checks")
-    timeout: Duration = Field(10.0, gt=0, le=120, description="hard limit of one check, all phases together")
+    timeout: Duration = Field(10.0, gt=0, le=120, description="hard limit for one check, all phases together")
     confirm: Confirm = Confirm()
     recover: Recover = Recover()
     flapping: Flapping = Flapping()
     slower_than_usual: Annotated[
         SlowerThanUsual | None, BeforeValidator(_switch, json_schema_input_type=bool | SlowerThanUsual | None)
     ] = Field(None, description="true, or how: much slower than in this hour of past weeks is degraded; default: off")
-    inverted: bool = Field(
-        False, description="what works is down and what fails is up, as for a port that must stay closed"
-    )
+    inverted: bool = Field(False, description="success is down and failure is up, as for a port that must stay closed")
     parents: list[str] = Field(
         [],
         max_length=20,
@@ -84,20 +84,23 @@ class MonitorSpec(Spec):
         json_schema_extra=refers("monitor"),
     )
     severity: Severity = Field("P2", description="P0 (worst) to P3; becomes a label of its alerts")
-    labels: dict[LabelName, Label] = Field({}, max_length=40, description="free labels; routes and windows match them")
-    tags: list[Label] = Field([], max_length=40, description="words to find it by")
+    labels: dict[LabelName, Label] = Field(
+        {}, max_length=40, description="free-form labels; routes and windows match them"
+    )
+    tags: list[Label] = Field([], max_length=40, description="keywords to find it by")
     alert_on: list[Literal["down", "degraded", "unknown"]] = Field(["down"], description="states that open an alert")
-    description: str = Field("", max_length=2000, description="for whoever is woken by it")
+    description: str = Field("", max_length=2000, description="notes for whoever is alerted by it")
     enabled: bool = Field(True, description="false: declared, but paused")
     locations: tuple[Annotated[str, Field(max_length=NAME_LIMIT)], ...] = Field(
         (),
         max_length=20,
-        description="places that check it, each for itself; default: this server alone",
+        description="locations that check it independently; default: this server alone",
         json_schema_extra=refers("location"),
     )
     quorum: Annotated[int, Field(ge=1, le=20)] | Annotated[str, Field(pattern=r"^\d{1,2} of \d{1,2}$")] | None = Field(
         None,
-        description="`locations` that must agree that it fails, or works, such as `2 of 3`; default: more than half",
+        description="how many `locations` must agree that it fails, or works, such as `2 of 3`; default: more "
+        "than half",
     )
 
     @property
@@ -220,7 +223,7 @@ def monitor_kind(checks: Mapping[str, CheckKind], here: str = "main") -> Kind:
     return Kind(
         "monitor",
         "monitors",
-        "something that is checked again and again",
+        "something that is checked at an interval",
         validate,
         schema,
         references,
@@ -242,9 +245,9 @@ def _first_check(spec: MonitorSpec) -> str:
 class LocationSpec(Spec):
     """A place that checks are made from, by `mainstay probe --join`."""
 
-    description: str = Field("", max_length=2000, description="where it is, and whose network it sees")
+    description: str = Field("", max_length=2000, description="where it is, and which network it is in")
     silent_after: Duration = Field(
-        30.0, ge=2, le=3600, description="not heard for this long: it is lost, and one alert tells of it"
+        30.0, ge=2, le=3600, description="silent for this long: it counts as lost, and one alert is opened"
     )
 
 
@@ -268,12 +271,12 @@ def location_kind(here: str = "main") -> Kind:
     return Kind(
         "location",
         "locations",
-        "a place that checks are made from besides this server",
+        "a location that checks are made from, besides this server",
         LocationSpec.model_validate,
         lambda: LocationSpec.model_json_schema(mode="validation"),
         check=check,
         example=_LOCATION,
-        afterwards=lambda _spec: "Now make a token for it under Locations, and start `mainstay probe` there.",
+        afterwards=lambda _spec: "Now create a token for it under Locations, and start `mainstay probe` there.",
     )
 
 

@@ -109,7 +109,7 @@ def _plain(value: Any, depth: int = 4) -> Any:
     if isinstance(value, list | tuple) and depth:
         return [_plain(inner, depth - 1) for inner in value[:_EVIDENCE_KEYS]]
     text = str(value)
-    return "(a picture, kept with the result)" if text.startswith("data:image/") else text_of(text)
+    return "(a screenshot, kept with the result)" if text.startswith("data:image/") else text_of(text)
 
 
 def events_of(facts: Facts, decision: Decision, finding: Finding) -> list[Event]:
@@ -167,17 +167,17 @@ def _transition(facts: Facts, transition: Transition, decision: Decision, findin
             heading = _title(facts, "flapping" if flapping else transition.to)
             fall = _FALLS[transition.to]
             calm = transition.to == "degraded" and transition.reason is Reason.CALM_AGAIN
-            again = "it flaps no more and is degraded" if calm else None
+            again = "it no longer flaps and is degraded" if calm else None
             return fall(facts.subject, heading=heading, level=transition.to, flapping=flapping, again=again, **data)
         case "maintenance":
             window = decision.state.window
-            aside = f"the maintenance window {window} covers it; at its end it is judged anew"
+            aside = f"the maintenance window {window} covers it; at its end it is evaluated again"
             return MonitorWentMaintenance(facts.subject, window=window, aside=aside, **data)
         case "paused":
             return MonitorWentPaused(facts.subject, by=decision.state.paused_by, **data)
         case "pending":
             return MonitorResumed(facts.subject, **data)
-    ends = "it is calm again" if transition.reason is Reason.CALM_AGAIN else None
+    ends = "it no longer flaps" if transition.reason is Reason.CALM_AGAIN else None
     return MonitorWentUp(facts.subject, ends=ends, **data)
 
 
@@ -186,7 +186,7 @@ def _stayed(facts: Facts, decision: Decision, finding: Finding) -> Event:
         "previous": decision.state.state,
         "since": decision.state.since,
         "reason": decision.reason.value,
-        "again": f"it flaps no more and stays {decision.state.state}" if decision.flapping is False else None,
+        "again": f"it no longer flaps and stays {decision.state.state}" if decision.flapping is False else None,
     }
     if decision.state.state == "degraded":
         return MonitorStayedDegraded(facts.subject, heading=_title(facts, "degraded"), level="degraded", **data)

@@ -49,5 +49,5 @@ def _sought(request: PageRequest, name: str, found: re.Match[str] | None, path: 
     request.actor.require_some("monitors:read")
     view = queries.monitor(name, request.actor.limits)
     if found is None or found[1] != view.uid or not path.is_file():
-        raise NotFound("this file is not kept (any more)")
+        raise NotFound("this file is not kept, or no longer")
     return view, path

@@ -167,7 +167,7 @@ def is_lookup(code: str) -> bool:
 
 def blamed(result: CheckResult) -> CheckResult:
     """A failed look-up as it counts where other names are found: the target's own name servers are at fault."""
-    message = f"{result.message or result.code}, while other names can be looked up"
+    message = f"{result.message or result.code}, while other names can be resolved"
     return replace(result, verdict="down", message=message)
 
 

@@ -171,7 +171,7 @@ def resume_monitors(actor: Actor, names: Sequence[str], clock: Clock | None = No
         if not configured and resource.document.get("enabled", True) is False:
             raise Conflict(
                 f"the monitor `{resource.name}` is declared with `enabled: false`",
-                hint="remove that line where it is declared, then it is checked",
+                hint="remove that line where it is declared to have it checked",
             )
     return _order_all(actor, found, Resumed(), clock)
 
@@ -247,7 +247,7 @@ def _order(work: Work, resource: Resource, facts: Facts, signal: Paused | Resume
     if row is None:
         if not living([resource.uid]):
             return False  # it was deleted a moment ago
-        raise Broken(f"the monitor `{resource.name}` has no row of its state", hint="restart the server, it makes one")
+        raise Broken(f"the monitor `{resource.name}` has no state row", hint="restart the server, which creates one")
     decision = decide(from_json(row.counters), signal, work.now, Policy())
     if decision.transition is None:
         return False

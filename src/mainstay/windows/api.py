@@ -30,14 +30,14 @@ class WindowOut(Schema):
     end: str
     active: bool
     description: str
-    covers: list[str] = Field(description="label matchers, all of which must fit; none covers everything")
+    covers: list[str] = Field(description="label matchers, all of which must match; none covers everything")
 
 
 class MaintenanceIn(Schema):
     kind: verbs.Subject = "monitor"
     name: ResourceName = Field(max_length=100, description="of the monitor or heartbeat")
-    seconds: Duration = Field(description="how long from now on, such as `1h`: a minute to 30 days")
-    reason: Text = Field("", max_length=2000, description="shown on public status pages too")
+    seconds: Duration = Field(description="how long from now, such as `1h`: a minute to 30 days")
+    reason: Text = Field("", max_length=2000, description="also shown on public status pages")
 
 
 class Ended(Schema):
@@ -49,14 +49,14 @@ def _actor(request: HttpRequest) -> Actor:
     return actor
 
 
-@router.get("", response=list[WindowOut], summary="Windows in force, then those of the next 30 days")
+@router.get("", response=list[WindowOut], summary="Active windows, then those of the next 30 days")
 @requires("monitors:read")
 def list_windows(request: HttpRequest) -> list[dict[str, Any]]:
     now = time.time()
     return [one.as_dict(now) for one in [*queries.current(now), *queries.upcoming(now, now + _AHEAD)]]
 
 
-@router.post("", response=WindowOut, summary="Maintenance of one monitor or heartbeat from now on")
+@router.post("", response=WindowOut, summary="Start maintenance of one monitor or heartbeat now")
 @requires("monitors:check", limited=True)
 def begin(request: HttpRequest, wanted: MaintenanceIn) -> dict[str, Any]:
     made = verbs.begin_maintenance(_actor(request), wanted.name, float(wanted.seconds), wanted.reason, kind=wanted.kind)

@@ -13,5 +13,5 @@ CAPABILITY = Capability(
     pages="mainstay.windows.page_urls",
     menu=(MenuEntry("Watch", 40, "Maintenance", "/windows/", "maintenance", "monitors:read"),),
     routes=(Routes("/windows", "mainstay.windows.api", "Maintenance windows"),),
-    commands=(Command("windows", 120, "mainstay.windows.commands:windows", "List, begin and end maintenance"),),
+    commands=(Command("windows", 120, "mainstay.windows.commands:windows", "List, start and end maintenance"),),
 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mainstay.windows.queries import Occurrence
 
 windows = typer.Typer(
-    add_completion=False, rich_markup_mode=None, help="List maintenance windows; begin and end maintenance."
+    add_completion=False, rich_markup_mode=None, help="List maintenance windows; start and end maintenance."
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -42,13 +42,13 @@ def list_windows(context: typer.Context, as_json: AsJson = False) -> None:
 @windows.command()
 def begin(
     name: Name,
-    duration: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long from now on, such as 1h.")],
+    duration: Annotated[str, typer.Option("--for", metavar="DURATION", help="How long from now, such as 1h.")],
     reason: Annotated[str, typer.Option(help="Why; public status pages show it.")] = "",
     *,
     is_heartbeat: IsHeartbeat = False,
     as_json: AsJson = False,
 ) -> None:
-    """Wake nobody about one monitor or heartbeat for a while; a repeat moves the end."""
+    """Hold back notifications about one monitor or heartbeat for a while; repeating it moves the end."""
     from mainstay.kernel.duration import parse_duration
 
     try:
@@ -64,12 +64,12 @@ def begin(
 
 @windows.command()
 def end(name: Name, *, is_heartbeat: IsHeartbeat = False) -> None:
-    """End the maintenance that `begin` began, before its time."""
+    """End early the maintenance that `begin` started."""
     actor = acting()
     from mainstay.windows.verbs import end_maintenance
 
     ended = end_maintenance(actor, name, kind="heartbeat" if is_heartbeat else "monitor")
-    typer.echo("ended" if ended else f"no maintenance was begun for {name}")
+    typer.echo("ended" if ended else f"no maintenance was started for {name}")
 
 
 def _show(found: Sequence[Occurrence], now: float, *, as_json: bool) -> None:
@@ -84,4 +84,4 @@ def _show(found: Sequence[Occurrence], now: float, *, as_json: bool) -> None:
         rows = [[one.window, *at, " ".join(one.covers), one.description] for one, at in zip(found, times, strict=True)]
         print_table(columns, rows)
     else:
-        typer.echo("no maintenance window is in force or comes in the next 30 days")
+        typer.echo("no maintenance window is active or scheduled in the next 30 days")

@@ -108,4 +108,4 @@ def _seconds(asked: dict[str, str]) -> float:
     try:
         return parse_duration(text)
     except ValueError as error:
-        raise UserError(str(error), hint="write how long it takes, such as 90m, 3h or 2d") from None
+        raise UserError(str(error), hint="say how long it takes, such as 90m, 3h or 2d") from None

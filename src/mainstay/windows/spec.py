@@ -23,7 +23,7 @@ class WindowSpec(Spec):
         json_schema_extra=first(
             "covers",
             "description",
-            either={"Again and again": ("rule", "timezone"), "Once": ("from", "until")},
+            either={"Recurring": ("rule", "timezone"), "Once": ("from", "until")},
             asks="When",
         )
     )
@@ -38,17 +38,17 @@ class WindowSpec(Spec):
         None,
         alias="from",
         title="Starts",
-        description="start of a single period, with its offset; of a rule: its first may begin then",
+        description="start of a single period, with its UTC offset; with a rule: no period starts earlier",
     )
     until: AwareDatetime | None = Field(
-        None, title="Ends", description="end of a single period; of a rule: none begins from then on"
+        None, title="Ends", description="end of a single period; with a rule: no period starts from then on"
     )
-    timezone: str = Field("UTC", max_length=60, description="zone of the rule", json_schema_extra=sort("zone"))
+    timezone: str = Field("UTC", max_length=60, description="time zone of the rule", json_schema_extra=sort("zone"))
     covers: list[Annotated[str, Field(max_length=1000, json_schema_extra=sort("matcher"))]] = Field(
         [],
         max_length=40,
         title="What it covers",
-        description="label matchers, all of which must fit; none covers everything",
+        description="label matchers, all of which must match; none covers everything",
     )
     description: str = Field("", max_length=2000, description="shown on status pages")
 
@@ -101,13 +101,13 @@ def window_kind() -> Kind:
     return Kind(
         "window",
         "windows",
-        "planned work during which nobody is woken",
+        "planned work during which nobody is alerted",
         WindowSpec.model_validate,
         lambda: WindowSpec.model_json_schema(mode="validation"),
         example=_WINDOW,
         in_words=_in_words,
         facts="mainstay.windows.facts:window_facts",
-        afterwards=lambda _spec: "When it comes next, and what it covers, stands below.",
+        afterwards=lambda _spec: "Its next period, and what it covers, are shown below.",
     )
 
 

@@ -29,7 +29,7 @@ def begin_maintenance(
 ) -> Occurrence:
     """From now on and for so long nobody is woken about it. A repeat moves the end.
 
-    reason: a person's words, shown on public status pages too. NotFound if it is not declared, UserError if it is to
+    reason: a person's words, also shown on public status pages. NotFound if it is not declared, UserError if it is to
     last less than a minute or more than 30 days, Conflict if a file keeps its window.
     """
     actor.require_some("monitors:check")
@@ -69,7 +69,7 @@ def end_window(actor: Actor, name: str, *, clock: Clock | None = None) -> bool:
     with unit_of_work(actor, clock) as work:
         window = resource("window", name)
         if window.document.get("rule"):
-            raise UserError(f"{name} recurs, so its next time comes all the same", hint="edit or delete it")
+            raise UserError(f"{name} recurs, so its next period comes all the same", hint="edit or delete it")
         if window_of(name, window.spec).active(work.now) is None:
             return False
         declare(actor, "window", name, {**window.document, "until": to_iso(work.now)}, manager=_manager(actor))

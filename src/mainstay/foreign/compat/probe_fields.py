@@ -77,7 +77,7 @@ class Fields:
         """0 if it is not set."""
         value = self._of(name, self.take(name), int, "a whole number", 0)
         if isinstance(value, bool) or not (value == 0 or low <= value <= high):
-            self.mistake(f"`{name}` lies between {low} and {high}", name)
+            self.mistake(f"`{name}` must be between {low} and {high}", name)
             return 0
         return value
 

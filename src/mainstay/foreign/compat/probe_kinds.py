@@ -65,9 +65,9 @@ def http(fields: Fields) -> Meant:
     fields.cannot("write the proxy into `proxy_url`", "proxy_from_environment", "no_proxy", "proxy_connect_header")
     fields.cannot("write headers into `headers`", "http_headers")
     fields.cannot(
-        "expressions in CEL are not evaluated", "fail_if_body_json_matches_cel", "fail_if_body_json_not_matches_cel"
+        "CEL expressions are not evaluated", "fail_if_body_json_matches_cel", "fail_if_body_json_not_matches_cel"
     )
-    fields.cannot("HTTP/3 is not spoken", "enable_http3")
+    fields.cannot("HTTP/3 is not supported", "enable_http3")
     return Meant("url", target, expect)
 
 
@@ -119,12 +119,12 @@ def _http_expect(fields: Fields, expect: dict[str, Any]) -> None:
     versions = fields.texts("valid_http_versions")
     if unknown := [version for version in versions if version not in _VERSIONS]:
         known = ", ".join(_VERSIONS)
-        fields.mistake(f"`{unknown[0][:20]}` is none of {known}", "valid_http_versions")
+        fields.mistake(f"`{unknown[0][:20]}` is not one of {known}", "valid_http_versions")
     if versions:
         expect["protocol"] = [_VERSIONS[version] for version in versions if version in _VERSIONS]
     refused, wanted = fields.flag("fail_if_ssl"), fields.flag("fail_if_not_ssl")
     if refused and wanted:
-        fields.mistake("`fail_if_ssl` and `fail_if_not_ssl` together let nothing pass", "fail_if_not_ssl")
+        fields.mistake("`fail_if_ssl` and `fail_if_not_ssl` together reject everything", "fail_if_not_ssl")
     if refused or wanted:
         expect["tls"] = wanted
     if patterns := fields.patterns("fail_if_body_matches_regexp"):
@@ -172,7 +172,7 @@ def tls(fields: Fields) -> dict[str, Any]:
 def _tls_version(fields: Fields, name: str) -> str:
     written = fields.text(name)
     if written in _OLD_TLS:
-        fields.mistake(f"`{name}` is not supported with {written}: TLS before 1.2 is not spoken", name)
+        fields.mistake(f"`{name}` is not supported with {written}: TLS before 1.2 is not supported", name)
     elif written not in _TLS:
         fields.mistake(f"`{written[:20]}` is not TLS12 or TLS13", name)
     return _TLS.get(written, "")
@@ -183,8 +183,8 @@ def tcp(fields: Fields) -> Meant:
     talk = []
     for entry in fields.entries("query_response"):
         turn = {"expect": entry.pattern("expect"), "send": entry.text("send"), "starttls": entry.flag("starttls")}
-        entry.cannot("texts of the target do not become labels", "labels")
-        entry.cannot("lines are compared, not bytes; use `expect`", "expect_bytes")
+        entry.cannot("text from the target does not become labels", "labels")
+        entry.cannot("lines are matched, not bytes; use `expect`", "expect_bytes")
         entry.finish()
         talk.append({name: value for name, value in turn.items() if value})
     if talk:
@@ -194,7 +194,7 @@ def tcp(fields: Fields) -> Meant:
 
 
 def _source(fields: Fields) -> None:
-    fields.cannot("probes leave from the address that the system chooses", "source_ip_address")
+    fields.cannot("the system chooses the source address of probes", "source_ip_address")
 
 
 def dns(fields: Fields) -> Meant:
@@ -238,7 +238,7 @@ def _is_known(fields: Fields, name: str, table: str, written: str) -> bool:
     else:
         known = True
     if not known:
-        fields.mistake(f"`{written[:20]}` is nothing that DNS knows", name)
+        fields.mistake(f"`{written[:20]}` is not known to DNS", name)
     return known
 
 
@@ -281,7 +281,7 @@ def grpc(fields: Fields) -> Meant:
     config = tls(fields.within("tls_config"))
     secured = fields.flag("tls")
     target = {"service": fields.text("service"), "tls": secured, **(config if secured else {})}
-    fields.cannot("metadata of its own is not sent", "metadata")
+    fields.cannot("custom metadata is not sent", "metadata")
     return Meant("address", target, {})
 
 

@@ -226,7 +226,7 @@ class Modules:
         for diagnostic in found.diagnostics:
             tell = log.error if diagnostic.severity == "error" else log.warning
             tell(
-                "blackbox modules have a mistake",
+                "blackbox modules are invalid",
                 where=str(diagnostic.place),
                 problem=diagnostic.message,
                 hint=diagnostic.hint,

@@ -86,7 +86,7 @@ def read_module(module: Node, target: str, node: Node | None, draft: Draft, name
     if prober not in _KINDS:
         return f"Mainstay has no check for the prober `{prober[:40]}`"
     if prober == "dns" and target and not is_address(target):
-        return "a resolver is given by its address, and this one is a name"
+        return "a resolver must be given by its address, and this is a name"
     kind = mail_kind(module) or _KINDS[prober]
     if kind not in draft.kinds:
         return f"needs the check kind `{kind}`, which this install does not have"
@@ -105,7 +105,7 @@ def read_module(module: Node, target: str, node: Node | None, draft: Draft, name
     _family(settings, probe, to)
     for other in _KINDS:
         if other != prober:
-            leave(module, f"a module of the prober {prober} does not use it", other)
+            leave(module, f"modules of the prober {prober} do not use it", other)
     return probe
 
 
@@ -140,7 +140,7 @@ def _family(settings: Node, probe: Probe, to: str) -> None:
         carry(preferred, f"{to}.{probe.kind}.ip_version")
         carry(fallback, f"{to}.{probe.kind}.ip_version")
         return
-    why = "addresses are tried in the order of the resolver, both versions"
+    why = "addresses are tried in the resolver's order, both IP versions"
     for node in (preferred, fallback):
         if node is not None and (strict or node is preferred):
             node.approximated(f"{to}.{probe.kind}", why)

@@ -18,11 +18,11 @@ _LEFT = {
     "no_proxy": "the proxy is used for every address of the monitor",
     "proxy_from_environment": "write the proxy into the file",
     "proxy_connect_header": "a proxy gets no headers of its own",
-    "use_proxy_dns": "a socks5h:// proxy looks names up, others do as they like",
-    "enable_http3": "HTTP/3 is not spoken",
-    "fail_if_body_json_matches_cel": "expressions in CEL are not read; expect JSON paths",
-    "fail_if_body_json_not_matches_cel": "expressions in CEL are not read; expect JSON paths",
-    "source_ip_address": "the address to send from is chosen by the system",
+    "use_proxy_dns": "a socks5h:// proxy resolves names itself; others may",
+    "enable_http3": "HTTP/3 is not supported",
+    "fail_if_body_json_matches_cel": "CEL expressions are not supported; expect JSON paths",
+    "fail_if_body_json_not_matches_cel": "CEL expressions are not supported; expect JSON paths",
+    "source_ip_address": "the system chooses the source address",
 }
 
 
@@ -109,12 +109,12 @@ def _versions(node: Node, target: dict[str, Any], expect: dict[str, Any], to: st
     for version in _items(wanted):
         known = _VERSIONS.get(version.as_text())
         if known is None:
-            version.left(f"`{version.as_text()[:20]}` is no version that is spoken here")
+            version.left(f"`{version.as_text()[:20]}` is not a supported version")
             continue
         version.carried(f"{to}.expect.protocol")
         spoken += [known] if known not in spoken else []
     if wanted is not None and not _items(wanted):
-        wanted.carried(f"{to}.expect.protocol", "any version is good")
+        wanted.carried(f"{to}.expect.protocol", "any version is accepted")
     if spoken:
         expect["protocol"] = spoken[0] if len(spoken) == 1 else spoken
     if http2.is_on if http2 is not None else "2" in spoken:
@@ -126,7 +126,7 @@ def _scheme(node: Node, expect: dict[str, Any], to: str) -> None:
     plain, needed = node.get("fail_if_ssl"), node.get("fail_if_not_ssl")
     refused, wanted = plain is not None and plain.is_on, needed is not None and needed.is_on
     if needed is not None and refused and wanted:
-        needed.mistake("`fail_if_ssl` and `fail_if_not_ssl` together let nothing pass")
+        needed.mistake("`fail_if_ssl` and `fail_if_not_ssl` together reject everything")
     elif refused or wanted:
         expect["tls"] = wanted
     carry(plain, f"{to}.expect.tls")
@@ -151,7 +151,7 @@ def _headers(node: Node, expect: dict[str, Any], to: str) -> None:
             where = f"{to}.expect.header_patterns.{len(expect.get('header_patterns', ()))}"
             written = pattern_of(pattern, f"{where}.regex")
             if written is None:
-                leave(entry, "its pattern is not carried", "header", "allow_missing")
+                leave(entry, "its pattern is not imported", "header", "allow_missing")
                 continue
             wanted: dict[str, Any] = {"name": name.as_text(), "regex": written}
             wanted |= {} if found else {"found": False}
@@ -163,7 +163,7 @@ def _headers(node: Node, expect: dict[str, Any], to: str) -> None:
 
 def _credentials(draft: Draft, node: Node, target: dict[str, Any], to: str, what: str) -> None:
     if "auth" in target:
-        leave(node, "the URL of the target brings its own", "basic_auth", "authorization", "bearer_token",
+        leave(node, "the URL of the target has its own", "basic_auth", "authorization", "bearer_token",
               "bearer_token_file")  # fmt: skip
         return
     basic, other = node.mapping("basic_auth"), node.mapping("authorization")
@@ -174,7 +174,7 @@ def _credentials(draft: Draft, node: Node, target: dict[str, Any], to: str, what
     elif node.get("bearer_token", "bearer_token_file") is not None:
         token = _secret(draft, node, "bearer_token", f"{to}.auth.bearer", what)
         target |= {"auth": {"bearer": token}} if token else {}
-    why = "another way of signing in goes before it"
+    why = "another authentication method takes precedence"
     if basic is not None:
         leave(node, why, "authorization")
     if basic is not None or other is not None:
@@ -190,7 +190,7 @@ def _basic(draft: Draft, basic: Node, target: dict[str, Any], to: str, what: str
         return
     user, file = basic.get("username"), basic.get("username_file")
     if user is not None:
-        leave(basic, "`username` goes before it", "username_file")
+        leave(basic, "`username` takes precedence", "username_file")
         carry(user, f"{where}.username")
         written = user.as_text()
     else:
@@ -219,7 +219,7 @@ def _secret(draft: Draft, node: Node, key: str, to: str, what: str) -> str:
     secret, file = node.get(key), node.get(f"{key}_file")
     if secret is not None:
         secret.carried(to, KEPT_OUTSIDE)
-        leave(node, f"`{key}` goes before it", f"{key}_file")
+        leave(node, f"`{key}` takes precedence", f"{key}_file")
         return draft.secret(secret, f"{what}_{key}")
     return file_reference(file, to) if file is not None else ""
 
@@ -245,9 +245,9 @@ def _transport(
             compression.carried(f"{to}.http.compressed")
     if (skipped := node.get("skip_resolve_phase_with_proxy")) is not None:
         if skipped.is_on or proxy is None:
-            skipped.carried(f"{to}.http.proxy", "a proxy looks the name up, always")
+            skipped.carried(f"{to}.http.proxy", "a proxy always resolves the name")
         else:
-            skipped.approximated(f"{to}.http.proxy", "a proxy looks the name up, always")
+            skipped.approximated(f"{to}.http.proxy", "a proxy always resolves the name")
 
 
 def _limit(limit: Node, target: dict[str, Any], expect: dict[str, Any], to: str) -> None:

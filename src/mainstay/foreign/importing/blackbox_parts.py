@@ -10,8 +10,8 @@ from mainstay.foreign.importing.requests import KEPT_OUTSIDE
 from mainstay.foreign.importing.source import Node, leave
 from mainstay.kernel.patterns import BadPattern, check_pattern
 
-IN_A_FOLDER = "the file must stand in a folder for secrets, MAINSTAY_SECRET_DIRS"
-NO_SOURCE = "the address to send from is chosen by the system"
+IN_A_FOLDER = "the file must be in a folder for secrets, MAINSTAY_SECRET_DIRS"
+NO_SOURCE = "the system chooses the source address"
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGTPE]?)i?B?", re.IGNORECASE)
 _VERSIONS = {"TLS12": "1.2", "TLS13": "1.3"}
 
@@ -66,7 +66,7 @@ def put_tls(draft: Draft, node: Node, tls: dict[str, Any], to: str, what: str) -
     for bound in ("min_version", "max_version"):
         if (version := node.get(bound)) is not None:
             _put_version(version, tls, bound, to)
-    leave(node, "references to other stores of secrets are not read", "ca_ref", "cert_ref", "key_ref")
+    leave(node, "references to other secret stores are not supported", "ca_ref", "cert_ref", "key_ref")
 
 
 def _put_version(version: Node, tls: dict[str, Any], bound: str, to: str) -> None:
@@ -75,9 +75,9 @@ def _put_version(version: Node, tls: dict[str, Any], bound: str, to: str) -> Non
         tls[bound] = known
         version.carried(f"{to}.{bound}")
     elif bound == "min_version":
-        version.approximated(f"{to}.{bound}", "1.2 is the oldest version that is spoken")
+        version.approximated(f"{to}.{bound}", "1.2 is the oldest version supported")
     else:
-        version.left("1.2 is the oldest version that is spoken")
+        version.left("1.2 is the oldest version supported")
 
 
 def file_reference(node: Node, to: str) -> str:

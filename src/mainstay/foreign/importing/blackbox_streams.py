@@ -44,7 +44,7 @@ def put_mail(draft: Draft, settings: Node, target: str, probe: Probe, to: str) -
     probe.target |= {"address": target} if target else {}
     probe.target["security"] = "starttls"
     if (steps := settings.get("query_response")) is not None:
-        steps.approximated(f"{to}.{probe.kind}", f"the kind {probe.kind} greets and asks for STARTTLS by itself")
+        steps.approximated(f"{to}.{probe.kind}", f"the kind {probe.kind} sends its own greeting and STARTTLS")
     leave(settings, "TLS begins with STARTTLS", "tls")
     _tls(draft, settings, probe, to, ("verify", "ca", "server_name"))
     leave(settings, NO_SOURCE, "source_ip_address")
@@ -90,7 +90,7 @@ def _turn(draft: Draft, step: Node, to: str, probe: Probe) -> dict[str, Any]:
     if upgrade is not None:
         turn |= {"starttls": True} if upgrade.is_on else {}
         upgrade.carried(f"{to}.tcp.talk")
-    leave(step, "what a target says does not become labels", "labels")
+    leave(step, "what a target sends does not become labels", "labels")
     return turn
 
 

@@ -175,7 +175,7 @@ class Draft:
             else:
                 continue
             break
-        self.report.drop(entry.node.path, f"no {entry.kind.replace('_', ' ')} can be made of it: {first}")
+        self.report.drop(entry.node.path, f"it cannot become a {entry.kind.replace('_', ' ')}: {first}")
         return False
 
     def _cut_references(self) -> None:

@@ -35,20 +35,20 @@ _ELSEWHERE = {
     "disable-monitoring-lock": "Mainstay checks as many targets at a time as it needs",
     "skip-invalid-config-update": "an invalid file never changes anything in Mainstay",
     "connectivity": "Mainstay has a guard of its own for its network, MAINSTAY_UPLINK_TARGETS",
-    "remote": "pages of other installs are not shown",
-    "announcements": "what was announced stays with the old page",
-    "suites": "several requests in a row need the check kind `steps`; write them by hand",
+    "remote": "pages of other instances are not shown",
+    "announcements": "announcements stay with the old page",
+    "suites": "several requests in a row need the check kind `steps`; write it yourself",
     "tunneling": "checks do not go through SSH tunnels",
     "debug": "the log level is a setting, MAINSTAY_LOG_LEVEL",
 }
 _CLIENT_LEFT = {
-    "dns-resolver": "names are looked up by the resolver of the machine",
+    "dns-resolver": "names are resolved by the machine's resolver",
     "oauth2": "Mainstay does not fetch OAuth2 tokens",
-    "identity-aware-proxy": "Mainstay does not fetch tokens of Google",
+    "identity-aware-proxy": "Mainstay does not fetch Google tokens",
     "tunnel": "checks do not go through SSH tunnels",
     "store-cookies": "no cookies are kept between checks",
 }
-_KEPT_FILE = "the file must stand in a folder for secrets, MAINSTAY_SECRET_DIRS"
+_KEPT_FILE = "the file must be in a folder for secrets, MAINSTAY_SECRET_DIRS"
 _STREAMS = {"tcp": "tcp", "udp": "udp", "tls": "tls", "starttls": "smtp", "ssh": "ssh", "grpc": "grpc", "grpcs": "grpc"}
 
 
@@ -86,7 +86,7 @@ def _reference(found: re.Match[str]) -> str:
 def duration_of(node: Node) -> float | None:
     """Seconds; a mistake is noted if it is none, unless it comes from the environment."""
     if "${env:" in str(node.value):
-        node.left("it comes from the environment, which only texts and secrets of Mainstay may")
+        node.left("it comes from the environment, which only text fields and secrets may in Mainstay")
         return None
     seconds = go_duration(node.value)
     if seconds is None:
@@ -111,7 +111,7 @@ class _Endpoint:
             self.node.left(f"needs the check kind `{kind}`, which this install does not have")
             return
         if kind == "dns" and not is_address(url.rpartition("://")[2]):
-            self.node.left("a resolver is given by its address, and this one is a name")
+            self.node.left("a resolver must be given by its address, and this is a name")
             return
         self.name = self.draft.name("monitor", name, f"{group}-{name}" if group else name)
         self.to = f"monitors.{self.name}"
@@ -123,7 +123,7 @@ class _Endpoint:
         self._times(kind)
         self._expectations(kind, url)
         self._labels(group)
-        leave(self.node, "how the page looks is not declared in Mainstay", "ui")
+        leave(self.node, "the look of the page is not declared in Mainstay", "ui")
         leave(self.node, "needs the check kind `steps`", "store", "always-run")
         self.draft.add("monitor", self.name, self.document, self.node)
         self.alerting.read("monitor", self.name, self.node, self.document)
@@ -144,7 +144,9 @@ class _Endpoint:
         if node is not None and name == self.name:
             node.carried(self.to)
         elif node is not None:
-            node.approximated(self.to, f"names hold letters, digits and . _ - only, and are used once: `{self.name}`")
+            node.approximated(
+                self.to, f"names may hold only letters, digits and . _ - and must be unique: `{self.name}`"
+            )
 
     def _target(self, kind: str, url: str, target: dict[str, Any]) -> str:
         """Fill the target; its main field."""
@@ -171,7 +173,7 @@ class _Endpoint:
         if kind in ("tcp", "udp") and (body := self.node.get("body")) is not None:
             put_body(self.draft, body, target, to, self.name)
             target["send"] = target.pop("body", "")
-        leave(self.node.mapping("ssh"), "signing in over SSH is not carried; the banner is checked", "username",
+        leave(self.node.mapping("ssh"), "signing in over SSH is not imported; the banner is checked", "username",
               "password", "private-key")  # fmt: skip
         bodiless = () if kind in ("tcp", "udp") else ("body",)
         leave(self.node, f"a {kind} check sends no request", "method", "headers", "graphql", *bodiless)
@@ -237,9 +239,9 @@ class _Endpoint:
                 target["ip_version"] = version
                 network.carried(f"{to}.ip_version")
             elif network.value == "ip":
-                network.idle("addresses of both versions are taken")
+                network.idle("both IP versions are used")
             else:
-                network.left(f"a {kind} check takes the addresses in the order of the resolver")
+                network.left(f"a {kind} check uses addresses in the resolver's order")
         if proxy is not None and kind == "http":
             target["proxy"] = self.draft.secret(proxy, f"{self.name}_proxy") if "@" in proxy.as_text() else proxy.value
             proxy.carried(f"{to}.proxy", KEPT_OUTSIDE if "@" in proxy.as_text() else "")
@@ -248,9 +250,7 @@ class _Endpoint:
         for key, name in (("certificate-file", "certificate"), ("private-key-file", "key")):
             if (file := tls.get(key)) is not None:
                 target.setdefault("tls", {})[name] = f"${{file:{file.as_text()}}}"
-                file.approximated(
-                    f"{to}.tls.{name}", "the file must stand in a folder for secrets, MAINSTAY_SECRET_DIRS"
-                )
+                file.approximated(f"{to}.tls.{name}", "the file must be in a folder for secrets, MAINSTAY_SECRET_DIRS")
         leave(tls, "TLS is not renegotiated", "renegotiation")
 
     def _times(self, kind: str) -> None:
@@ -289,7 +289,7 @@ class _Endpoint:
         name = self.draft.name("monitor", f"{self.name}-domain")
         days = round(seconds / 86_400, 3)
         document = {"domain": host, "expect": {"days": max(days, 30), "down_days": days}}
-        how = "a monitor of its own looks at the domain; write it as it is registered, without `www.`"
+        how = "a separate monitor checks the domain; write it as it is registered, without `www.`"
         node.approximated(self.draft.add("monitor", name, document, node), how)
         self.alerting.also("monitor", name, self.node)
 
@@ -302,7 +302,7 @@ class _Endpoint:
         for label in extra.fields() if extra is not None else ():
             name = label_name(label.key)
             if not name or name in labels:
-                label.left("a label has a name of letters, digits and _, which no other label has")
+                label.left("a label's name holds letters, digits and _, and is unique")
                 continue
             labels[name] = label.as_text()
             label.carried(f"{self.to}.labels.{name}")
@@ -340,7 +340,7 @@ def _external_rhythm(node: Node, document: dict[str, Any], to: str) -> None:
     seconds = duration_of(interval) if interval is not None else None
     if interval is None or not seconds:
         document |= {"every": "365d", "grace": "1d"}
-        node.report.note(node.path, "approximated", to, "silence was no failure: it is one after a year")
+        node.report.note(node.path, "approximated", to, "silence was not a failure; now it is, after a year")
         carry(interval, f"{to}.every")
         return
     document |= {"every": bounded(interval, seconds, 1, 366 * 86_400, f"{to}.every"), "grace": "1s"}

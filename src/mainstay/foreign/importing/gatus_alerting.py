@@ -44,7 +44,7 @@ class Alerting:
         self._documents: dict[str, dict[str, Any]] = {}
 
     def read(self, kind: str, name: str, endpoint: Node, document: dict[str, Any]) -> None:
-        """The alerts of one endpoint: its thresholds, and which channels hear of it."""
+        """The alerts of one endpoint: its thresholds, and which channels are notified."""
         thresholds: dict[str, list[tuple[float, Node | None]]] = {key: [] for key in _THRESHOLDS}
         for alert in endpoint.entries("alerts"):
             default = self._default(alert.text("type"))
@@ -182,11 +182,11 @@ class Alerting:
             if field.key == "minimum-reminder-interval":
                 field.left("a notification is not repeated while nothing changes")
             elif field.key == "description":
-                field.left("give the monitors a description of their own")
+                field.left("give each monitor its own description")
             else:
-                field.carried(f"channels.{kind}", "where an alert says nothing of its own")
+                field.carried(f"channels.{kind}", "where an alert does not set its own")
         if (kind,) not in self._channels:
-            leave(provider, "every endpoint that alerts through it has settings of its own", *_OWN_SETTINGS)
+            leave(provider, "every endpoint that alerts through it has its own settings", *_OWN_SETTINGS)
         groups = {key[2] for key in self._channels if len(key) == 3 and key[0] == kind}
         for entry in provider.entries("overrides"):
             if entry.text("group") not in groups:
@@ -210,6 +210,6 @@ def _tell_threshold(node: Node | None, to: str, number: float, chosen: int) -> N
     if number == chosen:
         node.carried(to)
     elif 1 <= number <= 20:
-        node.approximated(to, "the smallest number among the alerts of an endpoint counts for all of them")
+        node.approximated(to, "the smallest number among an endpoint's alerts applies to all of them")
     else:
-        node.approximated(to, "it must lie between 1 and 20")
+        node.approximated(to, "it must be between 1 and 20")

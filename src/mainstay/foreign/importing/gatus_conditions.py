@@ -28,7 +28,7 @@ _FLIPPED = {"==": "==", "!=": "!=", "<": ">", ">": "<", "<=": ">=", ">=": "<="}
 _FUNCTION = re.compile(r"(pat|any|len|has)\((.*)\)", re.DOTALL)
 _RCODES = ("NOERROR", "FORMERR", "SERVFAIL", "NXDOMAIN", "NOTIMP", "REFUSED")
 _LENGTHS = 'Mainstay compares values and not lengths; for a list expect `$.path[0]: "!= null"`, for text `=~ .{8}`'
-_ONE_TEXT = "of what such a service says one text and one pattern are expected, and nothing that must be absent"
+_ONE_TEXT = "one text and one pattern can be expected of such a service's answer, and nothing that must be absent"
 _DAY = 86_400.0
 _BODY_KINDS = ("tcp", "udp", "websocket", "ssh")
 
@@ -99,7 +99,7 @@ class Conditions:
         function = _FUNCTION.fullmatch(right)
         codes = _codes(operator, function[1] if function else "", function[2] if function else right)
         if codes is None:
-            node.left("the codes cannot be told from it")
+            node.left("the codes cannot be derived from it")
             return
         self.statuses = codes if self.statuses is None else self.statuses & codes
         node.carried(f"{self.to}.status")
@@ -107,7 +107,7 @@ class Conditions:
     def _response_time(self, node: Node, operator: str, right: str) -> None:
         seconds = _milliseconds(right)
         if operator not in ("<", "<=") or seconds is None or seconds <= 0:
-            node.left("Mainstay tells what is too slow, not what is too fast")
+            node.left("Mainstay reports what is too slow, not what is too fast")
             return
         self.slowest = seconds if self.slowest is None else min(self.slowest, seconds)
         node.carried(f"{self.to}.down_after")
@@ -128,7 +128,7 @@ class Conditions:
             return
         self.certificate = seconds if self.certificate is None else max(self.certificate, seconds)
         name = "days" if self.kind == "tls" else "certificate_days"
-        how = "with fewer days left it is degraded and not down; `alert_on` says that this wakes somebody"
+        how = "with fewer days left it is degraded, not down; `alert_on` makes that open an alert"
         node.approximated(f"{self.to}.{name}", how)
 
     def _domain(self, node: Node, operator: str, right: str) -> None:
@@ -142,7 +142,7 @@ class Conditions:
         function = _FUNCTION.fullmatch(right)
         codes = [part.strip().upper() for part in function[2].split(",")] if function else [right.upper()]
         if self.kind != "dns" or self.rcode or operator not in ("==", "!=") or (function and function[1] != "any"):
-            node.left("only DNS has a response code, which is one of some, or none of them")
+            node.left("only DNS has a response code, and it must be compared with fixed values")
         elif not all(code in _RCODES for code in codes):
             node.left(f"response codes that can be expected are {', '.join(_RCODES)}")
         elif operator == "==":
@@ -150,7 +150,7 @@ class Conditions:
             node.carried(f"{self.to}.rcode")
         else:
             self.rcode = [code for code in _RCODES if code not in codes]
-            node.approximated(f"{self.to}.rcode", "every other of the codes that servers answer with")
+            node.approximated(f"{self.to}.rcode", "every other response code")
 
     def _body(self, node: Node, operator: str, right: str) -> None:
         if self.kind == "dns":
@@ -205,7 +205,7 @@ class Conditions:
             wanted = [from_glob(function[2])] if function and is_pattern else [re.escape(option) for option in options]
             where = "some" if operator == "==" else "none"
             self.records.setdefault(where, []).append(rf"\t(?:{'|'.join(wanted)})\.?\z")
-            node.approximated(f"{self.to}.answer.{where}", "any record of the answer is looked at, and not the last")
+            node.approximated(f"{self.to}.answer.{where}", "any record of the answer is compared, not the last")
             return
         if operator != "==" or (function is not None and function[1] != "any"):
             node.left("a DNS check compares records with text and patterns only")
@@ -220,7 +220,7 @@ class Conditions:
         elif path is None:
             node.left("a path names one value in Mainstay: wildcards and filters cannot be written")
         elif path in self.json:
-            node.left(f"{path} has an expectation already, and takes one only")
+            node.left(f"{path} already has an expectation, and may have only one")
         else:
             self._expect(node, path, operator, right)
 
@@ -240,14 +240,14 @@ class Conditions:
     def _function(self, node: Node, name: str, inner: str, operator: str, right: str) -> None:
         path = json_path(inner.removeprefix("[BODY]")) if inner.startswith("[BODY]") else None
         if name != "has" or path is None or self.kind != "http":
-            node.left(_LENGTHS if name == "len" else "it cannot be told in Mainstay's words")
+            node.left(_LENGTHS if name == "len" else "Mainstay cannot express it")
         elif (operator, right) not in (("==", "true"), ("!=", "false")):
             node.left("Mainstay cannot expect that a value is absent; `not_contains` may serve")
         elif path in self.json:
-            node.carried(f"{self.to}.json.{path}", "what is compared must be there")
+            node.carried(f"{self.to}.json.{path}", "the value that is compared must exist")
         else:
             self.json[path] = "!= null"
-            node.approximated(f"{self.to}.json.{path}", "it must be there and must not be null")
+            node.approximated(f"{self.to}.json.{path}", "it must exist and not be null")
 
     def expect(self) -> dict[str, Any]:
         """The monitor's `expect`."""
@@ -288,7 +288,7 @@ def _comparison(operator: str, right: str) -> tuple[Any, str]:
         return expected(right)
     if operator == "!=":
         value, doubt = negated(right)
-        return value, doubt or "a value that is missing fails here, and does not there"
+        return value, doubt or "a missing value fails here, and does not there"
     if not is_number(right):
         return _NONE, f"`{operator}` needs a number"
     return f"{operator} {right}", ""
@@ -296,7 +296,7 @@ def _comparison(operator: str, right: str) -> tuple[Any, str]:
 
 def _by_function(operator: str, function: re.Match[str]) -> tuple[Any, str]:
     if operator != "==" or function[1] not in ("pat", "any"):
-        return _NONE, "it cannot be told in Mainstay's words"
+        return _NONE, "Mainstay cannot express it"
     if function[1] == "pat":
         return f"=~ ^{from_glob(function[2])}$", ""
     options = [option.strip() for option in function[2].split(",")]

@@ -20,7 +20,7 @@ from mainstay.kernel.timespan import format_duration
 
 _TIMEOUT = 30.0
 _LIMIT = 50_000_000
-_RESULTS = "a result or an address of its own, not a setting"
+_RESULTS = "a result or a generated address, not a setting"
 _KEYWORDS = {"start_kw": "start", "success_kw": "success", "failure_kw": "failure"}
 _FILTERS = {
     "filter_subject": "subject",
@@ -86,7 +86,7 @@ def _channel(node: Node, draft: Draft) -> str:
     name = draft.name("channel", written or kind, f"{kind}-{written}" if written else kind)
     to = f"channels.{name}"
     what = f"{name}_url"
-    needed = "the API does not tell it: look it up under Integrations"
+    needed = "the API does not return it: look it up under Integrations"
     document: dict[str, Any]
     if kind == "email":
         address = draft.secret(node, f"{name}_address", f"the e-mail address; {needed}", f"\0{name}")
@@ -105,7 +105,7 @@ def _channel(node: Node, draft: Draft) -> str:
     for key in ("kind", "name"):
         found = node.get(key)
         if found is not None:
-            found.approximated(to, "its settings must be given anew, the API does not tell them")
+            found.approximated(to, "its settings must be entered again; the API does not return them")
     leave(node, "channels are known by their names", "id")
     draft.add("channel", name, document, node)
     return name
@@ -135,7 +135,7 @@ def _check(node: Node, draft: Draft, channels: dict[str, str]) -> None:
         if value is not None:
             document |= {key: value.value} if value.value else {}
             value.carried(f"{to}.{key}")
-    leave(node, "a key that may only read does not tell the uuid; the address changes", "unique_key")
+    leave(node, "a read-only key does not show the uuid; the address changes", "unique_key")
     _words(node, document, to)
     if (tags := node.get("tags")) is not None:
         document |= {"tags": tags.as_text().split()} if tags.as_text().split() else {}
@@ -214,4 +214,4 @@ def _tell(node: Node, draft: Draft, name: str, channels: dict[str, str], to: str
     if len(known) == len(wanted):
         chosen.carried(f"{to}.labels")
     else:
-        chosen.approximated(f"{to}.labels", "some of its integrations are not carried")
+        chosen.approximated(f"{to}.labels", "some of its integrations are not imported")

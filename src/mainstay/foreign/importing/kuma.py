@@ -16,19 +16,19 @@ from mainstay.kernel.timespan import format_duration
 
 _DEFAULTS = {"weight": 2000, "resendInterval": 0, "upsideDown": 0, "forceInactive": 0, "maintenance": 0}
 _FORGOTTEN = {
-    "id": "Mainstay gives its own",
+    "id": "Mainstay assigns its own",
     "user_id": "monitors belong to the team",
     "userId": "monitors belong to the team",
     "created_date": "Mainstay keeps its own history",
     "weight": "lists are sorted by state and name",
     "resendInterval": "a notification is not repeated while nothing changes",
-    "pathName": "made of the names of groups",
-    "path": "made of the names of groups",
+    "pathName": "derived from the names of groups",
+    "path": "derived from the names of groups",
     "childrenIDs": "the other side of `parent`",
     "dns_last_result": "a result, not a setting",
     "screenshot": "a result, not a setting",
-    "includeSensitiveData": "says what the backup holds",
-    "forceInactive": "says that a group is paused",
+    "includeSensitiveData": "describes the contents of the backup",
+    "forceInactive": "marks a group as paused",
     "maintenance": "a state, not a setting",
 }
 _OTHER_TABLES = "people, keys, settings and results are not declared"
@@ -46,7 +46,7 @@ def import_kuma(root: Node, draft: Draft) -> dict[str, str]:
     read_pages(root, draft, reader.made)
     read_maintenance(root, draft, reader.made)
     for key in ("version", "other tables", "docker_host", "incident", "tag", "monitor_tag", "monitor_notification"):
-        leave(root, _OTHER_TABLES if key == "other tables" else "it says nothing by itself", key)
+        leave(root, _OTHER_TABLES if key == "other tables" else "it has no meaning by itself", key)
     reader.joined()
     return {identity: name for identity, (kind, name) in reader.made.items() if kind == "monitor"}
 
@@ -112,7 +112,7 @@ class _Reader:
             self.draft.add("monitor", name, document, notice)
         name = self._domains[domain]
         notice.approximated(
-            f"monitors.{name}", "Kuma tells 21, 14 and 7 days before; here it is degraded from 21 days on"
+            f"monitors.{name}", "Kuma notifies 21, 14 and 7 days before; here it is degraded from 21 days on"
         )
         self._notifications(node, "monitor", name)
 
@@ -128,7 +128,7 @@ class _Reader:
         if retries is not None and (count or 0) <= 19:
             retries.carried(f"{to}.confirm.failures")
         elif retries is not None:
-            retries.approximated(f"{to}.confirm.failures", "20 failures in a row are the most")
+            retries.approximated(f"{to}.confirm.failures", "at most 20 failures in a row")
         wait = retry.as_number() if retry is not None else None
         if retry is not None and wait and document["confirm"]["failures"] > 1:
             document["confirm"]["recheck"] = bounded(retry, wait, 1, 86_400, f"{to}.confirm.recheck")
@@ -196,7 +196,7 @@ class _Reader:
                 carry(tag.get("name"), f"{to}.labels")
         for name, value, one in tags:
             leave(one, "tags have no colour", "color")
-            leave(one, "Mainstay gives its own", "id", "tag_id", "monitor_id")
+            leave(one, "Mainstay assigns its own", "id", "tag_id", "monitor_id")
             label = label_name(name)
             if value and label and label not in document.get("labels", {}):
                 document.setdefault("labels", {})[label] = value[:200]
@@ -224,7 +224,7 @@ class _Reader:
     def _tell(self, node: Node, identity: str, kind: str, name: str) -> None:
         channel = self.channels.get(identity)
         if channel is None:
-            node.left("its notification is not carried" if identity else "switched off")
+            node.left("its notification is not imported" if identity else "switched off")
             return
         self.draft.tell(kind, name, [channel])
         node.carried("routes")
@@ -240,8 +240,8 @@ class _Reader:
         for identity, (node, written) in self._groups.items():
             members = children.get(identity, [])
             if "group" not in self.draft.kinds or not members:
-                why = "its members carry its name in the label `group`"
-                node.left(why if members else "it has no members that are carried")
+                why = "its members have its name in the label `group`"
+                node.left(why if members else "none of its members is imported")
                 continue
             name = self.draft.name("monitor", written, f"{written}-group")
             to = f"monitors.{name}"
@@ -252,7 +252,7 @@ class _Reader:
             tell_the_rest(node, "group")
             for key in ("interval", "maxretries", "retryInterval", "timeout"):
                 if (one := field(node, key)) is not None:
-                    one.idle("a group follows its members")
+                    one.idle("a group's state follows its members")
             _default(node)
 
     def joined(self) -> None:
@@ -275,7 +275,7 @@ def _called(node: Node, name: str, to: str) -> None:
     if written is not None and written.value == name:
         written.carried(to)
     elif written is not None:
-        written.approximated(to, f"names hold letters, digits and . _ - only, and are used once: `{name}`")
+        written.approximated(to, f"names may hold only letters, digits and . _ - and must be unique: `{name}`")
 
 
 def _by(root: Node, table: str, key: str) -> dict[str, list[Node]]:

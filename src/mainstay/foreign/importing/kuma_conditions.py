@@ -15,7 +15,7 @@ from mainstay.foreign.importing.source import Node
 from mainstay.foreign.importing.values import expected, json_path, negated
 
 _NUMBERS = {"num_equals": "==", "num_not_equals": "!=", "lt": "<", "gt": ">", "lte": "<=", "gte": ">="}
-_ONE = "Mainstay compares a value once; only a single condition is carried"
+_ONE = "Mainstay compares a value once; only a single condition is imported"
 # What stands before the part of a record that Kuma compares, and after it, as zone files write the record.
 _RECORDS = {
     "A": ("", ""),
@@ -55,7 +55,7 @@ def put_json(own: Monitor, expect: dict[str, Any], found: tuple[Any, str], *name
     used = [one for name in names if (one := own.get(name)) is not None]
     if path is None or value is None:
         for one in used:
-            one.left("only paths of names and indexes are read, and compared with a value")
+            one.left("only paths of names and indexes, compared with a value, are supported")
         return
     expect["json"] = {path: value}
     for one in used:
@@ -90,7 +90,7 @@ def put_message(own: Monitor, expect: dict[str, Any]) -> None:
     operator = found[0].text("operator") if len(found) == 1 and found[0].text("variable") == "message" else ""
     pattern = _pattern(operator, found[0].text("value")) if operator else ""
     if not pattern:
-        _leave(own, "of a message only what it holds, begins or ends with is expected, once")
+        _leave(own, "only what a message holds, begins or ends with can be expected, once")
         return
     expect["regex"] = pattern
     _tell(own, "expect.regex", "")
@@ -102,7 +102,7 @@ def put_records(own: Monitor, expect: dict[str, Any], kind: str) -> None:
     joined = {one.text("andOr") for one in found[1:]}
     patterns = [_record(one, kind, *around) for one in found] if around is not None else []
     if not all(patterns) or not patterns or joined - {"or"}:
-        _leave(own, "of records only what one of them is, holds, begins or ends with is expected, joined by `or`")
+        _leave(own, "only what one of the records is, holds, begins or ends with can be expected, joined by `or`")
         return
     expect["answer"] = {"some": patterns}
     _tell(own, "expect.answer.some", "")

@@ -12,7 +12,7 @@ _HTTP = frozenset({"http", "keyword", "json-query"})
 _TLS = _HTTP | {"redis"}
 _NAMED = _HTTP | {"websocket-upgrade", "port", "ping", "dns", "smtp", "mqtt", "grpc-keyword", "real-browser"}
 _BY_URL = _HTTP | {"websocket-upgrade", "real-browser"}
-_NO_DOMAIN = "which part of the name is registered cannot be told; declare a monitor of the kind `domain` for it"
+_NO_DOMAIN = "which part of the name is registered is unknown; declare a monitor of the kind `domain` for it"
 _NO_LIKE = "Mainstay has nothing like it for this check"
 _KEPT = "what an answer held is kept as evidence of a failure, within the limits of Mainstay"
 
@@ -32,7 +32,7 @@ _USED: dict[str, tuple[frozenset[str], str]] = {
     "invertKeyword": (frozenset({"keyword", "grpc-keyword"}), _NO_LIKE),
     "conditions": (frozenset({"dns", "postgres", "mysql", "mqtt"}), _NO_LIKE),
     "mqttWebsocketPath": (frozenset({"mqtt"}), _NO_LIKE),
-    "ping_per_request_timeout": (frozenset({"ping"}), "the timeout is for all requests together"),
+    "ping_per_request_timeout": (frozenset({"ping"}), "the timeout covers all requests together"),
     "groupNotifications": (frozenset({"group"}), _NO_LIKE),
 }
 # Where nothing but these types uses a field.

@@ -28,9 +28,9 @@ def read_http(own: Monitor) -> Target | str:
     _words(own, expect)
     found = Target("http", shortened(target, "url"), expect)
     if not target["url"].lower().startswith("https:"):
-        idle(own, "expiryNotification", "a plain address has no certificate, and Kuma looks at none")
+        idle(own, "expiryNotification", "a plain address has no certificate to check")
     elif own.is_on("ignoreTls"):
-        idle(own, "expiryNotification", "Kuma looks at no certificate where it ignores TLS")
+        idle(own, "expiryNotification", "Kuma checks no certificate where it ignores TLS errors")
     else:
         certificate(own, found, "certificate_days")
     return found
@@ -43,7 +43,7 @@ def certificate(own: Monitor, found: Target, name: str) -> None:
         return
     found.expect[name] = 21
     found.alert_on = ["down", "degraded"]
-    how = "Kuma tells 21, 14 and 7 days before; here it is degraded from 21 days on"
+    how = "Kuma notifies 21, 14 and 7 days before; here it is degraded from 21 days on"
     notification.approximated(f"{own.to}.expect.{name}", how)
 
 

@@ -63,13 +63,15 @@ def _port(own: Monitor) -> Target | str:
     else:
         found = Target("tcp", own.endpoint("tcp"))
         if security == "starttls":
-            own.leave("which protocol begins TLS there is not said; write it as `talk` of the kind tcp", "smtpSecurity")
+            own.leave(
+                "which protocol starts TLS there is not known; write it as `talk` of the kind tcp", "smtpSecurity"
+            )
         elif security:
-            idle(own, "smtpSecurity", "Kuma speaks TLS only where expiry is to be told")
+            idle(own, "smtpSecurity", "Kuma uses TLS only where it notifies of expiry")
         if security != "starttls":
-            idle(own, "expiryNotification", "Kuma looks at the certificate only where TLS is asked for")
+            idle(own, "expiryNotification", "Kuma checks the certificate only where TLS is requested")
     if text(own.node, "expectedTlsAlert") not in ("", "none"):
-        own.leave("Mainstay expects no alert of TLS", "expectedTlsAlert")
+        own.leave("Mainstay cannot expect a TLS alert", "expectedTlsAlert")
     return found
 
 
@@ -83,7 +85,7 @@ def _ping(own: Monitor) -> Target | str:
     if count is not None:
         target["count"] = int(count.as_number() or 1)
         own.carry("ping_count", "icmp.count")
-    idle(own, "ping_numeric", "addresses are never looked up by name")
+    idle(own, "ping_numeric", "addresses are never resolved to names")
     return Target("icmp", shortened(target, "host"))
 
 
@@ -99,7 +101,7 @@ def _dns(own: Monitor) -> Target | str:
         target["resolver"] = f"{written}:{port}" if port not in ("", "53") else written
         own.carry("dns_resolve_server", "dns.resolver")
         if others:
-            resolver.approximated(f"{own.to}.dns.resolver", "one resolver is asked, the first of them")
+            resolver.approximated(f"{own.to}.dns.resolver", "only the first resolver is queried")
     own.carry("port", "dns.resolver")
     found = Target("dns", shortened(target, "name"))
     if has_conditions(own):
@@ -111,7 +113,7 @@ def _docker(own: Monitor) -> Target | str:
     own.carry("docker_container", "docker.container")
     host = own.get("docker_host")
     if host is not None:
-        host.left("the socket of this machine is asked; `socket` names another")
+        host.left("this machine's socket is used; `socket` names another")
     return Target("docker", text(own.node, "docker_container"))
 
 
@@ -159,7 +161,7 @@ def _command(own: Monitor, found: Target) -> None:
             own.leave("Mainstay expects values at a JSON path, and there is none", "expectedValue")
         return
     wanted = own.get("expectedValue")
-    value = expected(wanted.as_text()) if wanted is not None else ("!= null", "anything but null will do")
+    value = expected(wanted.as_text()) if wanted is not None else ("!= null", "anything but null is accepted")
     put_json(own, found.expect, value, "jsonPath", "expectedValue")
 
 
@@ -186,7 +188,7 @@ def _dissected(own: Monitor, node: Node, kind: str) -> dict[str, Any] | None:
         target["database"] = int(found["database"]) if found["database"].isdigit() else found["database"]
     if node.as_text().strip().startswith("rediss://"):
         target["tls"] = True
-    node.approximated(f"{own.to}.{kind}", "taken apart; parameters after `?` are left out")
+    node.approximated(f"{own.to}.{kind}", "split into fields; parameters after `?` are left out")
     return target
 
 
@@ -195,10 +197,10 @@ def _grpc(own: Monitor) -> Target | str:
     if url is None:
         return "it has no URL"
     target: dict[str, Any] = {"address": url.as_text().rpartition("://")[2]}
-    url.approximated(f"{own.to}.grpc.address", "asked by the health protocol, not by a method of its own")
+    url.approximated(f"{own.to}.grpc.address", "checked by the health protocol, not by a custom method")
     for name in ("grpcServiceName", "grpcMethod", "grpcProtobuf", "grpcBody", "grpcMetadata", "keyword"):
         if (found := own.get(name)) is not None:
-            found.left("the health protocol has a service, a question and an answer of its own")
+            found.left("the health protocol defines its own service, request and response")
     if own.is_on("grpcEnableTls"):
         target["tls"] = True
     own.carry("grpcEnableTls", "grpc.tls")
@@ -221,7 +223,7 @@ def _websocket(own: Monitor) -> Target | str:
         expect["close"] = [int(str(code)) for code in codes.value]
         codes.carried(f"{own.to}.expect.close")
     elif codes is not None:
-        codes.left("a code of closing is a number from 1000 to 4999")
+        codes.left("a close code is a number from 1000 to 4999")
     return Target("websocket", shortened(target, "url"), expect)
 
 
@@ -245,7 +247,7 @@ def _ntp(own: Monitor) -> Target | str:
     if offset is not None and (milliseconds := offset.as_number()):
         found.expect["offset"] = format_duration(milliseconds / 1000)
         offset.carried(f"{own.to}.expect.offset")
-    own.leave("Mainstay judges the offset and the stratum", "ntpRootDispersionThreshold")
+    own.leave("Mainstay evaluates the offset and the stratum", "ntpRootDispersionThreshold")
     return found
 
 
@@ -253,9 +255,9 @@ def _browser(own: Monitor) -> Target | str:
     url = own.get("url")
     if url is None:
         return "it has no URL"
-    url.approximated(f"{own.to}.browser.url", "errors of the page's own scripts make it degraded here")
-    own.leave("the browser of the prober is used", "remote_browser")
-    own.leave("a picture is taken when something is wrong, at once", "screenshot_delay")
+    url.approximated(f"{own.to}.browser.url", "errors in the page's own scripts make it degraded here")
+    own.leave("the prober's browser is used", "remote_browser")
+    own.leave("a screenshot is taken at once when something is wrong", "screenshot_delay")
     return Target("browser", url.as_text().strip())
 
 

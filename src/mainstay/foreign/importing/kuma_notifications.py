@@ -33,7 +33,7 @@ _SMTP = {
 def read_notification(node: Node, draft: Draft) -> str | None:
     """The name of the channel, or None if there is none."""
     config = node.mapping("config")
-    leave(node, "Mainstay gives its own", "id", "user_id", "userId")
+    leave(node, "Mainstay assigns its own", "id", "user_id", "userId")
     leave(node, "every monitor names its notifications", "is_default", "isDefault")
     active = field(node, "active")
     if active is not None and not active.is_on:
@@ -75,7 +75,7 @@ def _made(kind: str, config: Node, draft: Draft, name: str, to: str) -> dict[str
         _other(config, "smtp")
         return found
     if kind == "apprise" and (url := config.get("appriseURL")) is not None:
-        url.carried(f"{to}.apprise", "the value is kept outside of the file, see `secrets`")
+        url.carried(f"{to}.apprise", "the value is kept outside the file, see `secrets`")
         return {"apprise": draft.secret(url, f"{name}_url", "the URL of Apprise as it stands there")}
     hook = next((one for one in config.fields() if one.key.lower().endswith(("webhookurl", "webhook"))), None)
     return apprise_channel(draft, kind, hook if hook is not None else config, name, to)
@@ -97,7 +97,7 @@ def _mail(config: Node, draft: Draft, name: str, to: str) -> dict[str, Any] | No
     for others in (config.get("smtpCC"), config.get("smtpBCC")):
         if others is not None:
             found["email"]["to"] += addresses(others)
-            others.approximated(f"{to}.email.to", "all recipients are named in the message")
+            others.approximated(f"{to}.email.to", "all recipients are listed in the message")
     return found
 
 

@@ -40,7 +40,7 @@ def read_pages(root: Node, draft: Draft, made: Made) -> None:
         for key, ours in (("slug", ""), ("title", ".title"), ("description", ".description"), ("published", "")):
             carry(page.get(key), f"{to}{ours}")
         leave(page, "how a page looks is not declared in Mainstay", *_LOOKS)
-        leave(page, "Mainstay gives its own", "id")
+        leave(page, "Mainstay assigns its own", "id")
         draft.add("status_page", name, document, page)
     leave(root, "a page has one address, /status/<name>", "status_page_cname")
 
@@ -81,7 +81,7 @@ def _joined(row: Node, to: str, *, carried: bool) -> None:
         elif carried:
             one.carried(to)
         else:
-            one.left("its monitor is not carried")
+            one.left("its monitor is not imported")
 
 
 def read_maintenance(root: Node, draft: Draft, made: Made) -> None:
@@ -92,13 +92,13 @@ def read_maintenance(root: Node, draft: Draft, made: Made) -> None:
         if isinstance(rules, str):
             node.left(rules)
             for row in members:
-                row.left("its maintenance is not carried")
+                row.left("its maintenance is not imported")
             continue
         covers = _covers([made[key] for row in members if (key := text(row, "monitor_id")) in made])
         _windows(node, draft, rules, covers)
         for row in members:
             row.carried("windows")
-    leave(root, "a window is shown on every page that shows what it covers", "maintenance_status_page")
+    leave(root, "a window is shown on every page whose components it covers", "maintenance_status_page")
 
 
 def _windows(node: Node, draft: Draft, rules: list[dict[str, Any]], covers: list[list[str]]) -> None:
@@ -117,8 +117,8 @@ def _windows(node: Node, draft: Draft, rules: list[dict[str, Any]], covers: list
                 carry(field(node, key), f"{to}.rule" if "rule" in rule else to)
             for key, ours in _DATES:
                 carry(field(node, key), f"{to}.{ours}")
-    leave(node, "made from the times", "cron", "interval_day", "last_start_date")
-    leave(node, "Mainstay gives its own", "id", "user_id")
+    leave(node, "derived from the times", "cron", "interval_day", "last_start_date")
+    leave(node, "Mainstay assigns its own", "id", "user_id")
 
 
 def _rules(node: Node) -> list[dict[str, Any]] | str:
@@ -143,7 +143,7 @@ def _rules(node: Node) -> list[dict[str, Any]] | str:
 
 def _single(node: Node, zone: str) -> list[dict[str, Any]] | str:
     times = {ours: _moment(node, key, zone) for key, ours in _DATES}
-    return [times] if all(times.values()) else "its begin or end is not a time"
+    return [times] if all(times.values()) else "its start or end is not a time"
 
 
 def _moment(node: Node, key: str, zone: str) -> str:

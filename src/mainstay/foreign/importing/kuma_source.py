@@ -97,7 +97,7 @@ def _read_backup(path: str) -> Node:
     data = found.value
     if not isinstance(data, dict) or not isinstance(data.get("monitorList"), list):
         diagnostics = Diagnostics()
-        hint = "export one under Settings, Backup, or give the file kuma.db"
+        hint = "export one under Settings, Backup, or use kuma.db instead"
         diagnostics.add("this is not a backup of Uptime Kuma: it has no `monitorList`", Place(path, 1, 1), hint=hint)
         diagnostics.raise_if_errors()
     _parse_texts(data)

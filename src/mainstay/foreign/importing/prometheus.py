@@ -14,7 +14,7 @@ from mainstay.foreign.importing.values import go_duration
 from mainstay.kernel.diagnostics import Place
 from mainstay.store.resources.documents import Path
 
-_DISCOVERY = "targets that are found while it runs are not in the file; give them as static_configs"
+_DISCOVERY = "targets found by service discovery are not in the file; list them under static_configs"
 _OTHERS = "Mainstay does not scrape metrics; Prometheus may go on doing that"
 # What the exporter does with modules of these names as it is delivered (blackbox.yml).
 _STANDARD: dict[str, dict[str, Any]] = {
@@ -59,7 +59,7 @@ def import_prometheus(root: Node, draft: Draft) -> None:
             job.left(_OTHERS)
     for name, module in modules.items():
         if name not in used:
-            module.left("no job probes with this module")
+            module.left("no job uses this module")
     for field in root.fields():
         if field.key not in ("scrape_configs", "blackbox", "global"):
             field.left(_OTHERS)
@@ -86,9 +86,10 @@ class _Job:
         carry(self.node.get("metrics_path"), "monitors")
         name = self.node.get("job_name")
         if name is not None and not name.report.is_noted(name.path):
-            name.left("none of its targets is carried")
+            name.left("none of its targets is imported")
         self._relabelling()
-        leave(self.node, "Mainstay asks the targets itself, without the exporter", "scheme", "basic_auth", "tls_config",
+        leave(self.node, "Mainstay checks the targets itself, without the "
+        "exporter", "scheme", "basic_auth", "tls_config",
               "authorization", "proxy_url", "honor_labels", "honor_timestamps", "follow_redirects",
               "metric_relabel_configs", "enable_http2")  # fmt: skip
 
@@ -135,7 +136,7 @@ class _Job:
             chosen.carried("monitors")
             return self.modules[name]
         if not self.modules and name in _STANDARD:
-            chosen.approximated("monitors", "as the exporter is delivered; give its file with --blackbox")
+            chosen.approximated("monitors", "as in the exporter's default file; give yours with --blackbox")
             return Node(_STANDARD[name], ("standard modules", name), self.node.report)
         chosen.left("this module is not in the exporter's file" if self.modules else "give its file with --blackbox")
         return None
@@ -149,7 +150,7 @@ class _Job:
             if seconds is None:
                 node.mistake(f"`{str(node.value)[:40]}` is not a duration such as 30s")
             elif ours == "timeout" and "timeout" in document:
-                node.carried(f"{to}.timeout", "the module's own is shorter" if seconds else "")
+                node.carried(f"{to}.timeout", "the module's own limit is shorter" if seconds else "")
             else:
                 document[ours] = bounded(node, seconds, low, high, f"{to}.{ours}")
 
@@ -163,7 +164,7 @@ class _Job:
             if usual and rule.get("regex") is None:
                 rule.report.note(rule.path, "carried", "monitors", "the target is the monitor's own")
             else:
-                rule.left("labels are written by hand; rules that make them are not read")
+                rule.left("only static labels are read; relabelling rules are not")
 
 
 def _listed(node: Node | None) -> list[Node]:

@@ -117,11 +117,11 @@ class Report:
                 for place, default in [_place(document, to)]
             }
             if note.to and not any(place for place, _ in places):
-                note.status, note.to, note.why = "not carried", [], ["what it was for is not in the file"]
+                note.status, note.to, note.why = "not carried", [], ["its purpose is not in the file"]
                 continue
             note.to = sorted({place for place, _ in places if place})
             if note.status == "carried" and any(is_default for _, is_default in places):
-                note.add("carried", "", "left to the default, which is the same")
+                note.add("carried", "", "omitted: the default is the same")
 
     def needs(self, name: str, how: str, path: Path) -> None:
         needed = self.secrets.setdefault(name, Needed(name, how))

@@ -12,7 +12,7 @@ from mainstay.foreign.importing.source import Node
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _QUERY = re.compile(r"(?<=[?&])([^=&#]+)=([^&#]+)")
 _SCHEME = re.compile(r"^[a-z0-9+.-]+://", re.IGNORECASE)
-KEPT_OUTSIDE = "the value is kept outside of the file, see `secrets`"
+KEPT_OUTSIDE = "the value is kept outside the file, see `secrets`"
 
 
 def put_url(draft: Draft, node: Node, target: dict[str, Any], to: str, what: str) -> None:

@@ -11,11 +11,11 @@ from typing import Any
 from mainstay.foreign.importing.draft import Draft
 from mainstay.foreign.importing.source import Node
 
-OWN_WORDS = "Mainstay writes its messages in its own words"
+OWN_WORDS = "Mainstay words its messages itself"
 
 # How the value of the variable is written, by the name of a service as other tools write it (lower-case letters only).
 APPRISE: dict[str, str] = {
-    "alerta": "no service of Apprise",
+    "alerta": "not an Apprise service",
     "bark": "barks://<server>/<device key>",
     "bluesky": "bluesky://<user>:<password>",
     "discord": "the webhook's URL as it stands there",
@@ -73,12 +73,12 @@ def webhook_channel(draft: Draft, node: Node, what: str, to: str) -> dict[str, A
 
 
 def slack_channel(draft: Draft, node: Node, what: str, to: str) -> dict[str, Any]:
-    node.carried(f"{to}.slack.url", "the value is kept outside of the file, see `secrets`")
+    node.carried(f"{to}.slack.url", "the value is kept outside the file, see `secrets`")
     return {"slack": {"url": draft.secret(node, f"{what}_url", "the webhook's URL as it stands there")}}
 
 
 def pagerduty_channel(draft: Draft, node: Node, what: str, to: str) -> dict[str, Any]:
-    node.carried(f"{to}.pagerduty.routing_key", "the value is kept outside of the file, see `secrets`")
+    node.carried(f"{to}.pagerduty.routing_key", "the value is kept outside the file, see `secrets`")
     return {"pagerduty": {"routing_key": draft.secret(node, f"{what}_key", "the integration key as it stands there")}}
 
 
@@ -88,9 +88,9 @@ def apprise_channel(draft: Draft, service: str, node: Node, what: str, to: str) 
     if not how or how.startswith("no "):
         node.left(f"Mainstay has no channel for {service}; a webhook or Apprise may reach it")
         return None
-    node.approximated(f"{to}.apprise", f"all of it goes into one URL of Apprise, which is kept outside: {how}")
+    node.approximated(f"{to}.apprise", f"all of it goes into one Apprise URL, which is kept outside the file: {how}")
     marker = f"\0{what}"  # no value of the source stands for the whole URL
-    return {"apprise": draft.secret(node, f"{what}_url", f"a URL of Apprise made from these settings: {how}", marker)}
+    return {"apprise": draft.secret(node, f"{what}_url", f"an Apprise URL built from these settings: {how}", marker)}
 
 
 def addresses(node: Node) -> list[str]:
@@ -128,5 +128,5 @@ def _server(draft: Draft, fields: dict[str, Node | None], host: Node, what: str,
         smtp["user"] = user.as_text()
         smtp["password"] = draft.secret(password, f"{what}_password", "the password as it stands there")
         user.carried(f"{to}.email.smtp.user")
-        password.carried(f"{to}.email.smtp.password", "the value is kept outside of the file, see `secrets`")
+        password.carried(f"{to}.email.smtp.password", "the value is kept outside the file, see `secrets`")
     return smtp

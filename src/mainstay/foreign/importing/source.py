@@ -141,7 +141,7 @@ def bounded(node: Node, seconds: float, low: float, high: float, to: str) -> str
     if fitted == seconds:
         node.carried(to)
     else:
-        node.approximated(to, f"it must lie between {format_duration(low)} and {format_duration(high)}")
+        node.approximated(to, f"it must be between {format_duration(low)} and {format_duration(high)}")
     return format_duration(fitted)
 
 
@@ -188,7 +188,7 @@ def read_json(tool: str, path: str) -> Node:
     except json.JSONDecodeError as error:
         diagnostics.add(f"this is not JSON: {error.msg}", Place(path, error.lineno, error.colno))
     except RecursionError:
-        diagnostics.add("this is nested too deep", Place(path))
+        diagnostics.add("this is nested too deeply", Place(path))
     except ValueError as error:
         diagnostics.add(f"this is not JSON that can be trusted: {error}", Place(path))
     diagnostics.raise_if_errors()
@@ -207,7 +207,7 @@ def _as_text(raw: bytes, path: str, diagnostics: Diagnostics) -> str:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) != len(pairs):
-        raise ValueError("a key stands twice in one object")
+        raise ValueError("a key occurs twice in one object")
     return found
 
 

@@ -66,7 +66,7 @@ def _from_json(path: str) -> Node:
     if isinstance(found.value, list):
         return root("uptimerobot", {"monitors": found.value}, lambda where: found.report.place_of(where[1:]))
     if not isinstance(found.get("monitors", "data"), Node):
-        found.mistake("this is no list of monitors: it has neither `monitors` nor `data`")
+        found.mistake("this is not a list of monitors: it has neither `monitors` nor `data`")
         found.report.diagnostics.raise_if_errors()
     return found
 
@@ -182,7 +182,7 @@ class _Monitor:
         if found is not None and found.value == name:
             found.carried(to)
         elif found is not None:
-            found.approximated(to, f"names hold letters, digits and . _ - only, and are used once: `{name}`")
+            found.approximated(to, f"names may hold only letters, digits and . _ - and must be unique: `{name}`")
 
     def _http(self, kind: str, name: str, document: dict[str, Any], to: str) -> None:
         target: dict[str, Any] = {}
@@ -261,7 +261,7 @@ class _Monitor:
         if grace is not None and late is not None:
             document["grace"] = bounded(grace, late, 1, 366 * 86_400, f"{to}.grace")
         if url is not None:
-            url.left("its address changes: the page of the heartbeat shows the new one")
+            url.left("its address changes: the heartbeat's page shows the new one")
         carry(self.get("type"), to)
         self._shared("heartbeat", name, document, to)
 
@@ -290,7 +290,7 @@ class _Monitor:
             channel = self._channel(contact) if isinstance(value, dict) else ""
             if channel:
                 self.draft.tell(kind, name, [channel])
-                leave(contact, "a monitor waits for its `confirm`, and tells once", "threshold", "recurrence")
+                leave(contact, "a monitor waits for its `confirm`, and notifies once", "threshold", "recurrence")
                 carry(contact.get("id", "alertContactId"), f"{to}.labels")
 
     def _channel(self, contact: Node) -> str:
@@ -333,6 +333,6 @@ def _seconds(node: Node) -> float | None:
     except ValueError:
         seconds = go_duration(written)
         if seconds is None:
-            node.mistake(f"`{written[:40]}` is not a length of time in seconds")
+            node.mistake(f"`{written[:40]}` is not a duration in seconds")
         return seconds
     return number

@@ -60,13 +60,13 @@ class GuardMiddleware:
         host = request.META.get("HTTP_HOST", "") or request.META.get("SERVER_NAME", "")
         if not host_allowed(host, settings.MAINSTAY):
             hint = "Set MAINSTAY_URL to the address people use, or add the name to MAINSTAY_HOSTS."
-            return error_response(request, 400, "This server is not known under that name.", hint)
+            return error_response(request, 400, "This server does not answer to that host name.", hint)
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             # PostgreSQL keeps none; an answer that is streamed could not say so any more.
             return error_response(request, 400, NO_NUL, "Leave it out of the address.")
         if "HTTP_TRANSFER_ENCODING" in request.META:
             # Django reads no body without a length: a file sent in chunks would look like an empty one.
-            return error_response(request, 411, "The request must say how long it is.", "Send a Content-Length.")
+            return error_response(request, 411, "The request must state its length.", "Send a Content-Length.")
         length = request.META.get("CONTENT_LENGTH") or "0"
         if not length.isascii() or not length.isdigit():
             return error_response(request, 400, "The request's Content-Length is not a number.")
@@ -85,7 +85,7 @@ class ErrorsMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self._next(request)
         if isinstance(response, HttpResponseNotAllowed) and not response.content:
-            told = error_response(request, 405, hint=f"It takes {response['Allow']}.")
+            told = error_response(request, 405, hint=f"It accepts {response['Allow']}.")
             told["Allow"] = response["Allow"]
             return told
         return response

@@ -110,7 +110,7 @@ class MailDoor:
         try:
             from aiosmtpd.smtp import SMTP
         except ImportError:
-            raise UserError("pings by mail need one more package", hint="install mainstay[mail]") from None
+            raise UserError("pings by mail need an additional package", hint="install mainstay[mail]") from None
         host, _, port = self._listen.rpartition(":")
         if not port.isdigit():
             raise UserError(f"MAINSTAY_MAIL_LISTEN must be host:port, not `{self._listen[:60]}`")
@@ -118,9 +118,9 @@ class MailDoor:
         try:
             self._server = await asyncio.get_running_loop().create_server(session, host.strip("[]") or None, int(port))
         except OSError as error:
-            hint = "ports below 1024 need a right of their own" if int(port) < 1024 else "is it taken?"
-            raise UserError(f"cannot take mail in at {self._listen}: {error.strerror}", hint=hint) from None
-        log.info("taking pings by mail in", listen=self._listen)
+            hint = "ports below 1024 need an extra privilege" if int(port) < 1024 else "is it in use?"
+            raise UserError(f"cannot accept mail at {self._listen}: {error.strerror}", hint=hint) from None
+        log.info("accepting pings by mail", listen=self._listen)
 
     async def stop(self) -> None:
         if self._server is not None:

@@ -78,7 +78,7 @@ class PingSpool:
             self.waiting += 1
         os.ftruncate(self._file, self._size)
         if self.waiting:
-            log.warning("pings of the last start are read back", pings=self.waiting)
+            log.warning("reading back pings of the previous run", pings=self.waiting)
 
     def close(self) -> None:
         if self._file >= 0:

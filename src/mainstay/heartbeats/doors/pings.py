@@ -162,7 +162,7 @@ class PingApp:
         refused = self.spool.refused if self.spool is not None else 0
         fresh, self._refused_told = refused - self._refused_told, refused
         if fresh:
-            return f"{counted(fresh, 'ping')} refused: the spool takes no more"
+            return f"{counted(fresh, 'ping')} refused: the spool is full"
         return (
             f"{counted(self.spooled, 'ping')} on this server's disk, waiting for the database" if self.spooled else "ok"
         )
@@ -351,7 +351,7 @@ class PingApp:
             await asyncio.to_thread(spool.append, [pending.incoming for pending in batch])
             answer = OK
         except (SpoolFull, OSError) as error:
-            log.error("pings are refused: the spool takes no more", pings=len(batch), error=str(error))
+            log.error("pings are refused: the spool is full", pings=len(batch), error=str(error))
             answer = _BUSY
         for pending in batch:
             pending.answer(answer)
@@ -405,7 +405,7 @@ class PingApp:
         except Conflict:
             return AMBIGUOUS
         except UserError as error:
-            log.warning("a heartbeat could not be made by a ping", slug=slug, error=error.message)
+            log.warning("a ping could not create its heartbeat", slug=slug, error=error.message)
             return BAD_URL
         self.directory.add(made.entry)
         return made
@@ -417,7 +417,7 @@ async def _nothing_new() -> None:
 
 def _read(called_off: asyncio.Future[frozenset[str]]) -> None:
     if not called_off.cancelled():
-        called_off.exception()  # nobody waits for it any more
+        called_off.exception()  # nobody is waiting for it any longer
 
 
 def printable(raw: bytes) -> str:

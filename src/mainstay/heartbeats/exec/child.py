@@ -157,7 +157,7 @@ class Child:
         try:
             os.kill(self._pid, taken.si_signo)
         except PermissionError:
-            say("a signal was not passed on: the job runs as another user by now")
+            say("a signal was not forwarded: the job now runs as another user")
 
     def is_asked_to_stop(self, seconds: float) -> bool:
         """After the job's end: wait for at most this long, or for SIGCHLD; whether a signal asks us to end."""

@@ -21,19 +21,19 @@ def execute(
     server: Annotated[
         str, typer.Option(help="URL of Mainstay (default: MAINSTAY_URL, else the server on this data folder).")
     ] = "",
-    create: Annotated[bool, typer.Option("--create", help="Make the heartbeat if none has this name.")] = False,
+    create: Annotated[bool, typer.Option("--create", help="Create the heartbeat if none has this name.")] = False,
     tail: Annotated[
         int, typer.Option(help=f"Bytes of output to report, at most {LONGEST_TAIL}; 0: none.")
     ] = DEFAULT_TAIL,
     wait: Annotated[
-        float, typer.Option(help="Seconds after the job in which the server must take the report.")
+        float, typer.Option(help="Seconds to wait, after the job, for the server to accept the report.")
     ] = DEFAULT_WAIT,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Also tell when a report was spooled.")] = False,
-    flush: Annotated[bool, typer.Option("--flush", help="Send the reports that wait, and run nothing.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Also say when a report was spooled.")] = False,
+    flush: Annotated[bool, typer.Option("--flush", help="Send spooled reports and run nothing.")] = False,
 ) -> None:
     """Run a job and report its start, end, duration, peak memory and the tail of its output.
 
-    The job's output, exit code and signals stay as they are. While the server is away, reports wait in a spool.
+    The job's output, exit code and signals stay as they are. While the server is unreachable, reports are spooled.
     """
     found: dict[str, object] = {"heartbeat": heartbeat, "server": server, "create": create, "verbose": verbose}
     options = checked(tuple(command or ()), {**found, "tail": tail, "wait": wait, "flush": flush})
@@ -49,4 +49,4 @@ def _wrong(command: list[str] | None, tail: int, wait: float, flush: bool) -> st
         return "--wait is 0 to 600 seconds"
     if command and flush:
         return "--flush runs no job"
-    return "no job is given; write it after `--`, such as `mainstay exec --heartbeat nightly -- /usr/local/bin/report`"
+    return "no job given; write it after `--`, such as `mainstay exec --heartbeat nightly -- /usr/local/bin/report`"

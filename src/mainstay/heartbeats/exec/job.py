@@ -74,7 +74,7 @@ def flush() -> int:
     sent, refused = drain(spool, None)
     left, dropped = spool.count(), spool.dropped()
     words = [f"{sent} sent"]
-    words += [f"{refused} refused by the server for good"] if refused else []
+    words += [f"{refused} permanently refused by the server"] if refused else []
     words += [f"{left} still waiting in {spool.folder}"] if left else []
     words += [f"{dropped} dropped, because too many waited"] if dropped else []
     sys.stdout.write(f"Reports: {', '.join(words)}.\n")
@@ -181,9 +181,9 @@ def _ping_key() -> str:
         if re.fullmatch(r"[-\w]{1,100}", key, re.ASCII):
             return key
     raise Misnamed(
-        "a heartbeat is found by its name with the ping key only; give MAINSTAY_PING_KEY, or keep the key in "
+        "finding a heartbeat by its name needs the ping key; give MAINSTAY_PING_KEY, or keep the key in "
         f"{own}/mainstay/ping-key or /etc/mainstay/ping-key, or give the heartbeat's URL "
-        "(`mainstay token ping-key` makes a new key, and the old one stops working)"
+        "(`mainstay token ping-key` creates a new key, and the old one stops working)"
     )
 
 

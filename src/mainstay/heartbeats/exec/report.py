@@ -32,7 +32,7 @@ _TOO_OLD = 86_400.0  # a success that is older says nothing about now, and is on
 # that is older counts as one of a day ago, which is the longest that the server takes
 _REDIRECTS = 3
 _RETRY = frozenset({408, 425, 429})
-_NO_ADDRESS = "the address of the heartbeat is not one that can be requested"
+_NO_ADDRESS = "the address of the heartbeat cannot be requested"
 
 
 class Address(NamedTuple):
@@ -99,10 +99,10 @@ class Reporter:
         waiting = Waiting(url, query, report.code, self._rid, report.ended, report.body, report.seconds)
         try:
             self._spool.add(waiting)
-            self._problem = f"{reason}; the report waits in {self._spool.folder}"
+            self._problem = f"{reason}; the report is spooled in {self._spool.folder}"
         except OSError as error:
             self.lost = True
-            self._problem = f"{reason}, and the report could not be kept in {self._spool.folder}: {error.strerror}"
+            self._problem = f"{reason}, and the report could not be spooled in {self._spool.folder}: {error.strerror}"
 
     def _run(self) -> None:
         try:
@@ -159,7 +159,7 @@ class Reporter:
 
 
 def drain(spool: Spool, is_over: Callable[[], bool] | None) -> tuple[int, int]:
-    """Send what waits, oldest first, skipping servers that are away: (sent, refused for good)."""
+    """Send what waits, oldest first, skipping servers that are away: (sent, refused permanently)."""
     away: set[str] = set()
     sent = refused = 0
     with spool.only_one() as chosen:
@@ -236,9 +236,9 @@ def _followed(url: str, location: str) -> str:
 
     target = urljoin(url, location)
     if urlsplit(target).hostname != urlsplit(url).hostname or not target.startswith(("http://", "https://")):
-        raise Refused("the server leads to another host")
+        raise Refused("the server redirects to another host")
     if url.startswith("https://") and not target.startswith("https://"):
-        raise Refused("the server leads from https to http")
+        raise Refused("the server redirects from https to http")
     return target
 
 

@@ -269,12 +269,12 @@ def explain(fault: CheckFault, facts: list[dict[str, Any]], server_name: str, no
         message = f"the certificate {late['subject']} expired {_days(now - late['not_after'])} ago"
     elif code == "tls.not_yet_valid":
         early = next((fact for fact in readable if fact["not_before"] > now), leaf)
-        message = f"the certificate {early['subject']} becomes valid in {_days(early['not_before'] - now)} only"
+        message = f"the certificate {early['subject']} is not valid for another {_days(early['not_before'] - now)}"
     elif code == "tls.name_mismatch":
-        named = ", ".join(leaf["names"][:5]) or "no name at all, since a common name is none (RFC 9525)"
+        named = ", ".join(leaf["names"][:5]) or "no name at all, since a common name does not count (RFC 9525)"
         message = f"the certificate is for {named}, not for {server_name}"
     elif code == "tls.self_signed":
-        message = f"the certificate {leaf['subject']} is signed by itself, so nothing vouches for it"
+        message = f"the certificate {leaf['subject']} is self-signed, so nothing vouches for it"
     elif last["subject"] == last["issuer"]:
         message = f"the authority {last['subject']} is not trusted here: {fault.message}"
     else:
@@ -292,7 +292,7 @@ def enough_days(path: list[dict[str, Any]], days: float | None) -> None:
     """
     readable = [fact for fact in path if "not_after" in fact]
     if not readable:
-        raise CheckFault("tls.handshake", "the server showed no certificate that can be read")
+        raise CheckFault("tls.handshake", "the server sent no readable certificate")
     leaf = readable[0]
     wanted = days if days is not None else (leaf["not_after"] - leaf["not_before"]) / DAY / 3
     first = min(readable, key=lambda fact: float(fact["not_after"]))

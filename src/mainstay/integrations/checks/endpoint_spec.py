@@ -32,9 +32,9 @@ class TlsTrust(Spec):
     """How the certificate of a server is judged."""
 
     server_name: str | None = Field(
-        None, max_length=253, description="name to ask for and to verify; default: the host"
+        None, max_length=253, description="name to request (SNI) and to verify; default: the host"
     )
-    verify: bool = Field(True, description="refuse certificates that are not trusted, expired or for another name")
+    verify: bool = Field(True, description="reject certificates that are untrusted, expired or for another name")
     ca: Text | None = Field(
         None, description="certificates to trust (PEM, such as ${file:/path}); default: the system's"
     )
@@ -81,7 +81,7 @@ class CertificateExpect(TimedExpect):
 class ValueExpect(TimedExpect):
     value: str | int | float | bool | None = Field(
         None,
-        description="what the first value of the first row must be: itself, or text that begins with an operator "
+        description="expected first value of the first row: the value itself, or text that begins with an operator "
         "(`>= 3`, `< 10`, `!= stopped`, `=~ pattern`)",
     )
 
@@ -93,14 +93,14 @@ class ValueExpect(TimedExpect):
 
 
 class RowsExpect(ValueExpect):
-    rows: int | str | None = Field(None, description="how many rows must come: 0, 5, or such as `>= 1`")
+    rows: int | str | None = Field(None, description="expected number of rows: 0, 5, or such as `>= 1`")
 
     @field_validator("rows")
     @classmethod
     def _number(cls, value: int | str | None) -> int | str | None:
         operand = parse_comparison(value).operand
         if value is not None and (isinstance(operand, bool) or not isinstance(operand, int)):
-            raise ValueError(f"`{str(value)[:40]}` is no number of rows such as 1 or `>= 1`")
+            raise ValueError(f"`{str(value)[:40]}` is not a number of rows such as 1 or `>= 1`")
         return value
 
 
@@ -109,7 +109,7 @@ class ClientTarget(TlsTrust, EndpointTarget):
 
     username: Text | None = Field(None, min_length=1, max_length=500, description="name to sign in with")
     password: Secret | None = Field(None, description="reference to the password")
-    tls: bool = Field(False, description="speak TLS; a server that does not is then a failure")
+    tls: bool = Field(False, description="use TLS; a server without it is then a failure")
 
 
 def _listed(value: Any) -> Any:

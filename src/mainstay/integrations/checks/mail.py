@@ -110,7 +110,7 @@ async def _converse(plan: Plan, context: CheckContext, steps: Steps, talk: Talk,
             await dialect.begin_tls()
     if plan.security == "starttls":
         if talk.unread:  # somebody on the way may have put it there, to be taken for something said under TLS
-            raise CheckFault("tls.handshake", "the server sent something more between its yes to TLS and TLS itself")
+            raise CheckFault("tls.handshake", "the server sent data between accepting TLS and starting it")
         await plan.endpoint.secure(steps, context, talk.stream)
     with steps.phase("transfer"):
         if plan.security == "starttls" and plan.username:
@@ -142,7 +142,7 @@ def sasl_plain(username: str, password: str) -> bytes:
 def printable(text: str, what: str) -> bytes:
     """As an argument of a command; CheckFault for what would end the line."""
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in text):
-        reason = f"the {what} holds a line break or a control character, which this server cannot be sent"
+        reason = f"the {what} holds a line break or a control character, which cannot be sent to this server"
         raise CheckFault("check.bad_secret", reason, verdict="unknown")
     return text.encode()
 
@@ -152,9 +152,9 @@ def refused(answer: bytes | str) -> CheckFault:
 
 
 def not_spoken(protocol: str, answer: bytes) -> CheckFault:
-    return CheckFault("wait.malformed", f"this is no {protocol} server: it says `{excerpt(answer[:80])}`")
+    return CheckFault("wait.malformed", f"the server does not speak {protocol}: it says `{excerpt(answer[:80])}`")
 
 
 def no_starttls() -> CheckFault:
-    reason = "the server does not offer TLS on this port; if that is meant, set `security: none`"
+    reason = "the server does not offer TLS on this port; if that is intended, set `security: none`"
     return CheckFault("expect.starttls", reason)

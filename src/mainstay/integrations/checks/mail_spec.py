@@ -28,5 +28,5 @@ class MailTarget(TlsTrust, EndpointTarget):
 
 class MailExpect(CertificateExpect):
     greeting: str | None = Field(
-        None, min_length=1, max_length=500, description="text in the first line that the server sends"
+        None, min_length=1, max_length=500, description="text expected in the server's first line"
     )

@@ -63,7 +63,7 @@ class Scram:
         if "e" in said:
             raise ScramError(f"the server says {said['e'][:80]}")
         if not hmac.compare_digest(said.get("v", ""), base64.b64encode(self._signature).decode()):
-            raise ScramError("the server does not know the password itself: it may be an impostor")
+            raise ScramError("the server does not know the password: it may be an impostor")
 
     def _hmac(self, key: bytes, message: bytes) -> bytes:
         return hmac.digest(key, message, self._hash)

@@ -89,7 +89,7 @@ class Talk:
     def awaiting(self, what: str) -> None:
         """Say what did not come if the time runs out from here on."""
         limit = describe_seconds(self._steps.timeout)
-        self._steps.if_late = CheckFault(f"{self._steps.current}.timeout", f"{what} did not come within {limit}")
+        self._steps.if_late = CheckFault(f"{self._steps.current}.timeout", f"{what} did not arrive within {limit}")
 
     async def send(self, data: bytes) -> None:
         try:
@@ -133,7 +133,7 @@ class Talk:
             raise self._broken(error) from None
         if not piece:
             words = "in the middle of its answer" if self._rest else "without an answer" if self.received else ""
-            sentence = f"{self._who} closed the connection {words or 'without a word'}"
+            sentence = f"{self._who} closed the connection {words or 'without sending anything'}"
             raise CheckFault(self._code("closed"), sentence)
         self.received += len(piece)
         self._rest += piece
@@ -141,7 +141,7 @@ class Talk:
     def _broken(self, error: OSError) -> CheckFault:
         if isinstance(error, ssl.SSLError):
             reason = (error.reason or "unknown reason").replace("_", " ").lower()
-            return CheckFault(self._code("reset"), f"{self._who} broke TLS off: {reason}")
+            return CheckFault(self._code("reset"), f"{self._who} aborted TLS: {reason}")
         return connection_failure(error, self._who, self._steps.current)
 
     def _code(self, what: str) -> str:

@@ -112,9 +112,9 @@ def connection_failure(error: OSError, where: str, phase: str = "connect") -> Ch
     if isinstance(error, ConnectionRefusedError):
         return CheckFault(f"{phase}.refused", f"{where} refuses connections: nothing listens there")
     if isinstance(error, ConnectionResetError | BrokenPipeError):
-        return CheckFault(f"{phase}.reset", f"{where} broke the connection off")
+        return CheckFault(f"{phase}.reset", f"{where} reset the connection")
     if error.errno in _UNREACHABLE:
-        return CheckFault(f"{phase}.unreachable", f"there is no way to {where}: {error.strerror}")
+        return CheckFault(f"{phase}.unreachable", f"there is no route to {where}: {error.strerror}")
     if error.errno == errno.ETIMEDOUT:
         return CheckFault(f"{phase}.timeout", f"no answer from {where}")
     return CheckFault(f"{phase}.failed", f"{where}: {error.strerror or error}")

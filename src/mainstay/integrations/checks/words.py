@@ -32,13 +32,13 @@ class Words:
         """What is not in there yet. Raises CheckFault as `search` does."""
         if self.contains is not None and self.contains not in received:
             wanted = excerpt(self.contains)
-            return CheckFault("expect.contains", f"`{wanted}` is not in the {len(received)} bytes that came")
+            return CheckFault("expect.contains", f"`{wanted}` is not in the {len(received)} bytes received")
         if self.regex is None:
             return None
         pattern = self.regex.pattern
         if search(self.regex, received.decode("utf-8", "replace")):
             return None
-        return CheckFault("expect.regex", f"`{pattern[:100]}` does not match the {len(received)} bytes that came")
+        return CheckFault("expect.regex", f"`{pattern[:100]}` does not match the {len(received)} bytes received")
 
 
 class Values:
@@ -53,11 +53,11 @@ class Values:
     def judge(self, value: Any, rows: int) -> None:
         """CheckFault `expect.rows` or `expect.value`; the value is None where there is none."""
         if self.rows is not None and not self.rows.holds(rows):
-            raise CheckFault("expect.rows", f"the query gave {counted(rows, 'row')}, expected {self.rows}")
+            raise CheckFault("expect.rows", f"the query returned {counted(rows, 'row')}, expected {self.rows}")
         if self.value is None:
             return
         if not rows:
-            raise CheckFault("expect.value", f"the query gave no row, expected {self.value}")
+            raise CheckFault("expect.value", f"the query returned no row, expected {self.value}")
         if self.value.holds(_alike(value, self.value.operand)):
             return
         raise CheckFault("expect.value", f"the value is `{shown(value)}`, expected {self.value}")

@@ -52,7 +52,7 @@ class Archive:
     """Thread-safe: one question or change at a time, so that memory stays bounded."""
 
     def __init__(self, address: str, work: Path, *, days: int = 365, memory: str = "96MB") -> None:
-        """`days` that files are kept, 0: for ever. UserError for an address that is no folder and no bucket."""
+        """`days` that files are kept, 0: forever. UserError for an address that is no folder and no bucket."""
         self._files = ArchiveFiles(address, work)
         self._days, self._memory = days, memory
         self._turn = threading.RLock()
@@ -63,7 +63,7 @@ class Archive:
 
     @contextmanager
     def adding(self, table: Table, part: Part, content: Content) -> Iterator[Path | None]:
-        """Where to write the part's Parquet file; it is in the archive after the block. None: it is there already."""
+        """Where to write the part's Parquet file; it is in the archive after the block. None: it already exists."""
         name = name_of(table.archived_as, part, content)
         with self._turn:
             if name in self._files.sizes():
@@ -107,7 +107,7 @@ class Archive:
             for number, day in enumerate(sorted(days, reverse=True)):
                 if number == _DAYS_AT_ONCE:
                     raise TooLarge(
-                        f"more than {_DAYS_AT_ONCE} archived days would have to be read", hint="ask for a shorter time"
+                        f"more than {_DAYS_AT_ONCE} archived days would have to be read", hint="choose a shorter range"
                     )
                 with self._source(days[day]) as (source, database):
                     if source:

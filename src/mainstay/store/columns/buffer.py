@@ -2,7 +2,7 @@
 
 At most a second of rows is in memory while the store answers. While it does not, the buffer fills, and when it is full
 the oldest rows are dropped and counted, or new ones are refused, as the table is declared. A batch never changes once
-it was tried: whoever writes it can tell by its token that it is there already.
+it was tried: whoever writes it can tell by its token that it already exists.
 """
 
 from __future__ import annotations
@@ -66,7 +66,9 @@ class Buffer:
         with self._change:
             surplus = max(0, len(self) + len(items) - self._limit)
             if surplus and self._table.full == "refuse":
-                raise StoreBusy(f"too much waits to be written to {self._table.name}", hint="try again in a minute")
+                raise StoreBusy(
+                    f"too many rows are waiting to be written to {self._table.name}", hint="try again in a minute"
+                )
             self._waiting.extend(items)
             for _ in range(min(surplus, len(self._waiting))):
                 self._waiting.popleft()

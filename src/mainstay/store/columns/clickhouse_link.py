@@ -64,10 +64,12 @@ class Address:
         except SecretMissing as error:
             raise UserError(f"MAINSTAY_TELEMETRY: {error}") from None
         except (ValueError, KeyError):
-            raise UserError("MAINSTAY_TELEMETRY is no address of a ClickHouse server", hint=f"write {_FORM}") from None
+            raise UserError(
+                "MAINSTAY_TELEMETRY is not the address of a ClickHouse server", hint=f"write {_FORM}"
+            ) from None
         if not parts.hostname or set(options) - {"ca"}:
             hint = f"write {_FORM}; `?ca=/file` names certificates to trust"
-            raise UserError("MAINSTAY_TELEMETRY is no address of a ClickHouse server", hint=hint)
+            raise UserError("MAINSTAY_TELEMETRY is not the address of a ClickHouse server", hint=hint)
 
         def filled(part: str | None) -> str:
             plain = unquote(part or "")
@@ -222,4 +224,4 @@ def _module() -> Any:
     try:
         return importlib.import_module("clickhouse_connect")
     except ImportError:
-        raise UserError("ClickHouse needs one more package", hint="install mainstay[clickhouse]") from None
+        raise UserError("ClickHouse needs an additional package", hint="install mainstay[clickhouse]") from None

@@ -109,7 +109,7 @@ class Columns:
         """This thread's connection to the embedded file, on which everything that was appended until now can be read.
         Not to be closed. StoreBusy where the store is a server's."""
         if not isinstance(self._engine, DuckEngine):
-            raise StoreBusy("the results are on a server of their own", hint="ask that server for them")
+            raise StoreBusy("the results are on a server of their own", hint="query that server for them")
         self.flush()
         return self._engine.cursor()
 

@@ -129,7 +129,8 @@ class DuckFile:
             self.damaged = False
         words = f"what cannot be read: {', '.join(lost)}" if lost else "all of it could be read"
         self._tell(
-            f"the telemetry file was damaged: it was carried over to a new one and kept as {aside.name}; {words}"
+            "the telemetry file was damaged: its contents were copied to a new file, and it was kept as "
+            f"{aside.name}; {words}"
         )
 
     def _open(self) -> duckdb.DuckDBPyConnection:
@@ -171,7 +172,9 @@ class DuckFile:
         shutil.copyfile(self._log, aside)
         with self._log.open("r+b") as handle:
             handle.truncate(position)
-        self._tell(f"the log of the telemetry file was torn; it was read up to there and kept as {aside.name}")
+        self._tell(
+            f"the write-ahead log of the telemetry file was truncated; it was read up to there and kept as {aside.name}"
+        )
 
     @property
     def _log(self) -> Path:
@@ -186,7 +189,7 @@ class DuckFile:
 
     def _tell(self, words: str) -> None:
         self.notices.append(words)
-        log.error("telemetry file mended", what=words)
+        log.error("telemetry file repaired", what=words)
 
     def _connect(self) -> duckdb.DuckDBPyConnection:
         try:
@@ -233,7 +236,7 @@ def _close_by(latest: float, connection: duckdb.DuckDBPyConnection) -> None:
             connection.close()
         except duckdb.Error as error:
             if time.monotonic() > latest:
-                log.warning("a connection to the telemetry file was busy to the end", error=str(error)[:150])
+                log.warning("a connection to the telemetry file stayed busy until shutdown", error=str(error)[:150])
                 return
             time.sleep(0.01)
         else:

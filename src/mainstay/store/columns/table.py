@@ -118,7 +118,7 @@ class Table:
         wrong += [name for name in self.tables() if name in ("progress", "late")]  # the store's own
         unerased = self.rollups and self.erased_by and self.erased_by not in self.series
         if wrong or unknown or unerased or not self.order:
-            raise AssertionError(f"table {self.name} is not declared soundly: {wrong or unknown or self.erased_by}")
+            raise AssertionError(f"table {self.name} is not declared correctly: {wrong or unknown or self.erased_by}")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -164,8 +164,8 @@ def _require_grants(actor: Actor, plan: Plan) -> None:
         beyond = sorted(granted - actor.scopes)
         if beyond:
             raise Forbidden(
-                f"{actor} cannot hand out what it lacks: {' '.join(beyond)}",
-                hint=f"the {change.kind} `{change.name}` is for somebody who holds all of these",
+                f"{actor} cannot grant what it lacks: {' '.join(beyond)}",
+                hint=f"the {change.kind} `{change.name}` requires all of these",
             )
 
 
@@ -212,7 +212,7 @@ def _replanned(actor: Actor, make: Callable[[], Plan]) -> tuple[int, Plan]:
 
 
 def _never_still() -> StalePlan:
-    return StalePlan("the resources keep changing", hint="try again when the other changes are through")
+    return StalePlan("the resources keep changing", hint="try again when the other changes are done")
 
 
 def _check_expected(kind: str, name: str, expected: int | None) -> None:
@@ -221,7 +221,5 @@ def _check_expected(kind: str, name: str, expected: int | None) -> None:
     row = ResourceRow.objects.filter(kind=kind, name=name).values("revision").first()
     actual = row["revision"] if row else 0
     if actual != expected:
-        what = (
-            "is there already" if expected == 0 else "is gone" if actual == 0 else f"was changed in revision {actual}"
-        )
-        raise StalePlan(f"the {kind} `{name[:100]}` {what}", hint="look at it again before you change it")
+        what = "already exists" if expected == 0 else "is gone" if actual == 0 else f"was changed in revision {actual}"
+        raise StalePlan(f"the {kind} `{name[:100]}` {what}", hint="review it again before you change it")

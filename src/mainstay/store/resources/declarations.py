@@ -91,7 +91,7 @@ def declared(
     for own in found.values():
         type_declaration(own, diagnostics)
         if len(diagnostics) > LIMIT_MISTAKES:
-            diagnostics.add(f"more than {LIMIT_MISTAKES} mistakes; the rest is not listed", own.origin.place())
+            diagnostics.add(f"more than {LIMIT_MISTAKES} mistakes; the rest are not listed", own.origin.place())
             break
     return list(found.values())
 

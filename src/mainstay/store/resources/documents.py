@@ -37,9 +37,9 @@ _SCALAR_TAGS: dict[str, tuple[type, ...]] = {
 _BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 _HINTS = (
     ("cannot start any token", "YAML is indented with spaces, never with tabs; put quotes around text with @ ` or %"),
-    ("mapping values are not allowed", "is it indented as its neighbours? put quotes around text with `: ` in it"),
+    ("mapping values are not allowed", "is it indented like its neighbours? put quotes around text with `: ` in it"),
     ("could not find expected ':'", "every line is `key: value` or `- value`"),
-    ("did not find expected key", "is it indented as its neighbours?"),
+    ("did not find expected key", "is it indented like its neighbours?"),
     ("did not find expected ',' or", "is a bracket or a comma missing? put quotes around text with brackets in it"),
     ("while scanning a quoted scalar", "a quotation mark is missing"),
 )
@@ -316,7 +316,7 @@ class _Reader:
         mark = (event.start_mark.line + 1, event.start_mark.column + 1)
         value, nodes, text = self._anchors.get(event.anchor, (_BAD, 1, 0))
         if event.anchor in self._open:
-            self._mistake(f"the alias `*{event.anchor}` stands within what it refers to", mark)
+            self._mistake(f"the alias `*{event.anchor}` is inside what it refers to", mark)
             value = None
         elif value is _BAD:
             self._mistake(f"there is no anchor `&{event.anchor}` before this alias", mark)
@@ -346,7 +346,7 @@ class _Reader:
         elif key is not _BAD:
             if key in frame.value:
                 first = frame.marks[key][0][0]
-                self._mistake(f"the key `{key[:60]}` stands here twice, first in line {first}", frame.key_mark)
+                self._mistake(f"the key `{key[:60]}` occurs twice here, first in line {first}", frame.key_mark)
                 return
             frame.value[key] = value
             frame.marks[key] = (frame.key_mark, mark)

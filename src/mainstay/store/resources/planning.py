@@ -26,8 +26,8 @@ from mainstay.store.secrets import SecretSource
 # What goes when it is no longer declared. none: nothing. sources: what the same files declared before.
 # all: what anybody declared in the same way (any file, or any program over the API).
 Prune = Literal["none", "sources", "all"]
-_LATER = "it may be elsewhere, and is looked up there when it is used"
-_AT_USE = "it is looked up when it is used"
+_LATER = "it may be set elsewhere, and is looked up there when used"
+_AT_USE = "it is looked up when used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +145,7 @@ def _given(kind: str, name: str, document: Any, terms: Terms, diagnostics: Diagn
         diagnostics.add(message, path=".".join(path))
         return None
     if known.listed and isinstance(document, dict) and document.get("name") not in (None, name):
-        diagnostics.add(f"the name within says otherwise than `{name}`", path=f"{known.plural}.{name}.name")
+        diagnostics.add(f"the name in the document differs from `{name}`", path=f"{known.plural}.{name}.name")
         return None
     own = Declaration(known, name, document, Origin(Document("", document), path), terms.manager, terms.source[:400])
     type_declaration(own, diagnostics)
@@ -200,7 +200,8 @@ def _settle_made(current: Mapping[Key, Resource], desired: Mapping[Key, Declarat
                 if declared == value and name not in stored.document:
                     one.document = {key: inner for key, inner in one.document.items() if key != name}
                 elif declared not in (value, stored.document.get(name)):
-                    message = f"the {name} of the {kind.name} `{one.name}` changes: what uses the present is cut off"
+                    message = f"the {name} of the {kind.name} `{one.name}` changes: whatever uses the current one "
+                    "stops working"
                     place, path = one.origin.place((name,)), one.origin.dotted((name,))
                     diagnostics.add(message, place, path=path, severity="warning")
 
@@ -228,7 +229,7 @@ def _check_automatic_names(
         if other is None or not own.automatic or terms.takeover or own.document == other.document:
             continue
         if other.manager != own.manager or (own.manager == "file" and other.source != own.source):
-            message = f"the {own.kind.name} `{own.name}` is kept by {keeper(other)} already"
+            message = f"the {own.kind.name} `{own.name}` is already managed by {keeper(other)}"
             hint = "give this one a `name`, apply both files together, or take it over"
             diagnostics.add(message, own.origin.place(), hint=hint, path=own.origin.dotted())
 
@@ -244,8 +245,8 @@ def _refuse_takeovers(plan: Plan) -> None:
     for change in plan.differences:
         if change.before is not None and change.before.manager == "file":
             raise Conflict(
-                f"the {change.kind} `{change.name}` is kept by {keeper(change.before)}",
-                hint="change it there, or take it over: then the file's next apply shows the difference",
+                f"the {change.kind} `{change.name}` is managed by {keeper(change.before)}",
+                hint="change it there, or take it over; the file's next apply then shows the difference",
             )
 
 

@@ -101,7 +101,7 @@ def _note_users(resource: Resource, gone: set[Key], diagnostics: Diagnostics) ->
             where = ".".join(str(step) for step in reference.path)
             message = (
                 f"the {reference.kind} `{reference.name}` cannot be deleted: "
-                f"the {resource.kind} `{resource.name}` names it in `{where}`"
+                f"the {resource.kind} `{resource.name}` refers to it in `{where}`"
             )
             path = f"{KINDS[reference.kind].plural}.{reference.name}"
             diagnostics.add(message, hint="change that first, or delete both together", path=path)
@@ -114,7 +114,7 @@ def _check_cycles(desired: Mapping[Key, Declaration], named: Mapping[Key, list[s
         cycle = _cycle_from(key, lambda key: named.get(key, ()), finished)
         if cycle:
             chain = " -> ".join(cycle)
-            message = f"the {own.kind.name}s depend on each other in a circle: {chain}"
+            message = f"the {own.kind.name}s depend on each other in a cycle: {chain}"
             first = desired.get((key[0], cycle[0]), own)
             diagnostics.add(message, first.origin.place(key=True), path=first.origin.dotted())
 

@@ -69,9 +69,11 @@ def export_file(actor: Actor, found: Iterable[Resource], *, addresses: bool = Tr
         return export_yaml(known)
     many = f"{concerned} heartbeat{'s' if concerned > 1 else ''}"
     if not (addresses and actor.may(RIGHT)):
-        first = f"# WITHOUT the addresses of {many}: elsewhere each gets a new one. Who has {RIGHT} exports them."
+        first = f"# WITHOUT the addresses of {many}: elsewhere each gets a new one. Exporting them needs {RIGHT}."
         return f"{first}\n{export_yaml(known, _without)}"
-    first = f"# KEEP THIS LIKE A PASSWORD: it holds the addresses of {many}. Whoever has one can report in for its job."
+    first = (
+        f"# KEEP THIS LIKE A PASSWORD: it holds the addresses of {many}. Whoever knows one can report in for its job."
+    )
     return f"{first}\n{export_yaml(shown(actor, whole))}"
 
 

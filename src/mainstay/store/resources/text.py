@@ -35,7 +35,7 @@ def plan_lines(plan: Plan) -> Iterator[Line]:
 def totals(plan: Plan) -> str:
     if plan.is_empty:
         count = plan.counts.get("unchanged", 0)
-        return f"No difference: {count} {'resource is' if count == 1 else 'resources are'} as declared."
+        return f"No changes: {count} {'resource is' if count == 1 else 'resources are'} as declared."
     created, deleted, unchanged = (plan.counts.get(action, 0) for action in ("create", "delete", "unchanged"))
     taken = f", {plan.taken_over} to take over as {_are(plan.taken_over)}" if plan.taken_over else ""
     changes = f"{created} to create, {plan.changed} to change, {deleted} to delete"
@@ -50,7 +50,7 @@ def change_lines(change: Change) -> Iterator[Line]:
     sign, style = _SIGNS[change.action]
     taken = ""
     if change.takeover and change.before and change.after:
-        taken = f"  (kept by {keeper(change.before)} until now)"
+        taken = f"  (managed by {keeper(change.before)} until now)"
     yield style, f"{sign} {change.kind} {change.name}{printable(taken)}"
     if change.action == "delete":
         return
@@ -88,7 +88,7 @@ def mistake_lines(mistakes: Iterable[Diagnostic], texts: Mapping[str, str]) -> I
     secret = _secret_columns(mistakes)
     for count, mistake in enumerate(mistakes):
         if count == _MISTAKES_SHOWN:
-            yield "faint", "... and more; --json tells them all"
+            yield "faint", "... and more; --json lists them all"
             return
         yield mistake.severity, printable(str(mistake))
         place = mistake.place

@@ -97,8 +97,8 @@ def read_seal(text: str, key: str = "") -> Seal:
         known = Ed25519PublicKey.from_public_bytes(base64.b64decode(key or document["key"], validate=True))
         known.verify(base64.b64decode(signature, validate=True), canonical(document).encode())
     except (ValueError, InvalidSignature):
-        hint = "take the file as it was made; with --key, name the key of the install that made it"
-        raise UserError("the signature is not good: it was altered, or is another install's", hint=hint) from None
+        hint = "use the unmodified file; with --key, name the key of the install that made it"
+        raise UserError("the signature is not valid: it was altered, or made by another install", hint=hint) from None
     return Seal(**document)
 
 
@@ -117,7 +117,7 @@ def _document(text: str) -> dict[str, Any]:
 
 
 def _no_seal() -> UserError:
-    return UserError("this is no seal", hint="make one with `mainstay journal seal -o FILE`")
+    return UserError("this is not a seal", hint="make one with `mainstay journal seal -o FILE`")
 
 
 def _private_key(folder: Path) -> Ed25519PrivateKey:
@@ -139,5 +139,5 @@ def _private_key(folder: Path) -> Ed25519PrivateKey:
         return Ed25519PrivateKey.from_private_bytes(base64.b64decode(path.read_text().strip(), validate=True))
     except ValueError:
         raise UserError(
-            f"{path} holds no key", hint="bring it back from a snapshot, or remove it: a new one is made"
+            f"{path} holds no key", hint="restore it from a snapshot, or remove it: a new one is created"
         ) from None

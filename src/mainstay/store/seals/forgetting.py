@@ -93,7 +93,7 @@ class Forgetting:
             if sealed.get(one.seq) != one.data_digest:
                 raise Broken(
                     f"entry {one.seq} in the database is not the one in the segment {seal.name}",
-                    hint="`mainstay journal verify --all` tells more; nothing was erased",
+                    hint="`mainstay journal verify --all` says more; nothing was erased",
                 )
 
 

@@ -61,7 +61,7 @@ def verify(
     """
     ours = ours or settings.MAINSTAY
     if known is not None and known.seq and known.install != install():
-        raise UserError(f"the seal is of the install {known.install}, this is {install()}")
+        raise UserError(f"the seal belongs to the install {known.install}; this is {install()}")
     segments = Segments(ours, fresh=True) if files and SealRow.objects.exists() else None
     try:
         for _attempt in range(_ATTEMPTS):
@@ -147,7 +147,7 @@ class _Run:
             except (Broken, NotFound) as error:
                 raise _Mistake(seal.first, error.message) from None
         if self._end != Head(seal.seq, seal.hash):
-            raise _Mistake(self._end.seq + 1, f"entries {seal.first} to {seal.seq} do not end as their seal says")
+            raise _Mistake(self._end.seq + 1, f"entries {seal.first} to {seal.seq} do not end as their seal states")
 
     def _both(self, seal: Seal, sealed: Iterable[Fields], here: Iterable[Fields] | None) -> None:
         for one, row in zip_longest(sealed, here or ()):
@@ -182,7 +182,7 @@ class _Run:
 
     def _compare_known(self, seq: int, hashed: str) -> None:
         if self._known is not None and seq == self._known.seq and hashed != self._known.hash:
-            raise _Mistake(seq, "the chain up to it is not the one that the seal was made of")
+            raise _Mistake(seq, "the chain up to it is not the one that was sealed")
 
     def _rest(self) -> None:
         """Entries that are not sealed, and what only shows at the end: erasures, and what is cut off."""

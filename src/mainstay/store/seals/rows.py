@@ -26,10 +26,10 @@ def seal_of(row: SealRow) -> Seal:
     try:
         seal = read_seal(row.document)
     except UserError as error:
-        raise Broken(f"{named} is not as it was signed: {error.message}") from None
+        raise Broken(f"{named} does not match its signature: {error.message}") from None
     said = (seal.first, seal.seq, seal.oldest_us, seal.newest_us, bool(seal.deleted))
     if said != (row.first, row.last, row.oldest_us, row.newest_us, row.place == "deleted"):
-        raise Broken(f"{named} is not as it was signed: the row of the database says something else")
+        raise Broken(f"{named} does not match its signature: the database row differs")
     return seal
 
 

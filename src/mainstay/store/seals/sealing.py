@@ -72,7 +72,7 @@ class _Checked:
         for row in rows.iterator(chunk_size=1000):
             if reason := mistake(row, self.end.seq + 1, self.end.hash):
                 raise Broken(
-                    f"entry {self.end.seq + 1} is not as it was written: {reason}",
+                    f"entry {self.end.seq + 1} was altered: {reason}",
                     hint="nothing from there on is sealed; compare with a snapshot",
                 )
             size += len(row.data) + len(row.erased)

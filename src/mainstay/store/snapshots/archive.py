@@ -78,7 +78,7 @@ def read(source: IO[bytes], key: str, into: Path | None, progress: Progress = si
             pass
     except (tarfile.TarError, EOFError) as error:
         raise Damaged(
-            f"the snapshot is torn: {error}", hint="it was not written to its end; take another one of the series"
+            f"the snapshot is truncated: {error}", hint="it was not written completely; use another one of the series"
         ) from None
     return manifest
 
@@ -94,7 +94,7 @@ def _read_parts(tar: tarfile.TarFile, into: Path | None, progress: Progress) -> 
     for part in manifest.parts:
         entry = tar.next()
         if entry is None:
-            raise Damaged(f"the snapshot is torn: {part.name} and what follows is missing")
+            raise Damaged(f"the snapshot is truncated: {part.name} and what follows is missing")
         if entry.name != part.name or entry.size != part.size or entry.type != tarfile.REGTYPE or entry.issparse():
             raise Damaged(f"the snapshot is damaged: {part.name} is not where the manifest says")
         if _copy(tar, entry, into) != part.sha256:
@@ -104,10 +104,10 @@ def _read_parts(tar: tarfile.TarFile, into: Path | None, progress: Progress) -> 
         progress("reading", done, total)
     end = tar.next()
     if end is None or end.name != SUMS:
-        raise Damaged("the snapshot is torn: its end is missing")
+        raise Damaged("the snapshot is truncated: its end is missing")
     lines = _content(tar, end).decode(errors="replace").splitlines()
     if lines != [f"{digest}  {name}" for name, digest in sums.items()]:
-        raise Damaged("the snapshot is damaged: SHA256SUMS does not fit its parts")
+        raise Damaged("the snapshot is damaged: SHA256SUMS does not match its parts")
     return manifest
 
 
@@ -115,7 +115,7 @@ def _content(tar: tarfile.TarFile, entry: tarfile.TarInfo) -> bytes:
     handle = tar.extractfile(entry)
     data = handle.read(_MANIFEST_LIMIT) if handle else b""
     if len(data) != entry.size:
-        raise Damaged(f"the snapshot is torn in {entry.name}")
+        raise Damaged(f"the snapshot is truncated in {entry.name}")
     return data
 
 
@@ -123,7 +123,7 @@ def _copy(tar: tarfile.TarFile, entry: tarfile.TarInfo, into: Path | None) -> st
     """The SHA-256 of an entry, which is written below `into` unless that is None."""
     path = PurePosixPath(entry.name)
     if path.is_absolute() or ".." in path.parts:
-        raise Damaged(f"the snapshot is damaged: {entry.name} would lie outside of the folder")
+        raise Damaged(f"the snapshot is damaged: {entry.name} would be outside the folder")
     handle, digest = tar.extractfile(entry), hashlib.sha256()
     target = (into / path) if into else Path("/dev/null")
     if into:

@@ -112,7 +112,7 @@ def fill_sqlite(path: Path, manifest: Manifest, parts: Path, progress: Progress)
             if broken := database.execute("PRAGMA foreign_key_check").fetchone():
                 raise Damaged(f"a row of {broken[0]} points to a row of {broken[2]} that is missing")
         except sqlite3.Error as error:
-            raise Damaged(f"the rows of the snapshot do not fit its own version: {error}") from error
+            raise Damaged(f"the rows of the snapshot do not match its own version: {error}") from error
         database.execute("COMMIT")
 
 

@@ -57,7 +57,7 @@ def decode(raw: bytes) -> Manifest:
         number = msgspec.json.decode(raw, type=dict[str, msgspec.Raw]).get("format", msgspec.Raw(b"0"))
         if (written := msgspec.json.decode(number, type=int)) > FORMAT:
             raise Damaged(
-                f"the snapshot has the format {written}, and this program knows {FORMAT}",
+                f"the snapshot has the format {written}, and this program supports {FORMAT}",
                 hint="restore it with the version of Mainstay that took it, or a newer one",
             )
         return msgspec.json.decode(raw, type=Manifest)

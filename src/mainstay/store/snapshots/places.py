@@ -67,7 +67,7 @@ class Folder:
             sync_folder(self._path)
         except OSError as error:
             raise UserError(
-                f"{self._what} cannot be written to {self._path}: {error.strerror}", hint="make room there"
+                f"{self._what} cannot be written to {self._path}: {error.strerror}", hint="free some space there"
             ) from None
         finally:
             partial.unlink(missing_ok=True)
@@ -129,10 +129,10 @@ class Bucket:
         except (exceptions.PermissionDeniedError, exceptions.UnauthenticatedError) as error:
             raise UserError(
                 f"{what} is not allowed with these credentials{_code(error)}",
-                hint="look at AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do: list, get, put, delete",
+                hint="check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and their permissions: list, get, put, delete",
             ) from None
         except (exceptions.BaseError, ValueError) as error:
-            raise Unavailable(f"{what} did not answer as it should: {_reason(error)}") from None
+            raise Unavailable(f"{what} did not answer as expected: {_reason(error)}") from None
 
     def put(self, name: str, write: Callable[[IO[bytes]], None]) -> int:
         # A file first: parts of an upload are repeated when the network fails, and that needs their bytes again.
@@ -170,7 +170,7 @@ def _obstore() -> Any:
     try:
         return importlib.import_module("obstore")
     except ImportError:
-        raise UserError("buckets need one more package", hint="install mainstay[s3]") from None
+        raise UserError("buckets need an additional package", hint="install mainstay[s3]") from None
 
 
 def _client_options() -> dict[str, Any]:

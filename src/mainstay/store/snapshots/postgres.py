@@ -27,16 +27,18 @@ def connected(url: str) -> Iterator[psycopg.Connection[tuple[Any, ...]]]:
     try:
         import psycopg
     except ImportError:
-        raise UserError("PostgreSQL needs one more package", hint="install mainstay[postgres]") from None
+        raise UserError("PostgreSQL needs an additional package", hint="install mainstay[postgres]") from None
     try:
         connection = psycopg.connect(url, connect_timeout=10, autocommit=True, options="-c timezone=UTC")
     except psycopg.Error as error:
-        raise StoreBusy(f"the database did not answer: {_told(error)}", hint="look at the address after --to") from None
+        raise StoreBusy(f"the database did not answer: {_told(error)}", hint="check the address after --to") from None
     try:
         with connection:
             yield connection
     except psycopg.OperationalError as error:
-        raise StoreBusy(f"the database went away: {_told(error)}", hint="run the command again") from error
+        raise StoreBusy(
+            f"the connection to the database was lost: {_told(error)}", hint="run the command again"
+        ) from error
 
 
 def _told(error: Exception) -> str:
@@ -76,7 +78,7 @@ class PostgresTables:
         try:
             return [name for name in TopologicalSorter(graph).static_order() if name in known]
         except CycleError as error:
-            raise Broken(f"tables point to each other in a circle: {error.args[1]}") from None
+            raise Broken(f"tables refer to each other in a cycle: {error.args[1]}") from None
 
     def columns(self, table: str) -> dict[str, str]:
         """Name -> type; asked once, when the table stands."""
@@ -111,7 +113,7 @@ class PostgresTables:
         return total
 
     def insert(self, table: str, columns: Sequence[str], rows: Iterable[Row]) -> None:
-        """UserError names the table and the value's place if a row does not fit."""
+        """UserError names the table and the value's place if a row does not match."""
         import psycopg
 
         names = ", ".join(quoted(column) for column in columns)
@@ -124,8 +126,8 @@ class PostgresTables:
         except (psycopg.DataError, psycopg.IntegrityError) as error:
             where = (error.diag.context or "").splitlines()[:1]
             raise UserError(
-                f"a row of the table {table} does not fit: {error.diag.message_primary}",
-                hint=f"{where[0][:200] if where else 'PostgreSQL'} is stricter than SQLite; mend it in the source",
+                f"a row of the table {table} does not match: {error.diag.message_primary}",
+                hint=f"{where[0][:200] if where else 'PostgreSQL'} is stricter than SQLite; fix it in the source",
             ) from None
 
     def empty(self) -> None:

@@ -31,7 +31,7 @@ def check_finished(data: Path) -> None:
     if (data / STAGING).exists():
         raise Conflict(
             f"a restore into {data} was not finished",
-            hint=f"run `mainstay restore` again, which begins anew or goes on, or remove {data / STAGING}",
+            hint=f"run `mainstay restore` again, which starts over or continues, or remove {data / STAGING}",
         )
 
 
@@ -50,7 +50,7 @@ def reserved(data: Path) -> Iterator[Path]:
             if others := sorted({path.name for path in data.iterdir()} - _ALLOWED):
                 raise Conflict(
                     f"the data folder {data} is not empty: it holds {', '.join(others[:5])}",
-                    hint="restore into an empty one with --data, or move what is there away",
+                    hint="restore into an empty one with --data, or move its contents away",
                 )
             shutil.rmtree(staging, ignore_errors=True)
             staging.mkdir(mode=0o700)

@@ -97,7 +97,7 @@ class Opener(io.RawIOBase):
         self._keys = _Keys(secret, log_n, header[9:25])
         if not hmac.compare_digest(self._keys.check, header[25:]):
             raise UserError(
-                "the key does not fit this snapshot",
+                "the key does not match this snapshot",
                 hint="give the one it was taken with: --key '${file:PATH}' or MAINSTAY_SNAPSHOT_KEY",
             )
         self._source, self._counter, self._plain = source, 0, memoryview(b"")
@@ -125,7 +125,7 @@ class Opener(io.RawIOBase):
         except InvalidTag:
             place = self._counter * CHUNK
             reason = "its end is missing or was changed" if last else f"it was changed near byte {place:,}"
-            raise Damaged(f"the snapshot is damaged: {reason}", hint="take another one of the same series") from None
+            raise Damaged(f"the snapshot is damaged: {reason}", hint="use another one of the same series") from None
         self._counter, self._ended = self._counter + 1, last
 
 

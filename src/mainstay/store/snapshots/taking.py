@@ -99,7 +99,7 @@ def key_from(settings: Settings, reference: str) -> str:
     try:
         return SecretSource(settings).lookup(found[1], found[2])
     except SecretMissing as error:
-        raise UserError(str(error), hint="without its key no snapshot is taken or read") from None
+        raise UserError(str(error), hint="without its key, no snapshot can be taken or read") from None
 
 
 def take(actor: Actor, settings: Settings, wishes: Wishes, progress: Progress = silent) -> Taken:
@@ -115,7 +115,7 @@ def take(actor: Actor, settings: Settings, wishes: Wishes, progress: Progress = 
             size = place.put(name, lambda out: archive.write(out, folder, manifest, wishes.key, progress))
         except (OSError, sqlite3.Error, duckdb.Error) as error:
             raise UserError(
-                f"the snapshot could not be taken: {error}", hint=f"is there room in {settings.data}?"
+                f"the snapshot could not be taken: {error}", hint=f"is there space in {settings.data}?"
             ) from error
     taken = Taken(
         address=place.address(name),
@@ -217,7 +217,9 @@ def _stage_rows(url: str, folder: Path, progress: Progress) -> Manifest:
         with tables.one_moment() as moment:
             names = tables.names()
             if not names or MARK in tables.all_names():
-                raise UserError("there is no whole store in the database yet", hint="start Mainstay with `mainstay up`")
+                raise UserError(
+                    "there is no complete store in the database yet", hint="start Mainstay with `mainstay up`"
+                )
             counts = {}
             for number, name in enumerate(names):
                 progress("copying the state", number, len(names))

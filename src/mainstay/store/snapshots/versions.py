@@ -109,8 +109,8 @@ def check(settings: Settings) -> None:
     tables = connection.introspection.table_names()
     if MARK in tables:
         raise Conflict(
-            "the database holds a part of a store only: a move or a restore into it was not finished",
-            hint="run `mainstay migrate-store` or `mainstay restore` again, which goes on, or empty the database",
+            "the database holds only part of a store: a move or a restore into it was not finished",
+            hint="run `mainstay migrate-store` or `mainstay restore` again, which continues, or empty the database",
         )
     row = FactRow.objects.filter(key=_FACT).values_list("value", flat=True).first() if "fact" in tables else None
     written = _parsed(row)

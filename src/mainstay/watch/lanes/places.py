@@ -68,9 +68,9 @@ class PlacesLane:
             )
 
     async def probe(self) -> str:
-        """For the health of the server: which locations are lost. One that nothing has joined yet is none of them."""
+        """For the health of the server: which locations are lost. One that no prober has joined yet is none of them."""
         lost = sorted(self._away & set(self._watch.places))
-        return f"nothing is heard of {', '.join(lost)}" if lost else "ok"
+        return f"no reports from {', '.join(lost)}" if lost else "ok"
 
     def snapshots(self) -> list[LocationSnapshot]:
         """For the metrics."""

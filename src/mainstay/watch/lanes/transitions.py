@@ -72,7 +72,7 @@ class Transitions:
         rest = [item for item in self._queue if id(item) not in batch]
         self._queue = deque([*kept, *rest[count:]])
         if not self.dropped:
-            log.error("changes that wait for the database are dropped, the oldest first", limit=LIMIT)
+            log.error("changes waiting for the database are dropped, the oldest first", limit=LIMIT)
         self.dropped += count
 
     def waiting_uids(self) -> set[str]:
@@ -144,6 +144,6 @@ class Transitions:
         if self._queue and self._queue[0] is item:
             self._queue.popleft()
         name = item.name if isinstance(item, Moved) else f"uplink/{item.part}"
-        log.error("a change cannot be written; it will be decided anew", change=name)
+        log.error("a change cannot be written; it will be decided again", change=name)
         if isinstance(item, Moved):
             await self._reload([item.uid])

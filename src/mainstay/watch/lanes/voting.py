@@ -71,7 +71,7 @@ class Voting:
         left = [name for name in terms.locations if name not in self._away]
         if len(left) < terms.quorum and uid in self._board.entries:
             lost = ", ".join(name for name in terms.locations if name in self._away)
-            message = f"{terms.words} locations must agree, and nothing is heard of {lost}"
+            message = f"{terms.words} locations must agree, and no reports from {lost}"
             finding = Finding("check.too_few_votes", message)
             self._board.signal(uid, Excused(Reason.TOO_FEW_VOTES), now, finding)
 

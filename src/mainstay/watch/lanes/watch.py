@@ -160,7 +160,9 @@ class WatchLane:
         if not writing.cancelled() and (error := writing.exception()) is not None:
             log.error("the last changes were not written", error=str(error))
         if self.waiting:
-            log.warning("stopped with changes that could not be written; they are decided anew", count=self.waiting)
+            log.warning(
+                "stopped with changes that could not be written; they will be decided again", count=self.waiting
+            )
         await asyncio.get_running_loop().run_in_executor(self._reader, connections.close_all)
         self._reader.shutdown(wait=False)
 
@@ -351,7 +353,7 @@ class WatchLane:
         await self._order(monitors, first=fresh)
         self._cover(changed=True)
         self._guard.learn()
-        log.info("monitors taken up", monitors=len(monitors), new=len(fresh), revision=self._directory.revision)
+        log.info("monitors taken over", monitors=len(monitors), new=len(fresh), revision=self._directory.revision)
 
     # -- with several servers: each checks its share --
 
@@ -361,7 +363,7 @@ class WatchLane:
             self._withdraw([uid for uid in gone if uid in self._orders])
             with self._transitions.holding(gone):
                 self.board.forget(gone)
-            log.info("stood down from monitors", monitors=len(gone))
+            log.info("monitors handed over", monitors=len(gone))
 
     async def hand_over(self, shards: Iterable[int]) -> None:
         """Before their leases are given up: check their monitors no more, and write what is decided about them."""

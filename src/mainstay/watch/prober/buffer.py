@@ -59,7 +59,7 @@ class Buffer:
                 self._fresh.appendleft(results.pop())
             data = _packed(self._number + 1, results, offset)
         if len(data) > _BYTES:
-            results[0].evidence = {"cut": "what was found is too long to be sent"}
+            results[0].evidence = {"cut": "the result is too large to be sent"}
             data = _packed(self._number + 1, results, offset)
         self._number += 1
         self._sent.append((self._number, results))

@@ -46,7 +46,7 @@ class Context:
         return made
 
     def close(self) -> None:
-        """Give back what the shared objects hold; runs still under way are lost."""
+        """Unacknowledge what the shared objects hold; runs still under way are lost."""
         for made in self._shared.values():
             close = getattr(made, "close", None)
             if close is not None:

@@ -79,7 +79,7 @@ def _outcome(task: asyncio.Task[CheckResult], timeout: float) -> CheckResult:
     if error is None:
         return task.result()
     # Ours to mend: the log says where. The error's own text may quote a secret.
-    print(f"a check broke with {type(error).__name__}:", file=sys.stderr)  # noqa: T201 - a prober's log
+    print(f"a check crashed with {type(error).__name__}:", file=sys.stderr)  # noqa: T201 - a prober's log
     traceback.print_tb(error.__traceback__, file=sys.stderr)
     return finding("unknown", "check.broken", f"the check itself failed: {type(error).__name__}")
 

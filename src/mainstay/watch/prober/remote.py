@@ -61,7 +61,7 @@ _BURST, _BURST_PAUSE = 8, 0.05  # exchanges about the clock at once, and the sec
 _CLOCK_EVERY = 15.0
 _STEP_EVERY = 1.0
 _FAREWELL = 2.0  # seconds for what still waits when it is told to leave
-_GOODBYE = {4403: "the token is no longer good for it", 4404: "the location is no longer declared"}
+_GOODBYE = {4403: "the token is no longer valid for it", 4404: "the location is no longer declared"}
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER: msgspec.msgpack.Decoder[ToRemote] = msgspec.msgpack.Decoder(ToRemote)
@@ -246,7 +246,7 @@ class Home:
         async with asyncio.timeout(_PATIENCE):
             welcome = _DECODER.decode(await link.recv(decode=False))
         if not isinstance(welcome, Welcome):
-            raise msgspec.ValidationError("the server's first word is no welcome")
+            raise msgspec.ValidationError("the server's first message is not a welcome")
         say(f"{self._server.address}: joined as {self._options.location}, {counted(len(welcome.uids), 'check')}")
         self._take_orders(welcome)
         for data in self._buffer.unconfirmed(self._clock.offset):
@@ -352,4 +352,4 @@ def _written(writing: set[asyncio.Task[None]], task: asyncio.Task[None]) -> None
     """A link that has ended is told by what reads from it."""
     writing.discard(task)
     if not task.cancelled() and not isinstance(error := task.exception(), ConnectionClosed | None):
-        say(f"could not tell the server how this prober does: {type(error).__name__}")
+        say(f"could not report this prober's status to the server: {type(error).__name__}")

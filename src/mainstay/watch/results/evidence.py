@@ -13,7 +13,7 @@ ROW = 16_000
 HOUR = 2_000_000  # of one monitor; what comes after keeps short answers only
 _SPARE = 500  # of a result of a monitor that has used up its hour
 _TEXT = 1000  # of one answer in evidence that is cut
-_CUT = "the rest was too long to be kept"
+_CUT = "the rest was too long to keep"
 
 
 class Allowance:

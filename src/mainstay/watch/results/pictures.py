@@ -74,7 +74,7 @@ class Pictures:
             finally:
                 partial.unlink(missing_ok=True)
         except (OSError, ValueError) as error:  # ValueError: no base64, or not even ASCII
-            log.warning("a picture cannot be kept", picture=name, error=str(error)[:200])
+            log.warning("a screenshot cannot be kept", picture=name, error=str(error)[:200])
             return False
         return True
 

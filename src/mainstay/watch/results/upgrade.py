@@ -42,5 +42,5 @@ def take_out_pictures(connection: duckdb.DuckDBPyConnection, data: Path) -> bool
             pictures.keep(name_of(uid, at_us), inline)
     if newest:
         connection.execute(_NAMED)
-        log.info("pictures moved out of the telemetry file", kept=len(newest), folder=str(data / FOLDER))
+        log.info("screenshots moved out of the telemetry file", kept=len(newest), folder=str(data / FOLDER))
     return bool(newest)

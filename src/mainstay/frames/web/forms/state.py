@@ -20,7 +20,7 @@ from mainstay.store.resources.export import to_yaml
 from mainstay.store.resources.scalars import CONTROL, noun
 
 State = Any
-ON, PICK = "+on", "+pick"  # of a group: whether it is there, and which of its choices
+ON, PICK = "+on", "+pick"  # of a group: whether it is encrypted there, and which of its choices
 _DEPTH = 24
 _ENTRIES = 1000  # of one list, as a form takes them
 
@@ -89,7 +89,7 @@ def _words(field: Field, text: str) -> list[str]:
     try:
         return shlex.split(text)
     except ValueError:
-        raise Unshowable(field, text, "words with their quotation marks closed") from None
+        raise Unshowable(field, text, "words with closed quotation marks") from None
 
 
 def _fill_map(field: Field, value: Any) -> State:
@@ -152,7 +152,7 @@ def _fill_group(field: Field, value: Any) -> State:
 def _picked(field: Field, value: Mapping[str, Any]) -> str:
     found = [at for at, choice in enumerate(field.either) if any(value.get(key) is not None for key in choice.keys)]
     if len(found) > 1:  # such as a rule of a window that holds for some days only
-        raise Unshowable(field, value, f"one way of {' and '.join(field.either[at].label for at in found)}")
+        raise Unshowable(field, value, f"one of {' and '.join(field.either[at].label for at in found)}")
     return str(found[0] if found else 0)
 
 

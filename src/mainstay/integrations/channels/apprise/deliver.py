@@ -68,7 +68,7 @@ def _service(url: str, context: DeliveryContext, guard: Guard) -> apprise.Appris
     )
     service = apprise.Apprise(asset=asset)
     if not service.add(url) or len(service) != 1:
-        raise Refused("Apprise does not understand this URL", hint="its wiki shows the form for each service")
+        raise Refused("Apprise does not recognise this URL", hint="its wiki shows the form for each service")
     refuse_closed(getattr(service[0], "host", None) or "", guard)  # for many services it is a token and no host
     return service
 
@@ -83,7 +83,7 @@ class _OnlyProxy:
     def refuses(self, address: str) -> str:
         if address in self._open:
             return self._guard.refuses(address)
-        return "this service of Apprise does not go through the proxy"
+        return "Apprise does not use the proxy for this service"
 
 
 @contextmanager

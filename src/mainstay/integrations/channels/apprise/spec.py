@@ -45,4 +45,4 @@ def _load() -> Deliver:
     return deliver
 
 
-KIND = ChannelKind("apprise", "over a hundred services through Apprise", AppriseTarget, _load, shorthand="url")
+KIND = ChannelKind("apprise", "over a hundred services via Apprise", AppriseTarget, _load, shorthand="url")

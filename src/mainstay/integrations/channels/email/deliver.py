@@ -41,7 +41,7 @@ def deliver(target: Mapping[str, Any], message: Notification, context: DeliveryC
     server = _server(target.get("smtp") or context.settings.smtp)
     sender = target.get("from") or context.settings.mail_from
     if not is_sender(sender) or not all(map(is_address, target["to"])):
-        raise Refused("a sender or recipient is not an e-mail address", hint="look at `to` and `from`")
+        raise Refused("a sender or recipient is not an e-mail address", hint="check `to` and `from`")
     try:
         refused = _send(server, sender, target["to"], message, context)
     except (OSError, smtplib.SMTPException, ValueError) as error:  # ValueError: a host that no name can be
@@ -107,9 +107,9 @@ def _meaning(error: OSError | smtplib.SMTPException | ValueError, server: Server
 def _trouble(error: OSError | smtplib.SMTPException | ValueError, server: Server, timeout: float) -> str:
     """Why there was no whole session; it may be better later."""
     if isinstance(error, ssl.SSLError):
-        return f"no trusted encryption with the mail server: {error.reason or 'the handshake failed'}"
+        return f"no trusted encryption to the mail server: {error.reason or 'the handshake failed'}"
     if isinstance(error, smtplib.SMTPNotSupportedError):
-        return one_line(f"the mail server lacks what is asked of it: {error}")
+        return one_line(f"the mail server lacks a required feature: {error}")
     if isinstance(error, TimeoutError):
         return f"the mail server did not answer within {timeout:g} s"
     reason = error.strerror if isinstance(error, OSError) else None

@@ -29,7 +29,7 @@ def _check_host(host: str) -> str:
     try:
         ascii_host(host)
     except ValueError:
-        raise ValueError(f"`{host[:60]}` can be no name of a mail server") from None
+        raise ValueError(f"`{host[:60]}` is not a valid mail server name") from None
     return host
 
 

@@ -21,7 +21,9 @@ def _kept_outside(url: str) -> str:
         return url
     if urlsplit(url).hostname in _LOOPBACK:
         return url
-    raise ValueError("the webhook's address lets anybody post; write ${env:SLACK_URL} and keep the address there")
+    raise ValueError(
+        "anybody who knows the webhook's address can post; write ${env:SLACK_URL} and keep the address there"
+    )
 
 
 class SlackTarget(Spec):
@@ -39,4 +41,4 @@ def _load() -> Deliver:
     return deliver
 
 
-KIND = ChannelKind("slack", "message to Slack by incoming webhook", SlackTarget, _load, shorthand="url")
+KIND = ChannelKind("slack", "Slack message by incoming webhook", SlackTarget, _load, shorthand="url")

@@ -37,7 +37,7 @@ class WebhookTarget(Spec):
         examples=["https://hooks.example.com/alerts"],
     )
     secret: Secret | None = Field(None, description="key of the HMAC-SHA256 signature")
-    headers: dict[str, Text] = Field({}, max_length=40, description="further request headers")
+    headers: dict[str, Text] = Field({}, max_length=40, description="additional request headers")
 
     @field_validator("headers")
     @classmethod
@@ -45,9 +45,9 @@ class WebhookTarget(Spec):
         for name, text in value.items():
             lower = name.lower()
             if not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"`{name[:60]}` is not a name of a header")
+                raise ValueError(f"`{name[:60]}` is not a valid header name")
             if lower in _OURS or lower.startswith("x-mainstay-"):
-                raise ValueError(f"the header {name} is set by Mainstay itself")
+                raise ValueError(f"Mainstay itself sets the header {name}")
             if not text.isprintable():
                 raise ValueError(f"the header {name} must be one line of text")
             if lower in _CREDENTIALS and not REFERENCE.search(text):

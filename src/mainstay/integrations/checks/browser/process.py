@@ -27,7 +27,7 @@ def find_chromium(configured: str) -> str:
     """Path of the program. CheckFault, unknown, if there is none."""
     if configured:
         if not os.access(configured, os.X_OK):
-            raise CheckFault("check.no_browser", f"MAINSTAY_CHROMIUM is no program: {configured}", verdict="unknown")
+            raise CheckFault("check.no_browser", f"MAINSTAY_CHROMIUM is not a program: {configured}", verdict="unknown")
         return configured
     for name in _NAMES:
         if found := shutil.which(name):
@@ -88,7 +88,7 @@ async def _converse(
     while line := await process.stdout.readline():
         said += len(line)
         if said > _OUTPUT_LIMIT:
-            raise CheckFault("check.browser_failed", "the browser's driver said too much", verdict="unknown")
+            raise CheckFault("check.browser_failed", "the browser's driver sent too much output", verdict="unknown")
         hear(json.loads(line))
 
 

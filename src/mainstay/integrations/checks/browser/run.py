@@ -32,7 +32,7 @@ _MEANINGS = {
     "ERR_CERT_COMMON_NAME_INVALID": ("tls.name_mismatch", "the certificate is for other names"),
     "ERR_SSL_PROTOCOL_ERROR": ("tls.handshake", "the TLS handshake failed"),
     "ERR_EMPTY_RESPONSE": ("wait.closed", "the connection was closed without an answer"),
-    "ERR_CONNECTION_RESET": ("wait.closed", "the connection was broken off"),
+    "ERR_CONNECTION_RESET": ("wait.closed", "the connection was aborted"),
     "ERR_INVALID_HTTP_RESPONSE": ("wait.malformed", "the answer is not HTTP"),
     "ERR_TOO_MANY_REDIRECTS": ("expect.redirects", "there are too many redirects"),
 }
@@ -101,7 +101,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
 
     async def walk(steps: Steps) -> None:
         chromium = find_chromium(context.configured.chromium)
-        reason = "another browser check took so long that there was no time left for this one"
+        reason = "another browser check left no time for this one"
         steps.if_late = CheckFault("check.busy", reason, verdict="unknown")
         async with turn, Gate(context) as gate:
             steps.if_late = CheckFault("check.browser_start", "the browser did not start in time", verdict="unknown")
@@ -113,7 +113,9 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
             finally:
                 steps.evidence |= told.shown | {"bytes": gate.bytes}
             if plan.trace and plan.secrets and _is_wrong(told):
-                steps.evidence["trace left out"] = "the script uses secrets, and a trace holds all that was typed"
+                steps.evidence["trace left out"] = (
+                    "the script uses secrets, and a trace records everything that is typed"
+                )
             _judge(plan, steps, told, gate)
 
     return await carry_out(plan.timeout, walk)
@@ -188,17 +190,17 @@ def _seconds(vitals: dict[str, float | None]) -> dict[str, float | None]:
 
 def _judge(plan: Plan, steps: Steps, told: _Told, gate: Gate) -> None:
     if told.start_failed or not told.started:
-        reason = told.start_failed or "its driver ended without a word"
+        reason = told.start_failed or "its driver exited without output"
         raise CheckFault("check.browser_start", f"the browser could not be started: {reason}"[:600], verdict="unknown")
     if gate.exhausted:
         raise CheckFault("transfer.too_large", f"the page loads more than {BYTES_LIMIT // 1024**2} MiB")
     if told.failed is not None:
         raise _failure(told, gate)
     if not told.done:
-        raise CheckFault("check.browser_failed", "the browser ended in the middle of the script", verdict="unknown")
+        raise CheckFault("check.browser_failed", "the browser exited in the middle of the script", verdict="unknown")
     if told.errors and plan.errors != "ignored":
         verdict: Verdict = "down" if plan.errors == "down" else "degraded"
-        raise CheckFault("expect.errors", f"a script of the page failed: {told.errors[0]}", verdict=verdict)
+        raise CheckFault("expect.errors", f"a script on the page failed: {told.errors[0]}", verdict=verdict)
     plan.limits.judge(steps.taken, "all steps together took")
     _judge_vitals(plan, told)
 

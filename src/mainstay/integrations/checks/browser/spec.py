@@ -25,9 +25,9 @@ _ACTIONS = ("goto", "click", "fill", "press", "expect", "wait")
 class Seen(Spec):
     """What must be seen; everything given must hold, and is waited for."""
 
-    text: str | None = Field(None, min_length=1, max_length=1000, description="text that stands on the page, visible")
+    text: str | None = Field(None, min_length=1, max_length=1000, description="text that is visible on the page")
     selector: Selector | None = Field(None, description="an element that is visible")
-    absent: Selector | None = Field(None, description="an element that is not there, or not visible")
+    absent: Selector | None = Field(None, description="an element that is absent or not visible")
     url: str | None = Field(
         None, min_length=1, max_length=1000, description="address of the page; * stands for anything"
     )
@@ -48,13 +48,13 @@ class Step(Spec):
     goto: Text | None = Field(None, max_length=2000, description="open this URL and wait until the page is loaded")
     click: Selector | None = Field(None, description="click the element once it can be clicked")
     fill: dict[Selector, Text] | None = Field(
-        None, min_length=1, max_length=50, description="selector of a field -> what to enter; secrets by reference"
+        None, min_length=1, max_length=50, description="selector of a field -> value to enter; secrets by reference"
     )
     press: str | None = Field(
         None, pattern=r"^[A-Za-z0-9+]{1,40}$", description="a key, such as Enter, Escape or Control+A"
     )
-    expect: Seen | None = Field(None, description="what must be seen before the script goes on")
-    wait: Duration | None = Field(None, gt=0, le=60, description="do nothing for so long; `expect` is better")
+    expect: Seen | None = Field(None, description="what must be visible before the script continues")
+    wait: Duration | None = Field(None, gt=0, le=60, description="wait this long; prefer `expect`")
 
     @model_validator(mode="after")
     def _exactly_one(self) -> Self:
@@ -70,11 +70,11 @@ class Step(Spec):
 
 class BrowserTarget(Spec):
     url: Text | None = Field(None, max_length=2000, description="page to open first")
-    script: list[Step] = Field([], max_length=50, description="what to do after that")
+    script: list[Step] = Field([], max_length=50, description="steps after that")
     patience: Duration = Field(10.0, gt=0, le=60, description="longest wait for a page or an element of one step")
     viewport: str = Field("1280x800", pattern=r"^\d{3,4}x\d{3,4}$", description="width and height of the window")
-    verify: bool = Field(True, description="refuse pages whose certificates Chromium does not trust")
-    screenshot: bool = Field(True, description="keep a small picture of the page when something is wrong")
+    verify: bool = Field(True, description="reject pages whose certificates Chromium does not trust")
+    screenshot: bool = Field(True, description="keep a small screenshot of the page when something is wrong")
     trace: bool = Field(
         True, description="keep Playwright's trace when something is wrong; never of a script that uses secrets"
     )
@@ -89,13 +89,13 @@ class BrowserTarget(Spec):
     @model_validator(mode="after")
     def _begins_somewhere(self) -> Self:
         if self.url is None and (not self.script or self.script[0].goto is None):
-            raise ValueError("give a url, or let the script begin with goto")
+            raise ValueError("give a url, or start the script with goto")
         return self
 
 
 class BrowserExpect(Spec):
     errors: Literal["ignored", "degraded", "down"] = Field(
-        "degraded", description="what an error of the page's own scripts means that nothing caught"
+        "degraded", description="what an uncaught error in the page's own scripts means"
     )
     ttfb: Duration | None = Field(None, description="first byte of the first page later than this is degraded")
     fcp: Duration | None = Field(None, description="first contentful paint later than this is degraded")

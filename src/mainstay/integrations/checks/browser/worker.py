@@ -216,9 +216,9 @@ class _Visit:
         if what == "url":
             return f"the page is {_plain(self._page.url)[:300]}, not {wanted[:200]}"
         sentences = {
-            "text": "`{}` is not to be seen on the page",
+            "text": "`{}` is not visible on the page",
             "selector": "there is no visible element `{}`",
-            "absent": "the element `{}` is still to be seen",
+            "absent": "the element `{}` is still visible",
             "title": "`{}` is not in the title",
         }
         return sentences[what].format(wanted[:200])

@@ -109,7 +109,7 @@ def _listed(provider: str, document: Any) -> list[dict[str, Any]]:
     else:
         found = [edge["node"] for edge in document["data"]["deployments"]["edges"]]
     if not isinstance(found, list):
-        raise TypeError("a list was promised")
+        raise TypeError("a list was expected")
     return found
 
 

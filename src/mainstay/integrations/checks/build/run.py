@@ -73,7 +73,7 @@ def judge(builds: list[Build], within: float, now: float, evidence: dict[str, An
     """builds: the newest first; within and now in seconds."""
     told = [build for build in builds if build.outcome != "set aside"]
     if not told:
-        return finding("unknown", "expect.no_build", "there is no build that says anything", evidence=evidence)
+        return finding("unknown", "expect.no_build", "there is no build with a usable state", evidence=evidence)
     newest, ended = told[0], next((build for build in told if build.outcome != "under way"), None)
     evidence |= {"state": newest.state, "build": excerpt(newest.name), "builds": len(builds)}
     if ended is not None and ended.outcome == "bad":
@@ -92,7 +92,7 @@ def judge(builds: list[Build], within: float, now: float, evidence: dict[str, An
 def _read(plan: Plan, answer: Answer) -> list[Build]:
     shown = {"status": answer.status, "excerpt": excerpt(answer.kept)}
     if answer.status in (401, 403, 404):
-        reason = "the API does not accept the token" if answer.status != 404 else "the API knows no such project"
+        reason = "the API does not accept the token" if answer.status != 404 else "the API does not know the project"
         raise CheckFault("check.credentials", f"{reason}: status {answer.status}", verdict="unknown", **shown)
     if answer.status != 200 or answer.cut:
         raise CheckFault("wait.refused", f"the API answers with status {answer.status}", verdict="unknown", **shown)
@@ -106,4 +106,4 @@ def _read(plan: Plan, answer: Answer) -> list[Build]:
 
 def _unasked(fault: CheckFault | None) -> CheckFault:
     code, message = (fault.code, fault.message) if fault is not None else ("wait.closed", "there was no answer")
-    return CheckFault(code, f"the API could not be asked: {message}", verdict="unknown")
+    return CheckFault(code, f"the API could not be reached: {message}", verdict="unknown")

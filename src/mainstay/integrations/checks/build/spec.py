@@ -23,7 +23,7 @@ Part = Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_.\-]*$")]
 
 
 class BuildTarget(Spec):
-    provider: Literal["vercel", "netlify", "railway", "github", "json"] = Field(description="whose API is asked")
+    provider: Literal["vercel", "netlify", "railway", "github", "json"] = Field(description="whose API is queried")
     project: Annotated[str, Field(max_length=200, pattern=r"^[A-Za-z0-9_.\-]*(/[A-Za-z0-9_.\-]+)?$")] = Field(
         "", description="id of the project (Vercel, Railway), of the site (Netlify), or owner/name (GitHub)"
     )
@@ -36,12 +36,12 @@ class BuildTarget(Spec):
     url: Text | None = Field(None, max_length=2000, description="address of the API; json: of the document")
     headers: dict[str, Text] = Field({}, max_length=50, description="headers to send, such as Project-Access-Token")
     state: str = Field("$.state", max_length=200, description="json: path to the state of the newest build")
-    began: str = Field("", max_length=200, description="json: path to when it began, in RFC 3339 or epoch seconds")
+    began: str = Field("", max_length=200, description="json: path to its start time, in RFC 3339 or epoch seconds")
     succeeded: list[Word] = Field(
-        ["success", "succeeded", "ready", "passed"], max_length=40, description="json: states that are good"
+        ["success", "succeeded", "ready", "passed"], max_length=40, description="json: states that count as successful"
     )
     failed: list[Word] = Field(
-        ["error", "failed", "failure", "crashed"], max_length=40, description="json: states that are bad"
+        ["error", "failed", "failure", "crashed"], max_length=40, description="json: states that count as failed"
     )
     tls: Tls = Field(Tls(), description="options of TLS")
     proxy: Text | None = Field(None, max_length=2000, description="http://, https:// or socks5h:// proxy to go through")
@@ -68,7 +68,7 @@ class BuildTarget(Spec):
 
 
 class BuildExpect(Spec):
-    within: Duration = Field(1800.0, ge=1, description="a build that is queued or under way for longer is degraded")
+    within: Duration = Field(1800.0, ge=1, description="a build that is queued or running for longer is degraded")
 
 
 def _address(target: BuildTarget) -> str:

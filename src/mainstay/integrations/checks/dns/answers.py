@@ -14,8 +14,8 @@ SHOWN = 50  # records that go into evidence
 
 _HINTS = {
     "NXDOMAIN": "the name does not exist",
-    "SERVFAIL": "the resolver failed, which bad DNSSEC signatures and dead name servers cause",
-    "REFUSED": "the resolver does not answer us",
+    "SERVFAIL": "the resolver failed; invalid DNSSEC signatures or unreachable name servers can cause this",
+    "REFUSED": "the resolver refuses to answer us",
 }
 
 
@@ -63,7 +63,7 @@ def judge(plan: Any, response: dns.message.Message, found: list[str]) -> None:
         raise CheckFault("expect.dnssec", "the resolver does not say that it has validated the answer (no AD flag)")
     if len(found) < plan.min_answers:
         wanted = f"{plan.min_answers} {plan.type} record{'s' if plan.min_answers > 1 else ''}"
-        raise CheckFault("expect.answers", f"{len(found)} came where {wanted} were expected")
+        raise CheckFault("expect.answers", f"{len(found)} arrived where {wanted} were expected")
     if plan.values:
         _judge_values(plan, found)
     for section in plan.sections:

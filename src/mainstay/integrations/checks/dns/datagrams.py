@@ -60,9 +60,9 @@ async def _matching(steps: Steps, connection: socket.socket, query: dns.message.
         try:
             response = dns.message.from_wire(data, ignore_trailing=True, raise_on_truncation=False)
         except (dns.exception.DNSException, ValueError) as error:
-            steps.if_late = CheckFault("wait.malformed", f"what came is no DNS message: {type(error).__name__}")
+            steps.if_late = CheckFault("wait.malformed", f"what arrived is not a DNS message: {type(error).__name__}")
         else:
             if query.is_response(response):
                 return response
-            steps.if_late = CheckFault("wait.malformed", "what came belongs to another question")
+            steps.if_late = CheckFault("wait.malformed", "what arrived belongs to another query")
         await asyncio.sleep(0)  # a flood of strangers' packets must not hold the loop

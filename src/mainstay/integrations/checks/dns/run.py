@@ -129,7 +129,7 @@ def _question(plan: Plan) -> dns.message.Message:
             name = dns.reversename.from_address(plan.name)
     except (dns.exception.DNSException, ValueError) as error:
         raise CheckFault(
-            "check.bad_name", f"`{plan.name[:80]}` is no domain name: {error}", verdict="unknown"
+            "check.bad_name", f"`{plan.name[:80]}` is not a domain name: {error}", verdict="unknown"
         ) from None
     edns: dict[str, Any] = {"use_edns": 0, "payload": _PAYLOAD} if plan.edns or plan.dnssec else {"use_edns": False}
     query = dns.message.make_query(name, plan.type, plan.class_, want_dnssec=plan.dnssec, **edns)
@@ -150,7 +150,9 @@ async def _ask(plan: Plan, context: CheckContext, steps: Steps, query: dns.messa
             addresses = await context.addresses(plan.resolver)
         return await _ask_one(plan, context, steps, query, addresses[0])
     # That the system's resolver is dead says nothing about the name.
-    fault = CheckFault("check.no_resolver", f"{_RESOLV_CONF} names no resolver; give the target one", verdict="unknown")
+    fault = CheckFault(
+        "check.no_resolver", f"{_RESOLV_CONF} lists no resolver; set one in the target", verdict="unknown"
+    )
     servers = await asyncio.to_thread(system_servers, _RESOLV_CONF)
     for index, server in enumerate(servers):
         steps.if_late = fault = CheckFault("wait.timeout", f"the resolver {server} does not answer", verdict="unknown")
@@ -220,9 +222,9 @@ def _parse(query: dns.message.Message, wire: bytes) -> dns.message.Message:
     try:
         response = dns.message.from_wire(wire)
     except (dns.exception.DNSException, ValueError) as error:
-        raise CheckFault("wait.malformed", f"the answer is no DNS message: {type(error).__name__}") from None
+        raise CheckFault("wait.malformed", f"the answer is not a DNS message: {type(error).__name__}") from None
     if not query.is_response(response):
-        raise CheckFault("wait.malformed", "the answer belongs to another question")
+        raise CheckFault("wait.malformed", "the answer belongs to another query")
     return response
 
 

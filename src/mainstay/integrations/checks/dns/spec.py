@@ -41,24 +41,26 @@ class DnsTarget(Spec):
     model_config = ConfigDict(json_schema_extra=first("name", "type", "resolver"))
 
     name: str = Field(
-        min_length=1, max_length=255, description="what to ask for; an IP address with type PTR is turned around"
+        min_length=1, max_length=255, description="name to query; an IP address with type PTR is reversed"
     )
     type: RecordType = Field("A", description="record type")
     resolver: str = Field(
-        "", max_length=80, description="address of the server to ask, with or without port; empty: the system's"
+        "", max_length=80, description="address of the server to query, with or without port; empty: the system's"
     )
     protocol: Literal["udp", "tcp", "tls"] = Field("udp", description="tls is DNS over TLS, port 853")
     server_name: str | None = Field(
         None, max_length=253, description="name that a TLS server's certificate must have; default: its address"
     )
 
-    verify: bool = Field(True, description="refuse a TLS server's certificate that is not trusted or for another name")
+    verify: bool = Field(
+        True, description="reject a TLS server's certificate that is not trusted or is for another name"
+    )
     ca: Text | None = Field(
         None, description="certificates of TLS servers to trust (PEM, such as ${file:/path}); default: the system's"
     )
-    class_: RecordClass = Field("IN", alias="class", description="record class; CH asks a server about itself")
-    recursion: bool = Field(True, description="ask the server to ask others (the flag RD)")
-    edns: bool = Field(True, description="say that answers over UDP may have 1232 bytes (EDNS)")
+    class_: RecordClass = Field("IN", alias="class", description="record class; CH queries a server about itself")
+    recursion: bool = Field(True, description="request recursion (the flag RD)")
+    edns: bool = Field(True, description="announce that UDP answers may have 1232 bytes (EDNS)")
 
     @field_validator("name")
     @classmethod
@@ -97,9 +99,9 @@ class Section(Spec):
     """Patterns for the records of one section, each as `www.example.com.\t300\tIN\tA\t192.0.2.1`."""
 
     each: Patterns = Field([], max_length=50, description="patterns that every record must match")
-    some: Patterns = Field([], max_length=50, description="patterns of which one must match some record")
+    some: Patterns = Field([], max_length=50, description="patterns, one of which must match some record")
     none: Patterns = Field([], max_length=50, description="patterns that no record may match")
-    empty: bool = Field(False, description="with no record in the section, `each` is met")
+    empty: bool = Field(False, description="with no record in the section, `each` holds")
 
     @field_validator("each", "some", "none")
     @classmethod
@@ -113,19 +115,19 @@ class DnsExpect(Spec):
     model_config = ConfigDict(json_schema_extra=first("values", "degraded_after"))
 
     values: list[str] = Field(
-        [], max_length=100, description="records as zone files write them, such as `10 mail.example.com`; in any order"
+        [], max_length=100, description="records as in zone files, such as `10 mail.example.com`; in any order"
     )
     match: Literal["all", "any", "exact"] = Field(
-        "all", description="all values must be there, any one of them, or exactly these"
+        "all", description="all values must be present, any of them, or exactly these"
     )
     rcode: Rcode | list[Rcode] = Field(
-        "NOERROR", description="response code, or several good ones; NXDOMAIN watches that a name does not exist"
+        "NOERROR", description="expected response code, or several; NXDOMAIN checks that a name does not exist"
     )
     answer: Section = Field(Section(), description="patterns for the records of the answer")
     authority: Section = Field(Section(), description="patterns for the records of the section authority")
     additional: Section = Field(Section(), description="patterns for the records of the section additional")
     min_answers: int | None = Field(
-        None, ge=0, le=1000, description="records of the type at least; default: 1, or 0 with another rcode"
+        None, ge=0, le=1000, description="smallest number of records of the type; default: 1, or 0 with another rcode"
     )
     dnssec: bool = Field(False, description="the resolver must say that it has validated the answer (AD flag)")
     degraded_after: Duration | None = Field(None, description="slower than this is degraded")

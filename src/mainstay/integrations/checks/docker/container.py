@@ -98,7 +98,7 @@ def _faults(container: Container, restarts: int, limits: Limits) -> Iterator[Che
         yield CheckFault("expect.state", _not_running(state))
     elif limits.health != "ignored":
         yield from _health_faults(state.health, required=limits.health == "required")
-    times = f"it was started anew {counted(restarts, 'time')} within {describe_seconds(limits.within)}"
+    times = f"it restarted {counted(restarts, 'time')} within {describe_seconds(limits.within)}"
     if limits.critical is not None and restarts >= limits.critical:
         yield CheckFault("expect.restarts", times)
     elif limits.warn is not None and restarts >= limits.warn:

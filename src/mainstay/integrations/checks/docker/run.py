@@ -72,7 +72,7 @@ def _options(socket: str) -> tuple[tuple[int, Any], ...]:
 
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     if reason := context.guard.refuses("127.0.0.1"):
-        raise CheckFault("check.address_refused", f"this machine may not be looked at: {reason}", verdict="unknown")
+        raise CheckFault("check.address_refused", f"this machine may not be inspected: {reason}", verdict="unknown")
     transfers = context.shared("http.transfers", lambda: Transfers(context.guard, context.ca_file))
 
     async def walk(steps: Steps) -> None:
@@ -118,15 +118,15 @@ def _note_times(handle: Handle, steps: Steps) -> None:
 def _silence(plan: Plan, handle: Handle, code: int, text: str) -> CheckFault:
     number = handle.curl.getinfo(pycurl.OS_ERRNO)
     if code == pycurl.E_COULDNT_CONNECT and number == errno.ENOENT:
-        reason = f"there is no socket {plan.socket}: no engine runs here, or its socket lies elsewhere"
+        reason = f"there is no socket {plan.socket}: no engine runs here, or its socket is elsewhere"
         return _fault("connect.no_socket", reason)
     if code == pycurl.E_COULDNT_CONNECT and number in (errno.EACCES, errno.EPERM):
         reason = f"Mainstay's user may not use {plan.socket}; its group, often `docker`, may (and may then do anything)"
         return _fault("connect.permission", reason)
     if code == pycurl.E_COULDNT_CONNECT and number == errno.ECONNREFUSED:
-        return _fault("connect.refused", f"nothing listens at {plan.socket}: the engine does not run")
+        return _fault("connect.refused", f"nothing listens on {plan.socket}: the engine is not running")
     fault = explain(handle.curl, code, text, secure=False, limit=plan.timeout)
-    return _fault(fault.code, f"the engine could not be asked: {fault.message}")
+    return _fault(fault.code, f"the engine could not be reached: {fault.message}")
 
 
 def _read(status: int, body: bytes) -> Container:
@@ -135,7 +135,7 @@ def _read(status: int, body: bytes) -> Container:
             return msgspec.json.decode(body, type=Container)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise _fault(
-                "wait.malformed", "the engine's answer is not that of its API", excerpt=excerpt(body)
+                "wait.malformed", "the engine's answer does not look like its API", excerpt=excerpt(body)
             ) from None
     try:
         said = excerpt(msgspec.json.decode(body, type=_Message).message)

@@ -36,9 +36,9 @@ class DockerTarget(Spec):
 class Restarts(Spec):
     """How often the engine may start it anew by itself."""
 
-    warn: int | None = Field(2, ge=1, description="so many within the time is degraded; null: never")
-    critical: int | None = Field(5, ge=1, description="so many within the time is down; null: never")
-    within: Duration = Field(600.0, ge=10, le=86_400, description="the time in which they are counted")
+    warn: int | None = Field(2, ge=1, description="this many within the time is degraded; null: never")
+    critical: int | None = Field(5, ge=1, description="this many within the time is down; null: never")
+    within: Duration = Field(600.0, ge=10, le=86_400, description="the time within which they are counted")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -50,9 +50,9 @@ class Restarts(Spec):
 class DockerExpect(Spec):
     health: Literal["if_any", "required", "ignored"] = Field(
         "if_any",
-        description="whether its own health check counts: if it has one, always (without one it is down), never",
+        description="whether its own health check counts: if it has one, always (down without one), never",
     )
-    restarts: Restarts = Field(Restarts(), description="how often the engine may start it anew by itself")
+    restarts: Restarts = Field(Restarts(), description="how often the engine may restart it by itself")
 
 
 KIND = CheckKind(

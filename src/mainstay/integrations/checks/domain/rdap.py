@@ -89,7 +89,7 @@ class Rdap:
         answer, fault = fetched.answer, fetched.fault
         if answer is None:
             code, message = (fault.code, fault.message) if fault is not None else ("wait.closed", "no answer")
-            raise CheckFault(code, f"{what} could not be asked: {message}", verdict="unknown")
+            raise CheckFault(code, f"{what} could not be reached: {message}", verdict="unknown")
         if answer.status not in (200, _NOT_FOUND):
             raise CheckFault("wait.refused", f"{what} answers {answer.status}", verdict="unknown")
         return answer
@@ -121,9 +121,7 @@ def _read_list(answer: Answer) -> dict[str, str]:
 def _read_domain(answer: Answer, server: str) -> Registration:
     document = _decoded(answer, "the answer of the RDAP server")
     if document.get("objectClassName") != "domain":
-        raise CheckFault(
-            "wait.malformed", "the RDAP server answers with something else than a domain", verdict="unknown"
-        )
+        raise CheckFault("wait.malformed", "the RDAP server's answer is not about a domain", verdict="unknown")
     events = [event for event in _list(document.get("events")) if isinstance(event, dict)]
     ends = [event.get("eventDate") for event in events if event.get("eventAction") == "expiration"]
     names = [item.get("ldhName") for item in _list(document.get("nameservers")) if isinstance(item, dict)]

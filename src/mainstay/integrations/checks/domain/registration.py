@@ -75,7 +75,7 @@ def judge(found: Registration, wishes: Wishes, now: float) -> None:
     """CheckFault `expect.*`, the worst first."""
     states = [status.lower() for status in found.statuses]
     if any(word in state for state in states for word in _GONE):
-        raise CheckFault("expect.registered", "the registration has ended, and the domain is about to be given away")
+        raise CheckFault("expect.registered", "the registration has expired, and the domain is about to be released")
     left = None if found.expires is None else (found.expires - now) / _DAY
     if left is not None and left <= 0:
         raise CheckFault("expect.expired", f"the registration ended {counted(round(-left), 'day')} ago")
@@ -91,7 +91,7 @@ def judge(found: Registration, wishes: Wishes, now: float) -> None:
             "expect.nameservers", f"{', '.join(missing)} is not among the registered name servers ({shown})"
         )
     if left is None:
-        reason = f"the {found.source.upper()} server {found.server[:100]} does not tell when the domain expires"
+        reason = f"the {found.source.upper()} server {found.server[:100]} does not say when the domain expires"
         raise CheckFault("expect.no_date", reason, verdict="unknown")
     if left < wishes.days:
         limit = wishes.down_days if left < wishes.down_days else wishes.days

@@ -80,7 +80,7 @@ async def _ask(plan: Plan, steps: Steps, context: CheckContext) -> Registration:
         partial = await _ask_rdap(plan, steps, context, steps.remaining * share)
         if partial.expires is not None or plan.method == "rdap":
             return partial
-        reason = f"the RDAP server {partial.server} does not tell when the domain expires"
+        reason = f"the RDAP server {partial.server} does not say when the domain expires"
     except CheckFault as fault:
         if plan.method == "rdap" or fault.code == "expect.registered":
             raise

@@ -18,20 +18,18 @@ from mainstay.kernel.secret import Text
 class DomainTarget(Spec):
     name: str = Field(min_length=3, max_length=253, description="domain as it is registered, such as example.com")
     method: Literal["auto", "rdap", "whois"] = Field(
-        "auto", description="auto: RDAP, and WHOIS where that does not tell the date"
+        "auto", description="auto: RDAP, and WHOIS if that does not give the date"
     )
-    rdap: Text | None = Field(
-        None, max_length=1000, description="URL of the RDAP server to ask; default: the one that the list names"
-    )
+    rdap: Text | None = Field(None, max_length=1000, description="URL of the RDAP server; default: the one in the list")
     bootstrap: Text = Field(
         "https://data.iana.org/rdap/dns.json",
         max_length=1000,
-        description="URL of the list of RDAP servers (RFC 9224), which is read once a day",
+        description="URL of the list of RDAP servers (RFC 9224), read once a day",
     )
     whois: str | None = Field(
         None,
         max_length=300,
-        description="host or host:port of the WHOIS server; default: the one that whois.iana.org names",
+        description="host or host:port of the WHOIS server; default: the one that whois.iana.org refers to",
     )
     ca: Text | None = Field(
         None, description="certificates to trust for RDAP (PEM, such as ${file:/path}); default: the system's"

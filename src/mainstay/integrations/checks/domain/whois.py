@@ -71,7 +71,7 @@ async def _responsible(steps: Steps, context: CheckContext, name: str) -> str:
     try:
         return format_endpoint(*split_endpoint(found[1].lower(), _PORT))
     except ValueError as error:
-        raise CheckFault("lookup.no_whois", f"{ROOT} names a server that is none: {error}", verdict="unknown") from None
+        raise CheckFault("lookup.no_whois", f"{ROOT} refers to an invalid server: {error}", verdict="unknown") from None
 
 
 async def _query(steps: Steps, context: CheckContext, question: str, server: str) -> str:
@@ -87,7 +87,7 @@ async def _query(steps: Steps, context: CheckContext, question: str, server: str
     except CheckFault as fault:
         where = format_endpoint(host, port)
         raise CheckFault(
-            fault.code, f"the WHOIS server {where} could not be asked: {fault.message}", verdict="unknown"
+            fault.code, f"the WHOIS server {where} could not be reached: {fault.message}", verdict="unknown"
         ) from None
 
 

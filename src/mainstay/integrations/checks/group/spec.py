@@ -21,7 +21,7 @@ class GroupTarget(Spec):
     members: list[str] = Field(
         min_length=1,
         max_length=200,
-        description="names of monitors, of groups too",
+        description="names of monitors, which may be groups",
         json_schema_extra=refers("monitor"),
     )
     up: int | Literal["any", "most", "all"] = Field(

@@ -33,7 +33,7 @@ _SERVING = ("UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN")  # HealthChe
 _MEANS = {
     "NOT_FOUND": "the server does not know the service",
     "UNIMPLEMENTED": "the server does not speak the health protocol",
-    "UNAUTHENTICATED": "the server refuses the credentials",
+    "UNAUTHENTICATED": "the server rejects the credentials",
     "PERMISSION_DENIED": "the server does not permit the call",
 }
 
@@ -121,14 +121,14 @@ def _is_grpc(answer: Answer, evidence: dict[str, Any]) -> None:
         return
     evidence["status"] = answer.status
     shown = f"HTTP/{answer.protocol} {answer.status}" + (f" with {excerpt(kind)[:60]}" if kind else "")
-    raise CheckFault("wait.malformed", f"this is no gRPC server: it answers {shown}")
+    raise CheckFault("wait.malformed", f"this is not a gRPC server: it answers {shown}")
 
 
 def _status(answer: Answer, evidence: dict[str, Any]) -> str:
     """The serving status. CheckFault `expect.grpc_status` where the call failed."""
     written = answer.headers.get("grpc-status", "")
     if not written.isascii() or not written.isdigit():
-        raise CheckFault("transfer.truncated", "the answer ended without the status that ends a gRPC call")
+        raise CheckFault("transfer.truncated", "the answer ended without a gRPC status")
     number = int(written[:9])
     code = GRPC_CODES[number] if number < len(GRPC_CODES) else written[:9]
     evidence["grpc_status"] = code
@@ -145,9 +145,9 @@ def _serving(body: bytes) -> str:
     """HealthCheckResponse: field 1 is the status, 0 where it is left out; other fields are from later versions."""
     message = body[5:]
     if len(body) < 5 or body[0] != 0 or int.from_bytes(body[1:5]) != len(message):
-        raise CheckFault("transfer.malformed", "the answer holds no health message that can be read")
+        raise CheckFault("transfer.malformed", "the answer holds no readable health message")
     if not message:
         return _SERVING[0]
     if message[0] != 0x08 or len(message) < 2:
-        raise CheckFault("transfer.malformed", "the answer holds another message than that of the health protocol")
+        raise CheckFault("transfer.malformed", "the answer is not a message of the health protocol")
     return _SERVING[message[1]] if message[1] < len(_SERVING) else f"status {message[1]}"

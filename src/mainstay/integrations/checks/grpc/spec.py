@@ -17,12 +17,10 @@ class GrpcTarget(TlsTrust, EndpointTarget):
         "",
         max_length=120,
         pattern=r"^[A-Za-z0-9_./-]*$",
-        description="service to ask for, such as shop.v1.Orders; empty: the server as a whole",
+        description="service to check, such as shop.v1.Orders; empty: the server as a whole",
     )
     tls: bool = Field(False, description="speak TLS")
-    metadata: dict[str, Text] = Field(
-        {}, max_length=50, description="metadata to send; what holds a credential must be a reference"
-    )
+    metadata: dict[str, Text] = Field({}, max_length=50, description="metadata to send; credentials must be references")
 
     @field_validator("metadata")
     @classmethod
@@ -45,7 +43,7 @@ class GrpcTarget(TlsTrust, EndpointTarget):
 
 class GrpcExpect(TimedExpect):
     status: Literal["SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"] = Field(
-        "SERVING", description="what the server must say; NOT_SERVING watches a standby"
+        "SERVING", description="expected status; NOT_SERVING for a standby"
     )
     certificate_days: float | None = Field(
         None, ge=0, le=3650, description="degraded with fewer days left on the certificate"

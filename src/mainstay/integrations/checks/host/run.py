@@ -79,7 +79,7 @@ def prepare(order: CheckOrder) -> Plan:
 
 async def run(plan: Plan, context: CheckContext) -> CheckResult:
     if reason := context.guard.refuses("127.0.0.1"):
-        raise CheckFault("check.address_refused", f"this machine may not be looked at: {reason}", verdict="unknown")
+        raise CheckFault("check.address_refused", f"this machine may not be inspected: {reason}", verdict="unknown")
     reader = context.shared("host.reader", _Reader)
     if plan.state.times is None:
         plan.state.times = processor_times()
@@ -158,7 +158,7 @@ def _problems(plan: Plan, readings: Readings) -> Iterator[Problem]:
         limits = plan.limits[measure]
         if value is None:
             if limits.given:
-                yield Problem("unknown", "check.no_sensor", "this machine has no sensor of temperature")
+                yield Problem("unknown", "check.no_sensor", "this machine has no temperature sensor")
             continue
         verdict, limit = limits.judge(value)
         if verdict != "up":

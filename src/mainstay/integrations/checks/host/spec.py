@@ -28,8 +28,8 @@ class HostTarget(Spec):
 
 
 class _Limits(Spec):
-    warn: float | None = Field(None, ge=0, description="at this value and above it is degraded; null: never")
-    critical: float | None = Field(None, ge=0, description="at this value and above it is down; null: never")
+    warn: float | None = Field(None, ge=0, description="degraded at this value and above; null: never")
+    critical: float | None = Field(None, ge=0, description="down at this value and above; null: never")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -104,7 +104,7 @@ class HostExpect(Spec):
             BeforeValidator(_from_number, json_schema_input_type=int | Count),
             Field(json_schema_extra=shorthand("min")),
         ],
-    ] = Field({}, max_length=50, description="name of a program -> how many must run: a smallest number, or {min, max}")
+    ] = Field({}, max_length=50, description="name of a program -> how many must run: a minimum, or {min, max}")
 
 
 KIND = CheckKind(

@@ -232,7 +232,7 @@ def _unpacked(test: Callable[[Answer], Failure | None]) -> Callable[[Answer], Fa
     def judged(answer: Answer) -> Failure | None:
         if not answer.packed:
             return test(answer)
-        reason = f"the body is packed as `{answer.packed[:40]}`, which is not known here, so it was not looked into"
+        reason = f"the body is compressed as `{answer.packed[:40]}`, which is not supported, so it was not examined"
         return Failure("expect.encoding", reason, "unknown")
 
     return judged
@@ -252,7 +252,7 @@ def _presence_test(text: str, *, wanted: bool) -> Callable[[Answer], Failure | N
 
 
 def _unsearched(code: str, what: str, answer: Answer) -> Failure:
-    reason = f"{what} is not in the {answer.part} of the body, but it may be in the rest, which is not looked into"
+    reason = f"{what} is not in the {answer.part} of the body, but it may be in the rest, which is not examined"
     return Failure(code, reason, "unknown")
 
 

@@ -15,8 +15,8 @@ from mainstay.integrations.checks.progress import describe_seconds
 from mainstay.kernel.probing import CheckFault
 
 _CONNECT = {
-    errno.ECONNREFUSED: ("connect.refused", "nothing listens there: the connection was refused"),
-    errno.ECONNRESET: ("connect.reset", "the connection was reset while it was made"),
+    errno.ECONNREFUSED: ("connect.refused", "the connection was refused: nothing listens there"),
+    errno.ECONNRESET: ("connect.reset", "the connection was reset while being opened"),
     errno.ENETUNREACH: ("connect.unreachable", "there is no route to the network"),
     errno.EHOSTUNREACH: ("connect.unreachable", "there is no route to the host"),
     errno.ENETDOWN: ("connect.unreachable", "the network is down"),
@@ -35,15 +35,15 @@ _OURS = {
 _VERIFY = {
     9: ("tls.not_yet_valid", "the certificate is not valid yet"),
     10: ("tls.expired", "the certificate has expired"),
-    18: ("tls.self_signed", "the certificate is signed by itself only"),
+    18: ("tls.self_signed", "the certificate is self-signed"),
     19: ("tls.untrusted", "the certificate was issued by an authority that is not trusted"),
     20: (
         "tls.untrusted",
-        "the issuer of the certificate is not known; a certificate in between may not have been sent",
+        "the certificate's issuer is not known; an intermediate certificate may be missing",
     ),
     21: (
         "tls.untrusted",
-        "the issuer of the certificate is not known; a certificate in between may not have been sent",
+        "the certificate's issuer is not known; an intermediate certificate may be missing",
     ),
     62: ("tls.name_mismatch", "the certificate is for other names"),
     64: ("tls.name_mismatch", "the certificate is for other addresses"),
@@ -60,9 +60,9 @@ _TRANSFER = {
     16: ("wait.malformed", "the HTTP/2 conversation failed"),
     18: ("transfer.truncated", "the answer ended before it was complete"),
     52: ("wait.closed", "the connection was closed without an answer"),
-    61: ("transfer.encoding", "the compressed answer cannot be unpacked"),
+    61: ("transfer.encoding", "the compressed answer cannot be decompressed"),
     80: ("transfer.truncated", "the TLS connection was not closed properly"),
-    92: ("transfer.truncated", "the HTTP/2 stream was broken off"),
+    92: ("transfer.truncated", "the HTTP/2 stream was aborted"),
     95: ("wait.malformed", "the HTTP/3 conversation failed"),
     97: ("connect.proxy", "the proxy refused"),
     100: ("transfer.headers_too_large", "the headers of the answer are too large"),
@@ -121,12 +121,12 @@ def _bad_tls_options(_curl: Any, text: str) -> CheckFault:
 
 
 def _no_memory(_curl: Any, text: str) -> CheckFault:
-    reason = f"libcurl could not begin: {_reason(text)}"
+    reason = f"libcurl could not start: {_reason(text)}"
     return CheckFault("check.resources", reason, verdict="unknown")
 
 
 def _no_address(_curl: Any, _text: str) -> CheckFault:
-    return CheckFault("lookup.not_found", "the name has no address of the wanted kind")
+    return CheckFault("lookup.not_found", "the name has no address of the requested IP version")
 
 
 def _broken_off(curl: Any, text: str, *, secure: bool) -> CheckFault:
@@ -134,7 +134,7 @@ def _broken_off(curl: Any, text: str, *, secure: bool) -> CheckFault:
         return CheckFault(*_TRANSFER[100])
     phase = phase_of(curl, secure=secure)
     code = {"connect": "connect.reset", "tls": "tls.handshake", "wait": "wait.closed"}.get(phase, "transfer.truncated")
-    return CheckFault(code, f"the connection broke off: {_reason(text)}")
+    return CheckFault(code, f"the connection was lost: {_reason(text)}")
 
 
 def _reason(text: str) -> str:

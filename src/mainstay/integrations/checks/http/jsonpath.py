@@ -125,7 +125,7 @@ class Comparison:
 
 
 def parse_comparison(expected: Any) -> Comparison:
-    """ValueError if the text after an operator does not fit it."""
+    """ValueError if the text after an operator does not match it."""
     found = _COMPARISON.fullmatch(expected) if isinstance(expected, str) else None
     if found is None:
         return Comparison("==", expected, strict=True)

@@ -36,7 +36,7 @@ def unpack(body: bytes, encodings: str, *, whole: bool, kept: int, limit: int) -
         body, ended, over = _unpack_once(body, name, limit)
         cut = cut or over
         if whole and not ended and not cut:
-            raise CheckFault("transfer.truncated", f"the answer ended in the middle of its packing ({name})")
+            raise CheckFault("transfer.truncated", f"the answer ended in the middle of its compressed data ({name})")
     return Unpacked(body[:kept], len(body), cut or not whole)
 
 
@@ -52,7 +52,7 @@ def _unpack_once(body: bytes, name: str, limit: int) -> tuple[bytes, bool, bool]
                 size += len(found[-1])
                 rest = packed.unconsumed_tail
         except zlib.error:
-            raise CheckFault("transfer.encoding", "the compressed answer cannot be unpacked") from None
+            raise CheckFault("transfer.encoding", "the compressed answer cannot be decompressed") from None
         ended = packed.eof
         # Several parts of gzip may follow each other; anything else behind the end is no part of it.
         rest = packed.unused_data if ended and packed.unused_data.startswith(b"\x1f\x8b") else b""

@@ -131,7 +131,7 @@ class Requests:
             if content.body:
                 scheme, host, port = origin(url)
                 reason = f"{status} redirects the body to {scheme}://{host}:{port}, but it is for its own origin only"
-                raise CheckFault("expect.redirects", f"{reason}; if that is meant, check that URL itself")
+                raise CheckFault("expect.redirects", f"{reason}; if that is intended, check that URL itself")
             content = replace(content, bound_headers=(), bound=())
         return self._make(url, content)
 

@@ -61,11 +61,11 @@ class Redirects(Spec):
         description="follow redirects; credentials, values of references, the header Host, the body and the "
         "certificate of the client go to their own origin only",
     )
-    limit: int = Field(10, ge=1, le=50, description="redirects that are followed at most")
+    limit: int = Field(10, ge=1, le=50, description="largest number of redirects to follow")
 
 
 class Tls(Spec):
-    verify: bool = Field(True, description="check the certificate and its name")
+    verify: bool = Field(True, description="verify the certificate and its name")
     ca: Text | None = Field(None, description="PEM certificates to trust instead of the system's, or ${file:ca.pem}")
     certificate: Text | None = Field(None, description="client certificate in PEM form, usually ${file:client.pem}")
     key: Secret | None = Field(None, description="reference to the key of the client certificate")
@@ -73,10 +73,10 @@ class Tls(Spec):
     server_name: str | None = Field(
         None,
         pattern=r"^[A-Za-z0-9.-]{1,253}$",
-        description="name to ask for and to check instead of the URL's host; not through a proxy",
+        description="name to request (SNI) and verify instead of the URL's host; not through a proxy",
     )
-    min_version: Literal["1.2", "1.3"] = Field("1.2", description="oldest version of TLS that is accepted")
-    max_version: Literal["1.2", "1.3"] | None = Field(None, description="newest version of TLS that is spoken")
+    min_version: Literal["1.2", "1.3"] = Field("1.2", description="oldest TLS version accepted")
+    max_version: Literal["1.2", "1.3"] | None = Field(None, description="newest TLS version offered")
 
     @model_validator(mode="after")
     def _key_with_certificate(self) -> Self:
@@ -97,22 +97,21 @@ class HttpTarget(Spec):
     redirects: Redirects = Field(Redirects(), description="what to do with redirects")
     tls: Tls = Field(Tls(), description="options of TLS")
     http_version: Literal["1.0", "1.1", "2", "2-prior-knowledge"] = Field(
-        "1.1", description="2: HTTP/2 where the server offers it; 2-prior-knowledge: without asking, also without TLS"
+        "1.1", description="2: HTTP/2 if the server offers it; 2-prior-knowledge: without negotiation, also without TLS"
     )
     compressed: bool | Literal["gzip", "br", "deflate", "identity"] = Field(
         False,
-        description="ask for a compressed answer, of any kind or of this one; what comes packed is unpacked anyway",
+        description="request a compressed answer, with any encoding or this one; compressed answers are "
+        "decompressed anyway",
     )
-    cache_bust: bool = Field(
-        False, description="add a parameter of chance to the query, so that no cache on the way answers"
-    )
+    cache_bust: bool = Field(False, description="add a random query parameter, so that no cache answers")
     proxy: Text | None = Field(None, max_length=2000, description="http://, https:// or socks5h:// proxy to go through")
     ip_version: Literal[4, 6] | None = Field(None, description="use addresses of this version only")
     max_read: int = Field(
         10 * 1024 * 1024,
         ge=1024,
         le=1024**3,
-        description="bytes of a body, unpacked, that are read; the rest is cut off, and only the first MiB looked into",
+        description="bytes of the decompressed body to read; the rest is cut off, and only the first MiB is examined",
     )
 
     @field_validator("url")
@@ -158,7 +157,7 @@ def check_headers(headers: dict[str, str]) -> dict[str, str]:
     """The headers if they may be sent as they are; ValueError says which may not."""
     for name, value in headers.items():
         if not _HEADER_NAME.fullmatch(name):
-            raise ValueError(f"`{name[:40]}` is not the name of a header")
+            raise ValueError(f"`{name[:40]}` is not a valid header name")
         if _CONTROL.search(value):
             raise ValueError(f"the header {name} holds a line break or a control character")
         if is_secret_name(name) and not REFERENCE.search(value):
@@ -191,15 +190,15 @@ class HeaderPattern(Spec):
     """One header that is looked into; of several with one name, one that matches is enough."""
 
     name: str = Field(max_length=100, description="name of the header")
-    regex: Pattern = Field(description="pattern to be found in a value")
-    found: bool = Field(True, description="false: it must not be found")
+    regex: Pattern = Field(description="pattern that must match a value")
+    found: bool = Field(True, description="false: it must not match")
     optional: bool = Field(False, description="the header may be missing")
 
     @field_validator("name")
     @classmethod
     def _known_name(cls, value: str) -> str:
         if not _HEADER_NAME.fullmatch(value):
-            raise ValueError(f"`{value[:40]}` is not the name of a header")
+            raise ValueError(f"`{value[:40]}` is not a valid header name")
         return value
 
     @field_validator("regex")
@@ -212,32 +211,32 @@ class HttpExpect(Spec):
     model_config = ConfigDict(json_schema_extra=first("status", "contains", "degraded_after"))
 
     status: int | str | list[int | str] | None = Field(
-        None, description="good status codes: 200, 200-299, 2xx or a list; default 200-299, or 200-399 unfollowed"
+        None, description="expected status codes: 200, 200-299, 2xx or a list; default 200-299, or 200-399 unfollowed"
     )
     headers: dict[str, str] = Field(
-        {}, max_length=50, description="header -> its exact value, or /pattern/ to be found in it"
+        {}, max_length=50, description="header -> its exact value, or /pattern/ that must match it"
     )
     header_patterns: list[HeaderPattern] = Field(
-        [], max_length=50, description="headers in whose values a pattern must be found, or must not"
+        [], max_length=50, description="headers whose values a pattern must match, or must not match"
     )
-    contains: str | list[str] | None = Field(None, description="text that the body must hold")
+    contains: str | list[str] | None = Field(None, description="text that the body must contain")
     not_contains: str | list[str] | None = Field(
-        None, description="text that the body must not hold; unknown where the body is over 1 MiB"
+        None, description="text that the body must not contain; unknown if the body is over 1 MiB"
     )
-    regex: Pattern | list[Pattern] | None = Field(None, description="patterns to be found in the body")
+    regex: Pattern | list[Pattern] | None = Field(None, description="patterns that must match the body")
     not_regex: Pattern | list[Pattern] | None = Field(
-        None, description="patterns not to be found in the body; unknown where it is over 1 MiB"
+        None, description="patterns that must not match the body; unknown if it is over 1 MiB"
     )
     json_: JsonPlaces = Field({}, alias="json", max_length=50, description=f"in the body: {JSON_PLACES}")
     min_bytes: int | None = Field(None, ge=0, description="smallest size of the body")
     max_bytes: int | None = Field(None, ge=0, description="largest size of the body")
     certificate_days: float | None = Field(
-        None, ge=0, le=3650, description="degraded with fewer days left than this on any certificate that counts"
+        None, ge=0, le=3650, description="degraded with fewer days left than this on any relevant certificate"
     )
     protocol: HttpVersion | list[HttpVersion] | None = Field(
-        None, description="version of HTTP that must be spoken, or one of these"
+        None, description="HTTP version that must be used, or a list of allowed ones"
     )
-    tls: bool | None = Field(None, description="whether the last answer must come over TLS, or must not")
+    tls: bool | None = Field(None, description="whether the last answer must, or must not, come over TLS")
     degraded_after: Duration | None = Field(None, description="slower than this is degraded")
     down_after: Duration | None = Field(None, description="slower than this is a failure")
 
@@ -245,7 +244,7 @@ class HttpExpect(Spec):
     @classmethod
     def _known_status(cls, value: Any) -> Any:
         if value is not None and not parse_statuses(value):
-            raise ValueError("status names no code")
+            raise ValueError("status lists no code")
         return value
 
     @field_validator("headers")
@@ -253,7 +252,7 @@ class HttpExpect(Spec):
     def _usable_headers(cls, headers: dict[str, str]) -> dict[str, str]:
         for name, value in headers.items():
             if not _HEADER_NAME.fullmatch(name):
-                raise ValueError(f"`{name[:40]}` is not the name of a header")
+                raise ValueError(f"`{name[:40]}` is not a valid header name")
             if len(value) > 2 and value.startswith("/") and value.endswith("/"):
                 check_pattern(value[1:-1])
         return headers

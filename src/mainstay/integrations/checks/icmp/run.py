@@ -84,7 +84,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
             try:
                 trips, hop_limit = await Echoes(plan, connection).exchange(steps.remaining * (1 - _MARGIN))
             except OSError as error:
-                reason = f"{steps.evidence['address']} is reported as unreachable: {error.strerror}"
+                reason = f"{steps.evidence['address']} is reported unreachable: {error.strerror}"
                 raise CheckFault("wait.unreachable", reason) from None
         judge(plan, steps, trips, hop_limit)
 

@@ -47,7 +47,7 @@ class _Imap:
         if kind.startswith((b"* OK", b"* PREA")):
             return line[2:].decode("utf-8", "replace")
         if kind.startswith(b"* BYE"):
-            raise CheckFault("expect.greeting", f"the server turns clients away: {excerpt(line[2:])}")
+            raise CheckFault("expect.greeting", f"the server rejects clients: {excerpt(line[2:])}")
         raise not_spoken("IMAP", line)
 
     async def ask(self) -> None:

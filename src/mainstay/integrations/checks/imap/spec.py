@@ -14,7 +14,7 @@ from mainstay.kernel.ports import CheckKind
 class ImapTarget(MailTarget):
     default_port: ClassVar[int | None] = 143
 
-    address: str = Field(max_length=300, description="host or host:port; 143 unless given, 993 for TLS at once")
+    address: str = Field(max_length=300, description="host or host:port; default port 143, or 993 with implicit TLS")
 
 
 KIND = CheckKind(

@@ -96,7 +96,7 @@ class _Reader:
 
     def document(self, depth: int) -> dict[str, Any]:
         if depth > _DEPTH_LIMIT:
-            raise BsonError("it is too deep")
+            raise BsonError("it is nested too deeply")
         end = self.at + self.number(4)
         found: dict[str, Any] = {}
         while (kind := self.take(1)[0]) != 0:

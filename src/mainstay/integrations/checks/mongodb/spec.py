@@ -43,7 +43,7 @@ READING = (
 class MongodbTarget(ClientTarget):
     default_port: ClassVar[int | None] = 27017
 
-    address: str = Field(max_length=300, description="host or host:port of one server; 27017 unless given")
+    address: str = Field(max_length=300, description="host or host:port of one server; default port 27017")
     username: Text | None = Field(None, min_length=1, max_length=500, description="name to sign in with (SCRAM)")
     auth_database: Text = Field(
         "admin", min_length=1, max_length=64, description="database that the user belongs to (authSource)"
@@ -53,7 +53,7 @@ class MongodbTarget(ClientTarget):
         {"ping": 1},
         min_length=1,
         max_length=50,
-        description="command that reads, its name first, such as {count: jobs, query: {state: waiting}}",
+        description="read-only command, its name first, such as {count: jobs, query: {state: waiting}}",
     )
 
     @field_validator("command")
@@ -72,7 +72,7 @@ class MongodbTarget(ClientTarget):
 
 class MongodbExpect(CertificateExpect):
     role: Literal["primary", "secondary", "standalone", "mongos"] | None = Field(
-        None, description="what the server must be in its replica set; default: anything that answers"
+        None, description="required role of the server in its replica set; default: any"
     )
     json_: JsonPlaces = Field({}, alias="json", max_length=50, description=f"in the answer: {JSON_PLACES}")
 

@@ -65,7 +65,7 @@ class Session:
             if answer.get("done"):
                 return
             answer = await self._continue(answer, b"", database)
-        raise CheckFault("wait.malformed", "the server does not come to an end with the login")
+        raise CheckFault("wait.malformed", "the server does not complete the login")
 
     async def _continue(self, answer: dict[str, Any], payload: bytes, database: str) -> dict[str, Any]:
         following = {"saslContinue": 1, "conversationId": answer.get("conversationId"), "payload": payload}
@@ -78,7 +78,7 @@ class Session:
         await self._talk.send(b"".join(number.to_bytes(4, "little") for number in head) + body)
         answered, body = await self._message()
         if answered != self._number:
-            raise CheckFault("wait.malformed", "the server answers another question")
+            raise CheckFault("wait.malformed", "the server's answer belongs to another request")
         flags = int.from_bytes(body[:4], "little")
         end = len(body) - (4 if flags & _CHECKSUM else 0)
         try:
@@ -91,7 +91,7 @@ class Session:
         head = await self._talk.exactly(_HEADER)
         size, _own, answered, kind = (int.from_bytes(head[at : at + 4], "little") for at in (0, 4, 8, 12))
         if kind != _OP_MSG or size < _HEADER + 5:
-            raise CheckFault("wait.malformed", f"this is no MongoDB server: it says `{excerpt(head)}`")
+            raise CheckFault("wait.malformed", f"this is not a MongoDB server: it says `{excerpt(head)}`")
         if size > MESSAGE_LIMIT:
             raise CheckFault("transfer.too_large", f"the server sends {size} bytes at once, more than {MESSAGE_LIMIT}")
         return answered, await self._talk.exactly(size - _HEADER)
@@ -110,5 +110,5 @@ def _refused(name: str, answer: dict[str, Any]) -> CheckFault:
     if code == _NOT_AUTHORIZED:
         return CheckFault("expect.login", f"the server does not permit {name}: {message}")
     if code == _TOO_LONG:
-        return CheckFault("transfer.timeout", f"{name} was given up: {message}")
+        return CheckFault("transfer.timeout", f"{name} was cancelled: {message}")
     return CheckFault("expect.command", f"the server refuses {name}: {message}")

@@ -64,7 +64,7 @@ async def read(talk: Talk) -> tuple[int, int, bytes]:
         if digit < 0x80:
             break
         if shift > 21:
-            raise CheckFault("wait.malformed", "this is no MQTT broker: its packets have no length")
+            raise CheckFault("wait.malformed", "this is not an MQTT broker: its packets have no length")
     if size > PACKET_LIMIT:
         raise CheckFault("transfer.too_large", f"the broker sends {size} bytes at once, more than {PACKET_LIMIT}")
     return first >> 4, first & 0x0F, await talk.exactly(size)

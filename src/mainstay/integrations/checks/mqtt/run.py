@@ -51,7 +51,7 @@ def prepare(order: CheckOrder) -> Plan:
     tls = bool(target.get("tls"))
     password = target.get("password")
     if len((password or "").encode()) > _LONGEST_TEXT:
-        raise CheckFault("check.bad_secret", f"a password of MQTT has at most {_LONGEST_TEXT} bytes")
+        raise CheckFault("check.bad_secret", f"an MQTT password has at most {_LONGEST_TEXT} bytes")
     return Plan(
         timeout=order.timeout,
         endpoint=Endpoint.of(target, _TLS_PORT if tls else _PORT, tls=tls),
@@ -94,7 +94,7 @@ async def _sign_in(plan: Plan, talk: Talk) -> None:
     await talk.send(packets.connect(name, plan.username, plan.password, keep_alive))
     kind, _, body = await packets.read(talk)
     if kind != packets.CONNACK or len(body) != 2:
-        raise CheckFault("wait.malformed", "this is no MQTT broker: its answer to the login cannot be read")
+        raise CheckFault("wait.malformed", "this is not an MQTT broker: its answer to the login cannot be read")
     if body[1]:
         reason = packets.REASONS.get(body[1], "it does not say why")
         code = "expect.login" if body[1] in (4, 5) else "wait.refused"
@@ -120,7 +120,7 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
 
 
 async def _find(plan: Plan, steps: Steps, talk: Talk, early: list[tuple[str, bytes]]) -> None:
-    missing = CheckFault("transfer.timeout", "no message came")
+    missing = CheckFault("transfer.timeout", "no message arrived")
     for count in range(1, _MESSAGES + 1):
         talk.awaiting("a message")
         if count > 1:

@@ -21,15 +21,15 @@ from mainstay.kernel.secret import Text
 class MqttTarget(ClientTarget):
     default_port: ClassVar[int | None] = 1883
 
-    address: str = Field(max_length=300, description="host or host:port; 1883 unless given, or 8883 with tls")
+    address: str = Field(max_length=300, description="host or host:port; default port 1883, or 8883 with tls")
     client_id: str | None = Field(
-        None, min_length=1, max_length=200, description="name of the client; default: `mainstay-` and chance"
+        None, min_length=1, max_length=200, description="client identifier; default: `mainstay-` and a random suffix"
     )
     topic: str | None = Field(
         None, min_length=1, max_length=1000, description="topic to subscribe to; + and # stand for any part"
     )
     send: Text | None = Field(
-        None, max_length=10_000, description="message to publish to the topic; it must come back, or what is expected"
+        None, max_length=10_000, description="message to publish to the topic; it, or what is expected, must come back"
     )
 
     @field_validator("topic")

@@ -30,12 +30,12 @@ class Greeting:
 
 
 def read_greeting(body: bytes) -> Greeting:
-    """HandshakeV10. CheckFault `wait.malformed` or, where the server turns clients away at once, `wait.refused`."""
+    """HandshakeV10. CheckFault `wait.malformed` or, where the server rejects clients at once, `wait.refused`."""
     if body[:1] == b"\xff":
         raise refused(body)
     version, zero, rest = body[1:].partition(b"\0")
     if body[:1] != b"\x0a" or not zero or len(rest) < 31:
-        raise CheckFault("wait.malformed", f"this is no MySQL server: it says `{excerpt(body[:60])}`")
+        raise CheckFault("wait.malformed", f"this is not a MySQL server: it says `{excerpt(body[:60])}`")
     capabilities = int.from_bytes(rest[13:15], "little") | int.from_bytes(rest[18:20], "little") << 16
     second = max(13, rest[20] - 8)
     salt = rest[4:12] + rest[31 : 31 + second]
@@ -122,5 +122,5 @@ def failed(body: bytes) -> CheckFault:
     """What an error in answer to a query means."""
     number, message = error_of(body)
     if number in _TOO_LONG:
-        return CheckFault("transfer.timeout", f"the query was given up: {message} ({number})")
+        return CheckFault("transfer.timeout", f"the query was cancelled: {message} ({number})")
     return CheckFault("expect.query", f"the query failed: {message} ({number})")

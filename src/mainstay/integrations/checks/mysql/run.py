@@ -38,7 +38,7 @@ def prepare(order: CheckOrder) -> Plan:
     target, expect = document(order, "target"), document(order, "expect")
     words = {key: target.get(key) or "" for key in ("username", "password", "database")}
     if any("\0" in word for word in words.values()):
-        raise CheckFault("check.bad_secret", "a value holds a zero byte, which MySQL cannot be sent")
+        raise CheckFault("check.bad_secret", "a value holds a zero byte, which cannot be sent to MySQL")
     return Plan(
         timeout=order.timeout,
         endpoint=Endpoint.of(target, _PORT, tls=bool(target.get("tls"))),
@@ -65,7 +65,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
                     await session.begin_tls()
             if plan.endpoint.tls:
                 if talk.unread:  # somebody on the way may have put it there, to be taken for something said under TLS
-                    raise CheckFault("tls.handshake", "the server sent something more before TLS")
+                    raise CheckFault("tls.handshake", "the server sent data before TLS")
                 await plan.endpoint.secure(steps, context, stream)
             await _use(plan, steps, talk, session)
         finally:

@@ -65,8 +65,8 @@ class Session:
             elif body == b"\x01\x04":
                 await self._write(self._readable(password))
             elif body != b"\x01\x03":  # which says that the proof was enough
-                raise CheckFault("wait.malformed", "the server sends something that belongs to no login")
-        raise CheckFault("wait.malformed", "the server does not come to an end with the login")
+                raise CheckFault("wait.malformed", "the server sends a message that is not part of a login")
+        raise CheckFault("wait.malformed", "the server does not complete the login")
 
     def _switched(self, plugin: str, password: str, salt: bytes) -> bytes:
         if plugin == "mysql_clear_password":
@@ -74,13 +74,13 @@ class Session:
         proof = packets.proof_of(plugin, password, salt)
         if proof is None:
             known = "mysql_native_password and caching_sha2_password"
-            reason = f"the user signs in by {plugin[:60] or 'an old way'}, which is not known here; {known} are"
+            reason = f"the user signs in by {plugin[:60] or 'an old method'}, which is not supported; {known} are"
             raise CheckFault("expect.login", reason)
         return proof
 
     def _readable(self, password: str) -> bytes:
         if not self._secured:
-            reason = "the server asks for the readable password over a connection without TLS; set `tls: true`"
+            reason = "the server asks for the plain-text password over a connection without TLS; set `tls: true`"
             raise CheckFault("expect.login", reason)
         return password.encode() + b"\0"
 
@@ -99,7 +99,7 @@ class Session:
         if body[:1] == b"\xff":
             raise packets.failed(body)
         if body[:1] == b"\xfb":
-            raise CheckFault("expect.query", "LOAD DATA LOCAL is no query with a value")
+            raise CheckFault("expect.query", "LOAD DATA LOCAL is not a query with a value")
         if body[:1] == b"\x00":
             _, at = packets.read_length(body, 1)
             _, at = packets.read_length(body, at)
@@ -132,7 +132,7 @@ class Session:
         head = await self._talk.exactly(4)
         size = int.from_bytes(head[:3], "little")
         if head[3] != self._sequence and not (greeting and head[3] == 0):
-            raise CheckFault("wait.malformed", "this is no MySQL server: its packets are not numbered as they must be")
+            raise CheckFault("wait.malformed", "this is not a MySQL server: its packets are out of sequence")
         if size > PACKET_LIMIT:
             raise CheckFault("transfer.too_large", f"the server sends {size} bytes at once, more than {PACKET_LIMIT}")
         self._sequence = (head[3] + 1) % 256

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _PORT = 123
 _NOT_SET = 3
-_KISSES = {"RATE": "we ask too often", "DENY": "it refuses this client", "RSTR": "it refuses this client"}
+_KISSES = {"RATE": "we query too often", "DENY": "it refuses this client", "RSTR": "it refuses this client"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,9 +74,9 @@ class _Questions:
         received = timestamp(time.time_ns())
         reply = read(data)
         if reply is None:
-            return CheckFault("wait.malformed", f"the {len(data)} bytes that came are no answer of an NTP server")
+            return CheckFault("wait.malformed", f"the {len(data)} bytes that arrived are not an NTP answer")
         if reply.originate not in self._sent:
-            return CheckFault("wait.malformed", "the answer that came belongs to another question")
+            return CheckFault("wait.malformed", "the answer that arrived belongs to another query")
         self.reply = reply
         self.offset, self.trip = clock(self._sent[reply.originate], reply, received)
         return None
@@ -99,8 +99,8 @@ def _judge(plan: Plan, steps: Steps, asked: _Questions, reply: Reply) -> None:
     steps.evidence |= facts(reply)
     if reply.stratum == 0:
         code = reference_name(reply)
-        reason = _KISSES.get(code, "it gives no time")
-        raise CheckFault("expect.kiss", f"the server turns the question away: {reason} ({code or 'no code'})")
+        reason = _KISSES.get(code, "it does not give the time")
+        raise CheckFault("expect.kiss", f"the server rejects the query: {reason} ({code or 'no code'})")
     if reply.leap == _NOT_SET or reply.stratum > 15 or not reply.transmit:
         raise CheckFault("expect.synchronized", "the server says that its own clock is not set")
     steps.evidence |= {"offset": round(asked.offset, 6), "round_trip": round(asked.trip, 6)}

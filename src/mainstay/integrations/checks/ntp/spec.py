@@ -14,7 +14,7 @@ from mainstay.kernel.ports import CheckKind
 class NtpTarget(EndpointTarget):
     default_port: ClassVar[int | None] = 123
 
-    address: str = Field(max_length=300, description="host or host:port; the port is 123 unless given")
+    address: str = Field(max_length=300, description="host or host:port; default port 123")
 
 
 class NtpExpect(TimedExpect):
@@ -22,7 +22,7 @@ class NtpExpect(TimedExpect):
         1.0, description="a clock that is further from this machine's is a failure; one of the two is then wrong"
     )
     degraded_offset: Duration | None = Field(None, description="a clock that is further away than this is degraded")
-    stratum: int = Field(15, ge=1, le=15, description="largest distance from a reference clock")
+    stratum: int = Field(15, ge=1, le=15, description="largest stratum (distance from a reference clock)")
 
     @model_validator(mode="after")
     def _offsets_in_order(self) -> Self:
@@ -33,7 +33,7 @@ class NtpExpect(TimedExpect):
 
 KIND = CheckKind(
     "ntp",
-    "NTP server: its clock against ours",
+    "NTP server: its clock compared with ours",
     NtpTarget,
     NtpExpect,
     "address",

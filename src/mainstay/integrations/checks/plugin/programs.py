@@ -59,12 +59,12 @@ def find_program(name: str, folders: str) -> str:
     path = present[0].resolve()
     if not any(path.is_relative_to(folder) for folder in allowed):
         listed = ", ".join(str(folder) for folder in allowed)
-        reason = f"{present[0]} leads to {path}, which is outside of MAINSTAY_PLUGIN_DIRS ({listed})"
+        reason = f"{present[0]} leads to {path}, which is outside MAINSTAY_PLUGIN_DIRS ({listed})"
         raise _refused("check.plugin_refused", reason)
     if launches(name) or launches(str(path)):
-        raise _refused("check.plugin_refused", f"{path} takes another program to run, so it may not be run itself")
+        raise _refused("check.plugin_refused", f"{path} runs other programs, so it may not be used itself")
     if not stat.S_ISREG(path.stat().st_mode) or not os.access(path, os.X_OK):
-        raise _refused("check.plugin_refused", f"{path} is no program that may be executed")
+        raise _refused("check.plugin_refused", f"{path} is not an executable program")
     return str(path)
 
 

@@ -95,4 +95,4 @@ def _failure(ended: Ended, text: str) -> str:
     said = f": {text}" if text else ""
     if ended.status < 0:
         return f"the plugin was ended by {signal.Signals(-ended.status).name}{said}"
-    return f"exit code {ended.status} is none of a plugin's (0 to 3){said}"
+    return f"exit code {ended.status} is not a plugin status (0 to 3){said}"

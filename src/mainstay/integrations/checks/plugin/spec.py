@@ -45,7 +45,7 @@ class PluginTarget(Spec):
         ),
     ]
     env: dict[str, Text] = Field(
-        {}, max_length=50, description="environment of the program, beside PATH, LANG and LC_ALL; secrets by reference"
+        {}, max_length=50, description="environment variables besides PATH, LANG and LC_ALL; secrets by reference"
     )
 
     @field_validator("command")
@@ -53,9 +53,9 @@ class PluginTarget(Spec):
     def _a_program(cls, value: list[str]) -> list[str]:
         name = value[0]
         if not name or name in (".", "..") or ("/" in name and not name.startswith("/")) or "${" in name:
-            raise ValueError(f"`{name[:60]}` names no program; write its name, such as check_http, or its whole path")
+            raise ValueError(f"`{name[:60]}` is not a program; write its name, such as check_http, or its whole path")
         if launches(name):
-            raise ValueError(f"`{name[:60]}` takes another program to run: name that one, or put a script in its place")
+            raise ValueError(f"`{name[:60]}` runs other programs: name the program itself, or use a script")
         for word in value:
             if "\0" in word or len(word) > 4000:
                 raise ValueError("a word of a command has at most 4000 characters and no zero bytes")
@@ -68,7 +68,7 @@ class PluginTarget(Spec):
             if not _VARIABLE.fullmatch(name) or "\0" in text:
                 raise ValueError(f"`{name[:40]}` is not the name of an environment variable")
             if _LOADER.match(name):
-                raise ValueError(f"{name} may not be set: it changes which code is run")
+                raise ValueError(f"{name} may not be set: it could change which code runs")
         return value
 
 

@@ -43,7 +43,7 @@ class _Pop3:
     async def greet(self) -> str:
         good, text = await self._reply()
         if not good:
-            raise CheckFault("expect.greeting", f"the server turns clients away: {excerpt(text)}")
+            raise CheckFault("expect.greeting", f"the server rejects clients: {excerpt(text)}")
         return text
 
     async def ask(self) -> None:

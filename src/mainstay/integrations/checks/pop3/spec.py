@@ -14,7 +14,7 @@ from mainstay.kernel.ports import CheckKind
 class Pop3Target(MailTarget):
     default_port: ClassVar[int | None] = 110
 
-    address: str = Field(max_length=300, description="host or host:port; 110 unless given, 995 for TLS at once")
+    address: str = Field(max_length=300, description="host or host:port; default port 110, or 995 with implicit TLS")
 
 
 KIND = CheckKind(

@@ -39,7 +39,7 @@ def prepare(order: CheckOrder) -> Plan:
     target, expect = document(order, "target"), document(order, "expect")
     words = {key: target.get(key) or "" for key in ("username", "password", "database", "query")}
     if any("\0" in word for word in words.values()):
-        raise CheckFault("check.bad_secret", "a value holds a zero byte, which PostgreSQL cannot be sent")
+        raise CheckFault("check.bad_secret", "a value holds a zero byte, which cannot be sent to PostgreSQL")
     return Plan(
         timeout=order.timeout,
         endpoint=Endpoint.of(target, _PORT, tls=bool(target.get("tls"))),
@@ -75,11 +75,11 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
 
 
 async def _ask_for_tls(talk: Talk, session: Session) -> None:
-    talk.awaiting("the answer to the wish for TLS")
+    talk.awaiting("the answer to the request for TLS")
     if not await session.offers_tls():
         raise CheckFault("expect.tls", "the server does not offer TLS")
     if talk.unread:  # see CVE-2021-23222: somebody on the way may have put it there
-        raise CheckFault("tls.handshake", "the server sent something more between its yes to TLS and TLS itself")
+        raise CheckFault("tls.handshake", "the server sent data between accepting TLS and starting it")
 
 
 async def _use(plan: Plan, steps: Steps, talk: Talk, session: Session) -> None:

@@ -20,7 +20,7 @@ from mainstay.kernel.secret import Text
 class PostgresTarget(ClientTarget):
     default_port: ClassVar[int | None] = 5432
 
-    address: str = Field(max_length=300, description="host or host:port; the port is 5432 unless given")
+    address: str = Field(max_length=300, description="host or host:port; default port 5432")
     username: Text = Field("postgres", min_length=1, max_length=500, description="name to sign in with")
     database: Text | None = Field(
         None, min_length=1, max_length=200, description="database to connect to; default: the one named as the user"

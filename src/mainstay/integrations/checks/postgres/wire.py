@@ -43,7 +43,7 @@ class Session:
         await self._talk.send(_SSL_REQUEST)
         answer = await self._talk.exactly(1)
         if answer not in (b"S", b"N"):
-            raise CheckFault("wait.malformed", f"this is no PostgreSQL server: it answers `{excerpt(answer)}`")
+            raise CheckFault("wait.malformed", f"this is not a PostgreSQL server: it answers `{excerpt(answer)}`")
         return answer == b"S"
 
     async def login(self, username: str, password: str, database: str) -> None:
@@ -78,7 +78,7 @@ class Session:
             raise CheckFault("expect.login", f"the server asks {username[:80]} for a password, and none is declared")
         if way == _CLEARTEXT:
             if not self._confidential:
-                reason = "the server asks for the readable password over a connection without TLS; set `tls: true`"
+                reason = "the server asks for the plain-text password over a connection without TLS; set `tls: true`"
                 raise CheckFault("expect.login", reason)
             await self._send(b"p", password.encode() + b"\0")
         elif way == _MD5:
@@ -90,7 +90,9 @@ class Session:
         elif way in (_SASL_CONTINUE, _SASL_FINAL) and scram is not None:
             await self._prove(way, body[4:], scram)
         else:
-            raise CheckFault("expect.login", f"the server wants a login that is not known here (authentication {way})")
+            raise CheckFault(
+                "expect.login", f"the server requires a login that is not supported (authentication {way})"
+            )
         return scram
 
     async def _prove(self, way: int, said: bytes, scram: Scram) -> None:
@@ -123,7 +125,7 @@ class Session:
             elif kind == b"S":
                 self._note(body)
             elif kind in (b"G", b"H", b"W"):
-                raise CheckFault("expect.query", "COPY is no query with a value")
+                raise CheckFault("expect.query", "COPY is not a query with a value")
 
     async def leave(self) -> None:
         await self._send(b"X", b"")
@@ -139,7 +141,7 @@ class Session:
         head = await self._talk.exactly(5)
         kind, size = head[:1], int.from_bytes(head[1:])
         if kind not in _KNOWN or size < 4:
-            raise CheckFault("wait.malformed", f"this is no PostgreSQL server: it answers `{excerpt(head)}`")
+            raise CheckFault("wait.malformed", f"this is not a PostgreSQL server: it answers `{excerpt(head)}`")
         if size > MESSAGE_LIMIT:
             raise CheckFault("transfer.too_large", f"the server sends {size} bytes at once, more than {MESSAGE_LIMIT}")
         return kind, await self._talk.exactly(size - 4)
@@ -176,7 +178,7 @@ def _not_admitted(body: bytes) -> CheckFault:
 def _failed(body: bytes) -> CheckFault:
     state, message = _fields(body)
     if state == "57014":
-        return CheckFault("transfer.timeout", f"the query was given up: {message} ({state})")
+        return CheckFault("transfer.timeout", f"the query was cancelled: {message} ({state})")
     return CheckFault("expect.query", f"the query failed: {message} ({state})")
 
 

@@ -37,7 +37,7 @@ def parse_limit(text: str) -> Comparison:
     found = parse_comparison(text.strip())
     number = isinstance(found.operand, int | float) and not isinstance(found.operand, bool)
     if found.operator not in _SIGNS or not text.strip().startswith(found.operator) or not number:
-        raise ValueError(f"`{text[:40]}` is no limit; write an operator and a number, such as `> 80` or `== 0`")
+        raise ValueError(f"`{text[:40]}` is not a limit; write an operator and a number, such as `> 80` or `== 0`")
     return found
 
 

@@ -102,7 +102,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
 def _unasked(fault: CheckFault | None) -> CheckFault:
     """What keeps the API from being asked says nothing about what the query measures."""
     code, message = (fault.code, fault.message) if fault is not None else ("wait.closed", "there was no answer")
-    return CheckFault(code, f"the API could not be asked: {message}", verdict="unknown")
+    return CheckFault(code, f"the API could not be reached: {message}", verdict="unknown")
 
 
 def read_answer(answer: Answer) -> tuple[list[Series], list[str]]:
@@ -127,7 +127,7 @@ def _series(data: _Data) -> list[Series]:
     elif data.type == "vector":
         rows = msgspec.json.decode(data.result, type=list[_Metric])
     else:
-        reason = f"the query gives a {data.type[:20]}, not one number for each series; aggregate it over time"
+        reason = f"the query returns a {data.type[:20]}, not one number per series; aggregate it over time"
         raise _fault("check.bad_query", reason)
     found = [(_labels(row.metric), float(row.value[1])) for row in rows if row.value is not None]
     return [Series(labels, value) for labels, value in found if not math.isnan(value)]
@@ -148,7 +148,7 @@ def _fault(code: str, message: str, **evidence: Any) -> CheckFault:
 def _refused(status: int, found: _Answer) -> CheckFault:
     reason = excerpt(found.error) or f"status {status}"
     if found.error_type == "bad_data":
-        return _fault("check.bad_query", f"the query is refused: {reason}")
+        return _fault("check.bad_query", f"the query was rejected: {reason}")
     return _fault("wait.query_failed", f"the query failed ({found.error_type[:40] or status}): {reason}")
 
 
@@ -159,14 +159,14 @@ def _not_an_answer(answer: Answer) -> CheckFault:
             "check.credentials", f"the API does not accept these credentials: status {answer.status}", **shown
         )
     if answer.status == 404:
-        return _fault("check.bad_url", "there is no Prometheus API below this url: status 404", **shown)
+        return _fault("check.bad_url", "there is no Prometheus API at this url: status 404", **shown)
     return _fault("wait.malformed", f"status {answer.status}, and the answer is not that of a Prometheus API", **shown)
 
 
 def _judged(plan: Plan, series: list[Series], evidence: dict[str, Any]) -> CheckResult:
     evidence["series"] = len(series)
     if not series:
-        message = "" if plan.no_data == "up" else "the query gives no data"
+        message = "" if plan.no_data == "up" else "the query returns no data"
         return finding(plan.no_data, "expect.no_data" if message else "", message, evidence=evidence)
     judged = judge(series, plan.warn, plan.critical)
     evidence["values"] = [

@@ -46,14 +46,14 @@ class PromqlTarget(Spec):
 
 
 class PromqlExpect(Spec):
-    warn: str | None = Field(None, max_length=60, description="a value that is degraded, such as `> 80`")
-    critical: str | None = Field(None, max_length=60, description="a value that is down, such as `>= 95` or `== 0`")
+    warn: str | None = Field(None, max_length=60, description="values that are degraded, such as `> 80`")
+    critical: str | None = Field(None, max_length=60, description="values that are down, such as `>= 95` or `== 0`")
     series: Literal["any", "all"] = Field(
         "any",
-        description="any: one series beyond a limit is enough, and the worst is told; all: only if every series is",
+        description="any: one series beyond a limit is enough, and the worst is reported; all: only if every series is",
     )
     no_data: Literal["unknown", "up", "degraded", "down"] = Field(
-        "unknown", description="what it means when the query gives no series, or none with a number"
+        "unknown", description="what it means when the query returns no series, or none with a number"
     )
 
     @field_validator("warn", "critical")

@@ -39,7 +39,7 @@ async def read(talk: Talk, depth: int = 0) -> Any:
     if kind == b"-":
         raise Refusal(excerpt(rest)[:300])
     if kind not in (b":", b"$", b"*") or not rest.removeprefix(b"-").isdigit() or len(rest) > 20:
-        raise CheckFault("wait.malformed", f"this is no Redis server: it says `{excerpt(line[:80])}`")
+        raise CheckFault("wait.malformed", f"this is not a Redis server: it says `{excerpt(line[:80])}`")
     number = int(rest)
     if kind == b":":
         return number

@@ -83,7 +83,7 @@ async def _ask(talk: Talk, words: tuple[str, ...], code: str) -> Any:
         return await read(talk)
     except Refusal as refusal:
         if refusal.name in _NOT_NOW:
-            raise CheckFault("wait.refused", f"the server does not serve now: {refusal}") from None
+            raise CheckFault("wait.refused", f"the server is not serving: {refusal}") from None
         code = "expect.login" if refusal.name in _LOGIN_REFUSED else code
         raise CheckFault(code, f"the server refuses {words[0].upper()[:40]}: {refusal}") from None
 

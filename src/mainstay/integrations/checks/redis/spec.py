@@ -15,9 +15,9 @@ from mainstay.kernel.secret import Text
 class RedisTarget(ClientTarget):
     default_port: ClassVar[int | None] = 6379
 
-    address: str = Field(max_length=300, description="host or host:port; the port is 6379 unless given")
+    address: str = Field(max_length=300, description="host or host:port; default port 6379")
     username: Text | None = Field(
-        None, min_length=1, max_length=500, description="user of an ACL; left out, the password is the server's own"
+        None, min_length=1, max_length=500, description="ACL user; default: the password is the server's own"
     )
     database: int = Field(0, ge=0, le=100_000, description="number of the database")
     command: Text = Field(

@@ -44,7 +44,7 @@ class _Smtp:
     async def greet(self) -> str:
         code, text = await self._reply()
         if code != 220:
-            raise CheckFault("expect.greeting", f"the server turns clients away: {code} {excerpt(text)}")
+            raise CheckFault("expect.greeting", f"the server rejects clients: {code} {excerpt(text)}")
         return text
 
     async def ask(self) -> None:

@@ -14,12 +14,14 @@ from mainstay.kernel.ports import CheckKind
 class SmtpTarget(MailTarget):
     default_port: ClassVar[int | None] = 25
 
-    address: str = Field(max_length=300, description="host or host:port; 25 unless given, 587 and 465 for submission")
+    address: str = Field(
+        max_length=300, description="host or host:port; default port 25; 587 and 465 are for submission"
+    )
     hello: str | None = Field(
         None,
         max_length=253,
         pattern=r"^[A-Za-z0-9.:\[\]-]+$",
-        description="name that the check gives itself in EHLO; default: its own address, such as [192.0.2.7]",
+        description="name to send in EHLO; default: its own address, such as [192.0.2.7]",
     )
 
 

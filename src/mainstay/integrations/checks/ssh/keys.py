@@ -102,7 +102,7 @@ def verify(blob: bytes, signature: bytes, signed: bytes) -> tuple[str, int]:
         algorithm, value = fields.string(), fields.string()
         return _verify(Fields(blob), algorithm, value, signed)
     except InvalidSignature:
-        reason = "the server does not have the host key that it shows: it may be an impostor"
+        reason = "the server does not hold the host key that it presents: it may be an impostor"
         raise CheckFault("expect.signature", reason) from None
     except (ValueError, KeyError, UnsupportedAlgorithm) as error:
         reason = f"the host key or its signature cannot be read: {str(error)[:100]}"
@@ -117,7 +117,7 @@ def _verify(key: Fields, algorithm: bytes, value: bytes, signed: bytes) -> tuple
     if kind == b"ssh-rsa" and algorithm in (b"rsa-sha2-256", b"rsa-sha2-512"):
         exponent, modulus = key.mpint(), key.mpint()
         if exponent.bit_length() > 64 or modulus.bit_length() > _RSA_BITS:
-            raise ValueError("an RSA key of that size takes too long to check")
+            raise ValueError("an RSA key of that size takes too long to verify")
         hashed: hashes.HashAlgorithm = hashes.SHA512() if algorithm.endswith(b"512") else hashes.SHA256()
         rsa.RSAPublicNumbers(exponent, modulus).public_key().verify(value, signed, padding.PKCS1v15(), hashed)
         return "ssh-rsa", modulus.bit_length()
@@ -127,4 +127,4 @@ def _verify(key: Fields, algorithm: bytes, value: bytes, signed: bytes) -> tuple
         coded = utils.encode_dss_signature(pair.mpint(), pair.mpint())
         ec.EllipticCurvePublicKey.from_encoded_point(curve, key.string()).verify(coded, signed, ec.ECDSA(hashed))
         return kind.decode(), curve.key_size
-    raise ValueError(f"`{kind[:40].decode('ascii', 'replace')}` is not a kind of key that was asked for")
+    raise ValueError(f"`{kind[:40].decode('ascii', 'replace')}` is not a key type that was requested")

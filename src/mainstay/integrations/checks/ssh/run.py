@@ -77,5 +77,5 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
     steps.evidence["host_key"] = {"type": key.kind, "bits": key.bits, "fingerprint": key.fingerprint}
     steps.evidence["key_agreement"] = key.agreement
     if plan.host_keys and key.fingerprint not in plan.host_keys:
-        sentence = f"the server shows the {key.kind} key {key.fingerprint}, which is not one of those expected"
+        sentence = f"the server presents the {key.kind} key {key.fingerprint}, which is not one of those expected"
         raise CheckFault("expect.host_key", sentence)

@@ -15,9 +15,9 @@ from mainstay.kernel.ports import CheckKind
 class SshTarget(EndpointTarget):
     default_port: ClassVar[int | None] = 22
 
-    address: str = Field(max_length=300, description="host or host:port; the port is 22 unless given")
+    address: str = Field(max_length=300, description="host or host:port; default port 22")
     key_type: Literal["ed25519", "ecdsa", "rsa"] | None = Field(
-        None, description="which of its host keys the server must show; default: the best that it has"
+        None, description="which host key type the server must present; default: its best"
     )
 
 
@@ -26,7 +26,7 @@ class SshExpect(TimedExpect):
         [],
         max_length=20,
         description="fingerprints such as SHA256:jY0K…, one of which the host key must have; `ssh-keygen -lf` and "
-        "the evidence of a check show it; default: any key will do",
+        "the evidence of a check show it; default: any key is accepted",
     )
     banner: str | None = Field(None, min_length=1, max_length=200, description="text in the server's first line")
 

@@ -47,9 +47,9 @@ class Transport:
             if line.startswith(b"SSH-"):
                 break
             if not line.isascii() or line.startswith((b"HTTP/", b"220 ", b"* OK", b"+OK")):
-                raise CheckFault("wait.malformed", f"this is no SSH server: it says `{excerpt(line[:80])}`")
+                raise CheckFault("wait.malformed", f"this is not an SSH server: it says `{excerpt(line[:80])}`")
         else:
-            raise CheckFault("wait.malformed", f"the server says no version in its first {_LINES_LIMIT} lines")
+            raise CheckFault("wait.malformed", f"the server sends no version in its first {_LINES_LIMIT} lines")
         if not line.startswith((b"SSH-2.0-", b"SSH-1.99-")) or len(line) > 253:
             raise CheckFault("wait.malformed", f"the server does not speak SSH 2: `{excerpt(line[:80])}`")
         self._other = line
@@ -111,12 +111,12 @@ class Transport:
                 raise _turned_away(payload)
             if payload[:1] not in (bytes((_IGNORE,)), bytes((_DEBUG,)), bytes((_UNIMPLEMENTED,))):
                 break
-        raise CheckFault("wait.malformed", "the server sends something that belongs to no key agreement")
+        raise CheckFault("wait.malformed", "the server sends a message that is not part of a key agreement")
 
     async def _packet(self) -> bytes:
         size = int.from_bytes(await self._talk.exactly(4))
         if not 2 <= size <= _PACKET_LIMIT:
-            raise CheckFault("wait.malformed", f"the server sends a packet of {size} bytes, which SSH has not")
+            raise CheckFault("wait.malformed", f"the server sends a packet of {size} bytes, which SSH does not allow")
         packet = await self._talk.exactly(size)
         return packet[1 : max(1, size - packet[0])]
 
@@ -126,7 +126,7 @@ def _chosen(ours: list[str], theirs: list[str], what: str) -> str:
     found = next((name for name in ours if name in theirs), "")
     if not found:
         listed = excerpt(", ".join(theirs)[:200])
-        raise CheckFault("expect.algorithms", f"the server has no {what} that is known here; it offers {listed}")
+        raise CheckFault("expect.algorithms", f"the server has no {what} that is supported here; it offers {listed}")
     return found
 
 

@@ -143,7 +143,7 @@ class _Walk:
         left = self.ends - time.monotonic()
         if left <= 0.001:
             limit = describe_seconds(self.plan.order.timeout)
-            raise CheckFault("wait.timeout", f"{where}: the steps before it have used up the {limit} there are")
+            raise CheckFault("wait.timeout", f"{where}: earlier steps used up the {limit} available")
         request = self._request(step, where, left)
         fetched = await fetch(request, self.context, self.journey)
         self._note(step, request, fetched)
@@ -222,7 +222,7 @@ class _Walk:
         try:
             return _expectations(fill(step.expect, self.variables), step.request)
         except (TypeError, ValueError) as error:
-            reason = f"{where}: with its variables, what it expects makes no sense: {error}"
+            reason = f"{where}: with its variables filled in, its expectation is not valid: {error}"
             raise CheckFault("check.bad_expectation", reason, verdict="unknown") from None
 
     def result(self, fault: CheckFault | None) -> CheckResult:

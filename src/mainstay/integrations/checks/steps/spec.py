@@ -56,7 +56,7 @@ class Save(Spec):
     json_: str | None = Field(None, alias="json", max_length=500, description="JSON path, such as $.items[0].id")
     header: str | None = Field(None, max_length=100, description="name of a header")
     regex: str | None = Field(
-        None, min_length=1, max_length=1000, description="pattern in the body; its first group, or all that it matches"
+        None, min_length=1, max_length=1000, description="pattern in the body; its first group, or the whole match"
     )
     secret: bool = Field(
         False,
@@ -83,16 +83,16 @@ class Step(Spec):
 
     model_config = ConfigDict(json_schema_extra=first("name", "url", "method", "save"))
 
-    name: str = Field("", max_length=60, description="what people read; default: step-1, step-2, ...")
+    name: str = Field("", max_length=60, description="display name; default: step-1, step-2, ...")
     url: Text = Field(max_length=2000, description="what to request")
     method: Method = Field("GET", description="method of the request")
     headers: dict[str, Text] = Field({}, max_length=50, description="headers to send")
     body: Text | None = Field(None, description="body to send as it is")
     json_: JsonValue = Field(None, alias="json", description="body to send as JSON")
-    form: dict[str, Text] | None = Field(None, max_length=100, description="fields to send as a form of a page does")
+    form: dict[str, Text] | None = Field(None, max_length=100, description="fields to send as an HTML form")
     auth: StepAuth | None = Field(None, description="how to sign in")
     redirects: Redirects = Field(Redirects(), description="what to do with redirects")
-    expect: HttpExpect = Field(HttpExpect(), description="what the answer must be like, as of the check `http`")
+    expect: HttpExpect = Field(HttpExpect(), description="what to expect of the answer, as in the check `http`")
     save: dict[
         str,
         Annotated[
@@ -100,14 +100,14 @@ class Step(Spec):
             BeforeValidator(_from_path, json_schema_input_type=str | Save),
             Field(json_schema_extra=shorthand("json")),
         ],
-    ] = Field({}, max_length=30, description="name -> where its value stands in the answer: a JSON path, or a mapping")
+    ] = Field({}, max_length=30, description="name -> where to find its value in the answer: a JSON path, or a mapping")
 
     @field_validator("save")
     @classmethod
     def _names(cls, value: dict[str, Save]) -> dict[str, Save]:
         for name in value:
             if not NAME.fullmatch(name):
-                raise ValueError(f"`{name[:40]}` is no name of a variable; it has letters, digits and _")
+                raise ValueError(f"`{name[:40]}` is not a variable name; use letters, digits and _")
         return value
 
     @model_validator(mode="after")
@@ -152,12 +152,12 @@ class StepsTarget(Spec):
         known = set(self.variables)
         for name in known:
             if not NAME.fullmatch(name):
-                raise ValueError(f"`{name[:40]}` is no name of a variable; it has letters, digits and _")
+                raise ValueError(f"`{name[:40]}` is not a variable name; use letters, digits and _")
         names: set[str] = set()
         for number, step in enumerate(self.calls, 1):
             for unknown in sorted(step.uses - known):
-                guess = did_you_mean(unknown, known) or "save it in a step before, or give it under `variables`"
-                raise ValueError(f"step {number} uses {{{{{unknown}}}}}, which nothing gives before it; {guess}")
+                guess = did_you_mean(unknown, known) or "save it in an earlier step, or define it under `variables`"
+                raise ValueError(f"step {number} uses {{{{{unknown}}}}}, which nothing defines before it; {guess}")
             known |= step.save.keys()
             name = step.name or f"step-{number}"
             if name in names:

@@ -43,7 +43,7 @@ def check_places(value: Any) -> None:
         rest = PLACE.sub("", value)
         if "{{" in rest:
             shown = rest[rest.index("{{") :][:40]
-            raise ValueError(f"`{shown}` is no variable; write {{{{name}}}} with letters, digits and _")
+            raise ValueError(f"`{shown}` is not a variable; write {{{{name}}}} with letters, digits and _")
     elif isinstance(value, dict):
         check_places(list(value.values()))
     elif isinstance(value, list | tuple):

@@ -103,7 +103,7 @@ async def _converse(plan: Plan, trusted: Trust | None, steps: Steps, stream: Str
 async def _listen(plan: Plan, steps: Steps, stream: Stream) -> None:
     """Read until what is expected has come; CheckFault once it cannot come any more."""
     received = b""
-    missing: CheckFault | None = CheckFault("wait.closed", "the target closed the connection without a word")
+    missing: CheckFault | None = CheckFault("wait.closed", "the target closed the connection without sending anything")
     for _ in range(PIECES_LIMIT):
         try:
             piece = await stream.receive()

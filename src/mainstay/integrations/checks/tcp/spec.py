@@ -35,7 +35,7 @@ class Turn(Spec):
     send: Line | None = Field(
         None, max_length=10_000, description="line to send; ${1} stands for the first group of `expect`"
     )
-    starttls: bool = Field(False, description="then shake hands")
+    starttls: bool = Field(False, description="then start TLS")
 
     @field_validator("expect")
     @classmethod
@@ -48,12 +48,12 @@ class TcpTarget(Spec):
     send: Text | None = Field(
         None, max_length=10_000, description='what to send once connected; "\\r\\n" in double quotes'
     )
-    talk: list[Turn] = Field([], max_length=50, description="what is said and heard, turn by turn, line by line")
-    tls: bool = Field(False, description="speak TLS from the first byte on")
+    talk: list[Turn] = Field([], max_length=50, description="lines to send and to expect, in order")
+    tls: bool = Field(False, description="use TLS from the first byte on")
     server_name: str | None = Field(
-        None, max_length=253, description="name to ask for and to verify; default: the host"
+        None, max_length=253, description="name to request (SNI) and to verify; default: the host"
     )
-    verify: bool = Field(True, description="refuse certificates that are not trusted, expired or for another name")
+    verify: bool = Field(True, description="reject certificates that are untrusted, expired or for another name")
     ca: Text | None = Field(
         None, description="certificates to trust (PEM, such as ${file:/path}); default: the system's"
     )

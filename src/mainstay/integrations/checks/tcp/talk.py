@@ -93,7 +93,7 @@ class Talk:
             last = line
             if match := search(pattern, line):
                 return match
-        what = f"the last line was `{excerpt(last)[:100]}`" if last else "there came no line"
+        what = f"the last line was `{excerpt(last)[:100]}`" if last else "no line arrived"
         raise CheckFault("expect.regex", f"no line matched `{pattern.pattern[:100]}`: {what}")
 
     async def _line(self) -> str | None:
@@ -118,4 +118,6 @@ class Talk:
         self._rest += piece
         self._read += len(piece)
         if len(self._rest) > _LINE or self._read > _TALK:
-            raise CheckFault("wait.too_long", f"a line over {_LINE} bytes or a talk over {_TALK} bytes is not read")
+            raise CheckFault(
+                "wait.too_long", f"a line over {_LINE} bytes or a conversation over {_TALK} bytes is not read"
+            )

@@ -74,7 +74,7 @@ def judge(plan: Plan, steps: Steps, now: float) -> None:
     """What is expected of certificates that were accepted. Raises CheckFault, the worst first."""
     chain = [fact for fact in steps.path if "subject" in fact]
     if not chain:
-        raise CheckFault("tls.handshake", "the server showed no certificate that can be read")
+        raise CheckFault("tls.handshake", "the server sent no readable certificate")
     leaf = chain[0]
     _still_valid(chain, plan.server_name, now)
     missing = [name for name in plan.names if not covers(leaf["names"], name)]

@@ -16,12 +16,12 @@ DEFAULT_PORT = 443
 
 
 class TlsTarget(Spec):
-    address: str = Field(max_length=300, description="host or host:port; the port is 443 unless it is given")
+    address: str = Field(max_length=300, description="host or host:port; default port 443")
     server_name: str | None = Field(
-        None, max_length=253, description="name to ask for and to verify; default: the host"
+        None, max_length=253, description="name to request (SNI) and to verify; default: the host"
     )
     verify: bool = Field(
-        True, description="false: any issuer and name will do (self-signed devices); expiry still counts"
+        True, description="false: any issuer and name is accepted (self-signed devices); expiry still counts"
     )
     ca: Text | None = Field(
         None, description="certificates to trust (PEM, such as ${file:/path}); default: the system's"
@@ -47,7 +47,7 @@ class TlsExpect(Spec):
         description="degraded with fewer days left on any certificate; default: a third of the lifetime of the "
         "server's own",
     )
-    names: list[str] = Field([], max_length=100, description="host names that the certificate must be good for")
+    names: list[str] = Field([], max_length=100, description="host names that the certificate must cover")
     issuer: str | None = Field(None, min_length=1, max_length=300, description="text in the issuer's name")
     min_version: Literal["1.2", "1.3"] | None = Field(None, description="oldest TLS version that may be negotiated")
     degraded_after: Duration | None = Field(None, description="slower than this, all phases together, is degraded")

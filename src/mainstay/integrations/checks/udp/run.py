@@ -65,7 +65,7 @@ async def _ask(plan: Plan, steps: Steps, addresses: list[str]) -> None:
         steps.evidence |= {"received": len(data), "excerpt": excerpt(data)}
         if plan.bytes_wanted and plan.bytes_wanted not in data:
             wanted = plan.bytes_wanted[:20].hex(" ")
-            return CheckFault("expect.contains", f"`{wanted}` is not in the {len(data)} bytes that came")
+            return CheckFault("expect.contains", f"`{wanted}` is not in the {len(data)} bytes received")
         return plan.words.missing(data)
 
     await exchange(steps, addresses, plan.port, lambda: plan.payload, judge)

@@ -40,7 +40,9 @@ class UdpTarget(EndpointTarget):
 
 
 class UdpExpect(WordsExpect):
-    contains_hex: str | None = Field(None, min_length=2, max_length=4096, description="bytes that the answer must hold")
+    contains_hex: str | None = Field(
+        None, min_length=2, max_length=4096, description="bytes that the answer must contain"
+    )
     answer: bool = Field(
         True,
         description="false: silence is fine, as of a log server; only a port where nothing listens is a failure, "
@@ -55,7 +57,7 @@ class UdpExpect(WordsExpect):
     @model_validator(mode="after")
     def _words_need_answers(self) -> Self:
         if not self.answer and (self.contains or self.regex or self.contains_hex):
-            raise ValueError("what an answer holds can be expected only of services that answer")
+            raise ValueError("expecting content needs a service that answers")
         return self
 
 

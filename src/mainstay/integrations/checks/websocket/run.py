@@ -134,7 +134,7 @@ async def _upgrade(plan: Plan, steps: Steps, talk: Talk) -> None:
     first = await talk.line()
     found = re.match(rb"HTTP/1\.[01] (\d{3})(?: |$)", first)
     if found is None:
-        raise CheckFault("wait.malformed", f"this is no HTTP server: it says `{excerpt(first[:80])}`")
+        raise CheckFault("wait.malformed", f"this is not an HTTP server: it says `{excerpt(first[:80])}`")
     lines: list[bytes] = []
     while line := await talk.line():
         lines.append(line)
@@ -146,7 +146,7 @@ async def _upgrade(plan: Plan, steps: Steps, talk: Talk) -> None:
         steps.evidence["server"] = headers["server"][:200]
     if status != 101:
         moved = f", and points to {excerpt(headers['location'])[:200]}" if "location" in headers else ""
-        raise CheckFault("expect.upgrade", f"the server answers {status} instead of changing to WebSocket{moved}")
+        raise CheckFault("expect.upgrade", f"the server answers {status} instead of upgrading to WebSocket{moved}")
     _judge_upgrade(plan, steps, headers, base64.b64encode(hashlib.sha1(key + _ACCEPT, usedforsecurity=False).digest()))
 
 
@@ -154,7 +154,7 @@ def _judge_upgrade(plan: Plan, steps: Steps, headers: dict[str, str], accept: by
     """Section 4.1: what a client must refuse."""
     upgraded = headers.get("upgrade", "").lower() == "websocket" and "upgrade" in headers.get("connection", "").lower()
     if not upgraded or headers.get("sec-websocket-accept", "") != accept.decode():
-        raise CheckFault("wait.malformed", "the server says 101, but not in the way of a WebSocket server")
+        raise CheckFault("wait.malformed", "the server says 101, but not as a WebSocket server does")
     if headers.get("sec-websocket-extensions"):
         raise CheckFault("wait.malformed", "the server uses an extension that nobody offered")
     chosen = headers.get("sec-websocket-protocol", "")
@@ -163,7 +163,7 @@ def _judge_upgrade(plan: Plan, steps: Steps, headers: dict[str, str], accept: by
     if chosen not in plan.subprotocols and (chosen or plan.subprotocols):
         offered = ", ".join(plan.subprotocols) or "none"
         raise CheckFault(
-            "expect.subprotocol", f"the server takes the subprotocol `{chosen[:80]}`; offered were {offered}"
+            "expect.subprotocol", f"the server selects the subprotocol `{chosen[:80]}`; offered were {offered}"
         )
 
 
@@ -172,7 +172,7 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk, messages: _Messages) -
     wants_pong = plan.pong
     missing: CheckFault | None = None
     if plan.words:
-        missing = CheckFault("transfer.timeout", "no message came")
+        missing = CheckFault("transfer.timeout", "no message arrived")
     for _ in range(_MESSAGES):
         if not (wants_pong or missing):
             return
@@ -186,7 +186,7 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk, messages: _Messages) -
         steps.evidence |= {"messages": messages.count, "received": len(payload), "excerpt": excerpt(payload)}
         if missing is not None:
             missing = plan.words.missing(payload)
-    raise missing or CheckFault("expect.pong", f"the ping is not answered among {_MESSAGES} messages")
+    raise missing or CheckFault("expect.pong", f"no answer to the ping within {_MESSAGES} messages")
 
 
 async def _close(plan: Plan, steps: Steps, talk: Talk, messages: _Messages) -> None:
@@ -262,8 +262,8 @@ class _Messages:
 
     def _broken(self, error: Exception) -> CheckFault:
         if isinstance(error, PayloadTooBig):
-            return CheckFault("transfer.too_large", f"the server sends too large a message: {error}")
-        return CheckFault("transfer.malformed", f"what came breaks the rules of WebSocket: {error}")
+            return CheckFault("transfer.too_large", f"the server sends a message that is too large: {error}")
+        return CheckFault("transfer.malformed", f"what arrived violates the WebSocket protocol: {error}")
 
     def _closed(self) -> CheckFault:
         """RFC 6455, 7.1.5: without a code, 1005 stands for it."""

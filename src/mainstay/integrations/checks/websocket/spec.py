@@ -18,10 +18,8 @@ _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,100}")  # token of RFC 9110, 
 
 class WebsocketTarget(TlsTrust):
     url: Text = Field(max_length=2000, description="ws:// or wss:// address")
-    headers: dict[str, Text] = Field(
-        {}, max_length=50, description="headers to send; what holds a credential must be a reference"
-    )
-    subprotocols: list[str] = Field([], max_length=20, description="subprotocols to offer; the server must take one")
+    headers: dict[str, Text] = Field({}, max_length=50, description="headers to send; credentials must be references")
+    subprotocols: list[str] = Field([], max_length=20, description="subprotocols to offer; the server must select one")
     send: Text | None = Field(None, max_length=10_000, description="text message to send once connected")
 
     @field_validator("url")
