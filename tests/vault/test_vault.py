@@ -428,7 +428,7 @@ def test_the_vault_from_the_command_line(tmp_path: Path) -> None:
     mainstay("apply", "--yes", "-", given=b"{}")
     assert "${vault:db}" in mainstay("vault", "set", "db", given=f"{VALUE}\n".encode())
     assert "is not in the vault" not in mainstay("plan", str(file))
-    assert "encrypted anew: 1" in mainstay("vault", "rotate")
+    assert "re-encrypted: 1" in mainstay("vault", "rotate")
     assert "db " in mainstay("vault", "list")
     assert "not UTF-8" in mainstay("vault", "set", "db", given=b"\xff", code=1)
     kinds = mainstay("journal", "--json", "--kind", "vault.*")

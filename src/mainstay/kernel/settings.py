@@ -132,7 +132,7 @@ class Settings:
     )
     notification_expiry: int = declarable(
         86_400,
-        "seconds after which an undeliverable notification is given up",
+        "seconds after which delivery of a notification is abandoned",
         "Messages",
         title="Give up after, in seconds",
         ge=60,
@@ -140,7 +140,7 @@ class Settings:
     )
     alert_days: int = declarable(
         400,
-        "days to keep alerts that are over, with their messages",
+        "days to keep resolved alerts, with their messages",
         "Retention",
         title="Alerts that are over, in days",
         ge=1,
@@ -158,11 +158,11 @@ class Settings:
         title="Place",
     )
     snapshot_every: str = declarable(
-        "", "how often the server takes a snapshot, such as 1d; empty: never by itself", "Snapshots", title="How often"
+        "", "how often the server takes a snapshot, such as 1d; empty: only on request", "Snapshots", title="How often"
     )
     snapshot_keep: str = declarable(
         "7d,4w",
-        "snapshots that stay: the newest of each of the last 7 days and 4 weeks",
+        "snapshots to keep: the newest of each of the last 7 days and 4 weeks",
         "Snapshots",
         title="Which stay",
     )
@@ -193,7 +193,7 @@ class Settings:
     )
     seal_channel: str = declarable(
         "",
-        "channel that gets each seal of the journal, to be kept elsewhere; empty: none",
+        "channel that receives each seal of the journal, for safekeeping elsewhere; empty: none",
         "Journal",
         title="Channel for seals",
         json_schema_extra=refers("channel"),
@@ -222,13 +222,13 @@ class Settings:
     hosts: str = setting("", "further host names, comma-separated, under which browsers may reach the pages")
     require_second_factor: str = declarable(
         "admin,operations,support",
-        "roles, comma-separated, that need a second factor; empty: nobody has to",
+        "roles, comma-separated, that need a second factor; empty: none",
         "Sign-in",
         title="Roles that need a second factor",
     )
     second_factor_grace_days: int = declarable(
         7,
-        "days a new person may put the second factor off; until then they cannot hand out access to others",
+        "days that a new person may postpone the second factor; until it is set up they cannot grant access to others",
         "Sign-in",
         title="Time to set it up, in days",
         ge=0,

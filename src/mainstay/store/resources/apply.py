@@ -196,7 +196,7 @@ def _require_named(actor: Actor, scope: str, change: Change) -> None:
         verb = "declare" if change.after else "delete"
         raise Forbidden(
             f"{actor} may not {verb} the {change.kind} `{change.name}`: the scope {scope} is missing",
-            hint="an administrator may, or a file or command on the machine itself; leave it out to apply the rest",
+            hint="an administrator, or a file or command on the machine itself, may; leave it out to apply the rest",
         )
 
 
