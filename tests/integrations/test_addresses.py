@@ -55,7 +55,7 @@ def test_open_by_default(address: str) -> None:
 def test_a_closed_install_refuses_itself(address: str) -> None:
     reason = Guard.from_settings("").refuses(address)
     assert "an address of this machine" in reason
-    assert "`self` opens it" in reason
+    assert "`self` allows it" in reason
 
 
 def test_own_addresses_of_interfaces_are_found() -> None:

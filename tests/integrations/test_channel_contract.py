@@ -106,7 +106,7 @@ def test_a_service_that_is_away_is_tried_again(rig: Rig, monkeypatch: pytest.Mon
 
 
 def test_a_guarded_address_is_refused(rig: Rig) -> None:
-    with pytest.raises((Refused, Unavailable), match="closed"):
+    with pytest.raises((Refused, Unavailable), match="not allowed"):
         _deliver(rig, notification(), probe_allow="")
     assert rig.seen() == []
 

@@ -289,7 +289,7 @@ def endless(connection: socket.socket) -> None:
         (whois_answers("Domain: example.test\nStatus: free\n"), "down", "expect.registered", "is not registered"),
         (whois_answers("Registrar: Names Ltd\n"), "unknown", "expect.no_date", "does not say when"),
         (whois_answers("Limit exceeded, come back later\n"), "unknown", "wait.malformed", "Limit exceeded"),
-        (whois_answers(""), "unknown", "wait.closed", "without a word"),
+        (whois_answers(""), "unknown", "wait.closed", "without sending anything"),
         (until_closed, "unknown", "wait.timeout", "the registry did not answer within 300 ms"),
         (endless, "unknown", "wait.too_large", "more than 65536 bytes"),
     ],

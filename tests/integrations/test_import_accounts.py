@@ -340,7 +340,7 @@ def test_a_list_as_version_three_gives_it(tmp_path: Path, capfd: Capture) -> Non
         ("Type,Name,URL\nHTTP,x,\n", ":2:1: error: a monitor needs a URL"),
         ('{"stat": "fail"}', "it has neither `monitors` nor `data`"),
         ('{"monitors": [}', ":1:15: error: this is not JSON"),
-        ('{"monitors": [], "monitors": []}', "a key stands twice"),
+        ('{"monitors": [], "monitors": []}', "a key occurs twice"),
     ],
 )
 def test_broken_exports_are_told(tmp_path: Path, capfd: Capture, text: str, words: str) -> None:

@@ -264,7 +264,7 @@ def test_each_way_to_fail_has_its_code(kind: str, serve: Any, code: str, words: 
     [
         ("smtp", says(b"554 no\r\n"), "expect.greeting", "rejects clients: 554 no"),
         ("smtp", says(b"220 a\r\n", b"502 never heard\r\n"), "wait.refused", "502 never heard"),
-        ("smtp", says(b"220 a\r\n"), "wait.timeout", "the answer to EHLO did not come"),
+        ("smtp", says(b"220 a\r\n"), "wait.timeout", "the answer to EHLO did not arrive"),
         ("smtp", endless_lines, "wait.too_large", "more than 200 lines"),
         ("smtp", says(b"220 a\r\n", b"250-a\r\n250 STARTTLS\r\n", b"454 later\r\n"), "expect.starttls", "454 later"),
         (

@@ -98,7 +98,7 @@ def test_without_a_login(responder: Responder, port: int) -> None:
         ({"find": "jobs", "limit": 1}, {"json": {"$.cursor.firstBatch[0].state": "done"}}, "up", "", ""),
         ({"count": "jobs"}, {"json": {"$.n": "< 5"}}, "down", "expect.json", "$.n is 42, expected < 5"),
         ({"count": "jobs"}, {"json": {"$.m": 1}}, "down", "expect.json", "$.m is missing"),
-        ({"count": "slow"}, {}, "down", "transfer.timeout", "count was given up"),
+        ({"count": "slow"}, {}, "down", "transfer.timeout", "count was cancelled"),
         ({"find": "large"}, {}, "down", "transfer.too_large", "more than 1048576"),
         ({"top": 1}, {}, "down", "expect.command", "no such command: 'top' (59)"),
         ({"ping": 1}, {"role": "primary"}, "down", "expect.role", "the server is standalone, not primary"),
@@ -159,7 +159,7 @@ YES = bson.encode({"ok": 1, "isWritablePrimary": True})
     ("serve", "code", "says"),
     [
         (until_closed, "wait.timeout", "the answer to hello did not arrive within 300 ms"),
-        (misbehaving.closes_at_once, "wait.closed", "without a word"),
+        (misbehaving.closes_at_once, "wait.closed", "without sending anything"),
         (misbehaving.then_closes(b"\x40\0"), "wait.closed", "in the middle of its answer"),
         (misbehaving.garbage, "wait.malformed", "not a MongoDB server"),
         (misbehaving.endless, "wait.malformed", "not a MongoDB server"),

@@ -101,8 +101,8 @@ def test_a_broker_that_is_open_to_everyone(broker: Broker) -> None:
             "$.open is true, expected == false",
         ),
         ({"topic": "shop/state"}, {"json": {"$.open": True}}, "down", "expect.json", "the message is not JSON"),
-        ({"topic": "shop/silent"}, {"contains": "x"}, "down", "transfer.timeout", "a message did not come"),
-        ({"topic": "other/x", "send": "y"}, {}, "down", "transfer.timeout", "a message did not come"),
+        ({"topic": "shop/silent"}, {"contains": "x"}, "down", "transfer.timeout", "a message did not arrive"),
+        ({"topic": "other/x", "send": "y"}, {}, "down", "transfer.timeout", "a message did not arrive"),
         ({}, {"degraded_after": "0ms"}, "degraded", "expect.latency", "more than the 0 ms allowed"),
     ],
 )
@@ -135,7 +135,7 @@ YES = b"\x20\x02\0\0"
     ("serve", "code", "says"),
     [
         (until_closed, "wait.timeout", "the answer to the login did not arrive within 300 ms"),
-        (misbehaving.closes_at_once, "wait.closed", "without a word"),
+        (misbehaving.closes_at_once, "wait.closed", "without sending anything"),
         (misbehaving.then_closes(b"\x20\x02\0"), "wait.closed", "in the middle of its answer"),
         (misbehaving.garbage, "wait.malformed", "not an MQTT broker"),
         (misbehaving.endless, "", ""),

@@ -123,7 +123,7 @@ def test_what_a_query_gives(server: MariaDb, target: dict[str, Any], expect: dic
     ("target", "expect", "verdict", "code", "says"),
     [
         ({"query": "SELECT 41"}, {"value": 42}, "down", "expect.value", "the value is `41`, expected == 42"),
-        ({"query": "SELECT 1"}, {"rows": 0}, "down", "expect.rows", "the query returned 1 rows"),
+        ({"query": "SELECT 1"}, {"rows": 0}, "down", "expect.rows", "the query returned 1 row"),
         ({"query": "SELECT * FROM nowhere"}, {}, "down", "expect.query", "doesn't exist (1146)"),
         ({"query": "DELETE FROM jobs"}, {}, "down", "expect.query", "READ ONLY transaction (1792)"),
         ({"query": "DROP TABLE jobs"}, {}, "down", "expect.query", "READ ONLY transaction (1792)"),
@@ -249,7 +249,7 @@ def starts(*pieces: bytes) -> Callable[[socket.socket], None]:
     ("serve", "code", "says"),
     [
         (until_closed, "wait.timeout", "the greeting did not arrive within 300 ms"),
-        (misbehaving.closes_at_once, "wait.closed", "without a word"),
+        (misbehaving.closes_at_once, "wait.closed", "without sending anything"),
         (misbehaving.garbage, "wait.malformed", "not a MySQL server"),
         (misbehaving.endless, "", ""),
         (misbehaving.zeros, "wait.malformed", "not a MySQL server"),
@@ -262,7 +262,7 @@ def starts(*pieces: bytes) -> Callable[[socket.socket], None]:
         (starts(greeting(), packet(2, b"\xfemysql_clear_password\0")), "expect.login", "plain-text password"),
         (starts(greeting(), packet(2, b"\xfe")), "expect.login", "an old method"),
         (starts(greeting(), packet(2, b"\xfeclient_ed25519\0" + bytes(32))), "expect.login", "by client_ed25519"),
-        (starts(greeting(), packet(2, b"\x09")), "wait.malformed", "no login"),
+        (starts(greeting(), packet(2, b"\x09")), "wait.malformed", "not part of a login"),
         (starts(greeting(), packet(9, OK)), "wait.malformed", "out of sequence"),
         (starts(greeting(), packet(2, OK), b"\xff\xff\xff\x01"), "transfer.too_large", "at once"),
         (starts(greeting(), packet(2, OK), packet(1, b"\xfd\1")), "transfer.malformed", "cannot be read"),

@@ -148,9 +148,9 @@ def _until_gone(pid: int) -> None:
     ("body", "verdict", "code", "says"),
     [
         ("yes", "unknown", "check.plugin_output", "over 64 KiB"),
-        ("exit 17", "unknown", "check.plugin_failed", "exit code 17 is none"),
+        ("exit 17", "unknown", "check.plugin_failed", "exit code 17 is not"),
         ("kill -SEGV $$", "unknown", "check.plugin_failed", "ended by SIGSEGV"),
-        ("exit 2", "down", "expect.critical", "without a word"),
+        ("exit 2", "down", "expect.critical", "without output"),
         ("printf '\\000\\377\\033[31mred'; exit 1", "degraded", "expect.warning", "\ufffd\ufffd\ufffd[31mred"),
         ("exec >&- 2>&-; sleep 0.1; exit 0", "up", "", ""),
     ],

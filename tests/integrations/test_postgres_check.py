@@ -150,7 +150,7 @@ def test_what_a_query_gives(postgres: Postgres, query: str, expect: dict[str, An
         ("SELECT 'x'", {"value": "> 1"}, "down", "expect.value", "the value is `x`, expected > 1"),
         ("SELECT NULL", {"value": 1}, "down", "expect.value", "the value is `null`"),
         ("SELECT 1 WHERE false", {"value": 1}, "down", "expect.value", "no row"),
-        ("SELECT 1", {"rows": 0}, "down", "expect.rows", "the query returned 1 rows, expected == 0"),
+        ("SELECT 1", {"rows": 0}, "down", "expect.rows", "the query returned 1 row, expected == 0"),
         ("SELECT * FROM nowhere", {}, "down", "expect.query", 'relation "nowhere" does not exist (42P01)'),
         ("DELETE FROM jobs", {}, "down", "expect.query", "read-only transaction (25006)"),
         ("SELECT repeat('x', 3000000)", {}, "down", "transfer.too_large", "more than 1048576"),
@@ -221,7 +221,7 @@ _NO_MORE = _message(b"E", b"SFATAL\0C53300\0Msorry, too many clients already\0\0
     ("serve", "code", "says"),
     [
         (until_closed, "wait.timeout", "the answer to the login did not arrive within 300 ms"),
-        (misbehaving.closes_at_once, "wait.closed", "without a word"),
+        (misbehaving.closes_at_once, "wait.closed", "without sending anything"),
         (misbehaving.then_closes(b"R\0\0"), "wait.closed", "in the middle of its answer"),
         (misbehaving.garbage, "wait.malformed", "not a PostgreSQL server"),
         (misbehaving.endless, "wait.malformed", "not a PostgreSQL server"),

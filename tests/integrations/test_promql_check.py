@@ -89,8 +89,8 @@ def ask(url: str, query: str, expect: dict[str, Any] | None = None, **target: An
         ("no_such_metric", {"no_data": "up"}, "up", "", ""),
         ("no_such_metric", {"no_data": "down"}, "down", "expect.no_data", "no data"),
         ("sum(", {}, "unknown", "check.bad_query", "the query was rejected: "),
-        ("up[5m]", {}, "unknown", "check.bad_query", "gives a matrix"),
-        ('"text"', {}, "unknown", "check.bad_query", "gives a string"),
+        ("up[5m]", {}, "unknown", "check.bad_query", "returns a matrix"),
+        ('"text"', {}, "unknown", "check.bad_query", "returns a string"),
     ],
 )
 def test_values_against_limits(

@@ -95,7 +95,7 @@ def test_what_a_command_gives(server: Redis, target: dict[str, Any], expect: dic
         ({"command": "GET none"}, {"value": "x"}, "down", "expect.value", "the value is `null`"),
         ({"command": "GET jobs:state"}, {"value": "idle"}, "down", "expect.value", "the value is `running`"),
         ({"command": "GET large"}, {}, "down", "transfer.too_large", "2000000 bytes"),
-        ({"command": "BLPOP nothing 9"}, {}, "down", "transfer.timeout", "the answer to BLPOP did not come"),
+        ({"command": "BLPOP nothing 9"}, {}, "down", "transfer.timeout", "the answer to BLPOP did not arrive"),
         ({}, {"degraded_after": "0ms"}, "degraded", "expect.latency", "more than the 0 ms allowed"),
     ],
 )
@@ -130,7 +130,7 @@ def echo_of_secrets(connection: socket.socket) -> None:
     ("serve", "code", "says"),
     [
         (until_closed, "wait.timeout", "the answer to AUTH did not arrive within 300 ms"),
-        (misbehaving.closes_at_once, "wait.closed", "without a word"),
+        (misbehaving.closes_at_once, "wait.closed", "without sending anything"),
         (misbehaving.then_closes(b"+O"), "wait.closed", "in the middle of its answer"),
         (misbehaving.garbage, "wait.malformed", "not a Redis server"),
         (misbehaving.endless, "wait.malformed", "a line of more than 8192 bytes"),

@@ -193,7 +193,7 @@ GOOD = b"HTTP/1.1 101 Yes\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgra
 @pytest.mark.parametrize(
     ("serve_raw", "code", "says"),
     [
-        (until_closed, "wait.timeout", "the answer to the upgrade did not come"),
+        (until_closed, "wait.timeout", "the answer to the upgrade did not arrive"),
         (cut, "wait.closed", "in the middle of its answer"),
         (floods, "wait.too_large", "more than 200 headers"),
         (answers(b"SSH-2.0-OpenSSH\r\n"), "wait.malformed", "it says `SSH-2.0-OpenSSH`"),
@@ -207,7 +207,7 @@ GOOD = b"HTTP/1.1 101 Yes\r\nUpgrade: WebSocket\r\nConnection: keep-alive, Upgra
         (answers(GOOD + b"\r\n", b"\xc1\x01x"), "transfer.malformed", "reserved bits must be 0"),
         (answers(GOOD + b"\r\n", b"\x80\x01x"), "transfer.malformed", "unexpected continuation frame"),
         (answers(GOOD + b"\r\n", b"\x89\x7e\x01\x00" + bytes(256)), "transfer.malformed", "control frame too long"),
-        (answers(GOOD + b"\r\n", b"\x81\x05a"), "transfer.timeout", "a message did not come"),
+        (answers(GOOD + b"\r\n", b"\x81\x05a"), "transfer.timeout", "a message did not arrive"),
     ],
 )
 def test_servers_that_break_the_protocol(serve_raw: Any, code: str, says: str) -> None:

@@ -80,7 +80,7 @@ def _judge_values(plan: Any, found: list[str]) -> None:
             raise CheckFault("expect.values", f"none of {', '.join(plan.values[:5])} came, but {shown}")
         return
     if missing:
-        raise CheckFault("expect.values", f"{', '.join(missing[:5])} did not come; there came {shown}")
+        raise CheckFault("expect.values", f"{', '.join(missing[:5])} did not arrive; the answer has {shown}")
     surplus = [value for key, value in got.items() if key not in wanted]
     if plan.match == "exact" and surplus:
         raise CheckFault("expect.values", f"{', '.join(surplus[:5])} came, which is not expected")

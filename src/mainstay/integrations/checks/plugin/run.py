@@ -74,7 +74,7 @@ def _judge(plan: Plan, steps: Steps, ended: Ended) -> None:
         raise CheckFault("check.plugin_output", f"it printed over {OUTPUT_LIMIT // 1024} KiB", verdict="unknown")
     if ended.status in _MEANINGS:
         verdict, code = _MEANINGS[ended.status]
-        raise CheckFault(code, text or f"exit code {ended.status}, without a word", verdict=verdict)
+        raise CheckFault(code, text or f"exit code {ended.status}, without output", verdict=verdict)
     if ended.status != 0:
         raise CheckFault("check.plugin_failed", _failure(ended, text), verdict="unknown")
     plan.limits.judge(steps.taken)
