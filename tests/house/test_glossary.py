@@ -19,7 +19,7 @@ TERMS = _TERM.findall(TEXT)
 
 
 def test_each_term_stands_once_with_one_line_in_order() -> None:
-    assert TERMS == sorted(set(TERMS), key=str.lower)
+    assert sorted(set(TERMS), key=str.lower) == TERMS
     assert len(TERMS) == TEXT.count("\n- ")
 
 

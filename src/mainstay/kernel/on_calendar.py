@@ -152,7 +152,7 @@ def _number(text: str, what: str, low: int, high: int) -> int:
             number += 2000 if number < 70 else 1900
         if low <= number <= high:
             return number
-    raise ValueError(f"`{text}` is not a {what} from {low} to {high}")
+    raise ValueError(f"`{text}` is not a valid {what}, {low} to {high}")
 
 
 def _is_weekdays(text: str) -> bool:
