@@ -86,6 +86,19 @@ def test_a_muted_alert_that_was_told_is_told_to_be_over(alert_id: str, clock: An
     assert OutboxRow.objects.get(kind="resolved").state == "pending"
 
 
+def test_whoever_was_told_after_the_clock_was_set_back_is_not_told_again(alert_id: str, clock: Any) -> None:
+    """The message before it was held back, and is of a later time by the clock that was ahead."""
+    verbs.mute_alert(ONCALL, alert_id, clock.now() + 60, clock)
+    clock.set(-3600.0)
+    delivery.hasten(system("lane"), clock=clock)
+    clock.advance(1.0)
+    verbs.unmute_alert(ONCALL, alert_id, clock)
+    decide(clock)
+    claims = delivery.claim_due(system("lane"), current_settings(), delivery.Room(lambda *_: 9), 60, clock)
+    delivery.mark_delivered(system("lane"), claims[0], verbs.Receipt(), clock)
+    assert verbs.send_alert(ONCALL, alert_id, clock) == []
+
+
 def test_no_new_messages_while_muted_and_again_after_unmuting(clock: Any) -> None:
     declare("monitor", "api", {"http": "https://api.example.com", "alert_on": ["down", "degraded"]})
     declare("channel", "hook", {"webhook": {"url": "https://hooks.example.com/x"}})

@@ -306,3 +306,16 @@ def test_more_than_a_form_can_hold_is_shown_as_yaml(admin: Client) -> None:
     text = page(admin, "/resources/status_page/public/edit")
     assert "The form cannot show this" in text
     assert "Part 299" in text
+
+
+def test_a_name_that_is_there_twice_is_told_and_neither_is_lost(admin: Client) -> None:
+    given = {"kind": "monitor", "name": "shop", "sort": "http", "spec.http.url": "https://shop.example.com"}
+    given |= {f"spec.labels.{row}.{part}": text for row in "01" for part, text in (("key", "team"), ("value", row))}
+    for door, order in (("save", "save"), ("check", ""), ("draft", "yaml")):
+        text = admin.post(f"/resources/{door}", {**given, "do": order}).content.decode()
+        assert "this name is there twice" in text
+    assert sent(text)["spec.labels.0.value"] + sent(text)["spec.labels.1.value"] == ["0", "1"]
+    assert find("monitor", "shop") is None
+    given["spec.labels.1.key"] = "service"
+    assert admin.post("/resources/save", {**given, "do": "save"}).status_code == 302
+    assert resource("monitor", "shop").document["labels"] == {"team": "0", "service": "1"}

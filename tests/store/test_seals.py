@@ -24,7 +24,7 @@ from mainstay.accounts.erasure import erase_person
 from mainstay.alerting.models import OutboxRow
 from mainstay.journal.lanes import SealLane
 from mainstay.kernel.actor import Actor
-from mainstay.kernel.errors import Broken, Conflict, Forbidden
+from mainstay.kernel.errors import Broken, Conflict, Forbidden, Unavailable
 from mainstay.kernel.settings import Settings
 from mainstay.nodes.models import NodeRow
 from mainstay.store import followers
@@ -398,6 +398,17 @@ def test_what_is_left_of_an_erasure_is_still_proven(ours: Settings) -> None:
     row = SealRow.objects.get(first=9)
     _write_anew(ours, [row, row])
     assert verify(everything=True).broken_at == 9
+
+
+def test_rows_stay_while_their_segment_cannot_be_read(ours: Settings) -> None:
+    write(4)
+    (row,) = seal(ours)
+    path = file_of(ours, row)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(Unavailable, match="cannot be read: Is a directory"):
+        sealing.move_out(TEST, ours, 4e9)
+    assert SealRow.objects.get().place == "both"
 
 
 def test_rows_stay_until_their_segment_is_there_as_it_was_sealed(ours: Settings) -> None:

@@ -142,10 +142,13 @@ def reclaim(actor: Actor, clock: Clock | None = None, *, living: Collection[str]
 def hasten(actor: Actor, channel: str = "", clock: Clock | None = None) -> int:
     """Repeat now what waits for a later attempt, on one channel or on all. The number of messages.
 
-    For a channel that works again, at a start, and after the wall clock was set back: what was late is due then.
+    For a channel that works again, at a start, and after the wall clock was set back: what was late is due then, and no
+    message is newer than those that come.
     """
     actor.require("alerts:write")
     with unit_of_work(actor, clock, quiet=True) as work:
+        if not channel:
+            OutboxRow.objects.filter(created_at__gt=work.now).update(created_at=work.now)
         later = OutboxRow.objects.filter(state="pending", next_at__gt=work.now)
         return (later.filter(channel=channel) if channel else later).update(next_at=work.now)
 

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.accounts.spec import BUILT_IN
 from mainstay.frames.web.forms.rows import add_row, remove_row
+from mainstay.frames.web.forms.settling import named_twice
 from mainstay.frames.web.forms.shape import Variant, variants
 from mainstay.frames.web.forms.state import State, Unshowable, fill, nest, read, without_secrets
 from mainstay.frames.web.forms.view import LIMIT, count, mark_fresh, view, wrong
@@ -148,6 +149,8 @@ def resource_draft(request: PageRequest) -> HttpResponse:
         add_row(variant.group, state, steps)
     elif what == "remove":
         remove_row(variant.group, state, steps)
+    elif what == "yaml" and (twice := _twice(variant, state)):
+        return _form(request, asked, variant, state, mistakes=Wrong(twice))
     elif what == "yaml":
         name, at = _name(request, asked), _number(request, "order", asked.draft.at)
         return _yaml(request, replace(asked, draft=asked.draft.changed(name, variant, state, at)))
@@ -240,7 +243,7 @@ def _carried(was: Variant, variant: Variant, tree: Any) -> State:
 
 def _planned(request: PageRequest, asked: Asked, variant: Variant, state: State) -> Plan | Wrong:
     """The plan of what stands in the form, or every mistake in it: the same plan that its YAML would make."""
-    found, name = Wrong(), _name(request, asked)
+    found, name = Wrong(_twice(variant, state)), _name(request, asked)
     try:
         check_name(name)
     except ValueError as error:
@@ -259,7 +262,12 @@ def _planned(request: PageRequest, asked: Asked, variant: Variant, state: State)
     except Conflict as error:
         found.whole.append(f"{error.message}: {error.hint}" if error.hint else error.message)
         return found
-    return found if found.name else plan
+    return found if found.name or found.at else plan
+
+
+def _twice(variant: Variant, state: State) -> dict[str, list[str]]:
+    """Names that stand twice in the form: the document would lose one of them without a word."""
+    return {path: ["this name is there twice"] for path in named_twice(variant.group, state)}
 
 
 def _sort_mistakes(error: InvalidInput, draft: Draft, found: Wrong) -> None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import duckdb
 
-from mainstay.kernel.errors import Broken, NotFound
+from mainstay.kernel.errors import Broken, NotFound, Unavailable
 from mainstay.store.columns.archive_files import ArchiveFiles
 
 if TYPE_CHECKING:
@@ -107,11 +107,18 @@ class Segments:
         self._files.delete(name)
 
     def path(self, seal: Seal) -> Path:
-        """Where to read it until the next call. NotFound if it is gone, Broken if another file is in its place."""
+        """Where to read it until the next call.
+
+        NotFound if it is gone, Broken if another file is in its place, Unavailable if it cannot be read.
+        """
         path = self._files.local(seal.name)
         if path is None:
             raise NotFound(f"the segment {seal.name} is missing from {self.address}")
-        if digest(path) != seal.file:
+        try:
+            found = digest(path)
+        except OSError as error:
+            raise Unavailable(f"the segment {seal.name} in {self.address} cannot be read: {error.strerror}") from None
+        if found != seal.file:
             raise Broken(f"the segment {seal.name} in {self.address} is not the file that was sealed")
         return path
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -41,6 +43,32 @@ def without_blanks(field: Field, state: State) -> State:
     return [inner for inner in entries if not is_blank(entry, inner)]
 
 
+def named_twice(field: Field, state: State) -> list[str]:
+    """Where in the document a name would stand more than once, of which it can keep but one."""
+    return list(_named_twice(field, without_blanks(field, state), ""))
+
+
+def _named_twice(field: Field, state: State, path: str) -> Iterator[str]:
+    inside: list[tuple[Field, str, State]] = []
+    if field.widget == "group" and not (field.optional and not state[ON]):
+        unpicked = _unpicked(field, state)
+        inside = [(one, one.key, state[one.key]) for one in field.fields if one.key not in unpicked]
+    elif field.widget == "map" and field.entry is not None:
+        inside = [(field.entry, key, inner) for key, inner in state]
+        yield from (f"{path}.{key}" for key, times in Counter(key for key, _ in state).items() if times > 1)
+    elif field.widget == "list" and field.entry is not None:
+        inside = [(field.entry, str(at), inner) for at, inner in enumerate(state)]
+    for one, step, inner in inside:
+        yield from _named_twice(one, inner, f"{path}.{step}" if path else step)
+
+
+def _unpicked(field: Field, state: State) -> set[str]:
+    """Keys of the ways of a group that were not chosen."""
+    if not field.either:
+        return set()
+    return {key for choice in field.either for key in choice.keys} - set(field.either[int(state[PICK])].keys)
+
+
 def _settle(field: Field, state: State, written: Any) -> Any:
     if written is not ABSENT and _shows(field, written, state):
         return written
@@ -77,9 +105,7 @@ def _settle_group(field: Field, state: State, written: Any) -> Any:
     known = written if isinstance(written, dict) else {}
     if field.shorthand and not isinstance(written, dict | bool | None) and written is not ABSENT:
         known = {field.shorthand: written}
-    unpicked = {key for choice in field.either for key in choice.keys}
-    if field.either:
-        unpicked -= set(field.either[int(state[PICK])].keys)
+    unpicked = _unpicked(field, state)
     order = [key for key in known if key not in unpicked and any(inner.key == key for inner in field.fields)]
     order += [inner.key for inner in field.fields if inner.key not in unpicked and inner.key not in order]
     found = {key: _settle(field.field(key), state[key], known.get(key, ABSENT)) for key in order}
