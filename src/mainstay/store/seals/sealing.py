@@ -127,6 +127,7 @@ def commit(actor: Actor, settings: Settings, prepared: Prepared, clock: Clock | 
 
 def seal_all(actor: Actor, settings: Settings) -> str:
     """Seal whatever waits; the newest seal's document."""
+    actor.require("journal:export")
     while _first_news() is not None and (prepared := prepare(settings)) is not None:
         document = commit(actor, settings, prepared)
         if prepared.seal.seq >= prepared.seen:
@@ -158,6 +159,7 @@ def move_out(actor: Actor, settings: Settings, before: float, clock: Clock | Non
 
 def remove_rows(actor: Actor, clock: Clock | None = None) -> bool:
     """Remove some rows of segments that have left the database; whether more are left."""
+    actor.require("journal:export")
     floor = moved_to()
     lowest = JournalEntry.objects.filter(seq__lte=floor).order_by("seq").values_list("seq", flat=True).first()
     if lowest is None:
@@ -194,6 +196,7 @@ def sweep(actor: Actor, settings: Settings, clock: Clock | None = None) -> list[
 
     Whoever names another one does so with the journal's turn, which is held while they are deleted.
     """
+    actor.require("journal:export")
     segments = Segments(settings)
     if not _strays(segments):
         return []

@@ -219,7 +219,8 @@ class _Messages:
         await self._flush()
 
     async def close(self) -> None:
-        self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
+        if self._protocol.state is OPEN:  # else the server was first, and has its answer
+            self._protocol.send_close(CloseCode.NORMAL_CLOSURE)
         await self._flush()
 
     async def closing(self) -> int:
