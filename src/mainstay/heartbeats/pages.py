@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib import messages
@@ -12,6 +12,7 @@ from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
+from mainstay.frames.web.paging import turn
 from mainstay.heartbeats import queries, verbs
 from mainstay.kernel.errors import UserError
 from mainstay.store.disclosures import note_address_shown
@@ -37,15 +38,16 @@ def heartbeat_list(request: PageRequest) -> HttpResponse:
     every = queries.heartbeats(limits=request.actor.limits)
     text, state = request.GET.get("q", "").strip()[:100], request.GET.get("state", "")
     found = [view for view in every if _fits(view, text) and (not state or view.shown == state)]
-    page = _page_number(request, len(found))
+    asked = {"q": text, "state": state}
+    pages = turn(request, len(found), _PAGE, asked)
     tally = {name: sum(1 for view in every if view.shown == name) for name in queries.STATE_ORDER}
     context = {
-        "views": found[(page - 1) * _PAGE : page * _PAGE],
+        "views": found[pages.start : pages.start + _PAGE],
         "found": len(found),
         "total": len(every),
         "tally": [(name, count) for name, count in tally.items() if count],
-        "asked": {"q": text, "state": state},
-        "pages": _pages(page, len(found), {"q": text, "state": state}),
+        "asked": asked,
+        "pages": pages,
         "may_write": request.actor.may("resources:write"),
     }
     return render(request, "heartbeats/list.html", context)
@@ -56,25 +58,6 @@ def _fits(view: HeartbeatView, text: str) -> bool:
         return True
     words = " ".join((view.name, view.schedule, view.description, *view.tags, *view.labels.values())).lower()
     return all(part in words for part in text.lower().split())
-
-
-def _page_number(request: PageRequest, found: int) -> int:
-    asked = request.GET.get("page", "1")
-    number = int(asked) if asked.isascii() and asked.isdigit() and len(asked) < 7 else 1
-    return max(1, min(number, -(-found // _PAGE)))
-
-
-def _pages(page: int, found: int, query: dict[str, str]) -> dict[str, Any]:
-    def link(number: int) -> str:
-        return "?" + urlencode({**{key: value for key, value in query.items() if value}, "page": number})
-
-    last = max(1, -(-found // _PAGE))
-    return {
-        "number": page,
-        "last": last,
-        "previous": link(page - 1) if page > 1 else "",
-        "next": link(page + 1) if page < last else "",
-    }
 
 
 @require_GET

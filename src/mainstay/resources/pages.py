@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from django.conf import settings
 from django.contrib import messages
@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.accounts.doors import is_fresh, require_fresh
+from mainstay.frames.web.paging import turn
 from mainstay.kernel.errors import Conflict, InvalidInput, StalePlan, TooLarge
 from mainstay.kernel.resource import KINDS, Resource
 from mainstay.resources.changes import change_views
@@ -57,23 +58,16 @@ def resource_list(request: PageRequest, kind: str = "") -> HttpResponse:
     rows = [Row(one, KINDS[one.kind].in_words(one.document), address(one)) for one in every if _chosen(one, asked)]
     words = asked["q"].lower().split()
     rows = [row for row in rows if all(word in f"{row.resource.name} {row.summary}".lower() for word in words)]
-    page = _number(request.GET.get("page", "1"), len(rows))
-    kept = {name: value for name, value in asked.items() if value}
-    last = max(1, -(-len(rows) // _PAGE))
+    pages = turn(request, len(rows), _PAGE, asked)
     context = {
-        "rows": rows[(page - 1) * _PAGE : page * _PAGE],
+        "rows": rows[pages.start : pages.start + _PAGE],
         "found": len(rows),
         "total": len(every),
         "kinds": [(kind, sum(1 for one in every if one.kind == kind.name)) for kind in KINDS],
         "managers": sorted({one.manager for one in every}),
         "asked": asked,
         "alone": kind,
-        "pages": {
-            "number": page,
-            "last": last,
-            "previous": "?" + urlencode({**kept, "page": page - 1}) if page > 1 else "",
-            "next": "?" + urlencode({**kept, "page": page + 1}) if page < last else "",
-        },
+        "pages": pages,
         "revision": queries.latest_revision(),
         "may_write": request.actor.may("resources:write"),
     }
@@ -82,11 +76,6 @@ def resource_list(request: PageRequest, kind: str = "") -> HttpResponse:
 
 def _chosen(resource: Resource, asked: dict[str, str]) -> bool:
     return asked["kind"] in ("", resource.kind) and asked["manager"] in ("", resource.manager)
-
-
-def _number(text: str, found: int) -> int:
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 7 else 1
-    return max(1, min(number, -(-found // _PAGE)))
 
 
 @require_GET

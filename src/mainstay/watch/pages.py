@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.frames.days import Line
+from mainstay.frames.web.paging import turn
 from mainstay.kernel.errors import InvalidInput, TooLarge, UserError
 from mainstay.store.resources.apply import remove_all
 from mainstay.watch import queries, verbs
@@ -49,32 +50,23 @@ def monitor_list(request: PageRequest) -> HttpResponse:
     actor.require_some("monitors:read")
     asked = _asked(request)
     wanted = replace(filter_of(asked), limits=actor.limits)
-    number = _number(request.GET.get("page", "1"))
-    views, found, counts = _slice(wanted, asked["sort"], number)
-    last = max(1, -(-found // PAGE))
-    if number > last:
-        number = last
-        views, found, counts = _slice(wanted, asked["sort"], number)
+    first = queries.page(wanted, limit=PAGE)
+    pages = turn(request, first.total, PAGE, asked)
+    views = _slice(wanted, asked["sort"], pages.start) if pages.start or asked["sort"] else first.monitors
     lines = HISTORY.lines([view.uid for view in views], DAYS, time.time())
-    kept = {name: value for name, value in asked.items() if value}
-    stateless = urlencode({name: value for name, value in kept.items() if name != "state"})
+    stateless = urlencode({name: value for name, value in asked.items() if value and name != "state"})
     context = {
         "rows": [Row(view, lines.get(view.uid)) for view in views],
-        "found": found,
-        "total": sum(counts.values()),
-        "counts": [(state, count, f"?{stateless}&state={state}") for state, count in counts.items() if count],
+        "found": first.total,
+        "total": sum(first.counts.values()),
+        "counts": [(state, count, f"?{stateless}&state={state}") for state, count in first.counts.items() if count],
         "stateless": f"?{stateless}",
         "tags": list(queries.tags(actor.limits))[:200],
         "asked": asked,
         "filtered": any(asked[name] for name in ("q", "state", "tag")),
         "sorts": SORTS,
         "days": DAYS,
-        "pages": {
-            "number": number,
-            "last": last,
-            "previous": _link(kept, number - 1) if number > 1 else "",
-            "next": _link(kept, number + 1) if number < last else "",
-        },
+        "pages": pages,
         "picked": frozenset(request.GET.getlist("picked")),
         "may_check": actor.may_some("monitors:check"),
         "may_write": actor.may("resources:write"),
@@ -98,22 +90,11 @@ def filter_of(asked: dict[str, str]) -> MonitorFilter:
     )
 
 
-def _slice(wanted: MonitorFilter, sort: str, number: int) -> tuple[list[MonitorView], int, dict[str, int]]:
-    """One page of monitors, how many fit, and the counts by state. Only the usual order is the database's."""
-    start = (number - 1) * PAGE
+def _slice(wanted: MonitorFilter, sort: str, start: int) -> list[MonitorView]:
+    """One page of monitors. Only the usual order is the database's."""
     if sort not in _KEYS:
-        page = queries.page(wanted, limit=PAGE, offset=start)
-        return page.monitors, page.total, page.counts
-    every = sorted(queries.monitors(wanted), key=_KEYS[sort])
-    return every[start : start + PAGE], len(every), queries.page(wanted, limit=0).counts
-
-
-def _number(text: str) -> int:
-    return max(1, int(text)) if text.isascii() and text.isdigit() and len(text) < 7 else 1
-
-
-def _link(kept: dict[str, str], page: int) -> str:
-    return "?" + urlencode({**kept, "page": page})
+        return queries.page(wanted, limit=PAGE, offset=start).monitors
+    return sorted(queries.monitors(wanted), key=_KEYS[sort])[start : start + PAGE]
 
 
 SORTS = {"": "Worst first", "name": "By name", "latency": "Slowest first", "changed": "Changed last"}
@@ -141,7 +122,7 @@ def monitor_orders(request: PageRequest) -> HttpResponse:
     if not names:
         messages.warning(request, "Nothing was selected.")
     elif not _carry_out(request, order, names):
-        back += [("page", str(_number(request.POST.get("page", "1")))), *(("picked", name) for name in names[:PAGE])]
+        back += [("page", request.POST.get("page", "")[:6]), *(("picked", name) for name in names[:PAGE])]
     kept = urlencode(back)
     return HttpResponseRedirect(f"/monitors/?{kept}" if kept else "/monitors/")
 
