@@ -59,7 +59,7 @@ browser.force_login(
     User.objects.get(email="first@example.com"), backend="allauth.account.auth_backends.AuthenticationBackend"
 )
 page = browser.get("/drills/").content.decode()
-FOUND["page"] = 'href="/drills/" aria-current="page"' in page and ">Act</p>" in page
+FOUND["page"] = 'href="/drills/" aria-current="page"' in page and ">Act</summary>" in page
 FOUND["journal"] = "Drill began" in browser.get("/journal/").content.decode()
 FOUND["editor"] = "fire: {}" in browser.get("/resources/new?kind=drill&as=yaml").content.decode()
 FOUND["operation"] = browser.get("/api/v1/drills/").json()

@@ -96,7 +96,16 @@ def menu(context: Mapping[str, Any]) -> dict[str, Any]:
         group: [_menu_line(entry, path) for entry in entries if actor is None or _may_see(actor, entry)]
         for group, entries in CAPABILITIES.menu().items()
     }
-    return {"groups": [(group, lines) for group, lines in shown.items() if lines]}
+    return {"groups": [_menu_group(group, lines) for group, lines in shown.items() if lines]}
+
+
+def _menu_group(name: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "name": name,
+        "lines": lines,
+        "count": sum(line["count"] for line in lines),
+        "here": any(line["here"] for line in lines),
+    }
 
 
 def _may_see(actor: Actor, entry: MenuEntry) -> bool:
