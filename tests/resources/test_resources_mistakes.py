@@ -65,7 +65,7 @@ MONITOR = "monitors:\n  api: {http: https://a.example, %s}\n"
         ),
         (
             "monitors:\n  api gw: {http: https://a.example}\n",
-            "f:2:3: `api gw` cannot name a monitor: a name holds letters, digits and `.`, `_`, `-` between them",
+            "f:2:3: `api gw` cannot name a monitor: a name holds letters and digits, and `. _ -` between them",
         ),
         ("monitors: [1]\n", "f:1:11: must be a mapping of names to monitors, not a list"),
         ("routes: {}\n", "f:1:9: must be a list of routes, not a mapping"),

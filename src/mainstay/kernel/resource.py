@@ -204,5 +204,5 @@ def check_name(name: object) -> str:
         raise ValueError("a name is written in composed Unicode (NFC), so that two names that look alike are the same")
     # Marks belong to the letter before them (Hindi, Thai); `\w` does not count them.
     if not _NAME.fullmatch("".join("x" if unicodedata.category(sign)[0] == "M" else sign for sign in name)):
-        raise ValueError("a name holds letters, digits and `.`, `_`, `-` between them")
+        raise ValueError("a name holds letters and digits, and `. _ -` between them")
     return name
