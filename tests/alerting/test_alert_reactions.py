@@ -7,13 +7,14 @@ import pytest
 from tests.rigs.receivers import decide, declare, happen, occur, remove
 from tests.rigs.told import Told
 
-from mainstay.alerting import delivery, queries, verbs
+from mainstay.alerting import delivery, guards, queries, verbs
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.rules import Failure
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import Refused
 from mainstay.kernel.ports import Receipt
+from mainstay.store import work as work_of_store
 from mainstay.store.journal import entries
 from mainstay.store.work import unit_of_work
 
@@ -390,3 +391,20 @@ def test_who_has_not_heard_yet_is_spared_by_a_window_and_told_at_its_end() -> No
     assert _deliver_all() == ["hook firing"]
     happen("monitor.went_down", "monitor/api", previous="maintenance")
     assert _deliver_all() == []
+
+
+def test_alerts_that_a_crash_left_behind_deleted_monitors_end_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of many, most are ended after the deletion was committed."""
+    uid = _monitor()
+    happen("monitor.went_down", "monitor/api", uid=uid)
+
+    def killed(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(work_of_store, "SLICE", 0)
+    monkeypatch.setattr(guards, "_end_of_deleted", killed)
+    with pytest.raises(KeyboardInterrupt):
+        remove("monitor", "api")
+    assert queries.alerts()[0].resolved_reason == ""
+    decide()
+    assert queries.alerts()[0].resolved_reason == "the monitor was deleted"

@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from mainstay.alerting import declared
-from mainstay.alerting.events import AlertHeld, AlertMuted, AlertTold, AlertUnmuted
+from mainstay.alerting.events import AlertHeld, AlertMuted, AlertResolved, AlertTold, AlertUnmuted
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import put_firing, put_resolved
 from mainstay.alerting.stages import Case, Facts, walk
 from mainstay.kernel.clock import to_iso
 from mainstay.store.journal import Filter, entries
+from mainstay.store.resources.queries import living
 from mainstay.store.work import quietly, unit_of_work
 
 if TYPE_CHECKING:
@@ -57,12 +58,27 @@ def advance(work: Work, alert: AlertRow) -> Way | None:
     if alert.is_open and alert.muted_until is not None and alert.muted_until <= work.now:
         alert.muted_until = None
         work.record(AlertUnmuted(alert.subject, reason="its time is up", **named(alert)))
+    if alert.is_open and alert.uid and not living([alert.uid]):
+        end_of_deleted(work, alert)
     way = _go(work, alert) if alert.is_open or alert.news else None
     if not alert.is_open:
         alert.next_at, alert.news = None, ""
         put_resolved(work, alert, declared.known(work).channels, _keep())
     alert.save(update_fields=["muted_until", "next_at", "news", "way", "untold"])
     return way
+
+
+def resolve(work: Work, alert: AlertRow, reason: str) -> None:
+    """End an alert; channels that were told are told that it is over."""
+    alert.status, alert.resolved_at, alert.resolved_reason = "resolved", work.now, reason[:300]
+    alert.next_at = work.now
+    alert.save()
+    lasted = round(max(0.0, work.now - alert.opened_at), 3)
+    work.record(AlertResolved(alert.subject, reason=alert.resolved_reason, seconds_open=lasted, **named(alert)))
+
+
+def end_of_deleted(work: Work, alert: AlertRow) -> None:
+    resolve(work, alert, f"the {alert.subject.partition('/')[0]} was deleted")
 
 
 def put_off(actor: Actor, alert_id: str, problem: str, clock: Clock | None = None) -> None:

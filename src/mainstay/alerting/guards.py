@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from mainstay.alerting import declared
-from mainstay.alerting.advancing import named
-from mainstay.alerting.events import AlertEased, AlertEscalated, AlertFired, AlertResolved, AlertUnsuppressed
+from mainstay.alerting.advancing import end_of_deleted, named, resolve
+from mainstay.alerting.events import AlertEased, AlertEscalated, AlertFired, AlertUnsuppressed
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close
 from mainstay.alerting.rules import Decision, on_trouble
@@ -22,7 +22,9 @@ from mainstay.kernel.ids import new_id
 from mainstay.kernel.subject import tells
 from mainstay.store.erasure import on_erasure
 from mainstay.store.resources.queries import living
-from mainstay.store.work import Work, guard, in_slices, unit_of_work
+from mainstay.store.work import Work, guard, in_slices, sliced, unit_of_work
+
+_AT_ONCE = 500  # values of one statement
 
 
 @on_erasure
@@ -79,7 +81,10 @@ def on_applied(work: Work, _event: Event) -> None:
     declared.forget(work)
     about = dict(AlertRow.objects.filter(status="firing").exclude(uid="").order_by("id").values_list("id", "uid"))
     there = living(about.values())
-    in_slices(work, [alert for alert, uid in about.items() if uid not in there], partial(_end_of_deleted, work.actor))
+    ended = [alert for alert, uid in about.items() if uid not in there]
+    for some in sliced(ended, _AT_ONCE):  # those that a crash leaves open are ended when they are advanced
+        AlertRow.objects.filter(id__in=some).update(next_at=work.now)
+    in_slices(work, ended, partial(_end_of_deleted, work.actor))
     waiting = OutboxRow.objects.filter(state="pending")
     gone = set(waiting.values_list("channel", flat=True).distinct())
     if gone and (gone := gone - set(declared.channel_names())):
@@ -93,7 +98,7 @@ def on_applied(work: Work, _event: Event) -> None:
 def _end_of_deleted(actor: Actor, ids: Sequence[str]) -> None:
     with unit_of_work(actor) as work:
         for alert in AlertRow.objects.filter(id__in=ids, status="firing").order_by("id"):
-            resolve(work, alert, f"the {alert.subject.partition('/')[0]} was deleted")
+            end_of_deleted(work, alert)
 
 
 def open_alert(subject: str) -> AlertRow | None:
@@ -113,15 +118,6 @@ def _fire(work: Work, alert: AlertRow) -> None:
         **named(alert),
     )
     work.record(fired)
-
-
-def resolve(work: Work, alert: AlertRow, reason: str) -> None:
-    """End an alert; channels that were told are told that it is over."""
-    alert.status, alert.resolved_at, alert.resolved_reason = "resolved", work.now, reason[:300]
-    alert.next_at = work.now
-    alert.save()
-    lasted = round(max(0.0, work.now - alert.opened_at), 3)
-    work.record(AlertResolved(alert.subject, reason=alert.resolved_reason, seconds_open=lasted, **named(alert)))
 
 
 def _change(work: Work, alert: AlertRow, event: Event, level: str, decision: Decision) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from mainstay.alerting import declared
-from mainstay.alerting.advancing import advance, named
+from mainstay.alerting.advancing import advance, named, resolve
 from mainstay.alerting.events import (
     AlertAcknowledged,
     AlertMuted,
@@ -17,7 +17,6 @@ from mainstay.alerting.events import (
     AlertUnmuted,
     ChannelTested,
 )
-from mainstay.alerting.guards import resolve
 from mainstay.alerting.handover import hand_over
 from mainstay.alerting.links import test_links
 from mainstay.alerting.models import AlertRow, OutboxRow
