@@ -55,6 +55,7 @@ check: $(VENV)/.dev ## style, types, layers, migrations in step
 .PHONY: test
 test: $(VENV)/.dev ## every test, on SQLite and then what touches the store on PostgreSQL; of one capability: CAP=watch
 	@tools/test_machine.sh
+	@$(BIN)/python -m compileall -q src  # tests start hundreds of processes, of which each would compile it
 	$(BIN)/pytest $(PARALLEL) tests/$(CAP)
 	MAINSTAY_TEST_DATABASE=postgres $(BIN)/pytest $(PARALLEL) tests/$(CAP) || [ $$? = 5 ]  # 5: none of these asks a store
 

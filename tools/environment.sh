@@ -13,7 +13,7 @@ packages=$(grep -c '^[A-Za-z0-9]' "$lock")
 echo "${say:-Updating $venv}: $packages packages of $lock are fetched and checked. Without uv this takes a minute or two." >&2
 if command -v uv >/dev/null; then
     [ -x "$venv/bin/python" ] || uv venv -q --python "$python" "$venv"
-    uv pip install -q --python "$venv/bin/python" --require-hashes -r "$lock"
+    uv pip install -q --compile-bytecode --python "$venv/bin/python" --require-hashes -r "$lock"
     uv pip install -q --python "$venv/bin/python" --no-build-isolation --no-deps -e .
 else
     if [ ! -x "$venv/bin/pip" ] && ! "$python" -m venv "$venv"; then
@@ -23,3 +23,5 @@ else
     "$venv/bin/python" -m pip install -q --progress-bar on --require-hashes -r "$lock"
     "$venv/bin/python" -m pip install -q --no-build-isolation --no-deps -e .
 fi
+# Once here, and not in each process where the environment forbids Python to keep what it compiled.
+"$venv/bin/python" -m compileall -q src
