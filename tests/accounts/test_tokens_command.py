@@ -51,7 +51,7 @@ def test_tokens_people_and_the_journal_from_the_command_line(run, tmp_path: Path
     target = tmp_path / "out.jsonl"
     run("journal", "export", "--kind", "token.*", "-o", str(target))
     assert len(target.read_text().splitlines()) == 2
-    assert "is no time" in run("journal", "--since", "soon", code=1)
+    assert "is not a time" in run("journal", "--since", "soon", code=1)
     assert "4 entries" in run("journal", "verify")
     with sqlite3.connect(tmp_path / "data" / "state.sqlite3") as database:
         database.execute("UPDATE journal SET actor = 'user:intruder' WHERE seq = 2")

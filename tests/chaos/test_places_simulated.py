@@ -23,7 +23,7 @@ import pytest
 from mainstay.kernel.probing import CheckResult, Verdict
 from mainstay.watch.board import Board, Watched
 from mainstay.watch.lanes.voting import Voting
-from mainstay.watch.location import Location
+from mainstay.watch.reach import Reach
 from mainstay.watch.state import Policy
 from mainstay.watch.telling import Facts
 from mainstay.watch.votes import Terms
@@ -155,7 +155,7 @@ class World:
         policy = self.setting.policy
         self.board = Board()
         facts = Facts(UID, UID)
-        self.board.declare([Watched(facts, policy, location=Location("loopback"))], {})
+        self.board.declare([Watched(facts, policy, reach=Reach("loopback"))], {})
         self.voting = Voting(self.board, self, "main")
         terms = Terms(PLACES, 2, self.setting.elsewhere, policy.failures, policy.interval, policy.silence)
         self.voting.declare({UID: terms}, 0.0)

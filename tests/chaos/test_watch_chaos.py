@@ -21,7 +21,7 @@ import pytest
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
 from mainstay.watch.board import Board, Moved, Watched
-from mainstay.watch.location import Location
+from mainstay.watch.reach import Reach
 from mainstay.watch.results.values import Sample
 from mainstay.watch.state import Policy, from_json, to_json
 from mainstay.watch.telling import Facts, uplink_event
@@ -51,7 +51,7 @@ def inside(periods: list[Span], t: float) -> bool:
 @dataclass(slots=True)
 class Target:
     uid: str
-    location: Location
+    reach: Reach
     policy: Policy
     outages: list[Span]
 
@@ -95,7 +95,7 @@ class World:
         self._start()
 
     def _target(self, number: int) -> Target:
-        location = [Location("public", named=True), Location("public"), Location("private"), Location("loopback")]
+        reach = [Reach("public", named=True), Reach("public"), Reach("private"), Reach("loopback")]
         policy = Policy(
             interval=self.chance.choice([5.0, 20.0, 60.0]),
             timeout=5.0,
@@ -105,7 +105,7 @@ class World:
             flap_falls=1000,
         )
         outages = spans(self.chance, self.end, 2500, (60, 900)) if number % 2 else []
-        return Target(f"m{number}", location[number % 4], policy, outages)
+        return Target(f"m{number}", reach[number % 4], policy, outages)
 
     # -- the process --
 
@@ -116,7 +116,7 @@ class World:
         self.board = Board(self._remembered())
         stored = {uid: (from_json(text), version) for uid, (text, version) in self.rows.states.items()}
         watched = [
-            Watched(Facts(uid, uid), target.policy, location=target.location, share=self.chance.random())
+            Watched(Facts(uid, uid), target.policy, reach=target.reach, share=self.chance.random())
             for uid, target in self.targets.items()
         ]
         self.board.declare(watched, stored)
@@ -164,9 +164,9 @@ class World:
         at = self.t + self.offset + WALL
         really = "down" if inside(target.outages, self.t) else "up"
         verdict, code = really, "connect.refused" if really == "down" else ""
-        if target.location.scope != "loopback" and inside(self.cuts, self.t):
+        if target.reach.scope != "loopback" and inside(self.cuts, self.t):
             verdict, code = "down", "connect.timeout"
-        if target.location.named and inside(self.deaf, self.t):
+        if target.reach.named and inside(self.deaf, self.t):
             verdict, code = "unknown", "lookup.failed"
         if self.chance.random() < 0.002:
             verdict, code = "unknown", "check.no_prober"
@@ -267,7 +267,7 @@ def test_no_alarm_is_false(world: World) -> None:
 def test_every_long_outage_is_told(world: World) -> None:
     """Of a loopback target, which no uplink excuses, and whose machine was awake and alive."""
     for uid, target in world.targets.items():
-        if target.location.scope != "loopback":
+        if target.reach.scope != "loopback":
             continue
         told = [event.data["evidence"]["t"] for event in of_monitors(world)[uid] if event.kind == "monitor.went_down"]
         for start, end in target.outages:
@@ -316,7 +316,7 @@ def test_downtime_is_charged_only_where_it_was(world: World) -> None:
 
 def test_nothing_is_charged_as_down_while_the_state_is_unknown(world: World) -> None:
     for t, sample in world.samples:
-        if sample.charge == "down" and world.targets[sample.uid].location.scope != "loopback":
+        if sample.charge == "down" and world.targets[sample.uid].reach.scope != "loopback":
             target = world.targets[sample.uid]
             began = t - sample.charged - target.policy.interval
             really = any(start <= t and began <= end for start, end in target.outages)
@@ -327,7 +327,7 @@ def test_the_simulation_is_no_idyll() -> None:
     """Without the guard the same trouble gives false alarms; so the other tests do prove something."""
     trusting = World(0)
 
-    def blind(self: Uplink, _location: Location, _code: str) -> None:
+    def blind(self: Uplink, _reach: Reach, _code: str) -> None:
         return None
 
     def unseeing(self: Uplink, _evidence: Any) -> list[Change]:

@@ -227,7 +227,7 @@ def test_an_altered_seal_is_refused(ours: Settings, name: str) -> None:
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"seq": 1}', "x" * 100_000, "{" * 50_000])
 def test_what_is_no_seal_is_refused(text: str) -> None:
-    with pytest.raises(UserError, match="no seal"):
+    with pytest.raises(UserError, match="not a seal"):
         read_seal(text)
 
 
@@ -239,7 +239,7 @@ def test_a_seal_of_another_key_or_install_is_refused(ours: Settings, tmp_path: P
     with pytest.raises(UserError, match="another install"):
         read_seal(text, other)
     JournalEntry.objects.filter(seq=1).update(hash="f" * 64)
-    with pytest.raises(UserError, match="of the install"):
+    with pytest.raises(UserError, match="belongs to the install"):
         verify(known=read_seal(text))
 
 

@@ -127,7 +127,7 @@ def test_an_upload_that_is_cut_leaves_nothing_to_be_seen(reached: S3Server, monk
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{link.port}")
     try:
         bucket = place("s3://backups/cut")
-        with pytest.raises(Unavailable, match="did not answer as it should"):
+        with pytest.raises(Unavailable, match="did not answer as expected"):
             bucket.put("half.tar", lambda out: _write(out, os.urandom(1 << 20) * 13))
         assert link.is_cut
     finally:
@@ -196,7 +196,7 @@ def test_an_endpoint_that_is_away_or_no_bucket_server(source: Install) -> None:
         away = elsewhere(source, AWS_ENDPOINT_URL=f"http://127.0.0.1:{chosen.getsockname()[1]}")
         told = away.refused("snapshot", "--to", "s3://backups/x", "--without-telemetry")
     assert "s3://backups/x" in told
-    assert "did not answer as it should" in told
+    assert "did not answer as expected" in told
     assert "Debug source" not in told
 
 

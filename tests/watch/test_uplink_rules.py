@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from mainstay.watch.location import Location, learned, locate
+from mainstay.watch.reach import Reach, learned, reach_of
 from mainstay.watch.state import Reason
 from mainstay.watch.uplink import Evidence, Routes, Uplink, is_lookup, routes_from
 
-PUBLIC, NAMED = Location("public"), Location("public", named=True)
-PRIVATE, LOOPBACK = Location("private"), Location("loopback")
+PUBLIC, NAMED = Reach("public"), Reach("public", named=True)
+PRIVATE, LOOPBACK = Reach("private"), Reach("loopback")
 ROUTES = Routes(default=True, interface=True)
 UP, DOWN = {"a:1": True, "b:1": True}, {"a:1": False, "b:1": False}
 
@@ -48,28 +48,28 @@ def reached() -> Uplink:
     ],
 )
 def test_where_targets_lie(address: str, scope: str, named: bool) -> None:
-    found = locate(address)
+    found = reach_of(address)
     assert (found.scope, found.named) == (scope, named)
 
 
 def test_a_names_scope_is_learned_from_its_first_address() -> None:
-    name = locate("nas.lan:80")
+    name = reach_of("nas.lan:80")
     assert name.assumed
-    assert learned(name, "192.168.1.5") == Location("private", named=True, zone="nas.lan")
-    assert learned(name, "9.9.9.9") == Location("public", named=True, zone="nas.lan")
-    assert learned(name, "127.0.0.1") == Location("loopback", named=True)
+    assert learned(name, "192.168.1.5") == Reach("private", named=True, zone="nas.lan")
+    assert learned(name, "9.9.9.9") == Reach("public", named=True, zone="nas.lan")
+    assert learned(name, "127.0.0.1") == Reach("loopback", named=True)
     assert learned(name, "10.0.0.1:443").scope == "private"
     assert learned(name, "[::1]:443").scope == "loopback"
     assert learned(name, "fd00::1").scope == "private"
     assert learned(name, None) == name
     assert learned(name, "no address") == name
-    assert learned(Location("public", named=True), "10.0.0.1").scope == "public"
+    assert learned(Reach("public", named=True), "10.0.0.1").scope == "public"
 
 
 def test_calm_excuses_nothing() -> None:
     uplink = reached()
-    for location in (PUBLIC, NAMED, PRIVATE, LOOPBACK):
-        assert uplink.excuse(location, "connect.timeout") is None
+    for reach in (PUBLIC, NAMED, PRIVATE, LOOPBACK):
+        assert uplink.excuse(reach, "connect.timeout") is None
 
 
 def test_silent_targets_excuse_all_but_loopback() -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from mainstay.kernel.probing import CheckResult
 from mainstay.watch.board import Board, Watched
-from mainstay.watch.location import Location, locate
+from mainstay.watch.reach import Reach, reach_of
 from mainstay.watch.state import Excused, MonitorState, Paused, Policy, Reason, WindowBegan
 from mainstay.watch.telling import Facts, finding_of
 from mainstay.watch.uplink import Evidence, Routes
 
 START = 1_800_000_000.0
-LOOPBACK, PUBLIC = Location("loopback"), Location("public")
+LOOPBACK, PUBLIC = Reach("loopback"), Reach("public")
 
 
 class Scene:
@@ -58,9 +58,9 @@ class Scene:
         return [event.kind.removeprefix("monitor.") for event in self.events]
 
 
-def watched(uid: str = "m", location: Location = LOOPBACK, **policy: Any) -> Watched:
+def watched(uid: str = "m", reach: Reach = LOOPBACK, **policy: Any) -> Watched:
     parents = policy.pop("parents", ())
-    return Watched(Facts(uid, uid), Policy(**policy, parents=bool(parents)), parents, location, share=0.5)
+    return Watched(Facts(uid, uid), Policy(**policy, parents=bool(parents)), parents, reach, share=0.5)
 
 
 class TestCharging:
@@ -178,7 +178,7 @@ class TestNames:
 
     @staticmethod
     def scene(*others: str) -> Scene:
-        scene = Scene(*(watched(host[0], locate(host)) for host in ("a.example.com", *others)))
+        scene = Scene(*(watched(host[0], reach_of(host)) for host in ("a.example.com", *others)))
         for uid in scene.board.entries:
             scene.result(uid, "up", 1, evidence={"address": "198.51.100.7"})
         scene.rechecks.clear()
@@ -230,7 +230,7 @@ class TestGuard:
     """A failure outside of this machine is confirmed only after a look."""
 
     def test_a_confirmation_waits_and_later_results_wait_behind_it(self) -> None:
-        scene = Scene(watched(location=PUBLIC))
+        scene = Scene(watched(reach=PUBLIC))
         scene.result("m", "up")
         scene.result("m", "down")
         assert scene.look
@@ -243,7 +243,7 @@ class TestGuard:
         assert [sample.verdict for sample in scene.samples] == ["up", "down", "down", "up"]
 
     def test_a_look_that_began_before_does_not_count(self) -> None:
-        scene = Scene(watched(location=PUBLIC))
+        scene = Scene(watched(reach=PUBLIC))
         scene.result("m", "up")
         scene.result("m", "down")
         scene.result("m", "down", 5)
@@ -272,7 +272,7 @@ class TestGuard:
         assert scene.rechecks == [("a", 2.5), ("b", 2.5)]
 
     def test_what_is_excused_after_the_clock_was_set_back_was_not_seen_in_the_future(self) -> None:
-        scene = Scene(watched(location=PUBLIC))
+        scene = Scene(watched(reach=PUBLIC))
         scene.result("m", "up")
         scene.guard_looks(online=True)
         scene.result("m", "down")
@@ -282,7 +282,7 @@ class TestGuard:
         assert scene.board.entries["m"].state.seen_at == scene.now
 
     def test_what_is_down_already_asks_now_and_then(self) -> None:
-        scene = Scene(watched(location=PUBLIC))
+        scene = Scene(watched(reach=PUBLIC))
         scene.result("m", "down")
         scene.result("m", "down", 5)
         scene.guard_looks(online=True)
@@ -389,7 +389,7 @@ def test_an_unchanged_monitor_keeps_its_counters_and_a_changed_one_its_state() -
 
 
 def test_a_reload_voids_what_waits() -> None:
-    scene = Scene(watched(location=PUBLIC))
+    scene = Scene(watched(reach=PUBLIC))
     scene.result("m", "up")
     scene.result("m", "down")
     scene.result("m", "down", 5)

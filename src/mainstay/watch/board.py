@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
-from mainstay.watch.location import Location, learned
+from mainstay.watch.reach import Reach, learned
 from mainstay.watch.results.values import Charge, Sample
 from mainstay.watch.rules import decide, restarted
 from mainstay.watch.state import (
@@ -43,7 +43,7 @@ class Watched:
     facts: Facts
     policy: Policy = Policy()
     parents: tuple[str, ...] = ()  # names
-    location: Location = Location()
+    reach: Reach = Reach()
     share: float = 0.0  # 0..1 from the uid: spreads what must not happen to all at once
     inverted: bool = False  # what works is down, and what fails is up
 
@@ -55,7 +55,7 @@ class Entry:
     watched: Watched
     state: MonitorState
     version: int = 0  # of its row; 0: none yet
-    location: Location = Location()
+    reach: Reach = Reach()
     last: CheckResult | None = None  # the newest result, as it was judged
     arrived: float = 0.0  # monotonic, of the newest result
     heard: float = 0.0  # attended time of the newest result
@@ -112,10 +112,10 @@ class Board:
             entry = known.get(uid)
             if entry is None:
                 state, version = stored.get(uid, (MonitorState(), 0))
-                entry = Entry(monitor, restarted(state), version, monitor.location, heard=self.attended)
+                entry = Entry(monitor, restarted(state), version, monitor.reach, heard=self.attended)
             elif entry.watched is not monitor:
-                if entry.watched.location != monitor.location:
-                    entry.location = monitor.location
+                if entry.watched.reach != monitor.reach:
+                    entry.reach = monitor.reach
                 entry.watched, entry.heard, entry.state = monitor, self.attended, restarted(entry.state)
             self.entries[uid] = entry
         self._by_name = {entry.watched.facts.name: uid for uid, entry in self.entries.items()}
@@ -166,7 +166,7 @@ class Board:
         if entry.parked is not None:
             entry.parked.append((result, mono))
             return
-        plain = not entry.watched.inverted and not entry.location.assumed
+        plain = not entry.watched.inverted and not entry.reach.assumed
         if result.verdict == "up" and not self.uplink.lost and plain:
             decision = decide(entry.state, Result(result.at, "up"), now, entry.watched.policy)
             self._settle(entry, decision, result, mono)
@@ -199,9 +199,9 @@ class Board:
     def _is_to_blame(self, entry: Entry, result: CheckResult, resolver: bool | None) -> bool:
         """Whether a name that cannot be looked up is at fault itself: the resolver answers, and since the look-up
         before, which failed too, some other name was found. Asks for the checks that can tell."""
-        if not any(other.location.zone not in ("", entry.location.zone) for other in self.entries.values()):
+        if not any(other.reach.zone not in ("", entry.reach.zone) for other in self.entries.values()):
             return resolver is True
-        others = [seen for zone, seen in self._resolved.items() if zone != entry.location.zone]
+        others = [seen for zone, seen in self._resolved.items() if zone != entry.reach.zone]
         at, peer = max(others, default=(0.0, ""))
         if peer in self.entries and self.entries[peer].checked:
             self._out.rechecks[peer] = 0.0
@@ -219,13 +219,13 @@ class Board:
         found = result
         if result.verdict in ("up", "degraded"):
             self._note_success(entry, result, now)
-        elif (excuse := self.uplink.excuse(entry.location, result.code)) is not None:
+        elif (excuse := self.uplink.excuse(entry.reach, result.code)) is not None:
             excused = _excused(result, excuse)
             seen = replace(entry.state, seen_at=min(max(entry.state.seen_at, result.at), now))
             decision = decide(seen, Excused(excuse), now, entry.watched.policy)
             self._settle(entry, decision, excused, mono)
             return
-        outside = entry.location.scope != "loopback"
+        outside = entry.reach.scope != "loopback"
         if outside and not sure and result.verdict == "unknown" and is_lookup(result.code):
             entry.parked = [(result, mono)]
             self._parked.add(result.uid)
@@ -245,8 +245,8 @@ class Board:
         self._settle(entry, decision, result, mono)
 
     def _note_success(self, entry: Entry, result: CheckResult, now: float) -> None:
-        entry.location = learned(entry.location, result.evidence.get("address"))
-        for change in self.uplink.succeeded(entry.location, result.at, looked_up=not is_lookup(result.code)):
+        entry.reach = learned(entry.reach, result.evidence.get("address"))
+        for change in self.uplink.succeeded(entry.reach, result.at, looked_up=not is_lookup(result.code)):
             self._uplink_changed(change, now)
 
     def _signal(self, entry: Entry, result: CheckResult) -> Result:
@@ -294,7 +294,7 @@ class Board:
         for uid, entry in self.entries.items():
             code = entry.last.code if entry.last is not None else ""
             if change.lost:
-                if self.uplink.touches(entry.location, change.part, code):
+                if self.uplink.touches(entry.reach, change.part, code):
                     self.signal(uid, Excused(reason), now, Finding(f"check.{reason.value}", change.why))
             elif entry.state.reason == reason and entry.state.state == "unknown":
                 decision = decide(entry.state, Restored(), now, entry.watched.policy)
@@ -316,8 +316,8 @@ class Board:
                 # The clock jumped or nobody was awake; what the steady clock says is the better guess.
                 charged = min(max(mono - entry.arrived, 0.0), gap)
         entry.last, entry.arrived = result, mono
-        if entry.location.zone and result.verdict != "unknown" and not is_lookup(result.code):
-            self._resolved[entry.location.zone] = (result.at, result.uid)
+        if entry.reach.zone and result.verdict != "unknown" and not is_lookup(result.code):
+            self._resolved[entry.reach.zone] = (result.at, result.uid)
         self._out.samples.append(_sample(result, charge, charged))
         self.dirty.add(result.uid)
         if decision.reason is Reason.STEADY and decision.flapping is None:

@@ -21,8 +21,8 @@ from mainstay.store.secrets import SecretSource
 from mainstay.watch.board import Watched
 from mainstay.watch.facts import share_of, terms_of, watched_of
 from mainstay.watch.families import kin_of, shards_of
-from mainstay.watch.location import Location
 from mainstay.watch.models import MonitorRequestRow, MonitorStateRow
+from mainstay.watch.reach import Reach
 from mainstay.watch.spec import MonitorSpec
 from mainstay.watch.state import MonitorState, from_json
 from mainstay.watch.telling import uplink_subject
@@ -106,7 +106,7 @@ class Directory:
                 known = Monitor(watched, resource.revision, spec.enabled, options, secret, quorum, usual)
                 if spec.locations and (terms := terms_of(spec, self.here)) is not None:
                     # What several places vote is not excused by the state of this machine's own network.
-                    known = replace(known, terms=terms, watched=replace(watched, location=Location("loopback")))
+                    known = replace(known, terms=terms, watched=replace(watched, reach=Reach("loopback")))
             found[resource.uid] = known
         self.monitors, self.windows, self.revision = found, declared(), revision
         self.locations = {

@@ -6,7 +6,7 @@ import hashlib
 
 from mainstay.kernel.resource import Resource
 from mainstay.watch.board import Watched
-from mainstay.watch.location import Location, locate
+from mainstay.watch.reach import Reach, reach_of
 from mainstay.watch.rules import policy_of
 from mainstay.watch.spec import MonitorSpec
 from mainstay.watch.telling import Facts
@@ -31,7 +31,7 @@ def watched_of(resource: Resource, spec: MonitorSpec) -> Watched:
         facts=facts_of(resource, spec),
         policy=policy_of(spec),
         parents=tuple(spec.parents),
-        location=Location("loopback") if spec.check.local else locate(spec.address),
+        reach=Reach("loopback") if spec.check.local else reach_of(spec.address),
         share=share_of(resource.uid),
         inverted=spec.inverted,
     )

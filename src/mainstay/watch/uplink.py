@@ -26,7 +26,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from mainstay.kernel.probing import CheckResult
-from mainstay.watch.location import Location, Scope
+from mainstay.watch.reach import Reach, Scope
 from mainstay.watch.state import Reason
 
 Part = Literal["network", "resolver"]
@@ -95,38 +95,38 @@ class Uplink:
             changes += self._set("resolver", "" if evidence.resolver else _NO_RESOLVER, evidence.at)
         return changes
 
-    def succeeded(self, location: Location, at: float, *, looked_up: bool) -> list[Change]:
+    def succeeded(self, reach: Reach, at: float, *, looked_up: bool) -> list[Change]:
         """A check that began at `at` found its target. Cheap while nothing is lost; then it may prove us wrong."""
-        if not self.lost or location.scope == "loopback":
+        if not self.lost or reach.scope == "loopback":
             return []
         changes = []
         network, resolver = self.lost.get("network"), self.lost.get("resolver")
         if network is not None and at > network.since:
             self.private_lost = False
-            if location.scope == "public":
+            if reach.scope == "public":
                 self.counted.clear()
                 self.routes_count = False
                 changes += self._set("network", "", at)
-        if resolver is not None and looked_up and location.named and at > resolver.since:
+        if resolver is not None and looked_up and reach.named and at > resolver.since:
             self.resolver_counts = False
             changes += self._set("resolver", "", at)
         return changes
 
-    def excuse(self, location: Location, code: str) -> Reason | None:
+    def excuse(self, reach: Reach, code: str) -> Reason | None:
         """Why a failure of a target there says nothing about the target; None if it does."""
-        if not self.lost or location.scope == "loopback":
+        if not self.lost or reach.scope == "loopback":
             return None
-        if "network" in self.lost and (location.scope == "public" or self.private_lost):
+        if "network" in self.lost and (reach.scope == "public" or self.private_lost):
             return Reason.UPLINK_LOST
-        if "resolver" in self.lost and location.named and is_lookup(code):
+        if "resolver" in self.lost and reach.named and is_lookup(code):
             return Reason.RESOLVER_DEAD
         return None
 
-    def touches(self, location: Location, part: Part, code: str) -> bool:
+    def touches(self, reach: Reach, part: Part, code: str) -> bool:
         """Whether the loss of `part` makes a target there unknown at once; `code` is of its last result."""
         if part == "network":
-            return self.excuse(location, code) is Reason.UPLINK_LOST
-        return location.named and location.scope != "loopback" and is_lookup(code)
+            return self.excuse(reach, code) is Reason.UPLINK_LOST
+        return reach.named and reach.scope != "loopback" and is_lookup(code)
 
     def _network_fault(self, evidence: Evidence) -> str:
         if self.routes_count and evidence.routes.interface is False:

@@ -33,7 +33,7 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     endpoint: Endpoint
     security: str
@@ -64,10 +64,10 @@ class Dialect(Protocol):
         """Say good-bye; nobody waits for the answer."""
 
 
-def prepare_session(order: CheckOrder, ports: Ports) -> Plan:
+def prepare_session(order: CheckOrder, ports: Ports) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     endpoint = Endpoint.of(target, ports.plain, tls=True)
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         endpoint=endpoint,
         security=target.get("security") or ("tls" if endpoint.port == ports.tls else "starttls"),
@@ -80,7 +80,7 @@ def prepare_session(order: CheckOrder, ports: Ports) -> Plan:
     )
 
 
-async def run_session(plan: Plan, context: CheckContext, speak: Callable[[Talk, Steps], Dialect]) -> CheckResult:
+async def run_session(plan: Prepared, context: CheckContext, speak: Callable[[Talk, Steps], Dialect]) -> CheckResult:
     async def walk(steps: Steps) -> None:
         stream = await plan.endpoint.connect(steps, context)
         try:
@@ -98,7 +98,7 @@ async def run_session(plan: Plan, context: CheckContext, speak: Callable[[Talk, 
     return await carry_out(plan.timeout, walk)
 
 
-async def _converse(plan: Plan, context: CheckContext, steps: Steps, talk: Talk, dialect: Dialect) -> None:
+async def _converse(plan: Prepared, context: CheckContext, steps: Steps, talk: Talk, dialect: Dialect) -> None:
     with steps.phase("wait"):
         talk.awaiting("the greeting")
         greeting = await dialect.greet()
@@ -123,7 +123,7 @@ async def _converse(plan: Plan, context: CheckContext, steps: Steps, talk: Talk,
             await dialect.leave()
 
 
-async def _sign_in(plan: Plan, dialect: Dialect) -> None:
+async def _sign_in(plan: Prepared, dialect: Dialect) -> None:
     """Servers may quote what they did not like, and the password travels in base 64."""
     try:
         await dialect.login(plan.username, plan.password)

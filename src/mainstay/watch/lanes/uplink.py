@@ -76,7 +76,7 @@ class Guard:
             self._asked.set()
 
     def _learning(self) -> bool:
-        outside = any(entry.location.scope != "loopback" for entry in self._board.entries.values())
+        outside = any(entry.reach.scope != "loopback" for entry in self._board.entries.values())
         return outside and not self._board.uplink.counted.issuperset(self._targets)
 
     def _patience(self) -> float:

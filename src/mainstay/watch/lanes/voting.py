@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from mainstay.kernel.probing import CheckResult
 from mainstay.watch.board import Board
-from mainstay.watch.location import Location, locate
+from mainstay.watch.reach import Reach, reach_of
 from mainstay.watch.results.values import Sample
 from mainstay.watch.state import Excused, Reason
 from mainstay.watch.telling import Finding
@@ -35,7 +35,7 @@ class Voting:
     def __init__(self, board: Board, places: Places, here: str) -> None:
         self._board, self._places, self.here = board, places, here
         self.ballots: dict[str, Ballot] = {}
-        self._targets: dict[str, Location] = {}
+        self._targets: dict[str, Reach] = {}
         self._away: set[str] = set()  # locations that are lost
 
     def declare(self, terms: Mapping[str, Terms], mono: float) -> list[str]:
@@ -50,7 +50,7 @@ class Voting:
                 ballot.votes = {name: vote for name, vote in ballot.votes.items() if name in wanted.locations}
             self.ballots[uid] = ballot
         entries = self._board.entries
-        self._targets = {uid: locate(entries[uid].watched.facts.address) for uid in terms if uid in entries}
+        self._targets = {uid: reach_of(entries[uid].watched.facts.address) for uid in terms if uid in entries}
         return self._places.place({uid: wanted.locations for uid, wanted in terms.items()})
 
     def reach(self, location: str, now: float, *, lost: bool) -> None:
@@ -100,7 +100,7 @@ class Voting:
         """Whether a name that the place could not look up twice is at fault itself: it found another one since."""
         if before is None or not is_lookup(before.result.code):
             return False
-        zone = self._targets.get(result.uid, Location()).zone
+        zone = self._targets.get(result.uid, Reach()).zone
         return any(
             vote.at >= before.at and vote.verdict != "unknown" and not is_lookup(vote.result.code)
             for uid, ballot in self.ballots.items()
@@ -151,7 +151,7 @@ class Voting:
 
     def _excused(self, result: CheckResult) -> CheckResult:
         """A failure that may lie at this machine's own network is no vote."""
-        target = self._targets.get(result.uid, Location())
+        target = self._targets.get(result.uid, Reach())
         reason = self._board.uplink.excuse(target, result.code)
         if reason is None:
             if target.scope != "loopback":

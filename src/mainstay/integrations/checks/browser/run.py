@@ -40,7 +40,7 @@ _VITALS = ("ttfb", "fcp", "lcp")
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     order: dict[str, Any]
     errors: str
@@ -66,14 +66,14 @@ class _Told:
     shown: dict[str, Any] = field(default_factory=dict)
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     first = [{"goto": target["url"]}] if target.get("url") else []
     steps = [_plain_step(step) for step in [*first, *(target.get("script") or [])]]
     limits = {name: parse_duration(expect[name]) for name in _VITALS if expect.get(name) is not None}
     if expect.get("cls") is not None:
         limits["cls"] = float(expect["cls"])
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         order={
             "steps": steps,
@@ -96,7 +96,7 @@ def _plain_step(step: dict[str, Any]) -> dict[str, Any]:
     return {name: parse_duration(value) if name == "wait" else value}
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     turn = context.shared("browser.turn", asyncio.Lock)
 
     async def walk(steps: Steps) -> None:
@@ -121,7 +121,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-def _keeper(plan: Plan, told: _Told, folder: str) -> Callable[[Path], None] | None:
+def _keeper(plan: Prepared, told: _Told, folder: str) -> Callable[[Path], None] | None:
     """What brings a trace to its place; None if none is to be made."""
     if not plan.trace or plan.secrets or not folder:
         return None
@@ -144,7 +144,7 @@ def _is_wrong(told: _Told) -> bool:
     return told.failed is not None or bool(told.errors)
 
 
-def _hear(news: dict[str, Any], told: _Told, steps: Steps, plan: Plan) -> None:
+def _hear(news: dict[str, Any], told: _Told, steps: Steps, plan: Prepared) -> None:
     """One line of the worker."""
     if "started" in news:
         told.started = True
@@ -169,7 +169,7 @@ def _hear(news: dict[str, Any], told: _Told, steps: Steps, plan: Plan) -> None:
         told.shown |= {key: value for key, value in news.items() if value}
 
 
-def _expect_step(number: int, steps: Steps, plan: Plan) -> None:
+def _expect_step(number: int, steps: Steps, plan: Prepared) -> None:
     """What to say if the time is up before the next line comes."""
     limit = describe_seconds(plan.timeout)
     if number <= len(plan.order["steps"]):
@@ -188,7 +188,7 @@ def _seconds(vitals: dict[str, float | None]) -> dict[str, float | None]:
     }
 
 
-def _judge(plan: Plan, steps: Steps, told: _Told, gate: Gate) -> None:
+def _judge(plan: Prepared, steps: Steps, told: _Told, gate: Gate) -> None:
     if told.start_failed or not told.started:
         reason = told.start_failed or "its driver exited without output"
         raise CheckFault("check.browser_start", f"the browser could not be started: {reason}"[:600], verdict="unknown")
@@ -205,7 +205,7 @@ def _judge(plan: Plan, steps: Steps, told: _Told, gate: Gate) -> None:
     _judge_vitals(plan, told)
 
 
-def _judge_vitals(plan: Plan, told: _Told) -> None:
+def _judge_vitals(plan: Prepared, told: _Told) -> None:
     for name, limit in plan.vitals.items():
         value = told.vitals.get(name)
         if value is not None and value > limit:

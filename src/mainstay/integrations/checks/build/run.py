@@ -14,7 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from mainstay.integrations.checks.build.providers import Build, Unreadable, read, request_of
-from mainstay.integrations.checks.http.request import Plan as HttpPlan
+from mainstay.integrations.checks.http.request import Prepared as PreparedHttp
 from mainstay.integrations.checks.http.request import plan_request
 from mainstay.integrations.checks.http.run import fetch
 from mainstay.integrations.checks.progress import document, excerpt
@@ -33,13 +33,13 @@ _WITHIN = 1800.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    http: HttpPlan
+class Prepared:
+    http: PreparedHttp
     target: Mapping[str, Any]
     within: float
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     headers = {"Accept": "application/json", **(target.get("headers") or {})}
     request = {
@@ -51,10 +51,10 @@ def prepare(order: CheckOrder) -> Plan:
     if target.get("token"):
         request["auth"] = {"bearer": target["token"]}
     within = parse_duration(expect["within"]) if expect.get("within") else _WITHIN
-    return Plan(plan_request(replace(order, options={"target": request})), target, within)
+    return Prepared(plan_request(replace(order, options={"target": request})), target, within)
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     fetched = await fetch(plan.http, context)
     evidence = dict(fetched.evidence)
     try:
@@ -89,7 +89,7 @@ def judge(builds: list[Build], within: float, now: float, evidence: dict[str, An
     return finding("up", evidence=evidence)
 
 
-def _read(plan: Plan, answer: Answer) -> list[Build]:
+def _read(plan: Prepared, answer: Answer) -> list[Build]:
     shown = {"status": answer.status, "excerpt": excerpt(answer.kept)}
     if answer.status in (401, 403, 404):
         reason = "the API does not accept the token" if answer.status != 404 else "the API does not know the project"

@@ -37,7 +37,7 @@ _PAYLOAD = 1232  # bytes of UDP that pass unfragmented nearly everywhere (DNS fl
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     name: str
     type: str
@@ -61,7 +61,7 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     protocol = target.get("protocol", "udp")
     load_messages()
@@ -72,7 +72,7 @@ def prepare(order: CheckOrder) -> Plan:
     written_rcode = expect.get("rcode", "NOERROR")
     rcodes = (written_rcode,) if isinstance(written_rcode, str) else tuple(written_rcode)
     least = expect.get("min_answers")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         name=target["name"],
         type=target.get("type", "A"),
@@ -103,7 +103,7 @@ def load_messages() -> None:
         importlib.import_module(f"dns.{name}")
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         query = _question(plan)
         response = await _ask(plan, context, steps, query)
@@ -116,7 +116,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-def _question(plan: Plan) -> dns.message.Message:
+def _question(plan: Prepared) -> dns.message.Message:
     import dns.exception
     import dns.flags
     import dns.message
@@ -140,7 +140,7 @@ def _question(plan: Plan) -> dns.message.Message:
     return query
 
 
-async def _ask(plan: Plan, context: CheckContext, steps: Steps, query: dns.message.Message) -> dns.message.Message:
+async def _ask(plan: Prepared, context: CheckContext, steps: Steps, query: dns.message.Message) -> dns.message.Message:
     """Ask the server named, else the system's servers one after the other, each with its share of the time."""
     if plan.resolver:
         # A spec allows addresses only, /probe also names; either way the context guards what is asked.
@@ -178,7 +178,7 @@ def system_servers(path: Path) -> list[str]:
 
 
 async def _ask_one(
-    plan: Plan, context: CheckContext, steps: Steps, query: dns.message.Message, server: str
+    plan: Prepared, context: CheckContext, steps: Steps, query: dns.message.Message, server: str
 ) -> dns.message.Message:
     import dns.flags
 
@@ -194,7 +194,7 @@ async def _ask_one(
 
 
 async def _ask_over_stream(
-    plan: Plan, context: CheckContext, steps: Steps, query: dns.message.Message, server: str
+    plan: Prepared, context: CheckContext, steps: Steps, query: dns.message.Message, server: str
 ) -> dns.message.Message:
     stream = await connect(steps, [server], plan.port)
     try:

@@ -33,7 +33,7 @@ class _Message(msgspec.Struct):
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     socket: str
     url: str
@@ -42,12 +42,12 @@ class Plan:
     looks: Looks
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     restarts = expect.get("restarts") or {}
     within = parse_duration(restarts.get("within", "10m"))
     socket = target.get("socket", _SOCKET)
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         socket=socket,
         url=f"http://engine/containers/{target['container']}/json",
@@ -70,7 +70,7 @@ def _options(socket: str) -> tuple[tuple[int, Any], ...]:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     if reason := context.guard.refuses("127.0.0.1"):
         raise CheckFault("check.address_refused", f"this machine may not be inspected: {reason}", verdict="unknown")
     transfers = context.shared("http.transfers", lambda: Transfers(context.guard, context.ca_file))
@@ -84,7 +84,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _ask(plan: Plan, transfers: Transfers, steps: Steps) -> tuple[int, bytes]:
+async def _ask(plan: Prepared, transfers: Transfers, steps: Steps) -> tuple[int, bytes]:
     """(status, body). What keeps the engine from answering says nothing about its containers: unknown."""
     handle = transfers.take(plan.setup)
     try:
@@ -115,7 +115,7 @@ def _note_times(handle: Handle, steps: Steps) -> None:
             begin = end
 
 
-def _silence(plan: Plan, handle: Handle, code: int, text: str) -> CheckFault:
+def _silence(plan: Prepared, handle: Handle, code: int, text: str) -> CheckFault:
     number = handle.curl.getinfo(pycurl.OS_ERRNO)
     if code == pycurl.E_COULDNT_CONNECT and number == errno.ENOENT:
         reason = f"there is no socket {plan.socket}: no engine runs here, or its socket is elsewhere"

@@ -23,7 +23,7 @@ _RDAP_SHARE = 0.6  # of the time, where WHOIS may follow
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     name: str
     method: str
@@ -35,9 +35,9 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         name=ascii_name(target["name"]),
         method=target.get("method", "auto"),
@@ -55,7 +55,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         # A registry that is slow says nothing about the domain.
         limit = describe_seconds(plan.timeout)
@@ -70,7 +70,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _ask(plan: Plan, steps: Steps, context: CheckContext) -> Registration:
+async def _ask(plan: Prepared, steps: Steps, context: CheckContext) -> Registration:
     """The first way that tells the date; what a way before it lacked stands in the evidence or the message."""
     if plan.method == "whois":
         return await whois.ask(steps, context, plan.name, plan.whois)
@@ -97,7 +97,7 @@ async def _ask(plan: Plan, steps: Steps, context: CheckContext) -> Registration:
     return found
 
 
-async def _ask_rdap(plan: Plan, steps: Steps, context: CheckContext, limit: float) -> Registration:
+async def _ask_rdap(plan: Prepared, steps: Steps, context: CheckContext, limit: float) -> Registration:
     rdap = Rdap(steps, context, plan.ca, limit)
     server = plan.rdap or await rdap.server_for(plan.name, plan.bootstrap)
     return await rdap.ask(plan.name, server)

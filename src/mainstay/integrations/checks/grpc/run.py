@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from mainstay.integrations.checks.http.expectations import Answer
-    from mainstay.integrations.checks.http.request import Plan as HttpPlan
+    from mainstay.integrations.checks.http.request import Prepared as PreparedHttp
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, CheckResult
 
@@ -39,14 +39,14 @@ _MEANS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    http: HttpPlan
+class Prepared:
+    http: PreparedHttp
     service: str
     wanted: str
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     tls, service = bool(target.get("tls")), target.get("service") or ""
     days = expect.get("certificate_days")
@@ -69,7 +69,7 @@ def prepare(order: CheckOrder) -> Plan:
         "max_read": _READ,
     }
     reading = {"certificate_days": days} if days is not None else {}
-    return Plan(
+    return Prepared(
         http=plan_request(replace(order, options={"target": request, "expect": reading})),
         service=service,
         wanted=expect.get("status", "SERVING"),
@@ -84,7 +84,7 @@ def question(service: str) -> bytes:
     return b"\0" + len(message).to_bytes(4) + message
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     fetched = await fetch(plan.http, context)
     evidence = dict(fetched.evidence)
     try:
@@ -101,7 +101,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return result
 
 
-def _judge(plan: Plan, answer: Answer, evidence: dict[str, Any]) -> None:
+def _judge(plan: Prepared, answer: Answer, evidence: dict[str, Any]) -> None:
     if answer.path:
         evidence["certificate"] = certificate(answer.path)
     _is_grpc(answer, evidence)

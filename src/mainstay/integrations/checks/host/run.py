@@ -47,7 +47,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     disks: tuple[str, ...]  # empty: all
     limits: dict[str, Limits]
@@ -63,10 +63,10 @@ class Problem:
     message: str
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     measures = ("cpu", "memory", "swap", "load", "temperature", "disk")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         disks=tuple(target.get("disks") or ()),
         limits={measure: limits_of(measure, expect.get(measure)) for measure in measures},
@@ -77,7 +77,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     if reason := context.guard.refuses("127.0.0.1"):
         raise CheckFault("check.address_refused", f"this machine may not be inspected: {reason}", verdict="unknown")
     reader = context.shared("host.reader", _Reader)
@@ -96,14 +96,14 @@ class _Reader:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="host")
 
-    async def read(self, plan: Plan) -> Readings:
+    async def read(self, plan: Prepared) -> Readings:
         return await asyncio.get_running_loop().run_in_executor(self._pool, _read, plan)
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(plan: Plan) -> Readings:
+def _read(plan: Prepared) -> Readings:
     found, state = Readings(), plan.state
 
     def note(path: str) -> None:
@@ -120,14 +120,14 @@ def _read(plan: Plan) -> Readings:
     return found
 
 
-def _late(plan: Plan) -> CheckResult:
+def _late(plan: Prepared) -> CheckResult:
     limit = describe_seconds(plan.timeout)
     if path := plan.state.reading:
         return finding("down", "wait.disk", f"the disk {path} did not answer within {limit}", evidence={"disk": path})
     return finding("unknown", "check.timeout", f"this machine could not be read within {limit}")
 
 
-def judge(plan: Plan, readings: Readings) -> CheckResult:
+def judge(plan: Prepared, readings: Readings) -> CheckResult:
     """Pure: what the readings mean by the limits of the plan, the worst first."""
     problems = sorted(_problems(plan, readings), key=lambda problem: -_RANKS[problem.verdict])
     evidence = _evidence(readings)
@@ -139,7 +139,7 @@ def judge(plan: Plan, readings: Readings) -> CheckResult:
     return finding(worst.verdict, worst.code, worst.message, evidence=evidence)
 
 
-def _problems(plan: Plan, readings: Readings) -> Iterator[Problem]:
+def _problems(plan: Prepared, readings: Readings) -> Iterator[Problem]:
     per_processor = round(readings.load[1] / readings.processors, 2)
     measured = {
         "cpu": (readings.cpu, f"the processors are {readings.cpu:g} % busy"),
@@ -167,7 +167,7 @@ def _problems(plan: Plan, readings: Readings) -> Iterator[Problem]:
     yield from _process_problems(plan, readings)
 
 
-def _disk_problems(plan: Plan, readings: Readings) -> Iterator[Problem]:
+def _disk_problems(plan: Prepared, readings: Readings) -> Iterator[Problem]:
     for reason in readings.missing:
         yield Problem("down", "expect.disk_missing", f"a disk cannot be read: {reason}")
     for space in readings.disks:
@@ -183,7 +183,7 @@ def _disk_problems(plan: Plan, readings: Readings) -> Iterator[Problem]:
                 yield Problem(verdict, "expect.inodes", sentence)
 
 
-def _process_problems(plan: Plan, readings: Readings) -> Iterator[Problem]:
+def _process_problems(plan: Prepared, readings: Readings) -> Iterator[Problem]:
     for name, (least, most) in plan.processes.items():
         count = readings.processes.get(name, 0)
         runs = "no process runs" if not count else "1 process runs" if count == 1 else f"{count} processes run"

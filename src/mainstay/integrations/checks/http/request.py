@@ -184,7 +184,7 @@ class State:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     requests: Requests
     expectations: Expectations
@@ -196,7 +196,7 @@ class Plan:
     state: State = field(default_factory=State)
 
 
-def plan_request(order: CheckOrder) -> Plan:
+def plan_request(order: CheckOrder) -> Prepared:
     """CheckFault or ValueError if the order cannot be carried out."""
     target = document(order, "target")
     if str(target["url"])[:5].lower() == "https":
@@ -204,7 +204,7 @@ def plan_request(order: CheckOrder) -> Plan:
     redirects = target.get("redirects") or {}
     follow = redirects.get("follow", True)
     secrets, expect = (*_secrets(target), *order.secrets), document(order, "expect")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         requests=Requests(target, secrets, absence=bool(expect.get("not_contains") or expect.get("not_regex"))),
         expectations=Expectations(expect, follows=follow),

@@ -20,7 +20,7 @@ from mainstay.integrations.checks.http.credentials import shown_url
 from mainstay.integrations.checks.http.expectations import KEPT, Answer, parse_headers
 from mainstay.integrations.checks.http.faults import explain
 from mainstay.integrations.checks.http.packing import Unpacked, unpack
-from mainstay.integrations.checks.http.request import Plan, Request, plan_request
+from mainstay.integrations.checks.http.request import Prepared, Request, plan_request
 from mainstay.integrations.checks.http.transfers import Body, Handle, Journey, Transfers
 from mainstay.integrations.checks.progress import describe_seconds
 from mainstay.kernel.probing import CheckFault, finding
@@ -35,11 +35,11 @@ _TOTAL, _CONNECTED = pycurl.TOTAL_TIME_T, pycurl.CONNECT_TIME_T
 _SECURED, _ANSWERED = pycurl.APPCONNECT_TIME_T, pycurl.STARTTRANSFER_TIME_T
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     return plan_request(order)
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     transfers = context.shared("http.transfers", lambda: Transfers(context.guard, context.ca_file))
     check = _Run(plan, context, transfers)
     try:
@@ -58,7 +58,7 @@ class Fetched:
     evidence: dict[str, Any]
 
 
-async def fetch(plan: Plan, context: CheckContext, transfers: Transfers | Journey | None = None) -> Fetched:
+async def fetch(plan: Prepared, context: CheckContext, transfers: Transfers | Journey | None = None) -> Fetched:
     """Request and redirects without judgement. Never raises CheckFault."""
     lent = transfers or context.shared("http.transfers", lambda: Transfers(context.guard, context.ca_file))
     check = _Run(plan, context, lent)
@@ -79,7 +79,7 @@ def _unknown_packing(code: int, text: str, lines: list[bytes]) -> str:
 class _Run:
     __slots__ = ("_context", "_cookies", "_ends", "_plan", "_transfers", "evidence", "phases")
 
-    def __init__(self, plan: Plan, context: CheckContext, transfers: Transfers | Journey) -> None:
+    def __init__(self, plan: Prepared, context: CheckContext, transfers: Transfers | Journey) -> None:
         self._plan = plan
         self._context = context
         self._transfers = transfers

@@ -49,7 +49,7 @@ _NOT_PERMITTED = (
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     host: str
     count: int
@@ -60,9 +60,9 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         host=check_host(target["host"]),
         count=target.get("count", 3),
@@ -74,7 +74,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         addresses = await find_addresses(steps, context, plan.host)
         with steps.phase("connect"):
@@ -91,7 +91,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-def judge(plan: Plan, steps: Steps, trips: dict[int, float], hop_limit: int | None) -> None:
+def judge(plan: Prepared, steps: Steps, trips: dict[int, float], hop_limit: int | None) -> None:
     """`trips`: seconds for each sequence number that came back."""
     lost = 100 * (plan.count - len(trips)) / plan.count
     steps.evidence |= {"sent": plan.count, "received": len(trips), "loss_percent": round(lost, 1)}
@@ -161,7 +161,7 @@ def _listen_for_replies_only(connection: socket.socket, family: socket.AddressFa
         connection.setsockopt(socket.IPPROTO_IP, _IP_RECVTTL, 1)
 
 
-def _shape_packets(connection: socket.socket, plan: Plan) -> None:
+def _shape_packets(connection: socket.socket, plan: Prepared) -> None:
     """Hop limit and the bit that forbids fragments. CheckFault where the system has no such option."""
     v6 = connection.family == socket.AF_INET6
     try:
@@ -182,7 +182,7 @@ def _shape_packets(connection: socket.socket, plan: Plan) -> None:
 class Echoes:
     """The requests of one check and the replies to them."""
 
-    def __init__(self, plan: Plan, connection: socket.socket) -> None:
+    def __init__(self, plan: Prepared, connection: socket.socket) -> None:
         self._plan = plan
         self._connection = connection
         self._version = 6 if connection.family == socket.AF_INET6 else 4

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from mainstay.integrations.checks.mail import (
     LINES_LIMIT,
-    Plan,
     Ports,
+    Prepared,
     no_starttls,
     not_spoken,
     prepare_session,
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from mainstay.kernel.probing import CheckOrder, CheckResult
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     return prepare_session(order, Ports(143, 993))
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     return await run_session(plan, context, _Imap)
 
 

@@ -24,7 +24,7 @@ _LIMITED = {"aggregate", "count", "distinct", "find"}  # commands that take maxT
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     endpoint: Endpoint
     username: str
@@ -38,9 +38,9 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         endpoint=Endpoint.of(target, _PORT, tls=bool(target.get("tls"))),
         username=target.get("username") or "",
@@ -55,7 +55,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         async with plan.endpoint.opened(steps, context) as stream:
             answer = await _converse(plan, steps, Talk(steps, stream, limit=MESSAGE_LIMIT))
@@ -68,7 +68,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _converse(plan: Plan, steps: Steps, talk: Talk) -> dict[str, Any]:
+async def _converse(plan: Prepared, steps: Steps, talk: Talk) -> dict[str, Any]:
     session = Session(talk)
     with steps.phase("wait"):
         talk.awaiting("the answer to hello")
@@ -100,7 +100,7 @@ def _role(hello: dict[str, Any]) -> str:
     return "secondary" if hello.get("secondary") else "neither primary nor secondary"
 
 
-def _judge(plan: Plan, steps: Steps, answer: dict[str, Any]) -> None:
+def _judge(plan: Prepared, steps: Steps, answer: dict[str, Any]) -> None:
     steps.evidence["answer"] = excerpt(msgspec.json.encode(answer, enc_hook=str).decode())
     if problems := plan.places.problems(answer):
         raise CheckFault("expect.json", problems)

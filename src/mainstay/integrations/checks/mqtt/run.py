@@ -32,7 +32,7 @@ _LONGEST_TEXT = 65_535  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     endpoint: Endpoint
     client_id: str
@@ -46,13 +46,13 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     tls = bool(target.get("tls"))
     password = target.get("password")
     if len((password or "").encode()) > _LONGEST_TEXT:
         raise CheckFault("check.bad_secret", f"an MQTT password has at most {_LONGEST_TEXT} bytes")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         endpoint=Endpoint.of(target, _TLS_PORT if tls else _PORT, tls=tls),
         client_id=target.get("client_id") or "",
@@ -68,7 +68,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         async with plan.endpoint.opened(steps, context) as stream:
             talk = Talk(steps, stream, limit=packets.PACKET_LIMIT)
@@ -87,7 +87,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _sign_in(plan: Plan, talk: Talk) -> None:
+async def _sign_in(plan: Prepared, talk: Talk) -> None:
     talk.awaiting("the answer to the login")
     name = plan.client_id or f"mainstay-{secrets.token_hex(6)}"  # of at most 23 signs, which every broker takes
     keep_alive = min(65_535, math.ceil(plan.timeout) + 1)
@@ -101,7 +101,7 @@ async def _sign_in(plan: Plan, talk: Talk) -> None:
         raise CheckFault(code, f"the broker refuses the connection: {reason} (code {body[1]})")
 
 
-async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
+async def _converse(plan: Prepared, steps: Steps, talk: Talk) -> None:
     talk.awaiting("the answer to the subscription")
     await talk.send(packets.subscribe(plan.topic))
     early: list[tuple[str, bytes]] = []
@@ -119,7 +119,7 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
         await _find(plan, steps, talk, early)
 
 
-async def _find(plan: Plan, steps: Steps, talk: Talk, early: list[tuple[str, bytes]]) -> None:
+async def _find(plan: Prepared, steps: Steps, talk: Talk, early: list[tuple[str, bytes]]) -> None:
     missing = CheckFault("transfer.timeout", "no message arrived")
     for count in range(1, _MESSAGES + 1):
         talk.awaiting("a message")
@@ -135,7 +135,7 @@ async def _find(plan: Plan, steps: Steps, talk: Talk, early: list[tuple[str, byt
     raise missing
 
 
-def _unfit(plan: Plan, message: bytes) -> CheckFault | None:
+def _unfit(plan: Prepared, message: bytes) -> CheckFault | None:
     if plan.words or plan.places:
         return plan.words.missing(message) or _misplaced(plan, message)
     if message == plan.send:
@@ -143,7 +143,7 @@ def _unfit(plan: Plan, message: bytes) -> CheckFault | None:
     return CheckFault("expect.message", "the message that was published does not come back, only others")
 
 
-def _misplaced(plan: Plan, message: bytes) -> CheckFault | None:
+def _misplaced(plan: Prepared, message: bytes) -> CheckFault | None:
     if not plan.places:
         return None
     try:

@@ -22,7 +22,7 @@ _PORT = 3306
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     endpoint: Endpoint
     username: str
@@ -34,12 +34,12 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     words = {key: target.get(key) or "" for key in ("username", "password", "database")}
     if any("\0" in word for word in words.values()):
         raise CheckFault("check.bad_secret", "a value holds a zero byte, which cannot be sent to MySQL")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         endpoint=Endpoint.of(target, _PORT, tls=bool(target.get("tls"))),
         username=words["username"] or "root",
@@ -52,7 +52,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         stream = await plan.endpoint.connect(steps, context)
         try:
@@ -77,7 +77,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _use(plan: Plan, steps: Steps, talk: Talk, session: Session) -> None:
+async def _use(plan: Prepared, steps: Steps, talk: Talk, session: Session) -> None:
     with steps.phase("wait"):
         talk.awaiting("the answer to the login")
         await session.login(plan.username, plan.password, plan.database)

@@ -31,7 +31,7 @@ _KISSES = {"RATE": "we query too often", "DENY": "it refuses this client", "RSTR
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     host: str
     port: int
@@ -41,11 +41,11 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     host, port = split_endpoint(target["address"], _PORT)
     degraded = expect.get("degraded_offset")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         host=host,
         port=port,
@@ -82,7 +82,7 @@ class _Questions:
         return None
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         asked = _Questions()
         addresses = await find_addresses(steps, context, plan.host)
@@ -95,7 +95,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-def _judge(plan: Plan, steps: Steps, asked: _Questions, reply: Reply) -> None:
+def _judge(plan: Prepared, steps: Steps, asked: _Questions, reply: Reply) -> None:
     steps.evidence |= facts(reply)
     if reply.stratum == 0:
         code = reference_name(reply)
@@ -110,7 +110,7 @@ def _judge(plan: Plan, steps: Steps, asked: _Questions, reply: Reply) -> None:
     _judge_offset(plan, asked.offset)
 
 
-def _judge_offset(plan: Plan, offset: float) -> None:
+def _judge_offset(plan: Prepared, offset: float) -> None:
     away = abs(offset)
     if away > plan.offset:
         limit, degraded = plan.offset, False

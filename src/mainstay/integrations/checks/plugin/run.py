@@ -28,7 +28,7 @@ _MEANINGS: dict[int, tuple[Verdict, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     command: tuple[str, ...]
     env: dict[str, str]
@@ -36,9 +36,9 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target = document(order, "target")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         command=tuple(str(word) for word in target["command"]),
         env={str(name): str(value) for name, value in (target.get("env") or {}).items()},
@@ -47,7 +47,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     turns = context.shared("plugin.turns", lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def walk(steps: Steps) -> None:
@@ -63,7 +63,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-def _judge(plan: Plan, steps: Steps, ended: Ended) -> None:
+def _judge(plan: Prepared, steps: Steps, ended: Ended) -> None:
     printed = plan.masker.text(ended.output.decode("utf-8", "replace"))
     found = parse(printed)
     steps.evidence |= _shown(plan, ended, found.more, found.performance)
@@ -80,7 +80,7 @@ def _judge(plan: Plan, steps: Steps, ended: Ended) -> None:
     plan.limits.judge(steps.taken)
 
 
-def _shown(plan: Plan, ended: Ended, more: str, performance: list[dict[str, Any]]) -> dict[str, Any]:
+def _shown(plan: Prepared, ended: Ended, more: str, performance: list[dict[str, Any]]) -> dict[str, Any]:
     shown: dict[str, Any] = {"exit_code": ended.status}
     if more:
         shown["more"] = excerpt(more)

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 import msgspec
 from msgspec.structs import replace
 
-from mainstay.integrations.checks.http.request import Plan as HttpPlan
+from mainstay.integrations.checks.http.request import Prepared as PreparedHttp
 from mainstay.integrations.checks.http.request import plan_request
 from mainstay.integrations.checks.http.run import fetch
 from mainstay.integrations.checks.progress import document, excerpt
@@ -52,8 +52,8 @@ _DECODER = msgspec.json.Decoder(_Answer)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    http: HttpPlan
+class Prepared:
+    http: PreparedHttp
     query: str
     warn: Comparison | None
     critical: Comparison | None
@@ -61,7 +61,7 @@ class Plan:
     no_data: Verdict
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     parameters = urlencode({"query": target["query"], "timeout": f"{order.timeout:g}s"})
     base = str(target.get("url") or "http://127.0.0.1:9090").rstrip("/")
@@ -71,7 +71,7 @@ def prepare(order: CheckOrder) -> Plan:
         "max_read": _READ,
         **{key: target[key] for key in ("auth", "tls", "proxy") if target.get(key) is not None},
     }
-    return Plan(
+    return Prepared(
         http=plan_request(replace(order, options={"target": request})),
         query=target["query"],
         warn=parse_limit(expect["warn"]) if expect.get("warn") else None,
@@ -81,7 +81,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     fetched = await fetch(plan.http, context)
     evidence = {"query": plan.query[:500], **fetched.evidence}
     try:
@@ -163,7 +163,7 @@ def _not_an_answer(answer: Answer) -> CheckFault:
     return _fault("wait.malformed", f"status {answer.status}, and the answer is not that of a Prometheus API", **shown)
 
 
-def _judged(plan: Plan, series: list[Series], evidence: dict[str, Any]) -> CheckResult:
+def _judged(plan: Prepared, series: list[Series], evidence: dict[str, Any]) -> CheckResult:
     evidence["series"] = len(series)
     if not series:
         message = "" if plan.no_data == "up" else "the query returns no data"
@@ -183,7 +183,7 @@ def _judged(plan: Plan, series: list[Series], evidence: dict[str, Any]) -> Check
     return finding(decisive.verdict, "expect.value", _sentence(plan, judged, decisive), evidence=evidence)
 
 
-def _sentence(plan: Plan, judged: list[Judged], decisive: Judged) -> str:
+def _sentence(plan: Prepared, judged: list[Judged], decisive: Judged) -> str:
     name = decisive.series.labels or plan.query[:100]
     word = "critical" if decisive.verdict == "down" else "warning"
     sentence = f"{name} is {shown_number(decisive.series.value)} ({word}: {decisive.limit})"

@@ -25,7 +25,7 @@ _LOGIN_REFUSED = {"WRONGPASS", "NOAUTH", "NOPERM"}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     endpoint: Endpoint
     login: tuple[str, ...]
@@ -36,10 +36,10 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     given = [target[key] for key in ("username", "password") if target.get(key)]
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         endpoint=Endpoint.of(target, _PORT, tls=bool(target.get("tls"))),
         login=("AUTH", *given) if target.get("password") else (),
@@ -51,7 +51,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         async with plan.endpoint.opened(steps, context) as stream:
             value = await _converse(plan, steps, Talk(steps, stream, limit=SIZE_LIMIT))
@@ -60,7 +60,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _converse(plan: Plan, steps: Steps, talk: Talk) -> Any:
+async def _converse(plan: Prepared, steps: Steps, talk: Talk) -> Any:
     openings = [plan.login] if plan.login else []
     if plan.database:
         openings.append(("SELECT", str(plan.database)))
@@ -88,7 +88,7 @@ async def _ask(talk: Talk, words: tuple[str, ...], code: str) -> Any:
         raise CheckFault(code, f"the server refuses {words[0].upper()[:40]}: {refusal}") from None
 
 
-def _judge(plan: Plan, steps: Steps, answer: Any) -> None:
+def _judge(plan: Prepared, steps: Steps, answer: Any) -> None:
     steps.current = "expect"
     value = answer
     while isinstance(value, list):

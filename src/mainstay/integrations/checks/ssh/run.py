@@ -24,7 +24,7 @@ _PORT = 22
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     endpoint: Endpoint
     key_type: str
@@ -33,10 +33,10 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     importlib.import_module("mainstay.integrations.checks.ssh.transport")  # with what it computes by, once
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         endpoint=Endpoint.of(target, _PORT, tls=False),
         key_type=target.get("key_type") or "",
@@ -46,7 +46,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         stream = await plan.endpoint.connect(steps, context)
         try:
@@ -58,7 +58,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _converse(plan: Plan, steps: Steps, talk: Talk) -> None:
+async def _converse(plan: Prepared, steps: Steps, talk: Talk) -> None:
     from mainstay.integrations.checks.ssh.transport import Transport
 
     transport = Transport(talk, __version__)

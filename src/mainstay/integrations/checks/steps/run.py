@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mainstay.integrations.checks.http.expectations import Answer
-    from mainstay.integrations.checks.http.request import Plan as HttpPlan
+    from mainstay.integrations.checks.http.request import Prepared as PreparedHttp
     from mainstay.integrations.checks.http.run import Fetched
     from mainstay.integrations.checks.steps.variables import Value
     from mainstay.kernel.ports import CheckContext
@@ -45,7 +45,7 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     order: CheckOrder
     steps: tuple[Step, ...]
     shared: dict[str, Any]
@@ -54,10 +54,10 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target = document(order, "target")
     calls = target["calls"]
-    return Plan(
+    return Prepared(
         order=order,
         steps=tuple(_step(call, f"step-{number}") for number, call in enumerate(calls, 1)),
         shared={key: target[key] for key in ("tls", "proxy", "ip_version") if target.get(key) is not None},
@@ -99,7 +99,7 @@ def _secret_names(calls: list[dict[str, Any]]) -> frozenset[str]:
     return frozenset(found)
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     transfers = context.shared("http.transfers", lambda: Transfers(context.guard, context.ca_file))
     journey = Journey(transfers)
     walk = _Walk(plan, context, journey)
@@ -120,7 +120,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
 class _Walk:
     """One run."""
 
-    plan: Plan
+    plan: Prepared
     context: CheckContext
     journey: Journey
     ends: float = 0.0
@@ -152,7 +152,7 @@ class _Walk:
             raise CheckFault(fault.code, f"{where}: {fault.message}", verdict=fault.verdict, **fault.evidence)
         self._judge(step, where, fetched.answer)
 
-    def _request(self, step: Step, where: str, left: float) -> HttpPlan:
+    def _request(self, step: Step, where: str, left: float) -> PreparedHttp:
         filled = fill(step.request, self.variables)
         for name, value in (filled.get("headers") or {}).items():
             filled["headers"][name] = as_text(value)
@@ -173,7 +173,7 @@ class _Walk:
         self.secrets += request.masker.values
         return request
 
-    def _note(self, step: Step, request: HttpPlan, fetched: Fetched) -> None:
+    def _note(self, step: Step, request: PreparedHttp, fetched: Fetched) -> None:
         """Times and the line of evidence of one step."""
         seconds = sum(fetched.phases.values())
         self.seconds += seconds

@@ -26,7 +26,7 @@ PIECES_LIMIT = 256  # reads; a target that sends byte by byte is not searched ag
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     host: str
     port: int
@@ -42,13 +42,13 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     host, port = split_endpoint(target["address"])
     talk = read_turns(target.get("talk") or [])
     if target.get("tls") or any(turn.starttls for turn in talk):
         load_reader()
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         host=host,
         port=port,
@@ -65,7 +65,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         secures = plan.tls or any(turn.starttls for turn in plan.talk)
         trusted = trust(plan.ca, context.ca_file, plan.verify, plan.versions, plan.client) if secures else None
@@ -80,7 +80,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _converse(plan: Plan, trusted: Trust | None, steps: Steps, stream: Stream) -> None:
+async def _converse(plan: Prepared, trusted: Trust | None, steps: Steps, stream: Stream) -> None:
     async def start_tls() -> None:
         if trusted is not None:
             await shake_hands(steps, stream, trusted, plan.server_name)
@@ -100,7 +100,7 @@ async def _converse(plan: Plan, trusted: Trust | None, steps: Steps, stream: Str
             await _listen(plan, steps, stream)
 
 
-async def _listen(plan: Plan, steps: Steps, stream: Stream) -> None:
+async def _listen(plan: Prepared, steps: Steps, stream: Stream) -> None:
     """Read until what is expected has come; CheckFault once it cannot come any more."""
     received = b""
     missing: CheckFault | None = CheckFault("wait.closed", "the target closed the connection without sending anything")

@@ -22,7 +22,7 @@ _VERSIONS = {"TLSv1": 1.0, "TLSv1.1": 1.1, "TLSv1.2": 1.2, "TLSv1.3": 1.3}
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     host: str
     port: int
@@ -36,11 +36,11 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     host, port = split_endpoint(target["address"], DEFAULT_PORT)
     load_reader()
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         host=host,
         port=port,
@@ -55,7 +55,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         trusted = trust(plan.ca, context.ca_file, plan.verify)
         stream = await connect(steps, await find_addresses(steps, context, plan.host), plan.port)
@@ -70,7 +70,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-def judge(plan: Plan, steps: Steps, now: float) -> None:
+def judge(plan: Prepared, steps: Steps, now: float) -> None:
     """What is expected of certificates that were accepted. Raises CheckFault, the worst first."""
     chain = [fact for fact in steps.path if "subject" in fact]
     if not chain:

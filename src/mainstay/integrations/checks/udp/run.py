@@ -21,7 +21,7 @@ _REFUSAL_WITHIN = 1.0  # seconds; an ICMP message takes a round trip
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     host: str
     port: int
@@ -32,11 +32,11 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     host, port = split_endpoint(target["address"])
     coded = target.get("send_hex")
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         host=host,
         port=port,
@@ -48,7 +48,7 @@ def prepare(order: CheckOrder) -> Plan:
     )
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         addresses = await find_addresses(steps, context, plan.host)
         if plan.answer:
@@ -60,7 +60,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _ask(plan: Plan, steps: Steps, addresses: list[str]) -> None:
+async def _ask(plan: Prepared, steps: Steps, addresses: list[str]) -> None:
     def judge(data: bytes) -> CheckFault | None:
         steps.evidence |= {"received": len(data), "excerpt": excerpt(data)}
         if plan.bytes_wanted and plan.bytes_wanted not in data:
@@ -71,7 +71,7 @@ async def _ask(plan: Plan, steps: Steps, addresses: list[str]) -> None:
     await exchange(steps, addresses, plan.port, lambda: plan.payload, judge)
 
 
-async def _provoke(plan: Plan, steps: Steps, addresses: list[str]) -> None:
+async def _provoke(plan: Prepared, steps: Steps, addresses: list[str]) -> None:
     """Whatever comes, or nothing, is good; only a refusal is not."""
     try:
         async with asyncio.timeout(min(_REFUSAL_WITHIN, steps.remaining / 2)):

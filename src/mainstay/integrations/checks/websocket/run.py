@@ -40,7 +40,7 @@ _LARGEST = 1024 * 1024  # bytes of one message, and of everything, that are read
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class Prepared:
     timeout: float
     endpoint: Endpoint
     head: str  # request line and headers, but for the key
@@ -53,14 +53,14 @@ class Plan:
     limits: LatencyLimits
 
 
-def prepare(order: CheckOrder) -> Plan:
+def prepare(order: CheckOrder) -> Prepared:
     target, expect = document(order, "target"), document(order, "expect")
     url = clean_url(re.sub("^ws", "http", str(target["url"]), flags=re.IGNORECASE))
     parts = urlsplit(url)
     secure, host = parts.scheme == "https", parts.hostname or ""
     if secure:
         load_reader()
-    return Plan(
+    return Prepared(
         timeout=order.timeout,
         endpoint=Endpoint(
             host=host,
@@ -103,7 +103,7 @@ def _head(authority: str, path: str, target: dict[str, object]) -> str:
     return "\r\n".join(lines)
 
 
-async def run(plan: Plan, context: CheckContext) -> CheckResult:
+async def run(plan: Prepared, context: CheckContext) -> CheckResult:
     async def walk(steps: Steps) -> None:
         async with plan.endpoint.opened(steps, context) as stream:
             talk = Talk(steps, stream, limit=_LARGEST)
@@ -127,7 +127,7 @@ async def run(plan: Plan, context: CheckContext) -> CheckResult:
     return await carry_out(plan.timeout, walk)
 
 
-async def _upgrade(plan: Plan, steps: Steps, talk: Talk) -> None:
+async def _upgrade(plan: Prepared, steps: Steps, talk: Talk) -> None:
     key = base64.b64encode(os.urandom(16))
     talk.awaiting("the answer to the upgrade")
     await talk.send(plan.head.encode() + b"\r\nSec-WebSocket-Key: " + key + b"\r\n\r\n")
@@ -150,7 +150,7 @@ async def _upgrade(plan: Plan, steps: Steps, talk: Talk) -> None:
     _judge_upgrade(plan, steps, headers, base64.b64encode(hashlib.sha1(key + _ACCEPT, usedforsecurity=False).digest()))
 
 
-def _judge_upgrade(plan: Plan, steps: Steps, headers: dict[str, str], accept: bytes) -> None:
+def _judge_upgrade(plan: Prepared, steps: Steps, headers: dict[str, str], accept: bytes) -> None:
     """Section 4.1: what a client must refuse."""
     upgraded = headers.get("upgrade", "").lower() == "websocket" and "upgrade" in headers.get("connection", "").lower()
     if not upgraded or headers.get("sec-websocket-accept", "") != accept.decode():
@@ -167,7 +167,7 @@ def _judge_upgrade(plan: Plan, steps: Steps, headers: dict[str, str], accept: by
         )
 
 
-async def _converse(plan: Plan, steps: Steps, talk: Talk, messages: _Messages) -> None:
+async def _converse(plan: Prepared, steps: Steps, talk: Talk, messages: _Messages) -> None:
     await messages.send(ping=_PING if plan.pong else None, text=plan.send)
     wants_pong = plan.pong
     missing: CheckFault | None = None
@@ -189,7 +189,7 @@ async def _converse(plan: Plan, steps: Steps, talk: Talk, messages: _Messages) -
     raise missing or CheckFault("expect.pong", f"no answer to the ping within {_MESSAGES} messages")
 
 
-async def _close(plan: Plan, steps: Steps, talk: Talk, messages: _Messages) -> None:
+async def _close(plan: Prepared, steps: Steps, talk: Talk, messages: _Messages) -> None:
     """Section 7: a close is answered by a close; what is under way may come before."""
     talk.awaiting("the answer to the close")
     steps.evidence["close"] = code = await messages.closing()

@@ -12,7 +12,7 @@ Scope = Literal["loopback", "private", "public"]
 
 
 @dataclass(frozen=True, slots=True)
-class Location:
+class Reach:
     """`named`: reached by a name, so the resolver matters too.
 
     `assumed`: a name that no check has found the address of yet, so its scope is the safe guess. `zone`: the last two
@@ -25,18 +25,18 @@ class Location:
     zone: str = ""
 
 
-def locate(address: str) -> Location:
-    """The location of `https://host/path`, `host:port`, `[::1]:53`, `host`; public if it cannot be told.
+def reach_of(address: str) -> Reach:
+    """The reach of `https://host/path`, `host:port`, `[::1]:53`, `host`; public if it cannot be told.
 
     Of a name nothing is known before it was looked up, except that `localhost` is this machine.
     """
     host = _host_of(address.strip())
     if host == "localhost" or host.endswith(".localhost"):
-        return Location("loopback")
+        return Reach("loopback")
     scope = scope_of(host)
     if scope is not None:
-        return Location(scope)
-    return Location("public", named=True, assumed=True, zone=".".join(host.rstrip(".").split(".")[-2:]))
+        return Reach(scope)
+    return Reach("public", named=True, assumed=True, zone=".".join(host.rstrip(".").split(".")[-2:]))
 
 
 def scope_of(ip: str) -> Scope | None:
@@ -52,12 +52,12 @@ def scope_of(ip: str) -> Scope | None:
     return "private" if address.is_private or address.is_link_local else "public"
 
 
-def learned(location: Location, address: object) -> Location:
-    """The location of a name after a check was answered from `address`, with or without a port."""
-    scope = scope_of(_host_of(address)) if location.assumed and isinstance(address, str) else None
+def learned(reach: Reach, address: object) -> Reach:
+    """The reach of a name after a check was answered from `address`, with or without a port."""
+    scope = scope_of(_host_of(address)) if reach.assumed and isinstance(address, str) else None
     if scope is None:
-        return location
-    return Location(scope, named=True, zone="" if scope == "loopback" else location.zone)
+        return reach
+    return Reach(scope, named=True, zone="" if scope == "loopback" else reach.zone)
 
 
 def _host_of(address: str) -> str:
