@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mainstay.store.resources.matching import fitting
+from mainstay.store.resources.matching import fitting, fitting_none
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -13,4 +13,8 @@ if TYPE_CHECKING:
 
 
 def route_facts(resource: Resource, every: Sequence[Resource]) -> Iterator[Fact]:
+    """What it takes, and what no route takes: as soon as there is one, nobody is told of the rest."""
     yield fitting("Fits now", resource.document.get("match", []), every)
+    unheard = fitting_none("Fit no route, so nobody is told", every, "route")
+    if unheard is not None:
+        yield unheard

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.kernel.matchers import all_match
 from mainstay.kernel.resource import KINDS, Fact
+from mainstay.kernel.wording import counted
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,10 +18,23 @@ _LINKS = 12
 
 def fitting(question: str, matchers: Sequence[str], every: Sequence[Resource]) -> Fact:
     """How many of each kind alerts of which these would take, with links to some."""
-    labelled = [kind.name for kind in KINDS if kind.labelled]
-    found = [one for one in every if one.kind in labelled and all_match(matchers, labels_of(one))]
-    counts = [(sum(1 for one in found if one.kind == kind), kind) for kind in labelled]
-    words = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for count, kind in counts)
+    return _fact(question, [one for one in _labelled(every) if all_match(matchers, labels_of(one))])
+
+
+def fitting_none(question: str, every: Sequence[Resource], kind: str) -> Fact | None:
+    """The same of what nothing of `kind`, which holds label matchers under `match`, would take; None if all fit."""
+    matchers = [one.document.get("match", []) for one in every if one.kind == kind]
+    left = [one for one in _labelled(every) if not any(all_match(some, labels_of(one)) for some in matchers)]
+    return _fact(question, left) if left else None
+
+
+def _labelled(every: Sequence[Resource]) -> list[Resource]:
+    return [one for one in every if KINDS[one.kind].labelled]
+
+
+def _fact(question: str, found: Sequence[Resource]) -> Fact:
+    names = [kind.name for kind in KINDS if kind.labelled]
+    words = ", ".join(counted(sum(1 for one in found if one.kind == name), name) for name in names)
     return Fact(question, words, [(one.name, KINDS[one.kind].page.format(one.name)) for one in found[:_LINKS]])
 
 
