@@ -44,4 +44,5 @@ CAPABILITY = Capability(
     events=EVENTS,
     lanes="mainstay.alerting.lanes:lanes",
     panels="mainstay.alerting.panels:panels",
+    search="mainstay.alerting.search:search",
 )

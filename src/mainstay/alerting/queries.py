@@ -161,8 +161,8 @@ def alerts(
     for column, value in (("status", status), ("severity", severity), ("subject", subject)):
         if value:
             rows = rows.filter(**{column: value})
-    if text:
-        rows = rows.filter(Q(title__icontains=text) | Q(message__icontains=text))
+    for word in text.split()[:10]:
+        rows = rows.filter(Q(title__icontains=word) | Q(message__icontains=word))
     # Suppressed ones come last among the open: their parent is the one to look at.
     rank = Case(
         When(status="firing", suppressed_by="", then=Value(0)),
@@ -269,6 +269,11 @@ def routes() -> list[tuple[str, RouteSpec]]:
 def routing_of(labels: Mapping[str, str]) -> Routing:
     """Which channels an alert with these labels would go to now, each with its reason."""
     return declared.Known().routing(labels)
+
+
+def channels_told() -> dict[str, str]:
+    """What each channel is, by name: its description, or else its kind."""
+    return {name: spec.description or spec.channel.name for name, spec in declared.channels().items()}
 
 
 def channel_health() -> list[ChannelHealth]:

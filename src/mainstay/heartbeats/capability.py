@@ -23,4 +23,5 @@ CAPABILITY = Capability(
         Command("heartbeats", 100, "mainstay.heartbeats.commands:heartbeats", "List heartbeats with their deadlines"),
     ),
     events=EVENTS,
+    search="mainstay.heartbeats.search:search",
 )

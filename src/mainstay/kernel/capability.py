@@ -97,6 +97,17 @@ class Lane:
 
 
 @dataclass(frozen=True, slots=True)
+class Find:
+    """Something that a search found: the page at `address`. `kind`: the heading that it is shown under, "Monitors"."""
+
+    title: str
+    address: str
+    icon: str
+    kind: str
+    about: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Surroundings:
     """What kinds are made from: the integrations that there are, and the place that this server checks from."""
 
@@ -115,6 +126,9 @@ class Capability:
     lanes: called with `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request,
     a subject and a slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability
     shows there. tables: each `store.columns.table.Table` that it keeps in the columnar store.
+    search: called with an `Actor`, a text of at most ten words in lower case and a limit, gives each `Find` that has
+    all the words, names that begin with the text first (`kernel.finding`). It asks for scopes and limits itself, and
+    gives nothing to who lacks them.
     """
 
     name: str
@@ -133,6 +147,7 @@ class Capability:
     lanes: At = ""
     panels: At = ""
     tables: At = ""
+    search: At = ""
 
 
 class Capabilities:

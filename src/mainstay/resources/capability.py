@@ -29,4 +29,5 @@ CAPABILITY = Capability(
         Command("schema", 170, "mainstay.resources.commands:schema", "Print the JSON Schema of such files"),
         Command("rollback", 180, "mainstay.resources.commands:rollback", "Go back to an earlier revision"),
     ),
+    search="mainstay.resources.search:search",
 )

@@ -33,4 +33,5 @@ CAPABILITY = Capability(
         Command("doctor", 290, "mainstay.runtime.doctor:doctor", "Diagnose problems of this install"),
     ),
     events=EVENTS,
+    search="mainstay.runtime.places:search",
 )

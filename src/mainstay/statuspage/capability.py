@@ -12,4 +12,5 @@ CAPABILITY = Capability(
     kinds="mainstay.statuspage.spec:kinds",
     pages="mainstay.statuspage.page_urls",
     menu=(MenuEntry("Respond", 60, "Status pages", "/status-pages/", "status", "resources:read"),),
+    search="mainstay.statuspage.search:search",
 )

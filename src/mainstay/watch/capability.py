@@ -51,4 +51,5 @@ CAPABILITY = Capability(
     ),
     events=EVENTS,
     tables="mainstay.watch.results.tables:TABLES",
+    search="mainstay.watch.search:search",
 )

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
 
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.diagnostics import did_you_mean
@@ -142,6 +142,12 @@ def monitors(wanted: MonitorFilter = MonitorFilter()) -> list[MonitorView]:
     if wanted.states:
         rows = rows.filter(state__in=wanted.states)
     return _views(rows.order_by("rank", "name"))
+
+
+def best(text: str, limit: int, limits: tuple[str, ...] = ()) -> list[MonitorView]:
+    """The first that a search for this text means: names that begin with it, then the others by name."""
+    begins = Case(When(name__istartswith=text, then=Value(0)), default=Value(1), output_field=IntegerField())
+    return _views(_fitting(MonitorFilter(text=text, limits=limits)).order_by(begins, "name")[:limit])
 
 
 def counts() -> dict[str, int]:

@@ -14,4 +14,5 @@ CAPABILITY = Capability(
     menu=(MenuEntry("Watch", 40, "Maintenance", "/windows/", "maintenance", "monitors:read"),),
     routes=(Routes("/windows", "mainstay.windows.api", "Maintenance windows"),),
     commands=(Command("windows", 120, "mainstay.windows.commands:windows", "List, start and end maintenance"),),
+    search="mainstay.windows.search:search",
 )

@@ -60,6 +60,8 @@ browser.force_login(
 )
 page = browser.get("/drills/").content.decode()
 FOUND["page"] = 'href="/drills/" aria-current="page"' in page and ">Act</summary>" in page
+found = browser.get("/search?q=practise").content.decode()
+FOUND["find"] = 'href="/drills/"' in found.partition('id="main"')[2] and "Practise fire" in found
 FOUND["journal"] = "Drill began" in browser.get("/journal/").content.decode()
 FOUND["editor"] = "fire: {}" in browser.get("/resources/new?kind=drill&as=yaml").content.decode()
 FOUND["operation"] = browser.get("/api/v1/drills/").json()

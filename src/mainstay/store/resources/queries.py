@@ -88,6 +88,11 @@ def living(uids: Iterable[str]) -> set[str]:
     return {uid for rows in found for uid in rows.values_list("uid", flat=True)}
 
 
+def keys() -> list[Key]:
+    """Of everything declared, in no order."""
+    return list(ResourceRow.objects.values_list("kind", "name"))
+
+
 def names(kind: str) -> set[str]:
     return set(ResourceRow.objects.filter(kind=kind).values_list("name", flat=True))
 

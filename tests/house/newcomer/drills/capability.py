@@ -21,4 +21,5 @@ CAPABILITY = Capability(
     commands=(Command("drills", 195, "mainstay.drills.parts:drills", "Say how often was practised"),),
     lanes="mainstay.drills.parts:lanes",
     tables="mainstay.drills.parts:TABLES",
+    search="mainstay.drills.parts:search",
 )

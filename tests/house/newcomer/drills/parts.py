@@ -1,4 +1,4 @@
-"""A kind, a verb, a guard, a follower, a lane with its probe, a table in columns, and a command."""
+"""A kind, a verb, a guard, a follower, a lane with its probe, a table in columns, finds of a search, and a command."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 from pydantic import Field
 
 from mainstay.kernel.actor import Actor
-from mainstay.kernel.capability import Lane, Surroundings
+from mainstay.kernel.capability import Find, Lane, Surroundings
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Kind, Spec
 from mainstay.store.columns.table import Column, Table
@@ -78,6 +78,11 @@ def lanes(_running: Running) -> tuple[Lane, ...]:
         return "nobody practised for long"
 
     return (Lane("drills", turn, 60.0, probe=probe, vital=False),)
+
+
+def search(actor: Actor, text: str, _limit: int) -> list[Find]:
+    may = actor.may("drills:run") and text in "practise fire"
+    return [Find("Practise fire", "/drills/", "play", "Drills")] if may else []
 
 
 def drills() -> None:

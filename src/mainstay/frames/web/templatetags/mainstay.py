@@ -93,7 +93,7 @@ def menu(context: Mapping[str, Any]) -> dict[str, Any]:
     request = context.get("request")
     actor, path = getattr(request, "actor", None), getattr(request, "path", "")
     shown = {
-        group: [_menu_line(entry, path) for entry in entries if actor is None or _may_see(actor, entry)]
+        group: [_menu_line(entry, path) for entry in entries if actor is None or may_see(actor, entry)]
         for group, entries in CAPABILITIES.menu().items()
     }
     return {"groups": [_menu_group(group, lines) for group, lines in shown.items() if lines]}
@@ -108,7 +108,8 @@ def _menu_group(name: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _may_see(actor: Actor, entry: MenuEntry) -> bool:
+def may_see(actor: Actor, entry: MenuEntry) -> bool:
+    """Whether the menu leads this actor there."""
     return actor.may_some(entry.scope) if CAPABILITIES.scopes[entry.scope].limited else actor.may(entry.scope)
 
 

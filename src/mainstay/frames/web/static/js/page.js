@@ -138,7 +138,9 @@ function keys(event) {
   prefix = event.key === "g" ? Date.now() : 0;
   if (event.key === "/") {
     const search = document.querySelector('input[type="search"]');
-    if (search) { event.preventDefault(); search.focus(); search.select(); }
+    event.preventDefault();
+    if (search) { search.focus(); search.select(); }
+    else document.querySelector('[data-open="palette"]')?.click();
   } else if (event.key === "j" || event.key === "k") {
     const rows = [...document.querySelectorAll("[data-row]")];
     const at = rows.indexOf(document.activeElement);
@@ -152,7 +154,10 @@ document.addEventListener("click", (event) => {
   const copier = at.closest("[data-copy]");
   if (copier) copy(copier);
   const opener = at.closest("[data-open]");
-  if (opener) document.getElementById(opener.dataset.open)?.showModal();
+  if (opener) {
+    event.preventDefault();
+    document.getElementById(opener.dataset.open)?.showModal();
+  }
   if (at.closest("[data-close]")) at.closest("dialog")?.close();
   const menu = at.closest("[data-menu]");
   if (menu) {
