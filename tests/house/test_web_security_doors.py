@@ -82,6 +82,13 @@ OTHERWISE_GUARDED = {
     "accounts.queries.owner_of": "reads who stands behind an actor",
     "store.work.unit_of_work": "the transaction that verbs open",
     "store.work.quietly": "the transaction that verbs open",
+    "frames.web.templatetags.mainstay.may_see": "reads what an actor may",
+    "runtime.search.everything": "asks the searches of capabilities",
+    **{
+        one.search.removeprefix("mainstay.").replace(":", "."): "gives nothing to who lacks the scope (test_search.py)"
+        for one in CAPABILITIES
+        if one.search
+    },
 }
 
 
