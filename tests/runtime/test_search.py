@@ -145,7 +145,14 @@ def test_a_palette_is_given_the_finds_alone(company: None, signed_in: Client) ->
     assert text.lstrip().startswith("<section")
     assert 'role="option"' in text
     assert "HX-Request" in answer["Vary"]
-    assert browser().get("/search", {"q": "a"}, headers={"HX-Request": "true"}).status_code == 401
+
+
+def test_who_is_signed_out_has_no_palette(company: None, signed_in: Client) -> None:
+    stranger = browser()
+    assert stranger.get("/search", {"q": "a"}, headers={"HX-Request": "true"}).status_code == 401
+    for address in ("/accounts/login/", "/nowhere/"):
+        assert 'id="palette"' not in stranger.get(address).content.decode(), address
+    assert 'id="palette"' in signed_in.get("/search").content.decode()
 
 
 def test_two_thousand_monitors_are_searched(store: None) -> None:
