@@ -79,7 +79,7 @@ def test_alerts_are_found_by_words_of_title_and_message(company: None) -> None:
     (about,) = (one for one in alerts(status="firing") if one.subject == "monitor/checkout")
     found = finds("alerting", "503 checkout")
     assert f"/alerts/{about.id}/" in [find.address for find in found]
-    assert found[0].kind == "Alerts"
+    assert (found[0].kind, found[0].about) == ("Alerts", "open \u00b7 P0")
 
 
 def test_every_find_leads_to_a_page(company: None, signed_in: Client) -> None:

@@ -27,9 +27,15 @@ def _alerts(actor: Actor, text: str, limit: int) -> list[Find]:
         return []
     now = time.time()
     return [
-        Find(one.title, f"/alerts/{one.id}/", "alerts", "Alerts", f"{one.state(now)} \u00b7 {one.severity}")
+        Find(one.title, f"/alerts/{one.id}/", "alerts", "Alerts", f"{_state(one, now)} \u00b7 {one.severity}")
         for one in queries.alerts(text=text, limit=limit, limits=actor.limits)
     ]
+
+
+def _state(one: queries.Alert, now: float) -> str:
+    """As lists of alerts say it."""
+    state = one.state(now)
+    return "open" if state == "firing" else state
 
 
 def _declared(actor: Actor) -> Iterator[Find]:
