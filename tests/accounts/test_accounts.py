@@ -77,7 +77,7 @@ def test_guessed_set_up_links_are_answered_calmly(token: str, status: int) -> No
         ("password1234", "password1234", "too common"),
         ("first@example.com", "first@example.com", "too similar"),
         ("928374659283", "928374659283", "entirely numeric"),
-        (PASSWORD, PASSWORD + "!", "differ"),
+        (PASSWORD, PASSWORD + "!", "do not match"),
     ],
 )
 def test_weak_passwords_are_refused_with_the_reason(password: str, again: str, says: str) -> None:

@@ -98,7 +98,7 @@ def test_a_recovery_link_works_once_and_for_an_hour() -> None:
 def test_it_is_done_on_the_machine_only() -> None:
     person()
     for actor in (Actor("user", "first@example.com", TEST.scopes), Actor("token", "ci", TEST.scopes), TEST):
-        with pytest.raises(Forbidden, match="on the machine"):
+        with pytest.raises(Forbidden, match="on the server's own machine"):
             verbs.make_recovery_link(actor, "first@example.com")
     with pytest.raises(NotFound):
         verbs.make_recovery_link(ROOT, "intruder@example.com")

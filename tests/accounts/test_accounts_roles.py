@@ -392,7 +392,7 @@ def test_pages_ask_who_one_is_before_access_changes() -> None:
     session.save()
     form = {"text": text, "base": str(latest_revision())}
     answer = client.post("/resources/apply", form)
-    assert "Confirm it is you" in answer.content.decode()
+    assert "confirm your identity first" in answer.content.decode()
     assert not policies.role("night").scopes
     harmless = {"text": "monitors: {a: {tcp: '127.0.0.1:9'}}", "base": str(latest_revision())}
     assert client.post("/resources/apply", harmless).status_code == 204

@@ -312,7 +312,7 @@ def test_roles_that_are_given_must_exist_and_stay(provider: Provider) -> None:
         _declare(provider, default_role="night-watch")
     declare(TEST, "role", "night-watch", {"scopes": ["monitors:read"], "second_factor": "optional"}, manager="page")
     _declare(provider, default_role="night-watch")
-    with pytest.raises(InvalidInput, match="names it"):
+    with pytest.raises(InvalidInput, match="refers to it"):
         remove(TEST, "role", "night-watch", manager="page")
     provider.describe("u13", email="first@example.com", email_verified=True)
     assert _come(provider, "u13").get("/monitors/").status_code == 200

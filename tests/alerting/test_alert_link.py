@@ -63,7 +63,7 @@ def test_a_link_to_what_is_over_says_so(alert: queries.Alert) -> None:
     happen("monitor.went_up", "monitor/api")
     page = _client().post(link)
     assert page.status_code == 200
-    assert "It is over: it works again" in page.content.decode()
+    assert "It is resolved: it works again" in page.content.decode()
     assert queries.alert(alert.id).acknowledged_at is None
 
 

@@ -124,7 +124,7 @@ def test_a_mute_ends_in_the_next_thirty_days(alert_id: str, clock: Any, offset: 
 
 def test_what_is_over_cannot_be_taken(alert_id: str, clock: Any) -> None:
     happen("monitor.went_up", "monitor/api", clock)
-    with pytest.raises(Conflict, match="is over"):
+    with pytest.raises(Conflict, match="is resolved"):
         verbs.acknowledge_alert(ONCALL, alert_id, clock)
     with pytest.raises(NotFound):
         verbs.acknowledge_alert(ONCALL, "nonsense", clock)

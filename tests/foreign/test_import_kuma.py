@@ -169,7 +169,7 @@ def test_the_report_on_a_backup_tells_every_field_and_no_secret(tmp_path: Path, 
     tells_every_leaf(found, shape)
     secrets = ("url", "query", "body", "header", "push", "basic", "ntlm", "slack", "mail", "bot", "odd")
     holds_none_of(found, [f"{word}secret" for word in secrets])
-    assert found.why("monitor.11.expiryNotification").startswith("approximated: Kuma tells 21, 14 and 7 days before")
+    assert found.why("monitor.11.expiryNotification").startswith("approximated: Kuma notifies 21, 14 and 7 days before")
     assert found.why("monitor.1.expiryNotification").startswith("without effect: Kuma checks no certificate")
     assert found.why("monitor.1.weight") == "without effect: as Mainstay does"
     assert found.why("monitor.1.packetSize") == "without effect: Kuma does not use it for the type http"

@@ -111,7 +111,9 @@ def test_jobs_become_monitors_by_their_modules(tmp_path: Path, capfd: Capture) -
     assert found.why("scrape_configs.2.file_sd_configs.0.files.0").startswith(
         "not carried: targets found by service discovery"
     )
-    assert found.why("scrape_configs.3.static_configs.0.targets.1").startswith("not carried: a resolver is given by")
+    assert found.why("scrape_configs.3.static_configs.0.targets.1").startswith(
+        "not carried: a resolver must be given by"
+    )
     assert found.why("blackbox.modules.http_post.prober") == "not carried: no job uses this module"
     row = found.rows()["blackbox.modules.http_2xx.timeout"]
     assert (row["file"], row["line"], row["status"]) == (str(MODULES), 4, "carried")

@@ -389,14 +389,14 @@ def test_a_spool_that_cannot_be_written_is_told(place: dict[str, str], tmp_path:
     (tmp_path / "file").write_text("")
     done = run({**place, "MAINSTAY_SPOOL": str(tmp_path / "file" / "spool")}, *AWAY, "--", "true")
     assert done.returncode == 0
-    assert b"could not be kept" in done.stderr
+    assert b"could not be spooled" in done.stderr
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ((), b"no job is given"),
-        (("--heartbeat", "x", "--"), b"no job is given"),
+        ((), b"no job given"),
+        (("--heartbeat", "x", "--"), b"no job given"),
         (("--tail", "many", "--", "true"), b"--tail"),
         (("--tail", "100000", "--", "true"), b"--tail is 0 to 90000"),
         (("--wait", "1h", "--", "true"), b"--wait"),

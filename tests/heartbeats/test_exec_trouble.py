@@ -293,7 +293,7 @@ def test_files_that_are_no_reports_stop_nothing(served: Served, place: dict[str,
 def test_tries_on_a_full_disk_leave_nothing_behind(place: dict[str, str]) -> None:
     done = in_shell(place, 'ulimit -f 0; "$@"', *AWAY, "--", "sh", "-c", "exit 6")
     assert done.returncode == 6
-    assert b"could not be kept" in done.stderr
+    assert b"could not be spooled" in done.stderr
     assert b"File too large" in done.stderr
     assert os.listdir(spool_of(place).folder) in ([], [".lock"])
 

@@ -34,7 +34,7 @@ def _prepared(kind: str, target: str) -> str:
         "from mainstay.watch.prober.dispatch import prepare\n"
         f"order = CheckOrder(uid='m', kind={kind!r}, interval=60, timeout=5, options={{'target': {target}}})\n"
         "assert prepare(order)._plan is not None\n"
-        "assert type(prepare(order)._plan).__name__ == 'Plan', prepare(order)._plan"
+        "assert type(prepare(order)._plan).__name__ == 'Prepared', prepare(order)._plan"
     )
 
 
@@ -90,7 +90,7 @@ def test_a_picture_of_a_page_is_shown_as_one_and_stays_out_of_the_journal() -> N
         evidence={"screenshot": picture, "a": 1},
     )
     shown = found(sample)
-    assert (shown.picture, shown.facts, shown.excerpt) == (picture, [("a", "1")], "")
+    assert (shown.picture, shown.facts, shown.excerpt) == (picture, [("A", "1")], "")
     told = finding_of(CheckResult(uid="m", at=1.0, verdict="down", evidence={"screenshot": picture}))
     assert told.evidence["screenshot"] == "(a screenshot, kept with the result)"
 

@@ -33,7 +33,7 @@ from mainstay.kernel.probing import CheckOrder
 from mainstay.watch.prober.dispatch import prepare
 
 order = CheckOrder(uid="m", kind={kind!r}, interval=60, timeout=5, options={{"target": {target!r}, "expect": {{}}}})
-assert type(prepare(order)._plan).__name__ == "Plan", prepare(order)._plan
+assert type(prepare(order)._plan).__name__ == "Prepared", prepare(order)._plan
 """
 _ADDRESS = {"address": "127.0.0.1:7000"}
 KINDS = {

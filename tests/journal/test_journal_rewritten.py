@@ -179,7 +179,7 @@ def test_from_the_command_line(tmp_path: Path) -> None:
         mainstay("token", "create", name, "--scope", "monitors:read")
     kept, key = tmp_path / "kept.json", mainstay("journal", "seal", "--public-key").strip()
     mainstay("journal", "seal", "-o", str(kept))
-    assert "nothing up to entry 3 was changed" in mainstay("journal", "verify", "--seal", str(kept), "--key", key)
+    assert "nothing up to entry 3 has changed" in mainstay("journal", "verify", "--seal", str(kept), "--key", key)
     run("-c", script.format(here=str(Path(__file__).parent)))
     assert "entry 4 was altered" in mainstay("journal", "verify", code=1)
     assert "the database and the segment" in mainstay("journal", "verify", "--all", code=1)

@@ -231,7 +231,7 @@ def test_what_a_file_keeps_is_changed_elsewhere_only_by_taking_it_over() -> None
     apply_text(ALL)
     document = {"http": "https://c.example"}
     for manager in ("page", "api", "command", "ping"):
-        with pytest.raises(Conflict, match="kept by the file body"):
+        with pytest.raises(Conflict, match="managed by the file body"):
             declare(ME, "monitor", "gateway", document, manager=manager)  # type: ignore[arg-type]
     with pytest.raises(Conflict):
         remove(ME, "window", "monthly", manager="page")
@@ -250,7 +250,7 @@ def test_an_unnamed_route_of_another_file_is_not_replaced_by_accident(tmp_path: 
     first.write_text("channels: {h: {webhook: https://x.example}}\nroutes: [{to: [h]}]")
     second.write_text("routes: [{to: [h], stop: true}]")
     apply_files(ME, [str(first)])
-    with pytest.raises(InvalidInput, match=r"the route `route-1` is kept by the file .*a\.yaml already"):
+    with pytest.raises(InvalidInput, match=r"the route `route-1` is already managed by the file .*a\.yaml"):
         apply_files(ME, [str(second)])
     assert apply_files(ME, [str(second)], takeover=True)[0] == 2
 

@@ -67,7 +67,7 @@ def test_plan_then_apply_then_no_difference(mainstay: Run, good: str) -> None:
     code, out, _ = mainstay("apply", good, "--yes")
     assert (code, out.splitlines()[-1]) == (0, "Applied as revision 1.")
     assert queries.resource("monitor", "api").source == good
-    assert mainstay("plan", good)[1] == "No difference: 3 resources are as declared.\n"
+    assert mainstay("plan", good)[1] == "No changes: 3 resources are as declared.\n"
     assert "Applied" not in mainstay("apply", good, "--yes")[1]
 
 

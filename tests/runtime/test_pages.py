@@ -226,7 +226,7 @@ def test_the_editor_tells_mistakes_with_their_place_then_plans_then_applies(comp
 
 def test_what_a_file_keeps_is_changed_only_when_it_is_taken_over(company: Client) -> None:
     text = "monitors:\n  api:\n    http: https://api.acme.example/health\n    every: 15s\n    severity: P0\n"
-    assert "is kept by the file" in company.post("/resources/plan", {"text": text}).content.decode()
+    assert "is managed by the file" in company.post("/resources/plan", {"text": text}).content.decode()
     assert "Changed: monitor api" in company.post("/resources/plan", {"text": text, "takeover": "1"}).content.decode()
 
 
@@ -427,7 +427,7 @@ def test_an_address_that_takes_no_such_request_says_which_it_takes(company: Clie
     assert (refused.status_code, refused["Allow"]) == (405, "POST")
     page = refused.content.decode()
     assert "<h1>That did not work</h1>" in page
-    assert "It takes POST." in page
+    assert "It accepts POST." in page
 
 
 def test_a_fresh_install_says_where_the_set_up_link_is(store: None) -> None:

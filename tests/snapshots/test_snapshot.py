@@ -175,7 +175,7 @@ def test_a_torn_file_is_refused_and_leaves_nothing(source: Install, tmp_path: Pa
     torn.write_bytes(whole[: int(content * cut) if cut > 0 else content])
     back = Install(tmp_path / "back")
     told = back.refused("restore", str(torn))
-    assert "torn" in told or "damaged" in told or "not a snapshot" in told
+    assert "truncated" in told or "damaged" in told or "not a snapshot" in told
     assert [path.name for path in back.data.iterdir()] == ["server.lock"]
 
 

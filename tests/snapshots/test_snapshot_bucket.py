@@ -156,7 +156,7 @@ def test_a_torn_object_is_not_restored(source: Install, s3: S3Server, tmp_path: 
     whole = s3.client().get_object(Bucket="backups", Key=key)["Body"].read()
     s3.client().put_object(Bucket="backups", Key=key, Body=whole[: len(whole) // 2])
     back = Install(tmp_path / "back", **s3.environment())
-    assert "torn" in back.refused("restore", address)
+    assert "truncated" in back.refused("restore", address)
     assert not (back.data / "state.sqlite3").exists()
 
 

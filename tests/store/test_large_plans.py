@@ -149,7 +149,7 @@ def test_the_table_of_references_follows_what_is_declared() -> None:
     assert [one.name for one in queries.named_by([("monitor", "a")])] == ["c"]
     declare(ME, "monitor", "c", {"http": "https://c.example", "parents": ["b"]}, manager="command")
     assert named() == {("monitor", "b")}
-    with pytest.raises(InvalidInput, match="circle"):
+    with pytest.raises(InvalidInput, match="cycle"):
         declare(ME, "monitor", "b", {"http": "https://b.example", "parents": ["c"]}, manager="command")
     remove_all(ME, [("monitor", "c")], manager="command")
     assert named() == set()
@@ -164,7 +164,7 @@ def test_what_other_programs_declared_is_filled_in() -> None:
     assert named() == {("monitor", "a")}
     ReferenceRow.objects.all().delete()
     FactRow.objects.filter(key__startswith="references.").update(value="1")  # an older server wrote revision 2
-    with pytest.raises(InvalidInput, match="names it"):
+    with pytest.raises(InvalidInput, match="refers to it"):
         remove_all(ME, [("monitor", "a")], manager="command")
     assert named() == {("monitor", "a")}
 

@@ -69,7 +69,7 @@ def test_how_many_must_be_up(document: Any, needed: int, address: str) -> None:
     [
         ({"members": []}, "at least 1 item"),
         ({"members": ["a", "a"]}, "named twice"),
-        ({"members": ["a"], "up": 2}, "has 1 members"),
+        ({"members": ["a"], "up": 2}, "has 1 member"),
         ({"members": ["a"], "up": 0}, "up is 0"),
         ({"members": ["a"], "up": "some"}, "Input should be"),
     ],

@@ -137,7 +137,7 @@ def alert_orders(request: PageRequest) -> HttpResponse:
 
 _DONE = {
     "acknowledge": "Acknowledged",
-    "unacknowledge": "Given back",
+    "unacknowledge": "Unacknowledged",
     "mute": "Muted",
     "unmute": "Unmuted",
     "resolve": "Closed",

@@ -19,7 +19,7 @@ router = Router()
 class ChannelOut(Schema):
     name: str
     kind: str
-    resolved: bool = Field(description="whether it is encrypted also notified when an alert is resolved")
+    resolved: bool = Field(description="whether it is also notified when an alert is resolved")
     description: str
     state: str = Field(description="up, down (its newest attempt failed) or unknown (never tried)")
     last_success: str | None

@@ -71,7 +71,7 @@ def ack(alert_ids: AlertIds, as_json: AsJson = False) -> None:
 @alerts.command()
 def unack(alert_ids: AlertIds, as_json: AsJson = False) -> None:
     """Withdraw the acknowledgement of alerts."""
-    _order(alert_ids, "unacknowledge", "Given back", as_json)
+    _order(alert_ids, "unacknowledge", "Unacknowledged", as_json)
 
 
 @alerts.command()

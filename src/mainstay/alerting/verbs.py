@@ -56,7 +56,7 @@ def unacknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None)
     actor.require_some("alerts:write")
     with unit_of_work(actor, clock) as work:
         alert = _locked(actor, alert_id)
-        _must_be_open(alert, "given back")
+        _must_be_open(alert, "unacknowledged")
         if alert.acknowledged_at is not None:
             before = alert.acknowledged_by
             alert.acknowledged_at, alert.acknowledged_by = None, ""

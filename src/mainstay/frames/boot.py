@@ -160,7 +160,7 @@ def _sound_key(path: Path) -> str:
     if len(key) < _SHORTEST_KEY or not key.isascii() or not key.decode().isprintable():
         raise UserError(
             f"the key {path} is {'damaged or too short' if key else 'empty'}",
-            hint="bring it back from a snapshot; or remove it, and a new one is made: everybody signs in again, and "
+            hint="restore it from a snapshot; or remove it, and a new one is made: everybody signs in again, and "
             "links that were sent before do not work any more",
         )
     return key.decode()

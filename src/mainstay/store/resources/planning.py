@@ -200,8 +200,8 @@ def _settle_made(current: Mapping[Key, Resource], desired: Mapping[Key, Declarat
                 if declared == value and name not in stored.document:
                     one.document = {key: inner for key, inner in one.document.items() if key != name}
                 elif declared not in (value, stored.document.get(name)):
-                    message = f"the {name} of the {kind.name} `{one.name}` changes: whatever uses the current one "
-                    "stops working"
+                    what = f"the {name} of the {kind.name} `{one.name}` changes"
+                    message = f"{what}: whatever uses the current one stops working"
                     place, path = one.origin.place((name,)), one.origin.dotted((name,))
                     diagnostics.add(message, place, path=path, severity="warning")
 

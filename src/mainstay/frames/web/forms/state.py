@@ -20,7 +20,7 @@ from mainstay.store.resources.export import to_yaml
 from mainstay.store.resources.scalars import CONTROL, noun
 
 State = Any
-ON, PICK = "+on", "+pick"  # of a group: whether it is encrypted there, and which of its choices
+ON, PICK = "+on", "+pick"  # of a group: whether it is there, and which of its choices
 _DEPTH = 24
 _ENTRIES = 1000  # of one list, as a form takes them
 

@@ -82,7 +82,7 @@ class Node:
 
     @property
     def options(self) -> list[tuple[str, str, bool]]:
-        """(as submitted, what it reads like, whether it is encrypted chosen); the last one is known to none else."""
+        """(as submitted, what it reads like, whether it is chosen); the last one is known to none else."""
         chosen = self.state if isinstance(self.state, list) else [self.state]
         known = [(option.id, option.label, option.id in chosen) for option in self.asks.options]
         bare = self.asks.widget == "choice" and self.asks.default is None and not any(one[0] == "" for one in known)
