@@ -240,7 +240,7 @@ def test_what_a_file_keeps_is_changed_elsewhere_only_by_taking_it_over() -> None
     assert (taken.manager, taken.source, taken.revision) == ("page", "oncall", 2)
     plan = plan_text(ALL)
     assert [change.takeover for change in plan.differences] == [True]
-    assert "~ monitor gateway  (kept by a page until now)" in [text for _, text in plan_lines(plan)]
+    assert "~ monitor gateway  (managed by a page until now)" in [text for _, text in plan_lines(plan)]
     apply(ME, plan)
     assert queries.resource("monitor", "gateway").manager == "file"
 
