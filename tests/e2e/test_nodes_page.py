@@ -96,7 +96,7 @@ def test_pages_say_whose_results_they_show(visit: Visit, tmp_path: Path, monkeyp
 
     def said(page: str) -> bool:
         visit.page.goto(page)
-        return "are what watch-b measured itself" in visit.page.inner_text("main")
+        return "show only what watch-b measured" in visit.page.inner_text("main")
 
     try:
         assert [page for page in pages if said(page)] == [], "this process is none of the servers"

@@ -65,7 +65,7 @@ def test_single_sign_on_there_and_back(visitor: Visitor, provider: Provider) -> 
     page.get_by_role("heading", name="People").wait_for()
     visitor.complaints.clear()  # what the provider's own page loads, and from where, is its matter
     assert f"{EMAIL}\n" in page.inner_text("main")
-    assert "comes by company" in page.inner_text("main")
+    assert "signs in with company" in page.inner_text("main")
     _role()
     declare(TEST, "service_account", "deploy", {"scopes": ["resources:write"]}, manager="page")
     connections.close_all()

@@ -246,9 +246,9 @@ def test_a_deleted_resource_comes_back_by_rolling_back(company: Client) -> None:
 
 def test_before_it_is_deleted_a_resource_says_what_names_it(company: Client) -> None:
     page = text_of(company, "/resources/monitor/website/")
-    told = "Delete the monitor website? It is named by status page acme, which must let go of it first."
+    told = "Delete the monitor website? It is referred to by status page acme, which must be changed first."
     assert told in " ".join(page.split())
-    assert "It is named by" not in text_of(company, "/resources/route/rest/")
+    assert "It is referred to by" not in text_of(company, "/resources/route/rest/")
 
 
 def test_the_export_applies_without_a_difference(company: Client) -> None:
@@ -260,7 +260,7 @@ def test_the_journal_is_filtered_verified_and_exported(company: Client) -> None:
     assert "monitor.went_down" in text_of(company, "/journal/?kind=monitor.*")
     assert 'strong">user.signed_in' not in text_of(company, "/journal/?kind=monitor.*")
     assert "alert.fired" in text_of(company, "/journal/?subject=monitor/checkout")
-    assert "Nothing fits" in text_of(company, "/journal/?text=no-such-words")
+    assert "Nothing matches" in text_of(company, "/journal/?text=no-such-words")
     assert company.get("/journal/?before=many").status_code == 400
     assert company.get("/journal/?since=yesterday").status_code == 400
     assert "are intact" in company.post("/journal/verify").content.decode()

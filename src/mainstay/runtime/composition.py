@@ -7,6 +7,7 @@ import contextlib
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -73,6 +74,7 @@ from mainstay.watch.results import open_results
 log = structlog.get_logger("mainstay")
 
 _CONFIG_EVERY = 1.0
+_THREADS = 32
 _UPKEEP_EVERY = 60.0
 _BUSY_LIMIT = 10.0  # seconds that the writer may wait before health says so
 _DELIVERY_LIMIT = 60.0  # seconds without an attempt in which messages are due before health says so
@@ -98,6 +100,8 @@ class _Uvicorn(uvicorn.Server):
 
 async def serve(settings: Settings, listener: socket.socket, config: Path | None, announce: Callable[[], None]) -> None:
     """Run everything until SIGTERM or SIGINT; `announce` is called once pages are served."""
+    # More than the default of a small machine: a database that is away holds whoever asks it for seconds.
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, thread_name_prefix="worker"))
     parts = Parts(settings, config)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -120,6 +121,8 @@ class PingApp:
         self._settings = settings
         self._terms: dict[str, Any] = {"covering": covering or Coverage(), "clock": self.clock}
         self.spool = spool
+        # A thread of its own: the others may all wait for the database that is away.
+        self._disk = ThreadPoolExecutor(1, thread_name_prefix="ping-spool")
         self._refused_told = 0
         self._replaying: asyncio.Task[None] | None = None
         self._queue: deque[_Pending] = deque()
@@ -178,6 +181,7 @@ class PingApp:
         if self._replaying is not None:
             self._replaying.cancel()
             await asyncio.gather(self._replaying, return_exceptions=True)
+        self._disk.shutdown(wait=False)
 
     @property
     def is_full(self) -> bool:
@@ -348,7 +352,8 @@ class PingApp:
     async def _keep(self, batch: list[_Pending], spool: PingSpool) -> None:
         """Answer as soon as they are on this server's disk."""
         try:
-            await asyncio.to_thread(spool.append, [pending.incoming for pending in batch])
+            job = partial(spool.append, [pending.incoming for pending in batch])
+            await asyncio.get_running_loop().run_in_executor(self._disk, job)
             answer = OK
         except (SpoolFull, OSError) as error:
             log.error("pings are refused: the spool is full", pings=len(batch), error=str(error))
