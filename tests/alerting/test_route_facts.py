@@ -22,6 +22,6 @@ def test_a_route_names_what_none_of_them_takes() -> None:
     declare("monitor", "blog", {"http": "https://blog.example"})
     declare("channel", "hook", {"webhook": {"url": "https://hook.example/x"}})
     declare("route", "urgent", {"match": ["severity=P0"], "to": ["hook"]})
-    assert _told() == {"Fits now": "shop", "Fit no route": "blog"}
+    assert _told() == {"Matches now": "shop", "Match no route": "blog"}
     declare("route", "rest", {"to": ["hook"]})
-    assert _told() == {"Fits now": "shop"}
+    assert _told() == {"Matches now": "shop"}

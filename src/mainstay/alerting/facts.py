@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 def route_facts(resource: Resource, every: Sequence[Resource]) -> Iterator[Fact]:
     """What it takes, and what no route takes: as soon as there is one, nobody is told of the rest."""
-    yield fitting("Fits now", resource.document.get("match", []), every)
-    unheard = fitting_none("Fit no route, so nobody is told", every, "route")
+    yield fitting("Matches now", resource.document.get("match", []), every)
+    unheard = fitting_none("Match no route, so nobody is notified", every, "route")
     if unheard is not None:
         yield unheard
