@@ -76,12 +76,13 @@ channels:
     def told_since(self, newest: int) -> list[str]:
         """Transitions, and alerts, since then.
 
-        Left out is what is true and alarms nobody: that the job was unknown for a while. And what Mainstay, which
-        watches itself, says of its own health.
+        Left out is what is true and alarms nobody: that the job was unknown for a while, and by which channels an
+        alert goes, which is chosen before or after its end. And what Mainstay, which watches itself, says of its own
+        health.
         """
         events = [(kind, subject) for kind, subject, _ in self.records.events(newest) if subject != "monitor/mainstay"]
         told = [kind for kind, _ in events if ".went_" in kind or kind.startswith(("alert.", "uplink"))]
-        return [kind for kind in told if kind not in ("heartbeat.went_unknown", "heartbeat.went_up")]
+        return [kind for kind in told if kind not in ("heartbeat.went_unknown", "heartbeat.went_up", "alert.told")]
 
     def goes_on(self) -> None:
         """Checks are made and written."""
