@@ -70,6 +70,7 @@ def test_a_message_answers_what_since_when_why_and_what_changed() -> None:
         "labels": {"monitor": "api", "severity": "P1", "team": "web"},
         "since": "2026-01-02T03:00:00.000Z",
         "until": None,
+        "kind": "monitor",
         "title": "api is down",
         "summary": "connection refused",
     }

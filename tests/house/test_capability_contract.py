@@ -32,6 +32,8 @@ def test_a_capability_moves_in_with_one_folder_and_one_line(tmp_path: Path) -> N
         "guard": True,
         "refused": True,
         "alert": ["drill/fire", "the drill fire overran", "P3", "firing"],
+        "page_of_alert": "/drills/#fire",
+        "said": "nobody left the upper floor",
         "ended_by": "it works again",
         "page": True,
         "find": True,

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from mainstay.alerting.background import description_of, ping_of
+from mainstay.alerting.background import description_of, said_of
 from mainstay.alerting.showing import evidence_of, step_of, told_of, why_of
 from mainstay.frames.output import print_table
 from mainstay.kernel.clock import to_iso
-from mainstay.kernel.wording import label_links, lasting, link_name, schedule_words, utc, who
+from mainstay.kernel.wording import label_links, lasting, link_name, utc, who
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,10 +24,10 @@ def draw_alert(alert: Alert, sent: Sequence[Delivery], timeline: Sequence[Entry]
     now = time.time()
     for question, answer in _facts(alert, now):
         typer.echo(f"{question}: {answer}")
-    said = ping_of(alert.kind, alert.uid, alert.evidence)
-    if said is not None and said.text.strip():
+    said = said_of(alert)
+    if said is not None and said.text:
         typer.echo("\nOutput of the job")
-        typer.echo("\n".join(f"  {line}" for line in said.text.strip().splitlines()))
+        typer.echo("\n".join(f"  {line}" for line in said.text.splitlines()))
     if sent:
         typer.echo("\nWho was notified")
         print_table(["channel", "message", "state", "attempts", "why"], [_row(one, now) for one in sent])
@@ -44,7 +44,6 @@ def draw_alert(alert: Alert, sent: Sequence[Delivery], timeline: Sequence[Entry]
 
 def _facts(alert: Alert, now: float) -> list[tuple[str, str]]:
     muted = alert.muted_until if alert.is_open and (alert.muted_until or 0) > now else None
-    place = ("Schedule", schedule_words(alert.address)) if alert.kind == "heartbeat" else ("Target", alert.address)
     facts = [
         ("\nAcknowledged by", who(alert.acknowledged_by) if alert.acknowledged_at else "nobody yet"),
         ("Muted until", "" if muted is None else f"{utc(to_iso(muted))} (in {lasting(muted - now)})"),
@@ -52,8 +51,9 @@ def _facts(alert: Alert, now: float) -> list[tuple[str, str]]:
         ("Note", f"{alert.note} ({who(alert.noted_by)})" if alert.note else ""),
         ("Description", description_of(alert.uid)),
         *((link_name(name), url) for name, url in label_links(alert.labels).items()),
-        place,
-        ("Code", alert.code),
+        ("Schedule", alert.schedule),
+        ("Target", "" if alert.schedule else alert.address),
+        ("Code", "" if alert.schedule else alert.code),
         ("Reason", alert.reason.replace("_", " ")),
         *evidence_of(alert)[0],
         ("Ended because", alert.resolved_reason),

@@ -14,12 +14,12 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.alerting import queries, verbs
-from mainstay.alerting.background import ping_of
+from mainstay.alerting.background import said_of
 from mainstay.alerting.card import MUTES
 from mainstay.alerting.showing import evidence_of, step_of, told_of, why_of
 from mainstay.kernel.duration import parse_duration
 from mainstay.kernel.errors import UserError
-from mainstay.kernel.wording import label_links, lasting, schedule_words
+from mainstay.kernel.wording import lasting
 
 if TYPE_CHECKING:
     from mainstay.alerting.queries import Alert
@@ -36,7 +36,6 @@ class Row:
     alert: Alert
     state: str
     url: str
-    subject_url: str
 
     @property
     def lasted(self) -> float:
@@ -44,12 +43,8 @@ class Row:
         return (time.time() if alert.resolved_at is None else alert.resolved_at) - alert.since
 
 
-_PLACES = {"monitor": "/monitors/{}/", "heartbeat": "/heartbeats/{}/", "location": "/locations/#{}"}
-
-
 def row_of(alert: Alert, now: float) -> Row:
-    kind, _, name = alert.subject.partition("/")
-    return Row(alert, alert.state(now), f"/alerts/{alert.id}/", _PLACES.get(kind, "/health/").format(quote(name)))
+    return Row(alert, alert.state(now), f"/alerts/{alert.id}/")
 
 
 @require_GET
@@ -93,18 +88,15 @@ def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
     alert = queries.alert(alert_id, request.actor.limits)
     now = time.time()
     evidence, phases = evidence_of(alert)
-    apart = {"monitor", "heartbeat", "severity", *label_links(alert.labels)}  # shown elsewhere on the page
     context = {
         "evidence": evidence,
         "phases": phases,
         "row": row_of(alert, now),
         "alert": alert,
-        "labels": {name: value for name, value in alert.labels.items() if name not in apart},
-        "schedule": schedule_words(alert.address) if alert.kind == "heartbeat" else "",
         "deliveries": [told_of(delivery, now) for delivery in queries.notifications_of_alert(alert.id)],
         "why": why_of(alert),
         "timeline": [step_of(entry) for entry in queries.journal_of(alert)],
-        "said": ping_of(alert.kind, alert.uid, alert.evidence),
+        "said": said_of(alert),
     }
     return render(request, "alerting/one.html", context)
 

@@ -1,37 +1,32 @@
-"""What helps whoever is woken, besides the finding itself: the declared description, and what a failed job said."""
+"""What helps whoever is woken, besides the finding: the declared description, and what the subject itself said."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainstay.heartbeats.queries import ping
-from mainstay.kernel.errors import NotFound
+from mainstay.kernel.capability import load
+from mainstay.kernel.resource import KINDS
 from mainstay.store.resources.queries import by_uid
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from mainstay.alerting.models import AlertRow
-    from mainstay.heartbeats.queries import PingView
+    from mainstay.alerting.queries import Alert
+    from mainstay.kernel.subject import Said
 
 _OUTPUT = 3000  # characters of a job's output that a message carries: its end, where the error mostly stands
 
 
 def description_of(uid: str) -> str:
-    """Of the monitor or heartbeat as it is declared now; empty if there is none."""
+    """Of the subject as it is declared now; empty if there is none."""
     found = by_uid(uid) if uid else None
     return "" if found is None else str(found.document.get("description") or "")
 
 
-def ping_of(kind: str, uid: str, evidence: Mapping[str, Any]) -> PingView | None:
-    """The ping by which a job reported its failure, with its output; None if it did not, or it is no longer kept."""
-    number = evidence.get("ping")
-    if kind != "heartbeat" or not isinstance(number, int):
-        return None
-    try:
-        return ping(uid, number)
-    except NotFound:
-        return None
+def said_of(alert: Alert | AlertRow) -> Said | None:
+    """What the subject itself said when it failed; None if it said nothing, or that is no longer kept."""
+    kind = KINDS.of(alert.subject)
+    said: Said | None = load(kind.said)(alert.uid, alert.evidence) if kind is not None and kind.said else None
+    return said
 
 
 def told_besides(alert: AlertRow, status: str) -> dict[str, Any]:
@@ -39,9 +34,9 @@ def told_besides(alert: AlertRow, status: str) -> dict[str, Any]:
     besides: dict[str, Any] = {}
     if description := description_of(alert.uid):
         besides["description"] = description
-    said = ping_of(alert.subject.partition("/")[0], alert.uid, alert.evidence) if status == "firing" else None
+    said = said_of(alert) if status == "firing" else None
     if said is not None and said.exit_status is not None:
         besides["exit_status"] = said.exit_status
-    if said is not None and said.text.strip():
-        besides["output"] = said.text.strip()[-_OUTPUT:]
+    if said is not None and said.text:
+        besides["output"] = said.text[-_OUTPUT:]
     return besides

@@ -11,11 +11,11 @@ import base64
 import hashlib
 import hmac
 from typing import TYPE_CHECKING
-from urllib.parse import quote
 
 from django.conf import settings
 
 from mainstay.kernel.errors import NotFound
+from mainstay.kernel.resource import KINDS
 from mainstay.kernel.wording import label_links
 
 if TYPE_CHECKING:
@@ -50,8 +50,8 @@ def alert_of(token: str, now: float) -> str:
 
 def links_of(base_url: str, alert: AlertRow, issued: float) -> dict[str, str]:
     """Absolute URLs: what is wrong, the alert, taking it, and those in its labels, such as `runbook`."""
-    kind, _, name = alert.subject.partition("/")
-    links = {"monitor": f"{base_url}/{kind}s/{quote(name)}/"} if kind in ("monitor", "heartbeat") else {}
+    page = KINDS.page_of(alert.subject)
+    links = {"monitor": base_url + page} if page else {}
     links["alert"] = f"{base_url}/alerts/{alert.id}/"
     links["acknowledge"] = f"{base_url}/a/{acknowledge_token(alert.id, issued)}"
     return links | label_links(alert.labels)

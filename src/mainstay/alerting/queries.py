@@ -14,6 +14,8 @@ from mainstay.alerting.rules import UNDER_WAY
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.matchers import all_match
+from mainstay.kernel.resource import KINDS
+from mainstay.kernel.wording import plain_labels, schedule_of
 from mainstay.store.journal import Entry, Filter
 from mainstay.store.seals.reading import history
 
@@ -66,8 +68,22 @@ class Alert:
 
     @property
     def kind(self) -> str:
-        """`monitor`, `heartbeat`, `location` or `uplink`."""
+        """Of its subject, such as `monitor`."""
         return self.subject.partition("/")[0]
+
+    @property
+    def page(self) -> str:
+        """Of its subject; how Mainstay does, if that has none of its own."""
+        return KINDS.page_of(self.subject) or "/health/"
+
+    @property
+    def schedule(self) -> str:
+        """When its subject has to report in, in words; empty if it has no schedule. It stands as the address too."""
+        return schedule_of(self.evidence)
+
+    @property
+    def plain_labels(self) -> dict[str, str]:
+        return plain_labels(self.labels, self.kind)
 
     @property
     def is_open(self) -> bool:
@@ -106,7 +122,7 @@ class Delivery:
     created_at: float
     delivered_at: float | None
     expires_at: float
-    monitor: str  # or heartbeat, or whatever it concerns; empty for a test
+    monitor: str  # the name of whatever it concerns; empty for a test
     title: str
 
     def next_try(self, now: float) -> float | None:
@@ -211,7 +227,7 @@ def outbox_counts() -> dict[str, int]:
 
 
 def open_alerts_by_subject(subjects: Iterable[str] | None = None) -> dict[str, Alert]:
-    """The open alerts, for lists of monitors; `subjects` None: all."""
+    """The open alerts, for lists of subjects; `subjects` None: all."""
     rows = AlertRow.objects.filter(status="firing")
     if subjects is not None:
         rows = rows.filter(subject__in=list(subjects))
@@ -240,7 +256,7 @@ def notifications_of_alert(alert_id: str) -> list[Delivery]:
 
 
 def notifications_of(subject: str, *, limit: int = 50) -> list[Delivery]:
-    """Of one monitor or heartbeat (`monitor/api`), the newest first."""
+    """Of one subject (`monitor/api`), the newest first."""
     rows = OutboxRow.objects.filter(alert__subject=subject).order_by("-created_at", "-id")
     return [_delivery(row) for row in rows[:limit]]
 

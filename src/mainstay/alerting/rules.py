@@ -2,7 +2,7 @@
 
 An alert has a level, the worst of what is known: unknown < degraded < down.
 
-| state of the monitor      | no open alert                   | open alert                                            |
+| state of the subject      | no open alert                   | open alert                                            |
 |---------------------------|---------------------------------|-------------------------------------------------------|
 | down, degraded, alerted on| opens                           | worse: escalates, told again; else updated in silence |
 | degraded, not alerted on  | nothing                         | resolves: it works again                              |
@@ -44,13 +44,13 @@ class Decision:
 def on_trouble(
     level: str, alert_on: Iterable[str], current: str | None, severities: tuple[str, str] | None = None
 ) -> Decision:
-    """A monitor is `level` now; `current` is the level of its open alert; `severities` are (before, now)."""
+    """A subject is `level` now; `current` is the level of its open alert; `severities` are (before, now)."""
     if level == "unknown" and current not in (None, "unknown"):
         return Decision("ignore", "the state is unknown, so the alert stays as it is")
     if level not in alert_on:
         if current is not None and level == "degraded":
             return Decision("resolve", "it works again, though degraded")
-        return Decision("ignore", f"the monitor does not alert on {level}")
+        return Decision("ignore", f"it does not alert on {level}")
     if current is None:
         return Decision("open", f"{level} is confirmed")
     return _compared(level, current, severities or ("", ""))

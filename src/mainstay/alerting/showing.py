@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from mainstay.alerting.queries import Alert, Delivery
     from mainstay.store.journal import Entry
 
-_SHOWN_APART = frozenset({"schedule", "ping"})  # of a job: what it said stands with its number
 _INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 
 
@@ -47,7 +46,7 @@ def evidence_of(alert: Alert) -> tuple[list[tuple[str, str]], dict[str, float]]:
     for key, value in alert.evidence.items():
         if key == "phases" and isinstance(value, dict):
             phases = {name: float(length) for name, length in value.items() if isinstance(length, int | float)}
-        elif value not in ("", None) and not (alert.kind == "heartbeat" and key in _SHOWN_APART):
+        elif value not in ("", None) and key != "schedule":  # which stands in the place of an address
             answers.append(_answer(key, value))
     return answers, phases
 

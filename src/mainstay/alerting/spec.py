@@ -115,6 +115,7 @@ def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
         requires=lambda spec: spec.channel.requires,
         example=_CHANNEL,
         in_words=_channel_in_words,
+        page="/channels/",
         afterwards=lambda _spec: "Send a test to see whether it is delivered.",
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -25,6 +25,7 @@ from mainstay.kernel.errors import NotFound
 from mainstay.kernel.matchers import all_match
 from mainstay.kernel.resource import Resource
 from mainstay.kernel.secret import SecretMissing
+from mainstay.kernel.subject import Said
 from mainstay.store.models import FactRow
 from mainstay.store.resources.queries import by_uid, find, resource, resources
 from mainstay.store.secrets import SecretSource
@@ -236,6 +237,16 @@ def ping(uid: str, n: int) -> PingView:
     if row is None:
         raise NotFound(f"ping {n} is not kept, or no longer")
     return _ping(row, bytes(row.body) if row.body is not None else None)
+
+
+def said(uid: str, evidence: Mapping[str, Any]) -> Said | None:
+    """With the ping by which a job reported its failure; None if it did not, or the ping is no longer kept."""
+    number = evidence.get("ping")
+    try:
+        found = ping(uid, number) if isinstance(number, int) else None
+    except NotFound:
+        return None
+    return None if found is None else Said(found.text.strip(), found.exit_status)
 
 
 def has_ping_key() -> bool:

@@ -138,6 +138,7 @@ def heartbeat_kind(made: Callable[[list[str]], Mapping[str, dict[str, Any]]] | N
         example=_HEARTBEAT,
         in_words=_in_words,
         page="/heartbeats/{}/",
+        said="mainstay.heartbeats.queries:said",
         labelled=True,
         afterwards=lambda _spec: "It waits for its first ping.",
     )

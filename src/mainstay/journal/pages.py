@@ -16,6 +16,7 @@ from mainstay.frames.downloads import download, json_lines
 from mainstay.kernel.capability import CAPABILITIES, shown
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import UserError
+from mainstay.kernel.resource import KINDS
 from mainstay.store.disclosures import note_export
 from mainstay.store.journal import Entry, Filter
 from mainstay.store.seals.proving import verify
@@ -114,16 +115,13 @@ def _day(text: str) -> float | None:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-_PLACES = {"monitor": "/monitors/{}/", "heartbeat": "/heartbeats/{}/", "channel": "/channels/", "user": "", "token": ""}
 _TOLD = ("message", "reason", "error", "channel", "summary", "revision", "role", "outcome", "version")
 
 
 def _line(entry: Entry) -> Line:
-    kind, _, name = entry.subject.partition("/")
-    pattern = _PLACES.get(kind, "")
     look, title = shown(entry.kind)
     data = json.dumps(entry.data, ensure_ascii=False, indent=2)
-    return Line(entry, pattern.format(name) if name else "", look, title, brief(entry.data), data)
+    return Line(entry, KINDS.page_of(entry.subject), look, title, brief(entry.data), data)
 
 
 def brief(data: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import re
 import unicodedata
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict
 
@@ -110,6 +111,7 @@ class Kind:
     example: a first text for the editor: short, true, and with the keys that people ask for next.
     in_words: one readable line from a declared document alone. page: its own page, with `{}` for its name.
     facts: `package.module:function`, called with a resource and all that is declared, gives each `Fact` about it.
+    said: `package.module:function`, called with a uid and the evidence of its trouble, gives `kernel.subject.Said`.
     labelled: alerts of it carry its labels, so that matchers of routes and windows may fit it.
     afterwards: spec -> a sentence on what happens next, once it is declared.
     """
@@ -132,6 +134,7 @@ class Kind:
     in_words: Callable[[Mapping[str, Any]], str] = _no_words
     page: str = ""
     facts: str = ""
+    said: str = ""
     labelled: bool = False
     afterwards: Callable[[Any], str] = _nothing_more
 
@@ -162,6 +165,15 @@ class Kinds:
 
     def __iter__(self) -> Iterator[Kind]:
         return iter(self.by_name.values())
+
+    def of(self, subject: str) -> Kind | None:
+        """The kind of a subject such as `monitor/api`; None if it is nothing that people declare."""
+        return self.by_name.get(subject.partition("/")[0])
+
+    def page_of(self, subject: str) -> str:
+        """The page of a subject's own; empty if it has none."""
+        kind, name = self.of(subject), subject.partition("/")[2]
+        return kind.page.format(quote(name)) if kind is not None and name else ""
 
     def by_plural(self, plural: str) -> Kind | None:
         return next((kind for kind in self if kind.plural == plural), None)

@@ -5,11 +5,13 @@ with a field `aside` sets it aside, for that reason, until its next trouble or i
 maintenance covers it.
 Trouble with a subject that is known already makes it worse, milder or news, by its level and severity; news wakes
 people once more only if `again` says why it should. Alerting knows subjects by this contract alone, and none of them
-by name.
+by name: what is declared has its page by its `Kind`, and what it said itself; what has to report in by a schedule has
+that as `schedule` in its evidence, and as its address.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -54,6 +56,14 @@ class Trouble(Event, kw_only=True):
         """The severity is a label too, so that routes can go by it."""
         labels = {**self.labels, "severity": self.severity}
         return super().data | {"labels": labels, "since": round(self.since, 3)}
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a subject said itself when it failed. Kept by whoever heard it, not in the journal, and not for good."""
+
+    text: str
+    exit_status: int | None = None
 
 
 def tells(event: type[Event]) -> Literal["", "trouble", "over", "aside"]:

@@ -75,6 +75,11 @@ def schedule_words(text: str) -> str:
     return f"every {lasting(float(found[1]))}" if found else text
 
 
+def schedule_of(evidence: Mapping[str, Any]) -> str:
+    """When a subject has to report in, in words; empty if it has no schedule."""
+    return schedule_words(str(evidence.get("schedule", "")))
+
+
 def ago(at: float, now: float) -> str:
     return f"{lasting(now - at)} ago" if now - at >= 1 else "just now"
 
@@ -111,6 +116,12 @@ def link_name(name: str) -> str:
     return _LINKS.get(name) or re.sub(r"_(url|link)$", "", name).replace("_", " ").strip().capitalize() or "Link"
 
 
+def plain_labels(labels: Mapping[str, str], kind: str) -> dict[str, str]:
+    """The labels of a subject of this kind but for those that are said otherwise: its name, severity and links."""
+    apart = {kind, "severity", *label_links(labels)}
+    return {name: value for name, value in labels.items() if name not in apart}
+
+
 def heading(message: Notification) -> str:
     """`[P1] api is down`, `Resolved: api is down`, `Test: ...`."""
     title = one_line(message.alert.get("title") or message.alert.get("monitor") or "Mainstay")
@@ -126,7 +137,7 @@ def facts(message: Notification, now: float) -> list[tuple[str, str]]:
     started = "" if since is None else f"{utc(alert['since'])} ({ago(since, now)})"
     ended = "" if until is None else f"{utc(alert['until'])} ({ago(until, now)})"
     lasted = "" if since is None or until is None else lasting(until - since)
-    job = alert.get("kind") == "heartbeat"
+    schedule = schedule_of(evidence.get("details", {}))
     error = "" if evidence.get("error") == alert.get("summary") else evidence.get("error", "")
     answers = [
         ("What", alert.get("summary", "")),
@@ -136,23 +147,21 @@ def facts(message: Notification, now: float) -> list[tuple[str, str]]:
         ("Until", ended),
         ("Lasted", lasted),
         ("Ended because", evidence.get("ended", "")),
-        ("Schedule", schedule_words(str(evidence.get("address", ""))) if job else ""),
-        ("Target", "" if job else evidence.get("address", "")),
-        ("Phase", "" if job else evidence.get("phase", "")),
-        ("Code", "" if job else evidence.get("code", "")),
+        ("Schedule", schedule),
+        ("Target", "" if schedule else evidence.get("address", "")),
+        ("Phase", "" if schedule else evidence.get("phase", "")),
+        ("Code", "" if schedule else evidence.get("code", "")),
         ("Error", error),
         ("Output", evidence.get("output", "")),
         ("Severity", alert.get("severity", "")),
-        ("Labels", _labels(alert.get("labels", {}))),
+        ("Labels", _labels(plain_labels(alert.get("labels", {}), alert.get("kind", "")))),
         ("Changed lately", "\n".join(message.changes)),
     ]
     return [(name, several_lines(text) if name in _LONG else one_line(text, 1000)) for name, text in answers if text]
 
 
-def _labels(labels: Any) -> str:
-    apart = {"monitor", "heartbeat", "severity", *label_links(labels)}
-    own = {key: value for key, value in labels.items() if key not in apart}
-    return ", ".join(f"{key}={value}" for key, value in sorted(own.items()))
+def _labels(labels: Mapping[str, str]) -> str:
+    return ", ".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
 def plain_text(message: Notification, now: float) -> str:

@@ -18,8 +18,8 @@ _LINKS = 20
 def facts(resource: Resource) -> list[Fact]:
     """What a person asks of it, and who names it."""
     kind, found = KINDS[resource.kind], list[Fact]()
-    if kind.page:
-        found.append(Fact("Page", links=[(f"Open {resource.name}", kind.page.format(resource.name))]))
+    if page := KINDS.page_of(resource.subject):
+        found.append(Fact("Page", links=[(f"Open {resource.name}", page)]))
     if kind.facts:
         found += load(kind.facts)(resource, queries.resources())
     users = queries.named_by([(resource.kind, resource.name)])

@@ -152,8 +152,7 @@ def _after(plan: Plan) -> str:
 
 def own_page(kind: str, name: str) -> str:
     """Where a resource is looked at: with its state if it has one, else as it is declared."""
-    known = KINDS[kind]
-    return known.page.format(quote(name)) if known.labelled else f"/resources/{kind}/{quote(name)}/"
+    return KINDS.page_of(f"{kind}/{name}") if KINDS[kind].labelled else f"/resources/{kind}/{quote(name)}/"
 
 
 def plan_text(actor: Actor, text: str, *, takeover: bool) -> Plan:

@@ -276,6 +276,7 @@ def location_kind(here: str = "main") -> Kind:
         lambda: LocationSpec.model_json_schema(mode="validation"),
         check=check,
         example=_LOCATION,
+        page="/locations/#{}",
         afterwards=lambda _spec: "Now create a token for it under Locations, and start `mainstay probe` there.",
     )
 

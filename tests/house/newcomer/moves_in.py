@@ -25,6 +25,7 @@ from mainstay.drills import parts  # type: ignore[import-not-found] # noqa: E402
 from mainstay.accounts import verbs  # noqa: E402
 from mainstay.accounts.models import User  # noqa: E402
 from mainstay.accounts.spec import role_scopes  # noqa: E402
+from mainstay.alerting.background import said_of  # noqa: E402
 from mainstay.alerting.queries import alerts  # noqa: E402
 from mainstay.kernel.actor import command  # noqa: E402
 from mainstay.kernel.errors import Forbidden  # noqa: E402
@@ -50,6 +51,7 @@ except Forbidden as refused:
 parts.end(ME, "fire", late=True)
 (alert,) = alerts()
 FOUND["alert"] = [alert.subject, alert.title, alert.severity, alert.status]
+FOUND["page_of_alert"], FOUND["said"] = alert.page, getattr(said_of(alert), "text", "")
 parts.end(ME, "fire")
 FOUND["ended_by"] = alerts(status="")[0].resolved_reason
 

@@ -35,7 +35,7 @@ def _labelled(every: Sequence[Resource]) -> list[Resource]:
 def _fact(question: str, found: Sequence[Resource]) -> Fact:
     names = [kind.name for kind in KINDS if kind.labelled]
     words = ", ".join(counted(sum(1 for one in found if one.kind == name), name) for name in names)
-    return Fact(question, words, [(one.name, KINDS[one.kind].page.format(one.name)) for one in found[:_LINKS]])
+    return Fact(question, words, [(one.name, KINDS.page_of(one.subject)) for one in found[:_LINKS]])
 
 
 def labels_of(resource: Resource) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Mapping
 from typing import Any
 
 import typer
@@ -12,6 +13,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.capability import Find, Lane, Surroundings
 from mainstay.kernel.event import Event
 from mainstay.kernel.resource import Kind, Spec
+from mainstay.kernel.subject import Said
 from mainstay.store.columns.table import Column, Table
 from mainstay.store.followers import follow
 from mainstay.store.journal import Entry
@@ -39,7 +41,21 @@ def kinds(_surroundings: Surroundings) -> tuple[Kind, ...]:
     def schema() -> dict[str, Any]:
         return DrillSpec.model_json_schema(mode="validation")
 
-    return (Kind("drill", "drills", "practice", DrillSpec.model_validate, schema, example="drills:\n  fire: {}\n"),)
+    drill = Kind(
+        "drill",
+        "drills",
+        "practice",
+        DrillSpec.model_validate,
+        schema,
+        example="drills:\n  fire: {}\n",
+        page="/drills/#{}",
+        said="mainstay.drills.parts:said",
+    )
+    return (drill,)
+
+
+def said(_uid: str, evidence: Mapping[str, Any]) -> Said:
+    return Said(f"nobody left the {evidence['floor']} floor")
 
 
 def begin(actor: Actor, name: str) -> int:
@@ -53,8 +69,9 @@ def end(actor: Actor, name: str, *, late: bool = False) -> None:
     subject = f"drill/{name}"
     with unit_of_work(actor) as work:
         if late:
+            more: dict[str, Any] = {"labels": {"drill": name}, "evidence": {"floor": "upper"}}
             heading = f"the drill {name} overran"
-            work.record(DrillOverran(subject, heading=heading, since=work.now, severity="P3", labels={"drill": name}))
+            work.record(DrillOverran(subject, heading=heading, since=work.now, severity="P3", **more))
         else:
             work.record(DrillEnded(subject, name))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from mainstay.integrations.http_client import Answer, accepted, post
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
-from mainstay.kernel.wording import facts, heading, link_name, one_line
+from mainstay.kernel.wording import facts, heading, link_name, one_line, schedule_of
 
 _SEVERITIES = {"P0": "critical", "P1": "error", "P2": "warning", "P3": "info"}
 
@@ -35,7 +35,8 @@ def document_of(message: Notification, now: float) -> dict[str, Any]:
     if message.status == "resolved":
         return _end(message)
     alert = message.alert
-    place = "" if alert.get("kind") == "heartbeat" else message.evidence.get("address")  # of a job it is its schedule
+    scheduled = schedule_of(message.evidence.get("details", {}))  # which stands where others have their address
+    place = "" if scheduled else message.evidence.get("address")
     payload = {
         "summary": one_line(f"{heading(message)}: {alert.get('summary', '')}".rstrip(": "), 1024),
         "source": one_line(place or alert.get("monitor") or "mainstay", 255),
