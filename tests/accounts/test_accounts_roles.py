@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -110,6 +111,14 @@ def test_a_limited_role_sees_its_part_only(path: str) -> None:
     person("first@example.com", "operations")
     if "core-" not in path:
         assert "web-" in signed_in("first@example.com").get(path).content.decode(), "others see both"
+
+
+@pytest.mark.usefixtures("site")
+def test_the_menu_leads_a_limited_role_where_it_may_go() -> None:
+    client = _limited()
+    menu = re.findall(r'<a href="([^"]+)" ?[^>]*>\s*<svg', client.get("/").content.decode().split('id="nav"')[1])
+    assert {"/", "/monitors/", "/alerts/"} <= set(menu)
+    assert [url for url in menu if client.get(url).status_code != 200] == []
 
 
 @pytest.mark.usefixtures("site")

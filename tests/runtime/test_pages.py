@@ -14,7 +14,10 @@ from tests.rigs.accounts_browser import TEST, browser, person
 
 from mainstay.accounts import verbs
 from mainstay.accounts.models import User
+from mainstay.alerting.models import AlertRow
+from mainstay.alerting.rules import NO_CHANNEL
 from mainstay.frames.boot import current_settings
+from mainstay.runtime.health_page import Report, set_reporter
 from mainstay.store.journal import Filter, entries
 from mainstay.store.models import RevisionRow
 from mainstay.store.resources.apply import declare
@@ -116,7 +119,10 @@ def test_the_overview_folds_groups_and_puts_what_has_none_last(company: Client) 
 
 def test_a_few_monitors_are_shown_unfolded(store: None, telemetry: Results) -> None:
     declare(seeding.SEED, "monitor", "alone", {"http": "https://alone.example"}, manager="page")
-    assert 'id="group-Monitors" open>' in text_of(visitor(), "/")
+    page = text_of(visitor(), "/")
+    assert 'id="group-Monitors" open>' in page
+    assert "Waiting for the first results" in page
+    assert " up</h1>" not in page, "nothing has reported yet"
 
 
 def test_an_address_that_is_watched_already_is_added_only_when_asked_again(company: Client) -> None:
@@ -157,6 +163,7 @@ def test_monitors_are_searched_filtered_and_sorted(company: Client) -> None:
     assert names("/monitors/?tag=service%3Dshop") == ["checkout", "shop"]
     assert names("/monitors/?sort=name") == sorted(seeding.MONITORS)
     assert names("/monitors/?q=nothing-like-this") == []
+    assert text_of(company, "/monitors/").count(" data-in-file>") == len(seeding.MONITORS), "a deletion says so"
     assert len(names("/monitors/?page=99")) == len(seeding.MONITORS)
 
 
@@ -286,6 +293,29 @@ def test_settings_are_shown_without_their_secrets(company: Client) -> None:
     shown = {one.name: one.value for one in settings_shown(Settings(smtp="smtps://me:topsecret@mail.example:465"))}
     assert shown["MAINSTAY_SMTP"] == "smtps://me:***@mail.example:465"
     assert "MAINSTAY_DATABASE" in text_of(company, "/health/")
+
+
+def test_health_names_its_parts_in_words(company: Client) -> None:
+    set_reporter(lambda: Report(services={"database": "ok", "lanes": "stuck", "crew.drills": "ok"}))
+    try:
+        page = text_of(company, "/health/")
+    finally:
+        set_reporter(Report)
+    assert "Unhealthy: Background work" in page
+    named = re.findall(r'<span class="strong">([^<]+)</span>', page)
+    assert named[:3] == ["Database", "Background work", "Crew: drills"]
+
+
+def test_an_alert_that_reaches_nobody_leads_to_what_is_missing(store: None, telemetry: Results) -> None:
+    uid = declare(seeding.SEED, "monitor", "alone", {"tcp": "127.0.0.1:9"}, manager="page").uid
+    AlertRow.objects.create(
+        id="a1", subject="monitor/alone", uid=uid, name="alone", severity="P1", level="down", labels={},
+        status="firing", title="alone is down", opened_at=time.time(), since=time.time(), untold=NO_CHANNEL,
+    )  # fmt: skip
+    admin = visitor()
+    for url in ("/alerts/", "/alerts/a1/"):
+        assert f'<a href="/resources/new?kind=channel">{NO_CHANNEL}</a>' in text_of(admin, url)
+    assert "kind=channel" not in text_of(visitor("reader@example.com", "support"), "/alerts/")
 
 
 def test_who_may_only_look_gets_no_way_to_change(company: Client) -> None:

@@ -72,15 +72,21 @@ def address_changed(user: User, from_email_address: Any, to_email_address: Any, 
 
 
 def factor_added(user: User, authenticator: Any, **_: Any) -> None:
-    verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} added")
+    _note_factor(user, authenticator, "added")
 
 
 def factor_removed(user: User, authenticator: Any, **_: Any) -> None:
-    verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} removed")
+    _note_factor(user, authenticator, "removed")
 
 
 def factor_renewed(user: User, authenticator: Any, **_: Any) -> None:
     verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} regenerated")
+
+
+def _note_factor(user: User, authenticator: Any, what: str) -> None:
+    """Recovery codes come with the first factor and go with the last, which tells of it: one change, one event."""
+    if authenticator.type != "recovery_codes":
+        verbs.note_second_factor(_user(user), user.email, f"{authenticator.type} {what}")
 
 
 def connect() -> None:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from mainstay.kernel.actor import all_scopes, limitable
-from mainstay.kernel.asking import first, refers, sort
+from mainstay.kernel.asking import first, helped, refers, sort
 from mainstay.kernel.capability import CAPABILITIES, LEVELS, Surroundings
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.matchers import check_matcher
@@ -48,6 +48,10 @@ class Reach(Spec):
         max_length=20,
         description='label matchers, all of which must match what is seen or changed, such as team="core"; goes with '
         "the scopes monitors:read, monitors:check, alerts:read and alerts:write only",
+        json_schema_extra=helped(
+            "what is seen and changed must have labels for which all of these hold; goes with the scopes "
+            "monitors:read, monitors:check, alerts:read and alerts:write only"
+        ),
     )
     origin: list[Network] = Field(
         [],

@@ -77,6 +77,7 @@ def alert_list(request: PageRequest) -> HttpResponse:
         "open_total": queries.open_count(request.actor.limits),
         "mutes": MUTES,
         "may_alert": request.actor.may_some("alerts:write"),
+        "may_write": request.actor.may("resources:write"),
     }
     return render(request, "alerting/list.html", context)
 

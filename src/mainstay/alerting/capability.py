@@ -20,7 +20,14 @@ CAPABILITY = Capability(
     pages="mainstay.alerting.page_urls",
     menu=(
         MenuEntry(
-            "Respond", 50, "Alerts", "/alerts/", "alerts", "alerts:read", count="mainstay.alerting.queries:open_count"
+            "Respond",
+            50,
+            "Alerts",
+            "/alerts/",
+            "alerts",
+            "alerts:read",
+            count="mainstay.alerting.queries:open_count",
+            limited=True,
         ),
         MenuEntry("Set up", 130, "Channels", "/channels/", "channels", "alerts:read"),
         MenuEntry("Set up", 140, "Routes", "/routes/", "route", "resources:read"),

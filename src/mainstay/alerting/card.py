@@ -26,4 +26,5 @@ def card(alert: Alert, actor: Actor) -> dict[str, Any]:
         "mutes": MUTES,
         "pages": [(link_name(name), url) for name, url in label_links(alert.labels).items()],
         "may_alert": actor.may_some("alerts:write"),
+        "may_write": actor.may("resources:write"),
     }

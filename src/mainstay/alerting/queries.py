@@ -10,7 +10,7 @@ from django.db.models import Case, Count, IntegerField, Max, Min, Q, Value, When
 
 from mainstay.alerting import declared
 from mainstay.alerting.models import AlertRow, OutboxRow
-from mainstay.alerting.rules import UNDER_WAY
+from mainstay.alerting.rules import NO_CHANNEL, UNDER_WAY
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.matchers import all_match
@@ -88,6 +88,11 @@ class Alert:
     @property
     def is_open(self) -> bool:
         return self.status == "firing"
+
+    @property
+    def remedy(self) -> str:
+        """The page on which to change that nobody is notified of it."""
+        return "/resources/new?kind=channel" if self.untold == NO_CHANNEL else "/routes/"
 
     def state(self, now: float) -> AlertState:
         """The one word that a list shows."""

@@ -67,6 +67,9 @@ def _compared(level: str, current: str, severities: tuple[str, str]) -> Decision
     return Decision("update", "the alert is open already")
 
 
+NO_CHANNEL = "no channel is declared"
+
+
 @dataclass(frozen=True, slots=True)
 class Routing:
     """Channels in order, each with why it was chosen; `untold` says why there is none."""
@@ -80,7 +83,7 @@ def choose_channels(
 ) -> Routing:
     """routes: (name, spec) in their order; channels: names of all that are declared."""
     if not channels:
-        return Routing(untold="no channel is declared")
+        return Routing(untold=NO_CHANNEL)
     if not routes:
         return Routing(dict.fromkeys(channels, "no route is declared, so every channel is notified"))
     chosen: dict[str, str] = {}

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, create_model, field_validator
 
-from mainstay.kernel.asking import first, refers, shorthand, sort
+from mainstay.kernel.asking import first, helped, refers, shorthand, sort
 from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.ports import ChannelKind
@@ -59,6 +59,7 @@ class RouteSpec(Spec):
         max_length=40,
         title="Which alerts",
         description='label matchers, all of which must match, such as severity=~"P0|P1"; none: every alert',
+        json_schema_extra=helped("those with labels for which all of these hold; with none of these, every alert"),
     )
     to: list[str] = Field(
         min_length=1,

@@ -13,7 +13,7 @@ CAPABILITY = Capability(
     kinds="mainstay.heartbeats.spec:kinds",
     guards="mainstay.heartbeats.guards",
     pages="mainstay.heartbeats.page_urls",
-    menu=(MenuEntry("Watch", 30, "Heartbeats", "/heartbeats/", "heartbeats", "monitors:read"),),
+    menu=(MenuEntry("Watch", 30, "Heartbeats", "/heartbeats/", "heartbeats", "monitors:read", limited=True),),
     routes=(Routes("/heartbeats", "mainstay.heartbeats.api", "Heartbeats"),),
     commands=(
         Command("exec", 70, "mainstay.heartbeats.exec.command:exec_command", "Run a job and report how it went"),

@@ -17,6 +17,7 @@ FIRST = "x-first"
 EITHER = "x-either"
 SHORTHAND = "x-shorthand"
 SECTION = "x-section"
+HELP = "x-help"
 
 
 def sort(what: Sort) -> dict[str, Any]:
@@ -32,6 +33,11 @@ def refers(kind: str) -> dict[str, Any]:
 def section(heading: str) -> dict[str, Any]:
     """The field stands under this heading, with others of it."""
     return {SECTION: heading}
+
+
+def helped(text: str) -> dict[str, Any]:
+    """What a form says beside the field, where its description is about how it is written in a file."""
+    return {HELP: text}
 
 
 def shorthand(key: str) -> dict[str, Any]:

@@ -48,7 +48,10 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class MenuEntry:
-    """A page in the menu, shown to whoever holds `scope`; `count` gives a number that needs attention."""
+    """A page in the menu, shown to whoever holds `scope`; `count` gives a number that needs attention.
+
+    limited: as of its door, see `accounts.doors`: it opens for whoever may see only what carries certain labels.
+    """
 
     group: Group
     order: int
@@ -57,6 +60,7 @@ class MenuEntry:
     icon: str
     scope: str
     count: At = ""
+    limited: bool = False
 
 
 @dataclass(frozen=True, slots=True)

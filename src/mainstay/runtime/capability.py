@@ -24,7 +24,7 @@ CAPABILITY = Capability(
     lanes="mainstay.runtime.settings_lane:lanes",
     pages="mainstay.runtime.page_urls",
     menu=(
-        MenuEntry("Now", 10, "Overview", "/", "overview", "monitors:read"),
+        MenuEntry("Now", 10, "Overview", "/", "overview", "monitors:read", limited=True),
         MenuEntry("Set up", 190, "Health", "/health/", "health", "settings:read"),
     ),
     commands=(

@@ -30,6 +30,20 @@ if TYPE_CHECKING:
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):\S*@")
 _ARGUMENTS = re.compile(r"^(command:\S+)\s.*")  # of the program that prints the vault's key
 
+_PARTS = {
+    "writer": "Writing to the database",
+    "telemetry": "Storage of results",
+    "probers": "Probers of this server",
+    "nodes": "Contact with the other servers",
+    "pings": "Pings of heartbeats",
+    "configuration": "Configuration file",
+    "lanes": "Background work",
+    "changes": "State of monitors",
+    "delivery": "Delivery of notifications",
+    "seals": "Seals of the journal",
+    "accounts.sessions": "Ending of sessions",
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Prober:
@@ -80,11 +94,11 @@ def health(request: PageRequest) -> HttpResponse:
     request.actor.require("settings:read")
     report = _reporter()
     vitals = _telemetry()
-    failing = [name for name, answer in report.services.items() if answer != "ok"]
+    services = [(_part(name), answer, answer == "ok") for name, answer in report.services.items()]
     context = {
         "report": report,
-        "services": [(name, answer, answer == "ok") for name, answer in report.services.items()],
-        "failing": failing,
+        "services": services,
+        "failing": [name for name, _, well in services if not well],
         "telemetry": vitals,
         "snapshot": newest(),
         "nodes": nodes(),
@@ -97,6 +111,11 @@ def health(request: PageRequest) -> HttpResponse:
         "may_declare": request.actor.may("resources:write") and request.actor.may("settings:write"),
     }
     return render(request, "runtime/health.html", context)
+
+
+def _part(name: str) -> str:
+    """What people call what reports to health under this name."""
+    return _PARTS.get(name, name.replace(".", ": ").replace("_", " ").capitalize())
 
 
 def _telemetry() -> ColumnsVitals | None:

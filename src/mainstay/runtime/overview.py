@@ -104,8 +104,12 @@ def summarize(rows: Sequence[Row], wrong: Sequence[Problem]) -> Summary:
     if all(row.state == "paused" for row in rows):
         return Summary(total, 0, "paused", "Everything is paused", "Nothing is checked.")
     waiting = sum(1 for row in rows if row.waiting or row.state == "new")
-    detail = f"{waiting} still waiting for a first result." if waiting else "Nothing needs you."
-    return Summary(total, 0, "up", "Everything that is watched is up", detail)
+    if not waiting:
+        return Summary(total, 0, "up", "Everything that is watched is up", "Nothing needs you.")
+    if waiting == sum(1 for row in rows if row.state != "paused"):
+        return Summary(total, 0, "unknown", "Waiting for the first results", "They appear here as soon as they are in.")
+    detail = f"{waiting} still waiting for a first result."
+    return Summary(total, 0, "up", "What has reported so far is up", detail)
 
 
 def _notices(alerts: Mapping[str, Alert]) -> list[Notice]:

@@ -11,13 +11,15 @@ import a2wsgi
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Mount
+from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 import mainstay.frames.web
 from mainstay.accounts.doors import Door
 from mainstay.frames.limits import Limits, refuse
+from mainstay.frames.web.assets import SHEET, style_sheet
 from mainstay.frames.web.middleware import security_headers
 from mainstay.runtime.bodies import Application, Message, Receive, Scope, Send, WholeBodies
 
@@ -40,9 +42,16 @@ class _Files(StaticFiles):
         self, full_path: str | os.PathLike[str], stat_result: os.stat_result, scope: Scope, status_code: int = 200
     ) -> Response:
         response = super().file_response(full_path, stat_result, scope, status_code)
-        kept = b"v=" in scope["query_string"]
-        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-cache"
+        response.headers["Cache-Control"] = _kept(scope)
         return response
+
+
+def _kept(scope: Scope) -> str:
+    return "public, max-age=31536000, immutable" if b"v=" in scope["query_string"] else "no-cache"
+
+
+def _style_sheet(request: Request) -> Response:
+    return Response(style_sheet(), media_type="text/css", headers={"Cache-Control": _kept(request.scope)})
 
 
 def static_files() -> Application:
@@ -54,7 +63,7 @@ def static_files() -> Application:
     files = _Files(directory=folders[0])
     files.all_directories = list(folders)
     # A mount tells the files below which path they lie, and answers 404 for what there is not.
-    application = Starlette(routes=[Mount("/static", files)])
+    application = Starlette(routes=[Route(f"/static/{SHEET}", _style_sheet), Mount("/static", files)])
     application.door = Door(public=True)  # type: ignore[attr-defined] # a mark
     return cast("Application", application)
 

@@ -31,7 +31,7 @@ CAPABILITY = Capability(
     guards="mainstay.watch.guards",
     pages="mainstay.watch.page_urls",
     menu=(
-        MenuEntry("Watch", 20, "Monitors", "/monitors/", "monitors", "monitors:read"),
+        MenuEntry("Watch", 20, "Monitors", "/monitors/", "monitors", "monitors:read", limited=True),
         MenuEntry("Set up", 150, "Locations", "/locations/", "locations", "monitors:read"),
     ),
     routes=(

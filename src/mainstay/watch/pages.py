@@ -17,6 +17,7 @@ from mainstay.frames.days import Line
 from mainstay.frames.web.paging import turn
 from mainstay.kernel.errors import InvalidInput, TooLarge, UserError
 from mainstay.store.resources.apply import remove_all
+from mainstay.store.resources.queries import by_uids
 from mainstay.watch import queries, verbs
 from mainstay.watch.queries import MonitorFilter
 from mainstay.watch.results.history import HISTORY
@@ -37,6 +38,7 @@ class Row:
 
     view: MonitorView
     line: Line | None
+    in_file: bool  # a file manages it, and declares it again if it is deleted here
 
     @property
     def url(self) -> str:
@@ -54,9 +56,10 @@ def monitor_list(request: PageRequest) -> HttpResponse:
     pages = turn(request, first.total, PAGE, asked)
     views = _slice(wanted, asked["sort"], pages.start) if pages.start or asked["sort"] else first.monitors
     lines = HISTORY.lines([view.uid for view in views], DAYS, time.time())
+    in_file = {one.uid for one in by_uids(view.uid for view in views) if one.manager == "file"}
     stateless = urlencode({name: value for name, value in asked.items() if value and name != "state"})
     context = {
-        "rows": [Row(view, lines.get(view.uid)) for view in views],
+        "rows": [Row(view, lines.get(view.uid), view.uid in in_file) for view in views],
         "found": first.total,
         "total": sum(first.counts.values()),
         "counts": [(state, count, f"?{stateless}&state={state}") for state, count in first.counts.items() if count],

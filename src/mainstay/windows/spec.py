@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pydantic import AwareDatetime, ConfigDict, Field, field_validator, model_validator
 
-from mainstay.kernel.asking import first, sort
+from mainstay.kernel.asking import first, helped, sort
 from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.resource import Kind, Spec
@@ -49,6 +49,7 @@ class WindowSpec(Spec):
         max_length=40,
         title="What it covers",
         description="label matchers, all of which must match; none covers everything",
+        json_schema_extra=helped("what has labels for which all of these hold; with none of these, everything"),
     )
     description: str = Field("", max_length=2000, description="shown on status pages")
 

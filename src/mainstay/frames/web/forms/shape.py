@@ -7,7 +7,7 @@ from functools import cache
 from typing import Any, Literal
 
 from mainstay.frames.web.forms.words import label_of, option_label
-from mainstay.kernel.asking import EITHER, FIRST, REFERS, SECTION, SHORTHAND, SORT
+from mainstay.kernel.asking import EITHER, FIRST, HELP, REFERS, SECTION, SHORTHAND, SORT
 from mainstay.kernel.resource import KINDS
 from mainstay.kernel.timespan import format_duration
 from mainstay.store.resources.shapes import Shape, kind_shape
@@ -188,7 +188,7 @@ def field_of(key: str, node: Shape, root: Shape, *, required: bool = False, dept
     return replace(
         own,
         label=label_of(key, node.get("title", "")),
-        help=node.get("description", ""),
+        help=node.get(HELP) or node.get("description", ""),
         required=required,
         default=default,
         refers=_hint(node, REFERS) or own.refers,

@@ -110,7 +110,7 @@ def _menu_group(name: str, lines: list[dict[str, Any]]) -> dict[str, Any]:
 
 def may_see(actor: Actor, entry: MenuEntry) -> bool:
     """Whether the menu leads this actor there."""
-    return actor.may_some(entry.scope) if CAPABILITIES.scopes[entry.scope].limited else actor.may(entry.scope)
+    return actor.may_some(entry.scope) if entry.limited else actor.may(entry.scope)
 
 
 def _menu_line(entry: MenuEntry, path: str) -> dict[str, Any]:

@@ -75,7 +75,7 @@ function confirmFirst(event) {
   event.preventDefault();
   event.stopImmediatePropagation();
   const dialog = document.getElementById("confirm");
-  dialog.querySelector("p").textContent = question.replace(/\s+/g, " ").replace("{names}", checkedNames());
+  dialog.querySelector("p").textContent = question.replace(/\s+/g, " ").replace("{names}", checkedNames()).replace("{files} ", filesKeep());
   const go = dialog.querySelector('[value="yes"]');
   const dangerous = submitter?.classList.contains("danger");
   go.textContent = dangerous ? submitter.textContent.trim() : "Go ahead";
@@ -90,11 +90,22 @@ function confirmFirst(event) {
   dialog.showModal();
 }
 
+const everything = () => document.querySelector('input[name="everything"]:checked');
+
 function checkedNames() {
-  const everything = document.querySelector('input[name="everything"]:checked');
-  if (everything) return everything.parentElement.textContent.trim().toLowerCase();
-  const names = [...document.querySelectorAll(".pick input:checked")].map((box) => box.value);
+  return everything()?.parentElement.textContent.trim().toLowerCase() ?? listed(".pick input:checked");
+}
+
+function listed(boxes) {
+  const names = [...document.querySelectorAll(boxes)].map((box) => box.value);
   return names.length > 12 ? `${names.slice(0, 10).join(", ")} and ${names.length - 10} more` : names.join(", ");
+}
+
+// What is deleted here and declared in a file comes back.
+function filesKeep() {
+  const names = listed(".pick input[data-in-file]:checked");
+  if (everything()) return "Those that a file manages come back with its next apply. ";
+  return names && `Managed by a file, which restores it with its next apply: ${names}. `;
 }
 
 function updateBulk() {
