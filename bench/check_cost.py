@@ -150,7 +150,7 @@ async def _our_round(url: str) -> tuple[float, float]:
         if len(results) >= _CHECKS:
             enough.set()
 
-    probers = Probers(Settings(probers=1), take)
+    probers = Probers(Settings.of({"probers": 1}), take)
     os.sched_setaffinity(0, _MEASURED)
     await probers.start()
     os.sched_setaffinity(0, _BESIDE)

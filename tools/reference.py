@@ -17,7 +17,7 @@ from file_format import check_pages, file_format
 from mainstay.kernel import errors
 from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.event import Event
-from mainstay.kernel.settings import DECLARABLE, SETTINGS, variable
+from mainstay.kernel.settings import variable
 from mainstay.runtime.capabilities import load_capabilities
 
 FOLDER = Path(__file__).resolve().parent.parent / "docs" / "reference"
@@ -30,7 +30,7 @@ def settings() -> Iterator[str]:
     yield "page of settings; they hold at once, on all servers, wherever the environment says nothing. The others are"
     yield "needed before the database is read, belong to one machine, or would open access.\n"
     yield "| name | declared as | default | what it does |\n|---|---|---|---|"
-    for field in SETTINGS:
+    for field in CAPABILITIES.settings.values():
         default = (
             "`~/.local/share/mainstay`"
             if field.name == "data"
@@ -38,8 +38,8 @@ def settings() -> Iterator[str]:
             if field.default != ""
             else "empty"
         )
-        about = str(field.metadata["about"]).replace("|", "\\|")
-        declared = f"`{field.name}`" if field in DECLARABLE else ""
+        about = field.about.replace("|", "\\|")
+        declared = f"`{field.name}`" if field.group else ""
         yield f"| `{variable(field.name)}` | {declared} | {default} | {about} |"
 
 

@@ -3,9 +3,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.conf import settings
 from django.core.cache import cache
 from django.test import override_settings
 from tests.rigs.accounts_browser import PASSWORD, TEST, browser, code, person, sign_in, signed_in, switch_factor_on
+from tests.rigs.settings import having
 
 from mainstay.accounts import queries, rules, verbs
 from mainstay.accounts.models import Invitation, User
@@ -266,11 +268,11 @@ def test_within_the_grace_access_cannot_be_handed_out_and_after_it_nothing_works
     actor = queries.actor_of_user(user)
     assert actor.may("resources:write")
     assert not actor.may("users:write")
-    with override_settings(MAINSTAY=_settings(second_factor_grace_days=0)):
+    with override_settings(MAINSTAY=having(settings.MAINSTAY, second_factor_grace_days=0)):
         assert client.get("/account/").headers["location"] == "/accounts/2fa/totp/activate/"
         assert queries.actor_of_user(user).scopes == frozenset()
         assert client.get("/api/v1/journal").status_code == 403
-    with override_settings(MAINSTAY=_settings(require_second_factor="")):
+    with override_settings(MAINSTAY=having(settings.MAINSTAY, require_second_factor="")):
         assert client.get("/users/").status_code == 200
 
 
@@ -283,14 +285,6 @@ def test_an_administrator_resets_a_lost_factor() -> None:
     assert client.get("/account/").status_code == 200
     with pytest.raises(Conflict):
         verbs.reset_second_factor(TEST, "first@example.com")
-
-
-def _settings(**changes: object) -> object:
-    from dataclasses import replace
-
-    from django.conf import settings
-
-    return replace(settings.MAINSTAY, **changes)
 
 
 # The page of people

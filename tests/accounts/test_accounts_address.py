@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
@@ -16,6 +15,7 @@ from django.core.cache import cache
 from django.test import Client, override_settings
 from tests.rigs.accounts_browser import PASSWORD, TEST, browser, person, sign_in, signed_in
 from tests.rigs.channel_rigs import Mailbox, mail_server
+from tests.rigs.settings import having
 
 from mainstay.accounts import adapters
 from mainstay.accounts.erasure import erase_person
@@ -35,7 +35,7 @@ def mailbox() -> Iterator[Mailbox]:
     with (
         mail_server(found) as port,
         override_settings(
-            MAINSTAY=replace(settings.MAINSTAY, require_second_factor=""),
+            MAINSTAY=having(settings.MAINSTAY, require_second_factor=""),
             PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
             EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend",
             EMAIL_HOST="127.0.0.1",

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.core.cache import cache
 from django.test import Client, override_settings
 from tests.rigs.accounts_browser import PASSWORD, TEST, browser, person, signed_in, switch_factor_on
+from tests.rigs.settings import having
 
 from mainstay.accounts import policies, queries, verbs
 from mainstay.accounts.models import User
@@ -272,7 +273,7 @@ def test_policies_of_built_in_roles_are_declared() -> None:
     _role("support", like="support", second_factor="optional")
     person("dev@example.com", "developer")
     person("sup@example.com", "support")
-    with override_settings(MAINSTAY=replace(settings.MAINSTAY, second_factor_grace_days=0)):
+    with override_settings(MAINSTAY=having(settings.MAINSTAY, second_factor_grace_days=0)):
         assert signed_in("dev@example.com").get("/monitors/").headers["location"] == "/accounts/2fa/totp/activate/"
         assert signed_in("sup@example.com").get("/monitors/").status_code == 200
     assert policies.role("support").scopes == role_scopes("support")

@@ -18,6 +18,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 from tests.rigs.accounts_browser import PASSWORD, TEST, browser, person, signed_in
 from tests.rigs.door_list import fast_ways, operations, pages, running_doors
+from tests.rigs.settings import having
 
 from mainstay.accounts.models import User
 from mainstay.store.resources.apply import declare
@@ -37,7 +38,7 @@ EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)> [a](javascript:ale
 @pytest.fixture(autouse=True)
 def _calm() -> Iterator[None]:
     cache.clear()
-    free = replace(settings.MAINSTAY, require_second_factor="")
+    free = having(settings.MAINSTAY, require_second_factor="")
     with override_settings(MAINSTAY=free, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
 

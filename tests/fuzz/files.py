@@ -173,7 +173,7 @@ def kept_files() -> list[Target]:
 
         path = _place()
         path.write_bytes(raw)
-        vault_keys.ciphers(Settings(data=path.parent, vault_key=f"file:{path}"))
+        vault_keys.ciphers(Settings.of({"data": path.parent, "vault_key": f"file:{path}"}))
 
     manifest, snapshot = _snapshot()
     key = base64.urlsafe_b64encode(bytes(32))

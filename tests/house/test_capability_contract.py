@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import configparser
 import json
 import subprocess
 import sys
@@ -37,6 +36,10 @@ def test_a_capability_moves_in_with_one_folder_and_one_line(tmp_path: Path) -> N
         "ended_by": "it works again",
         "page": True,
         "find": True,
+        "setting": [3, "declared"],
+        "form": True,
+        "shown": True,
+        "kept": 3,
         "journal": True,
         "editor": True,
         "operation": ["fire"],
@@ -63,6 +66,7 @@ def test_what_capabilities_name_can_be_loaded() -> None:
             one.lanes,
             one.tables,
             one.search,
+            *(setting.check for setting in one.settings),
             *(entry.count for entry in one.menu),
             *(command.at for command in one.commands),
             *(f"{routes.module}:router" for routes in one.routes),
@@ -71,13 +75,6 @@ def test_what_capabilities_name_can_be_loaded() -> None:
     ]
     assert len(places) > 50
     assert all(load(place) is not None for place in places)
-
-
-def test_every_capability_has_its_place_among_the_layers() -> None:
-    layers = configparser.ConfigParser()
-    layers.read(ROOT / ".importlinter")
-    listed = layers["importlinter:contract:layers"]["layers"].replace("|", " ").split()
-    assert {f"mainstay.{one.name}" for one in CAPABILITIES} - set(listed) == set()
 
 
 def test_saying_what_a_capability_is_costs_little() -> None:

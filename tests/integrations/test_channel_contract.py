@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import time
 from base64 import b64encode
 from collections.abc import Iterator
@@ -10,6 +9,7 @@ from typing import Any
 
 import pytest
 from tests.rigs.channel_rigs import SECRET, Rig, notification, rig_of
+from tests.rigs.settings import having
 
 from mainstay.alerting import handover
 from mainstay.alerting.handover import hand_over
@@ -37,7 +37,7 @@ def rig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iter
 
 def _deliver(rig: Rig, message: Notification, **settings: Any) -> Receipt:
     spec = KINDS["channel"].validate(rig.document)
-    return hand_over(spec, message, dataclasses.replace(current_settings(), **settings), NOW)  # type: ignore[arg-type]
+    return hand_over(spec, message, having(current_settings(), **settings), NOW)  # type: ignore[arg-type]
 
 
 def _fails(rig: Rig, mood: Any) -> MainstayError:

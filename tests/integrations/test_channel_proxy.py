@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import select
 import socket
 import socketserver
@@ -15,6 +14,7 @@ import pytest
 from pydantic import ValidationError
 from tests.rigs.channel_rigs import SECRET, Mailbox, mail_server, notification
 from tests.rigs.receivers import Receiver, declare, receiver
+from tests.rigs.settings import having
 
 from mainstay.alerting import verbs
 from mainstay.frames.boot import current_settings
@@ -93,7 +93,7 @@ def hook() -> Iterator[Receiver]:
 
 
 def _context(proxy: str, **settings: Any) -> DeliveryContext:
-    chosen = dataclasses.replace(current_settings(), **settings)
+    chosen = having(current_settings(), **settings)
     return DeliveryContext(chosen, 1_800_000_000.0, 5.0, proxy)
 
 

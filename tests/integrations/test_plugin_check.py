@@ -22,6 +22,7 @@ from mainstay.kernel.secret import resolve
 from mainstay.kernel.settings import Settings
 from mainstay.watch.prober.context import Context
 from mainstay.watch.prober.dispatch import prepare
+from mainstay.watch.settings import PLUGIN_DIRS
 
 DEBIAN = "/usr/lib/nagios/plugins"
 
@@ -197,7 +198,7 @@ def test_a_link_within_the_folders_and_a_whole_path_are_allowed(tmp_path: Path) 
 
 
 def test_no_folder_is_open_unless_a_setting_names_it() -> None:
-    result = run("check_dummy 0", dirs=Settings().plugin_dirs)
+    result = run("check_dummy 0", dirs=Settings()[PLUGIN_DIRS])
     assert (result.verdict, result.code) == ("unknown", "check.plugin_refused")
 
 

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.conf import settings
 from django.test import override_settings
 from tests.rigs.accounts_browser import TEST, person, signed_in
+from tests.rigs.settings import having
 from tests.rigs.told import Told
 
 from mainstay.accounts import verbs
@@ -287,7 +288,7 @@ def telemetry(tmp_path: Path) -> Iterator[None]:
 
 def test_the_address_of_a_heartbeat_is_for_those_who_may_report_and_is_told_once_a_day(telemetry: None) -> None:
     declare(TEST, "heartbeat", "backup", {"every": "1h"}, manager="api")
-    with QUICK, override_settings(MAINSTAY=replace(settings.MAINSTAY, require_second_factor="")):
+    with QUICK, override_settings(MAINSTAY=having(settings.MAINSTAY, require_second_factor="")):
         person(ANA)
         person("sue@example.com", "support")
         ana, sue = signed_in(ANA), signed_in("sue@example.com")

@@ -6,18 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import httpx
 from django.db import connections
 from tests.rigs.pinging import ACTOR, uncovered
+from tests.rigs.settings import having
 
 from mainstay.foreign.compat.doors import compat_doors
 from mainstay.frames.boot import current_settings
 from mainstay.heartbeats.doors.mail import MailDoor
 from mainstay.heartbeats.doors.pings import PingApp
 from mainstay.heartbeats.lane import HeartbeatLane
+from mainstay.heartbeats.settings import MAIL_LISTEN
 from mainstay.heartbeats.verbs import rotate_ping_key
 from mainstay.runtime.server import Server
 from mainstay.statuspage.view import PublicPage
@@ -42,7 +44,7 @@ async def _nowhere(_scope: Any, _receive: Any, send: Any) -> None:
 
 @asynccontextmanager
 async def _rigged(clock: Any, key: str) -> AsyncIterator[Rig]:
-    settings = replace(current_settings(), mail_listen="127.0.0.1:0", ping_body_limit=1000)
+    settings = having(current_settings(), mail_listen="127.0.0.1:0", ping_body_limit=1000)
     executor = ThreadPoolExecutor(1)  # one thread, so that its database connection can be closed
     asyncio.get_running_loop().set_default_executor(executor)
     writer = Writer()
@@ -50,7 +52,7 @@ async def _rigged(clock: Any, key: str) -> AsyncIterator[Rig]:
     await lane.start()
     pings = PingApp(writer, lane.directory, settings, clock, uncovered, catch_up=lane.catch_up)
     pages: list[PublicPage] = []
-    mail = MailDoor(pings, settings.mail_listen)
+    mail = MailDoor(pings, settings[MAIL_LISTEN])
     await mail.start()
     server = Server({"/ping/": pings, **compat_doors(pings, lambda: pages)}, _nowhere, https=False)
     try:

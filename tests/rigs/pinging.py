@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 import uvicorn
 from django.db import connections
+from tests.rigs.settings import having
 
 from mainstay.frames.boot import current_settings
 from mainstay.heartbeats import queries
@@ -55,9 +56,8 @@ class Served:
 @contextmanager
 def serving(clock: Any, covering: Callable[..., str] = uncovered, **settings: Any) -> Iterator[Served]:
     """The lane and the door around one writer, behind uvicorn, until the block ends."""
-    from dataclasses import replace
 
-    chosen = replace(current_settings(), **settings)
+    chosen = having(current_settings(), **settings)
     writer = Writer()
     lane = HeartbeatLane(chosen, writer, clock, covering)
     app = PingApp(writer, lane.directory, chosen, clock, covering)

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from functools import wraps
 from typing import Any
 
 from django.db import connections
+from tests.rigs.settings import having
 
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import command
@@ -91,7 +91,7 @@ class Watching:
         self.probers, self.telemetry, self.look = FakeProbers(), FakeTelemetry(), FakeLook(self.clock)
         self.writer = writer or Writer()
         self.lane = WatchLane(
-            replace(current_settings(), uplink_targets="uplink:1"),
+            having(current_settings(), uplink_targets="uplink:1"),
             self.probers,
             self.telemetry,
             self.writer,

@@ -19,6 +19,7 @@ from django.db import connection
 from django.test import Client, override_settings
 from tests.rigs.accounts_browser import TEST, person
 from tests.rigs.door_list import Way, fast_ways, operations, pages, running_doors, status_of
+from tests.rigs.settings import having
 
 from mainstay.accounts import queries, rules, token_verbs, verbs
 from mainstay.accounts.doors import Door
@@ -62,7 +63,7 @@ def _roles_count_alone() -> Iterator[None]:
     """Without a second factor in the way; `test_an_overdue_second_factor_opens_nothing` has one."""
     cache.clear()
     queries.forget_tokens()
-    free = replace(settings.MAINSTAY, require_second_factor="")
+    free = having(settings.MAINSTAY, require_second_factor="")
     with override_settings(MAINSTAY=free, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
 
@@ -175,7 +176,7 @@ def test_each_role_gets_into_the_pages_of_its_scopes_and_no_others(role: str) ->
 def test_an_overdue_second_factor_opens_nothing() -> None:
     user = person("late@example.com", "admin")
     User.objects.update(second_factor_since=datetime.fromtimestamp(1, UTC))
-    with override_settings(MAINSTAY=replace(settings.MAINSTAY, require_second_factor="admin")):
+    with override_settings(MAINSTAY=having(settings.MAINSTAY, require_second_factor="admin")):
         client = browser_of(user)
         assert findings(own_pages(), lambda way: client.generic(way.method, way.path), lambda _: False) == []
         wrong = [

@@ -10,13 +10,13 @@ import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from django.db import connection, connections
 from tests.rigs.changeable import Target, wait_for
 from tests.rigs.receivers import Receiver, Reply, declare, in_thread, receiver
+from tests.rigs.settings import having
 from tests.rigs.told import Told
 
 from mainstay.alerting.last_word_lane import AGAIN, CALM, PATIENCE
@@ -60,7 +60,7 @@ def target() -> Iterator[Target]:
 @contextlib.asynccontextmanager
 async def live(folder: Path, clock: Ahead) -> AsyncIterator[Parts]:
     asyncio.get_running_loop().set_default_executor(threads := ThreadPoolExecutor(THREADS))
-    parts = Parts(replace(current_settings(), data=folder, probers=1, node=NAME), None, clock)
+    parts = Parts(having(current_settings(), data=folder, probers=1, node=NAME), None, clock)
     async with parts.running():
         yield parts
     together = threading.Barrier(THREADS)  # each thread of the pool has a connection of its own to close

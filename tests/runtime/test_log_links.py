@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
-from dataclasses import replace
 from functools import reduce
 from io import StringIO
 
@@ -15,6 +14,7 @@ from django.core.cache import cache
 from django.test import Client
 from tests.rigs.accounts_browser import browser
 from tests.rigs.door_list import patterns
+from tests.rigs.settings import having
 
 from mainstay.frames.boot import current_settings
 from mainstay.runtime.logs import set_up_logs
@@ -34,7 +34,7 @@ def logged(form: str) -> Iterator[StringIO]:
     root, before, raising = logging.getLogger(), structlog.get_config(), logging.raiseExceptions
     handlers, level = root.handlers, root.level
     with redirect_stderr(StringIO()) as said:
-        set_up_logs(replace(current_settings(), log_format=form))
+        set_up_logs(having(current_settings(), log_format=form))
         structlog.configure(cache_logger_on_first_use=False)  # loggers of modules outlive this test
         try:
             yield said

@@ -15,15 +15,17 @@ from django.test import override_settings
 from tests.rigs.accounts_browser import TEST, browser, person, signed_in
 from tests.rigs.channel_rigs import Mailbox, mail_server, notification
 from tests.rigs.clocks import FakeClock
+from tests.rigs.settings import having
 
 from mainstay.accounts import announcements
 from mainstay.alerting.handover import hand_over
 from mainstay.frames.boot import load_settings, remember_address
 from mainstay.frames.limits import Limits
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.errors import Forbidden, InvalidInput
 from mainstay.kernel.resource import KINDS
-from mainstay.kernel.settings import DECLARABLE, KIND, SETTINGS, Settings
+from mainstay.kernel.settings import KIND, Settings
 from mainstay.runtime.doctor import _settings as examined
 from mainstay.runtime.health_page import settings_shown
 from mainstay.runtime.settings_lane import lanes
@@ -41,6 +43,7 @@ from mainstay.store.running import Running
 from mainstay.store.writer import Writer
 from mainstay.watch.results.results import Results
 from mainstay.watch.results.values import Sample
+from mainstay.watch.settings import DAY_DAYS, HOUR_DAYS, RAW_DAYS
 
 EVERYTHING: dict[str, Any] = {
     "smtp": "smtps://me:${vault:SMTP}@mail.example.com:465",
@@ -95,11 +98,11 @@ def test_the_environment_wins_over_what_is_declared_and_that_over_the_default(
     monkeypatch.setenv("MAINSTAY_RAW_DAYS", "7")  # as by default, and said all the same
     loaded = load_settings(data=tmp_path)
     loaded.take({"raw_days": 3, "hour_days": 50}, 4)
-    assert (loaded.raw_days, loaded.hour_days, loaded.day_days, loaded.revision) == (7, 50, 1100, 4)
+    assert (loaded[RAW_DAYS], loaded[HOUR_DAYS], loaded[DAY_DAYS], loaded.revision) == (7, 50, 1100, 4)
     origins = [loaded.origin(name) for name in ("raw_days", "hour_days", "day_days", "data")]
     assert origins == ["environment", "declared", "default", "environment"]
     loaded.take({}, 0)
-    assert (loaded.raw_days, loaded.hour_days) == (7, 100)
+    assert (loaded[RAW_DAYS], loaded[HOUR_DAYS]) == (7, 100)
 
 
 def test_an_install_that_sets_everything_in_the_environment_stays_as_it_is(
@@ -109,21 +112,21 @@ def test_an_install_that_sets_everything_in_the_environment_stays_as_it_is(
     for name, value in said.items():
         monkeypatch.setenv(f"MAINSTAY_{name.upper()}", str(value))
     loaded = load_settings(data=tmp_path)
-    before = {one.name: getattr(loaded, one.name) for one in SETTINGS}
+    before = {name: loaded[one] for name, one in CAPABILITIES.settings.items()}
     assert {name: before[name] for name in said} == said
     take_declared(loaded)
     say({"raw_days": 100, "smtp": "smtp://other.example.com"}, loaded)
-    assert {one.name: getattr(loaded, one.name) for one in SETTINGS} == before
+    assert {name: loaded[one] for name, one in CAPABILITIES.settings.items()} == before
 
 
 def test_every_declarable_setting_is_taken_over_and_checked(here: Settings) -> None:
-    assert set(EVERYTHING) == {one.name for one in DECLARABLE}
+    assert set(EVERYTHING) == {name for name, one in CAPABILITIES.settings.items() if one.group}
     declare(TEST, "channel", "ops", {"email": "ops@example.com"}, manager="page")
     say(EVERYTHING, here)
-    assert {name: getattr(here, name) for name in EVERYTHING} == EVERYTHING
+    assert {name: here[CAPABILITIES.settings[name]] for name in EVERYTHING} == EVERYTHING
     other = dataclasses.replace(here, declared={}, revision=0)
     assert take_declared(other) is None
-    assert other.raw_days == 3
+    assert other[RAW_DAYS] == 3
 
 
 @pytest.mark.parametrize(
@@ -171,7 +174,7 @@ def test_a_roll_back_brings_them_back(here: Settings) -> None:
     say({"raw_days": 15}, here)
     rollback(TEST, number)
     take_declared(here)
-    assert here.raw_days == 14
+    assert here[RAW_DAYS] == 14
 
 
 # Who may say it
@@ -204,7 +207,7 @@ def test_a_plan_warns_of_what_the_environment_overrides(here: Settings) -> None:
 
 
 def test_doctor_and_the_health_page_tell_where_each_comes_from(here: Settings) -> None:
-    serving = dataclasses.replace(here, raw_days=30, given=frozenset({"raw_days"}))
+    serving = having(here, raw_days=30, given=frozenset({"raw_days"}))
     say({"raw_days": 14, "hour_days": 50}, serving)
     (found,) = examined(serving)
     assert (found.state, "MAINSTAY_RAW_DAYS" in found.message) == ("warning", True)
@@ -225,13 +228,13 @@ def test_a_server_takes_them_over_within_a_second(here: Settings) -> None:
         writer = Writer()
         (lane,) = lanes(Running(here, writer, cast("Any", None), FakeClock()))
         await lane.turn()
-        assert here.raw_days == 7
+        assert here[RAW_DAYS] == 7
         await writer.run(lambda: say({"raw_days": 14}))
         await lane.turn()
-        assert (here.raw_days, lane.every <= 1) == (14, True)
+        assert (here[RAW_DAYS], lane.every <= 1) == (14, True)
         await writer.run(lambda: remove(TEST, KIND, KIND, manager="page"))
         await lane.turn()
-        assert here.raw_days == 7
+        assert here[RAW_DAYS] == 7
         writer.stop()
 
     asyncio.run(scene())

@@ -26,18 +26,20 @@ def _found(settings: Settings) -> list[tuple[str, str, str]]:
 
 def test_doctor_tries_what_is_set(server: ChdbServer, tmp_path: Path) -> None:
     assert [found[:2] for found in _found(Settings(data=tmp_path))] == [("telemetry", "ok")]
-    good = Settings(data=tmp_path, telemetry=server.address("doctor"), archive_to=str(tmp_path / "archive"))
+    good = Settings.of(
+        {"data": tmp_path, "telemetry": server.address("doctor"), "archive_to": str(tmp_path / "archive")}
+    )
     telemetry, archive = _found(good)
     assert (telemetry[1], "ClickHouse 2" in telemetry[2], "database doctor" in telemetry[2]) == ("ok", True, True)
     assert archive[1:] == ("ok", f"0 days, 0.0 MB in {tmp_path / 'archive'} ")
     (tmp_path / "file").write_text("")
-    bad = Settings(
-        data=tmp_path, telemetry=server.address("x", password="wrong-one"), archive_to=str(tmp_path / "file")
+    bad = Settings.of(
+        {"data": tmp_path, "telemetry": server.address("x", password="wrong-one"), "archive_to": str(tmp_path / "file")}
     )
     telemetry, archive = _found(bad)
     assert (telemetry[1], archive[1]) == ("error", "error")
     assert "wrong-one" not in telemetry[2]
-    nowhere = Settings(data=tmp_path, telemetry="clickhouse://127.0.0.1:1/x", archive_to="gopher://x")
+    nowhere = Settings.of({"data": tmp_path, "telemetry": "clickhouse://127.0.0.1:1/x", "archive_to": "gopher://x"})
     assert [found[1] for found in _found(nowhere)] == ["error", "error"]
 
 

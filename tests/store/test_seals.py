@@ -18,6 +18,7 @@ from django.db import connections
 from django.test import override_settings
 from tests.rigs.accounts_browser import TEST
 from tests.rigs.receivers import declare, happen
+from tests.rigs.settings import having
 from tests.rigs.told import Told
 
 from mainstay.accounts.erasure import erase_person
@@ -425,7 +426,7 @@ def test_rows_stay_until_their_segment_is_there_as_it_was_sealed(ours: Settings)
 
 class Lane:
     def __init__(self, ours: Settings, clock: Any, **changes: Any) -> None:
-        self.settings, self.clock, self.writer = replace(ours, **changes), clock, Writer()
+        self.settings, self.clock, self.writer = having(ours, **changes), clock, Writer()
         self.lane = SealLane(Running(self.settings, self.writer, None, clock))  # type: ignore[arg-type]
 
     def turns(self, *seconds: float) -> str:

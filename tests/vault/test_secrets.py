@@ -15,7 +15,7 @@ def source(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SecretSource:
     (tmp_path / "secrets" / "hook").write_text("from a file\n")
     (tmp_path / "outside").write_text("not yours")
     monkeypatch.setenv("A_TOKEN", "from the environment")
-    return SecretSource(Settings(data=tmp_path, secret_dirs=""))
+    return SecretSource(Settings.of({"data": tmp_path, "secret_dirs": ""}))
 
 
 def test_references_are_filled_where_they_stand(source: SecretSource) -> None:

@@ -18,6 +18,7 @@ from django.conf import settings as django_settings
 from django.db import connections
 from django.test import Client, override_settings
 from tests.rigs.accounts_browser import TEST, person, signed_in
+from tests.rigs.settings import having
 
 from mainstay.accounts.token_verbs import create_token
 from mainstay.kernel.actor import Actor, all_scopes
@@ -44,7 +45,7 @@ def ours() -> Iterator[Settings]:
 
 
 def keyed(source: str) -> Settings:
-    return replace(django_settings.MAINSTAY, vault_key=source)
+    return having(django_settings.MAINSTAY, vault_key=source)
 
 
 def read(settings: Settings, name: str = "db") -> str:
@@ -55,7 +56,7 @@ def test_a_secret_goes_in_and_comes_out_at_use_only(ours: Settings) -> None:
     vault.set_secret(TEST, ours, "db", VALUE)
     filled = VaultReader(ours)
     assert filled.value("db") == VALUE
-    assert SecretSource(replace(ours, secret_dirs="x")).fill({"a": "Bearer ${vault:db}"}) == {"a": f"Bearer {VALUE}"}
+    assert SecretSource(having(ours, secret_dirs="x")).fill({"a": "Bearer ${vault:db}"}) == {"a": f"Bearer {VALUE}"}
     row = VaultRow.objects.get()
     assert VALUE not in row.sealed
     stored = [str(value) for one in JournalEntry.objects.values_list() for value in one]
@@ -324,7 +325,7 @@ def test_the_api_takes_values_and_gives_names(ours: Settings) -> None:
 @pytest.fixture
 def keeper() -> Iterator[Client]:
     """A signed-in administrator without a second factor in the way."""
-    free = replace(django_settings.MAINSTAY, require_second_factor="")
+    free = having(django_settings.MAINSTAY, require_second_factor="")
     with override_settings(MAINSTAY=free, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         person()
         yield signed_in()
@@ -386,7 +387,7 @@ def test_a_value_reaches_the_check_and_is_masked_there(ours: Settings) -> None:
     vault.set_secret(TEST, ours, "db", VALUE)
     document = {"http": {"url": "https://example.com", "headers": {"Authorization": "Bearer ${vault:db}"}}}
     declare(TEST, "monitor", "api", document, manager="api")
-    directory = Directory(SecretSource(replace(ours, secret_dirs="y"))).refresh()
+    directory = Directory(SecretSource(having(ours, secret_dirs="y"))).refresh()
     order = directory.orders(directory.monitors)[next(iter(directory.monitors))]
     assert not isinstance(order, SecretMissing)
     assert f"Bearer {VALUE}" in str(order.options)

@@ -62,7 +62,7 @@ async def until(condition: Callable[[], Any], seconds: float = 30) -> None:
 @asynccontextmanager
 async def running(count: int = 1, **settings: Any) -> AsyncIterator[tuple[Probers, Inbox]]:
     inbox = Inbox()
-    probers = Probers(Settings(probers=count, **settings), inbox.take)
+    probers = Probers(Settings.of(dict(probers=count, **settings)), inbox.take)
     await probers.start()
     try:
         yield probers, inbox
@@ -252,7 +252,7 @@ def test_a_receiver_that_fails_does_not_cost_the_prober() -> None:
             taken.extend(results)
             raise RuntimeError("the receiver broke")
 
-        probers = Probers(Settings(probers=1), fail)
+        probers = Probers(Settings.of({"probers": 1}), fail)
         await probers.start()
         try:
             with tcp_server(always(answer())) as port:
@@ -278,7 +278,7 @@ from mainstay.kernel.settings import Settings
 from mainstay.watch.probers import Probers
 
 async def main():
-    probers = Probers(Settings(probers=2), lambda results: None)
+    probers = Probers(Settings.of(dict(probers=2)), lambda results: None)
     await probers.start()
     print(*probers.pids(), flush=True)
     await asyncio.sleep(60)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mainstay.accounts.events import EVENTS
+from mainstay.accounts.settings import SETTINGS
 from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, Scope
 
 CAPABILITY = Capability(
@@ -32,4 +33,5 @@ CAPABILITY = Capability(
     ),
     events=EVENTS,
     lanes="mainstay.accounts.lanes:lanes",
+    settings=SETTINGS,
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 from django.conf import settings
 
 from mainstay.accounts import rules
+from mainstay.accounts.settings import REQUIRE_SECOND_FACTOR
 from mainstay.accounts.spec import BUILT_IN, RoleSpec, ServiceAccountSpec, SignInSpec
 from mainstay.kernel.patterns import stored
 from mainstay.store.resources.queries import find, resources
@@ -31,7 +32,7 @@ def _spec(kind: type[Spec], resource: Resource) -> Spec:
 
 def _needing() -> frozenset[str]:
     """Built-in roles that need a second factor, from the settings."""
-    return frozenset(name.strip() for name in settings.MAINSTAY.require_second_factor.split(",") if name.strip())
+    return frozenset(name.strip() for name in settings.MAINSTAY[REQUIRE_SECOND_FACTOR].split(",") if name.strip())
 
 
 def role(name: str) -> rules.Role:

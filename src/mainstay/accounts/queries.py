@@ -16,6 +16,7 @@ from django.conf import settings
 
 from mainstay.accounts import policies, rules
 from mainstay.accounts.models import Invitation, Token, User
+from mainstay.accounts.settings import SECOND_FACTOR_GRACE_DAYS
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import lasts
 from mainstay.store.models import FactRow
@@ -123,7 +124,7 @@ def _standing(user: User, role: rules.Role, visit: Visit, now: float) -> rules.S
         role,
         has_factor=user.pk in users_with_factor([user.pk]) or _asked_elsewhere(visit.provider),
         since=user.second_factor_since.timestamp(),
-        grace_days=settings.MAINSTAY.second_factor_grace_days,
+        grace_days=settings.MAINSTAY[SECOND_FACTOR_GRACE_DAYS],
         now=now,
     )
 

@@ -211,6 +211,13 @@ class SignInSpec(Spec):
         return [*found, (self.default_role, ("default_role",))] if self.default_role else found
 
 
+def check_roles(text: str) -> None:
+    """ValueError for a list of roles, comma-separated, that names another than a built-in one."""
+    strange = [name for name in map(str.strip, text.split(",")) if name and name not in BUILT_IN]
+    if strange:
+        raise ValueError(f"`{strange[0][:40]}` is not a built-in role; they are {', '.join(BUILT_IN)}")
+
+
 def _check_role(name: str, spec: RoleSpec) -> Iterable[Complaint]:
     if name in BUILT_IN and spec.like != name:
         yield Complaint(

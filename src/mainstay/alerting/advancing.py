@@ -10,6 +10,7 @@ from mainstay.alerting import declared
 from mainstay.alerting.events import AlertHeld, AlertMuted, AlertResolved, AlertTold, AlertUnmuted
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import put_firing, put_resolved
+from mainstay.alerting.settings import NOTIFICATION_EXPIRY
 from mainstay.alerting.stages import Case, Facts, walk
 from mainstay.kernel.clock import to_iso
 from mainstay.store.journal import Filter, entries
@@ -168,4 +169,4 @@ def _changes(work: Work, alert: AlertRow) -> list[str]:
 
 def _keep() -> float:
     """Seconds until a message that cannot be delivered expires."""
-    return float(settings.MAINSTAY.notification_expiry)
+    return float(settings.MAINSTAY[NOTIFICATION_EXPIRY])

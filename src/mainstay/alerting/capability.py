@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mainstay.alerting.events import EVENTS
+from mainstay.alerting.settings import SETTINGS
 from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, Scope
 
 CAPABILITY = Capability(
@@ -52,4 +53,5 @@ CAPABILITY = Capability(
     lanes="mainstay.alerting.lanes:lanes",
     panels="mainstay.alerting.panels:panels",
     search="mainstay.alerting.search:search",
+    settings=SETTINGS,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mainstay.alerting.settings import CHANNEL_PROXY
 from mainstay.kernel.errors import MainstayError, Refused, RemoteError, Unavailable
 from mainstay.kernel.masking import Masker
 from mainstay.kernel.ports import DeliveryContext, Notification, Receipt
@@ -48,7 +49,7 @@ def _document(spec: ChannelSpec, settings: Settings) -> dict[str, Any]:
     target = spec.target.model_dump(mode="json", by_alias=True)
     if "smtp" in target and target["smtp"] is None:
         target["smtp"] = settings.smtp  # which may hold a reference as well
-    return {"target": target, "proxy": spec.proxy or settings.channel_proxy}
+    return {"target": target, "proxy": spec.proxy or settings[CHANNEL_PROXY]}
 
 
 def _without(error: RemoteError, masker: Masker) -> MainstayError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from mainstay.alerting.settings import ALERT_DAYS
 from mainstay.alerting.upkeep import prune_alerts
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import Lane
@@ -19,7 +20,7 @@ def lanes(running: Running) -> tuple[Lane, ...]:
 
     async def prune() -> None:
         if steps.steady():
-            days = running.settings.alert_days
+            days = running.settings[ALERT_DAYS]
             await running.writer.run(partial(prune_alerts, system("alerts"), days, running.clock))
 
     return (Lane("old alerts", prune, 3600.0, alone=True),)

@@ -13,8 +13,16 @@ from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.ports import ChannelKind
 from mainstay.kernel.resource import Kind, Reference, Spec
-from mainstay.kernel.secret import REFERENCE, Text
+from mainstay.kernel.secret import REFERENCE, Text, check_password
 from mainstay.kernel.variants import validate_variant
+
+
+def check_proxy(text: str) -> None:
+    """ValueError if the setting `channel_proxy` can name no proxy with it."""
+    if text:
+        check_password(text)
+        if urlsplit(REFERENCE.sub("x", text)).scheme not in ("http", "https"):
+            raise ValueError("must be an address such as http://proxy.example.com:3128")
 
 
 def _check_proxy(url: str) -> str:

@@ -21,6 +21,7 @@ from mainstay.alerting.handover import hand_over
 from mainstay.alerting.links import test_links
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close, receipt_document
+from mainstay.alerting.settings import NOTIFICATION_EXPIRY
 from mainstay.alerting.stages import muted
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock, SystemClock, to_iso
@@ -221,7 +222,7 @@ def send_report(actor: Actor, channel: str, title: str, text: str, evidence: dic
             payload={"alert": alert, "evidence": evidence, "changes": [], "thread": ""},
             next_at=work.now,
             created_at=work.now,
-            expires_at=work.now + settings.MAINSTAY.notification_expiry,
+            expires_at=work.now + settings.MAINSTAY[NOTIFICATION_EXPIRY],
         )
     return key
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mainstay.foreign.settings import SETTINGS
 from mainstay.kernel.capability import Capability, Command
 
 CAPABILITY = Capability(
@@ -16,4 +17,5 @@ CAPABILITY = Capability(
             "Convert another tool's configuration to a Mainstay file",
         ),
     ),
+    settings=SETTINGS,
 )

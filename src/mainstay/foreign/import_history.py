@@ -11,6 +11,7 @@ import typer
 
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.wording import counted
+from mainstay.watch.settings import DAY_DAYS
 
 if TYPE_CHECKING:
     from mainstay.foreign.importing.kuma_history import Day
@@ -38,7 +39,7 @@ def load(days: Iterable[Day]) -> None:
     try:
         now = time.time()
         store.maintain(now)  # what is measured here is rolled up first
-        loading = _Loading(store, uids, now, now - settings.day_days * _DAY)
+        loading = _Loading(store, uids, now, now - settings[DAY_DAYS] * _DAY)
         loading.take(days)
     finally:
         store.close()

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from mainstay.kernel.capability import load
+from mainstay.kernel.capability import CAPABILITIES, load
 from mainstay.kernel.errors import UserError
-from mainstay.kernel.settings import SETTINGS, Settings, variable
+from mainstay.kernel.settings import Settings, variable
 
 if TYPE_CHECKING:
     from mainstay.kernel.capability import Surroundings
@@ -44,20 +44,21 @@ def load_settings(*, serving: bool = False, **overrides: Any) -> Settings:
     started, so that addresses which it prints work; `serving` is for the server, which goes by what it is told alone.
     """
     values: dict[str, Any] = {"data": default_data_folder()}
-    for field in SETTINGS:
-        raw: Any = os.environ.get(variable(field.name))
-        if raw is None and field.name in _FORMER:
-            raw = os.environ.get(variable(_FORMER[field.name]))
-        if overrides.get(field.name) is not None:
-            raw = overrides[field.name]
+    load(f"{_HOUSE}:load_capabilities")()
+    for name, one in CAPABILITIES.settings.items():
+        raw: Any = os.environ.get(variable(name))
+        if raw is None and name in _FORMER:
+            raw = os.environ.get(variable(_FORMER[name]))
+        if overrides.get(name) is not None:
+            raw = overrides[name]
         if raw is not None:
-            values[field.name] = _convert(field.name, str(field.type), raw)
+            values[name] = _convert(name, type(one.default).__name__, raw)
     given = frozenset(values)
     values["data"] = Path(values["data"]).expanduser().absolute()
     if not serving and not values.get("url") and not values.get("listen"):
         with contextlib.suppress(OSError, UnicodeDecodeError):
             values["url"] = (values["data"] / SERVER_URL).read_text(encoding="utf-8").strip()
-    return Settings(**values, given=given)
+    return Settings.of(values, given)
 
 
 def remember_address(settings: Settings) -> None:
@@ -86,7 +87,7 @@ def _convert(name: str, wanted: str, raw: Any) -> Any:
     except (ValueError, KeyError):
         kind = "a whole number" if wanted == "int" else "true or false"
         raise UserError(f"{variable(name)} must be {kind}, not `{str(raw)[:40]}`") from None
-    return Path(raw) if wanted == "Path" else str(raw)
+    return str(raw) if wanted == "str" else Path(raw)
 
 
 def current_settings() -> Settings:

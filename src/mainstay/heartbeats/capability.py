@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mainstay.heartbeats.events import EVENTS
+from mainstay.heartbeats.settings import SETTINGS
 from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes
 
 CAPABILITY = Capability(
@@ -24,4 +25,5 @@ CAPABILITY = Capability(
     ),
     events=EVENTS,
     search="mainstay.heartbeats.search:search",
+    settings=SETTINGS,
 )

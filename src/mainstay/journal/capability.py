@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mainstay.journal.settings import SETTINGS
 from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, Scope
 
 CAPABILITY = Capability(
@@ -20,4 +21,5 @@ CAPABILITY = Capability(
     commands=(
         Command("journal", 210, "mainstay.journal.commands:journal", "Read, follow, export and verify the journal"),
     ),
+    settings=SETTINGS,
 )

@@ -16,6 +16,7 @@ from django.db import connections
 
 from mainstay.alerting.queries import open_since
 from mainstay.alerting.verbs import send_report
+from mainstay.journal.settings import JOURNAL_DAYS, JOURNAL_SEGMENT_DAYS, SEAL_CHANNEL
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import Lane
 from mainstay.kernel.clock import Steps
@@ -84,7 +85,7 @@ class SealLane:
 
     def _commit(self, prepared: Prepared) -> None:
         """With its message to the channel; if that cannot be, without."""
-        channel = self._settings.seal_channel
+        channel = self._settings[SEAL_CHANNEL]
         try:
             with unit_of_work(_ACTOR, self._clock):
                 document = sealing.commit(_ACTOR, self._settings, prepared, self._clock, channel)
@@ -98,7 +99,7 @@ class SealLane:
 
     async def _thin(self) -> None:
         """By age, once the clock was steady for hours; what an open alert may need stays."""
-        days, segment_days = self._settings.journal_days, self._settings.journal_segment_days
+        days, segment_days = self._settings[JOURNAL_DAYS], self._settings[JOURNAL_SEGMENT_DAYS]
         if days and self._steps.steady():
             now = self._clock.now()
             oldest = await _aside(open_since)

@@ -11,6 +11,8 @@ import importlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from mainstay.kernel.settings import OWN, Setting
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Mapping
 
@@ -126,7 +128,8 @@ class Capability:
 
     order: among capabilities, wherever they are listed. kinds: called with `Surroundings`, gives each
     `kernel.resource.Kind`. app: it is a Django app: "tables" of its own, or "templates" alone. guards, followers:
-    modules that register some by `store.work.guard` and `store.followers.follow`. pages: a module with `urlpatterns`.
+    modules that register some by `store.work.guard` and `store.followers.follow`. settings: those of `settings.py`.
+    pages: a module with `urlpatterns`.
     lanes: called with `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request,
     a subject and a slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability
     shows there. tables: each `store.columns.table.Table` that it keeps in the columnar store.
@@ -144,6 +147,7 @@ class Capability:
     events: tuple[type[Event], ...] = ()
     guards: str = ""
     followers: str = ""
+    settings: tuple[Setting[Any], ...] = ()
     pages: str = ""
     menu: tuple[MenuEntry, ...] = ()
     routes: tuple[Routes, ...] = ()
@@ -157,13 +161,14 @@ class Capability:
 class Capabilities:
     """All of them, in their order; filled once by `runtime.capabilities`, before anything else is done.
 
-    scopes and events are looked up all the time, so they are kept by name.
+    scopes and events are looked up all the time, so they are kept by name; so are settings, the house's own first.
     """
 
     def __init__(self) -> None:
         self._all: list[Capability] = []
         self.scopes: dict[str, Scope] = {}
         self.events: dict[str, type[Event]] = {}
+        self.settings: dict[str, Setting[Any]] = {one.name: one for one in OWN}
 
     def register(self, capability: Capability) -> None:
         """AssertionError if a name is taken: two capabilities would answer for one thing."""
@@ -171,10 +176,14 @@ class Capabilities:
             owner = next((other.name for other in self._all if (what, name) in set(_names(other))), "")
             if owner:
                 raise AssertionError(f"{what} {name} of {capability.name} already belongs to {owner}")
+        taken = next((one.name for one in capability.settings if one.name in self.settings), "")
+        if taken:
+            raise AssertionError(f"setting {taken} of {capability.name} is there already")
         self._all.append(capability)
         self._all.sort(key=lambda one: one.order)
-        self.scopes.update((scope.name, scope) for scope in capability.scopes)
-        self.events.update((event.kind, event) for event in capability.events)
+        self.scopes = {scope.name: scope for one in self._all for scope in one.scopes}
+        self.events = {event.kind: event for one in self._all for event in one.events}
+        self.settings = {one.name: one for one in (*OWN, *(one for each in self._all for one in each.settings))}
 
     def __iter__(self) -> Iterator[Capability]:
         return iter(self._all)

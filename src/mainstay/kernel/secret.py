@@ -40,6 +40,13 @@ def references(value: Any) -> Iterator[tuple[str, str]]:
             yield from references(inner)
 
 
+def check_password(address: str) -> None:
+    """ValueError for an address with a password that is no reference, or with a wrong one."""
+    check_references(address)
+    if REFERENCE.sub("", address).partition("://")[2].rpartition("@")[0].partition(":")[2]:
+        raise ValueError("the password must be a reference: write ${vault:NAME}, and keep the value there")
+
+
 def resolve(value: Any, lookup: Callable[[str, str], str]) -> Any:
     """The same nested value with lookup(source, name) for each reference, encoded for its place within a URL."""
     if isinstance(value, str):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mainstay.kernel.capability import Capability, Command, Routes, Scope
 from mainstay.nodes.events import EVENTS
+from mainstay.nodes.settings import SETTINGS
 
 CAPABILITY = Capability(
     name="nodes",
@@ -15,4 +16,5 @@ CAPABILITY = Capability(
     routes=(Routes("/nodes", "mainstay.nodes.api", "Servers"),),
     commands=(Command("nodes", 200, "mainstay.nodes.commands:nodes", "List servers that share a database; hand over"),),
     events=EVENTS,
+    settings=SETTINGS,
 )

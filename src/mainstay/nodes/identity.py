@@ -10,6 +10,7 @@ import uuid
 from mainstay import __version__
 from mainstay.frames.boot import secret_key
 from mainstay.kernel.settings import Settings
+from mainstay.nodes.settings import NODE
 from mainstay.nodes.verbs import Identity
 from mainstay.store.seals.documents import public_key
 
@@ -30,7 +31,7 @@ def identity(settings: Settings) -> Identity:
 
 def node_name(settings: Settings) -> str:
     """What people call this server."""
-    return (settings.node or socket.gethostname() or "node")[:100]
+    return (settings[NODE] or socket.gethostname() or "node")[:100]
 
 
 def fingerprint(settings: Settings) -> str:

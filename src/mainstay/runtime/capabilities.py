@@ -6,22 +6,21 @@ import importlib
 
 from mainstay.kernel.capability import CAPABILITIES, Surroundings, load
 
-NAMES = (
-    "watch",
-    "heartbeats",
-    "alerting",
-    "windows",
-    "statuspage",
-    "accounts",
-    "nodes",
-    "resources",
-    "journal",
-    "vault",
-    "snapshots",
-    "foreign",
-    "store",
-    "runtime",
+# From the lowest to the highest: each may import those of the lines before its own, and none beside or after it
+# (tests/house/test_layers.py).
+LAYERS = (
+    ("store",),
+    ("accounts",),
+    ("nodes",),
+    ("windows",),
+    ("watch",),
+    ("heartbeats",),
+    ("alerting",),
+    ("statuspage", "snapshots", "vault", "journal", "resources"),
+    ("foreign",),
+    ("runtime",),
 )
+NAMES = tuple(name for layer in LAYERS for name in layer)
 
 
 def load_capabilities() -> None:

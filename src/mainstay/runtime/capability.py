@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mainstay.kernel.capability import Capability, Command, MenuEntry, Scope
 from mainstay.runtime.events import EVENTS
+from mainstay.runtime.settings import SETTINGS
 
 CAPABILITY = Capability(
     name="runtime",
@@ -34,4 +35,5 @@ CAPABILITY = Capability(
     ),
     events=EVENTS,
     search="mainstay.runtime.places:search",
+    settings=SETTINGS,
 )

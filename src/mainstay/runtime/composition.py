@@ -23,6 +23,7 @@ from mainstay.alerting.last_word_lane import EVERY as LAST_WORD_EVERY
 from mainstay.alerting.last_word_lane import LastWordLane
 from mainstay.foreign.compat.doors import compat_doors
 from mainstay.foreign.compat.probe_modules import Modules
+from mainstay.foreign.settings import BLACKBOX_MODULES
 from mainstay.frames.addresses import Proxies
 from mainstay.frames.health import Health, database_probe
 from mainstay.frames.lanes import TURNS, forever
@@ -34,6 +35,7 @@ from mainstay.heartbeats.doors.ping_spool import PingSpool
 from mainstay.heartbeats.doors.pings import PingApp
 from mainstay.heartbeats.lane import EVERY as HEARTBEATS_EVERY
 from mainstay.heartbeats.lane import HeartbeatLane
+from mainstay.heartbeats.settings import MAIL_LISTEN, PING_SPOOL_LIMIT
 from mainstay.kernel.actor import system
 from mainstay.kernel.capability import CAPABILITIES, Lane, load
 from mainstay.kernel.clock import Clock, Steps, SystemClock
@@ -70,6 +72,7 @@ from mainstay.watch.links import Links
 from mainstay.watch.prober.descriptors import raise_descriptor_limit
 from mainstay.watch.probers import Probers
 from mainstay.watch.results import open_results
+from mainstay.watch.settings import PROBERS
 
 log = structlog.get_logger("mainstay")
 
@@ -134,12 +137,12 @@ class Parts:
         self.delivery = DeliveryLane(settings, self.writer, clock)
         reading = None if settings.telemetry else self.telemetry.columns.reading
         self.snapshots = SnapshotLane(settings, reading, self.writer, clock)
-        spool = PingSpool(settings.data, settings.ping_spool_limit * 1024 * 1024) if settings.database else None
+        spool = PingSpool(settings.data, settings[PING_SPOOL_LIMIT] * 1024 * 1024) if settings.database else None
         directory, catch_up = self.heartbeats.directory, self.heartbeats.catch_up
         self.pings = PingApp(self.writer, directory, settings, catch_up=catch_up, spool=spool)
-        self.mail = MailDoor(self.pings, settings.mail_listen) if settings.mail_listen else None
+        self.mail = MailDoor(self.pings, settings[MAIL_LISTEN]) if settings[MAIL_LISTEN] else None
         self.config = ConfigLane(config, self.writer) if config else None
-        self.modules = Modules(Path(settings.blackbox_modules) if settings.blackbox_modules else None)
+        self.modules = Modules(Path(settings[BLACKBOX_MODULES]) if settings[BLACKBOX_MODULES] else None)
         self.status_pages = StatusPages()
         self.live = LiveUpdates()
         self.health = Health()
@@ -256,7 +259,7 @@ class Parts:
             lanes[lane.name] = forever(
                 lane.name, self._only(UPKEEP, lane.turn) if lane.alone else lane.turn, lane.every
             )
-        if self.settings.blackbox_modules:
+        if self.settings[BLACKBOX_MODULES]:
             lanes["modules"] = forever("modules", self.modules.turn, _CONFIG_EVERY)
         if self.config is not None:
             lanes["config"] = forever("config", self._only(CONFIG, self.config.turn), _CONFIG_EVERY)
@@ -278,7 +281,7 @@ class Parts:
             self.health.register("nodes", self.nodes.probe)
             self.health.register("pings", self.pings.probe)
         self.health.register("locations", self.places.probe, vital=False)
-        if self.settings.blackbox_modules:
+        if self.settings[BLACKBOX_MODULES]:
             self.health.register("blackbox_modules", self.modules.health, vital=False)
         if self.config is not None:
             self.health.register("configuration", self.config.probe, vital=False)
@@ -315,8 +318,8 @@ class Parts:
         return vitals.last_error or archive or "ok"
 
     async def _probers_probe(self) -> str:
-        missing = self.settings.probers - len(self.probers.vitals())
-        return "ok" if missing <= 0 else f"{missing} of {self.settings.probers} do not report"
+        missing = self.settings[PROBERS] - len(self.probers.vitals())
+        return "ok" if missing <= 0 else f"{missing} of {self.settings[PROBERS]} do not report"
 
     async def _tell_viewers(self) -> None:
         checks = sum(vitals.checks for vitals in self.probers.vitals())

@@ -18,7 +18,8 @@ from django.views.decorators.http import require_GET
 
 from mainstay import __version__
 from mainstay.alerting.queries import channel_health
-from mainstay.kernel.settings import DECLARABLE, SETTINGS, Origin, Settings, variable
+from mainstay.kernel.capability import CAPABILITIES
+from mainstay.kernel.settings import Origin, Settings, variable
 from mainstay.nodes.queries import nodes
 from mainstay.store.snapshots.taking import newest
 from mainstay.watch.results import current
@@ -128,12 +129,12 @@ def _telemetry() -> ColumnsVitals | None:
 def settings_shown(current_settings: Settings) -> list[Setting]:
     """Every setting with its value and where that comes from; passwords inside of addresses are hidden."""
     found = []
-    for one in SETTINGS:
-        value, origin = str(getattr(current_settings, one.name)), current_settings.origin(one.name)
-        key = one.name if one in DECLARABLE else ""
+    for one in CAPABILITIES.settings.values():
+        value, origin = str(current_settings[one]), current_settings.origin(one.name)
         idle = origin == "environment" and one.name in current_settings.declared
         declared = _hidden(str(current_settings.declared[one.name])) if idle else ""
-        found.append(Setting(variable(one.name), key, _hidden(value), origin, one.metadata["about"], declared))
+        key = one.name if one.group else ""
+        found.append(Setting(variable(one.name), key, _hidden(value), origin, one.about, declared))
     return found
 
 

@@ -12,8 +12,10 @@ from urllib.parse import unquote, urlsplit
 
 import structlog
 
+from mainstay.alerting.settings import CHANNEL_PROXY
 from mainstay.kernel.masking import Masker
 from mainstay.kernel.settings import Settings
+from mainstay.runtime.settings import LOG_FORMAT, LOG_LEVEL
 from mainstay.store.secrets import known_values
 
 # Addresses that are permissions: one-time links, links of messages, pings, pushes, keys of API clients. Whatever names
@@ -27,8 +29,8 @@ _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 
 def set_up_logs(settings: Settings) -> None:
     """Send structlog's and the standard library's messages through one set of processors."""
-    level = _LEVELS.get(settings.log_level.lower(), 20)
-    console = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    level = _LEVELS.get(settings[LOG_LEVEL].lower(), 20)
+    console = settings[LOG_FORMAT] == "console" or (settings[LOG_FORMAT] == "auto" and sys.stderr.isatty())
     # Tracebacks as Python prints them: whole, and without the variables, which hold whatever was being handled.
     plain = structlog.dev.plain_traceback
     renderer: structlog.typing.Processor = (
@@ -70,7 +72,7 @@ def set_up_logs(settings: Settings) -> None:
 def _passwords(settings: Settings) -> frozenset[str]:
     """Of the addresses in the settings, which libraries quote when they cannot connect."""
     found = []
-    for address in (settings.database, settings.telemetry, settings.smtp, settings.channel_proxy):
+    for address in (settings.database, settings.telemetry, settings.smtp, settings[CHANNEL_PROXY]):
         with suppress(ValueError):  # whoever opens it says what is wrong with it
             found.append(urlsplit(address).password)
     return frozenset(form for password in found if password for form in (password, unquote(password)))

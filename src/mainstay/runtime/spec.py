@@ -1,135 +1,94 @@
-"""What may be declared of Mainstay's own settings: the fields of `kernel.settings` that have a group.
+"""What may be declared of Mainstay's own settings: those that capabilities, and the house, say may be.
 
-The spec is made from that table, so that a setting is described once; here stands only what its bounds cannot say.
+The spec is made from them, so that a setting is described once, where it belongs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Annotated, Any, get_args
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache, partial
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, ConfigDict, Field, create_model
 
-from mainstay.accounts.spec import BUILT_IN
 from mainstay.frames.boot import current_settings, said_by_environment
 from mainstay.integrations.channels.email.address import is_sender
-from mainstay.kernel.asking import first, section
-from mainstay.kernel.capability import Surroundings
+from mainstay.kernel.asking import REFERS, first, section
+from mainstay.kernel.capability import CAPABILITIES, Surroundings, load
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.resource import Complaint, Fact, Kind, Reference, Resource, Spec
-from mainstay.kernel.secret import REFERENCE, check_references
-from mainstay.kernel.settings import DECLARABLE, KIND, MAIL_SCHEMES, Group, variable
+from mainstay.kernel.secret import REFERENCE, check_password
+from mainstay.kernel.settings import GROUPS, KIND, MAIL_SCHEMES, Setting, variable
+from mainstay.store.settings import CHECK_PLACE
 from mainstay.store.snapshots.places import BUCKETS
-from mainstay.store.snapshots.retention import parse_keep
-from mainstay.store.snapshots.schedule import period
 
 _LONGEST = 1000  # characters
 
 
-def _place(text: str) -> str:
-    if text and not text.startswith((*BUCKETS, "/")):
-        raise ValueError(f"`{text[:40]}` is neither the full path of a folder nor s3://bucket/prefix")
-    return text
+def check_mail_server(text: str) -> None:
+    parts = urlsplit(REFERENCE.sub("x", text))
+    check_password(text)
+    if parts.scheme not in MAIL_SCHEMES or not parts.hostname:
+        raise ValueError(
+            "must be smtp://host, smtp+starttls://host or smtps://host, such as smtps://me:${vault:SMTP}@host"
+        )
 
 
-def _every(text: str) -> str:
-    period(text)
-    return text
+def check_sender(text: str) -> None:
+    if not is_sender(text):
+        raise ValueError(f"`{text[:60]}` is not a sender such as ops@example.com or Mainstay <ops@example.com>")
 
 
-def _keep(text: str) -> str:
+def _checked(at: str, text: str) -> str:
     try:
-        parse_keep(text)
+        load(at)(text)
     except UserError as error:
         raise ValueError(f"{error.message}; {error.hint}") from None
     return text
 
 
-def _without_password(text: str) -> str:
-    """An address whose password, if it has one, is a reference."""
-    check_references(text)
-    password = REFERENCE.sub("", text).partition("://")[2].rpartition("@")[0].partition(":")[2]
-    if password:
-        raise ValueError("the password must be a reference: write ${vault:NAME}, and keep the value there")
-    return text
+def _asked(one: Setting[Any]) -> tuple[Any, Any]:
+    """(annotation, field) of pydantic."""
+    kind: Any = type(one.default)
+    more = dict(one.bounds)
+    if kind is str:
+        kind = Annotated[str, AfterValidator(partial(_checked, one.check))] if one.check else str
+        more = {"max_length": _LONGEST, **more}
+    extra = {**section(one.group), **more.pop("json_schema_extra", {})}
+    return kind, Field(one.default, description=one.about, json_schema_extra=extra, **more)
 
 
-def _mail_server(text: str) -> str:
-    parts = urlsplit(REFERENCE.sub("x", _without_password(text)))
-    if parts.scheme not in MAIL_SCHEMES or not parts.hostname:
-        raise ValueError(
-            "must be smtp://host, smtp+starttls://host or smtps://host, such as smtps://me:${vault:SMTP}@host"
-        )
-    return text
+def declarable_settings() -> list[Setting[Any]]:
+    """In the order of the form."""
+    headings = [*GROUPS, *(one.group for one in CAPABILITIES.settings.values())]
+    return sorted(filter(lambda one: one.group, CAPABILITIES.settings.values()), key=lambda o: headings.index(o.group))
 
 
-def _sender(text: str) -> str:
-    if not is_sender(text):
-        raise ValueError(f"`{text[:60]}` is not a sender such as ops@example.com or Mainstay <ops@example.com>")
-    return text
+@cache
+def settings_spec() -> type[Spec]:
+    """Made of what is declarable, once all capabilities are known."""
+    order = declarable_settings()
+    fields: dict[str, Any] = {one.name: _asked(one) for one in order}
 
+    class Base(Spec):
+        """Settings of this install."""
 
-def _proxy(text: str) -> str:
-    if text and urlsplit(REFERENCE.sub("x", _without_password(text))).scheme not in ("http", "https"):
-        raise ValueError("must be an address such as http://proxy.example.com:3128")
-    return text
+        model_config = ConfigDict(json_schema_extra=first(*fields))
 
-
-def _roles(text: str) -> str:
-    strange = [name for name in map(str.strip, text.split(",")) if name and name not in BUILT_IN]
-    if strange:
-        raise ValueError(f"`{strange[0][:40]}` is not a built-in role; they are {', '.join(BUILT_IN)}")
-    return text
-
-
-_CHECKS: dict[str, Callable[[str], str]] = {
-    "archive_to": _place,
-    "snapshot_to": _place,
-    "snapshot_every": _every,
-    "snapshot_keep": _keep,
-    "smtp": _mail_server,
-    "mail_from": _sender,
-    "channel_proxy": _proxy,
-    "require_second_factor": _roles,
-}
-
-
-def _asked(one: Any) -> tuple[Any, Any]:
-    """(annotation, field) of pydantic, for one field of the settings."""
-    if one.type == "int":
-        kind: Any = int
-        more = dict(one.metadata["schema"])
-    else:
-        kind = Annotated[str, AfterValidator(_CHECKS[one.name])] if one.name in _CHECKS else str
-        more = {"max_length": _LONGEST, **one.metadata["schema"]}
-    extra = {**section(one.metadata["group"]), **more.pop("json_schema_extra", {})}
-    return kind, Field(one.default, description=one.metadata["about"], json_schema_extra=extra, **more)
-
-
-_ORDER = sorted(DECLARABLE, key=lambda one: get_args(Group).index(one.metadata["group"]))
-
-
-class _Settings(Spec):
-    """Settings of this install."""
-
-    model_config = ConfigDict(json_schema_extra=first(*(one.name for one in _ORDER)))
-
-
-_FIELDS: dict[str, Any] = {one.name: _asked(one) for one in _ORDER}
-SettingsSpec: type[Spec] = create_model("SettingsSpec", __base__=_Settings, **_FIELDS)
+    return create_model("SettingsSpec", __base__=Base, **fields)
 
 
 def _references(spec: Any) -> Iterable[Reference]:
-    return [Reference("channel", spec.seal_channel, ("seal_channel",))] if spec.seal_channel else []
+    for one in declarable_settings():
+        kind, name = one.bounds.get("json_schema_extra", {}).get(REFERS), getattr(spec, one.name)
+        if kind and name:
+            yield Reference(kind, name, (one.name,))
 
 
 def _requires(spec: Any) -> Iterable[tuple[str, str]]:
-    return (
-        [("obstore", "s3")]
-        if any(getattr(spec, name).startswith(BUCKETS) for name in ("archive_to", "snapshot_to"))
-        else []
-    )
+    places = [getattr(spec, one.name) for one in declarable_settings() if one.check == CHECK_PLACE]
+    return [("obstore", "s3")] if any(place.startswith(BUCKETS) for place in places) else []
 
 
 def _check(name: str, spec: Any) -> Iterator[Complaint]:
@@ -170,8 +129,8 @@ def kinds(_surroundings: Surroundings) -> tuple[Kind, ...]:
             KIND,
             KIND,
             "settings of Mainstay itself; what the environment of the server says wins over them",
-            SettingsSpec.model_validate,
-            lambda: SettingsSpec.model_json_schema(mode="validation"),
+            settings_spec().model_validate,
+            lambda: settings_spec().model_json_schema(mode="validation"),
             _references,
             alone=True,
             requires=_requires,

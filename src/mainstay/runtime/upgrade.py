@@ -18,6 +18,7 @@ from mainstay.frames.boot import migrate
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
+from mainstay.runtime.settings import SNAPSHOT_BEFORE_UPGRADE
 from mainstay.store.damage import check_sound
 from mainstay.store.declared_settings import take_declared
 from mainstay.store.followers import begin
@@ -74,7 +75,7 @@ def _open(settings: Settings) -> None:
     upgrade = bool(waiting) and bool(versions.applied_migrations())
     if versions.applied_migrations():
         take_declared(settings)  # the snapshot goes to the place that is declared
-    taken = _keep(settings, waiting) if upgrade and settings.snapshot_before_upgrade else None
+    taken = _keep(settings, waiting) if upgrade and settings[SNAPSHOT_BEFORE_UPGRADE] else None
     if waiting:
         migrate()
     begin()  # also of followers that a version brings without a change of tables

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mainstay.kernel.capability import Capability, Command, Scope
+from mainstay.snapshots.settings import SETTINGS
 
 CAPABILITY = Capability(
     name="snapshots",
@@ -28,4 +29,5 @@ CAPABILITY = Capability(
             "Move the state from SQLite to PostgreSQL",
         ),
     ),
+    settings=SETTINGS,
 )

@@ -16,7 +16,9 @@ import typer
 from mainstay.kernel.actor import command
 from mainstay.kernel.errors import MainstayError, UserError
 from mainstay.kernel.wording import counted
+from mainstay.snapshots.settings import SNAPSHOT_KEEP
 from mainstay.store.damage import check_begun
+from mainstay.store.settings import SNAPSHOT_KEY
 
 if TYPE_CHECKING:
     from mainstay.kernel.settings import Settings
@@ -52,7 +54,7 @@ def snapshot(
     from mainstay.store.snapshots.taking import wishes_from
 
     take_declared(settings)
-    keep = keep or (settings.snapshot_keep if seconds else "")
+    keep = keep or (settings[SNAPSHOT_KEEP] if seconds else "")
     wishes = replace(wishes_from(settings, to, keep, key), secrets=secrets, telemetry=not without_telemetry)
     while True:
         _print_taken(_take(settings, wishes, quiet=as_json), as_json=as_json)
@@ -128,7 +130,7 @@ def restore(
 
 
 def _key(settings: Settings, reference: str) -> str:
-    reference = reference or settings.snapshot_key
+    reference = reference or settings[SNAPSHOT_KEY]
     if not reference:
         return ""
     from mainstay.kernel.secret import REFERENCE, SecretMissing

@@ -24,6 +24,8 @@ from mainstay.kernel.clock import Clock
 from mainstay.kernel.errors import MainstayError, StoreBusy, UserError
 from mainstay.kernel.settings import Settings
 from mainstay.kernel.timespan import format_duration
+from mainstay.snapshots.settings import SNAPSHOT_EVERY, SNAPSHOT_KEEP
+from mainstay.store.settings import SNAPSHOT_TO
 from mainstay.store.snapshots import control, taking, telemetry_copy
 from mainstay.store.snapshots.schedule import period
 from mainstay.store.snapshots.taking import Newest
@@ -43,7 +45,7 @@ class SnapshotLane:
     def __init__(self, settings: Settings, reading: Reading | None, writer: Writer, clock: Clock) -> None:
         """`reading` None: this node keeps no telemetry of its own. UserError for settings that make no sense."""
         try:
-            period(settings.snapshot_every)
+            period(settings[SNAPSHOT_EVERY])
         except ValueError as error:
             raise UserError(f"MAINSTAY_SNAPSHOT_EVERY {error}") from None
         self._settings, self._reading, self._writer, self._clock = settings, reading, writer, clock
@@ -74,7 +76,7 @@ class SnapshotLane:
     @property
     def _every(self) -> float:
         """Seconds, as the settings say now."""
-        return period(self._settings.snapshot_every)
+        return period(self._settings[SNAPSHOT_EVERY])
 
     async def turn(self) -> None:
         """Look for the newest, and take one if it is due."""
@@ -95,7 +97,7 @@ class SnapshotLane:
             "MAINSTAY_DATABASE": self._settings.database,
         }
         self._child = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "mainstay", "snapshot", "--json", "--keep", self._settings.snapshot_keep,
+            sys.executable, "-m", "mainstay", "snapshot", "--json", "--keep", self._settings[SNAPSHOT_KEEP],
             stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment,
         )  # fmt: skip
         try:
@@ -114,7 +116,7 @@ class SnapshotLane:
         log.error("snapshot failed", error=self.problem, retry_in=_RETRY)
         if code < 0:  # killed: it could not tell of it itself
             error = StoreBusy(f"the process was ended by signal {-code}")
-            await self._writer.run(lambda: taking.record_failed(_ACTOR, self._settings.snapshot_to, error))
+            await self._writer.run(lambda: taking.record_failed(_ACTOR, self._settings[SNAPSHOT_TO], error))
 
     # health
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mainstay.kernel.capability import Capability
 from mainstay.store.events import EVENTS
+from mainstay.store.settings import SETTINGS
 
 CAPABILITY = Capability(
     name="store",
@@ -11,4 +12,5 @@ CAPABILITY = Capability(
     about="Declared resources, the journal, secrets and snapshots",
     app="tables",
     events=EVENTS,
+    settings=SETTINGS,
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mainstay.kernel.errors import Broken, Conflict, MainstayError, NotFound, UserError
 from mainstay.kernel.settings import Settings
+from mainstay.store.settings import SNAPSHOT_TO
 
 STATE = "state.sqlite3"
 _WRITTEN = "version.json"  # by every server that has opened the folder
@@ -92,7 +93,7 @@ def _restore(settings: Settings) -> str:
 def _snapshots(settings: Settings) -> list[str]:
     from mainstay.store.snapshots.places import place
 
-    to = settings.snapshot_to or str(settings.data / "snapshots")
+    to = settings[SNAPSHOT_TO] or str(settings.data / "snapshots")
     if to.startswith("s3"):
         return [f"in {to}"]
     if not Path(to).is_dir():

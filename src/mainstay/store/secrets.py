@@ -12,6 +12,7 @@ from typing import Any
 
 from mainstay.kernel.secret import SecretMissing, references, resolve
 from mainstay.kernel.settings import Settings
+from mainstay.store.settings import SECRET_DIRS
 from mainstay.store.vault_reader import VaultReader
 
 _LIMIT = 64 * 1024
@@ -31,7 +32,10 @@ def _vault(settings: Settings) -> VaultReader:
 
 class SecretSource:
     def __init__(self, settings: Settings) -> None:
-        folders = [settings.data / "secrets", *(Path(part.strip()) for part in settings.secret_dirs.split(",") if part)]
+        folders = [
+            settings.data / "secrets",
+            *(Path(part.strip()) for part in settings[SECRET_DIRS].split(",") if part),
+        ]
         self._folders = [folder.resolve() for folder in folders]
         self._vault = _vault(settings)
 

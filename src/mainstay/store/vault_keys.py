@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.settings import Settings
+from mainstay.store.settings import VAULT_KEY
 
 if TYPE_CHECKING:
     from cryptography.fernet import Fernet, MultiFernet
@@ -46,7 +47,7 @@ class VaultLocked(UserError):
 
 def is_managed(settings: Settings) -> bool:
     """Whether the keys are ours to replace."""
-    return not settings.vault_key
+    return not settings[VAULT_KEY]
 
 
 def ciphers(settings: Settings) -> list[Fernet]:
@@ -132,8 +133,8 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _text(settings: Settings) -> str:
-    kind, _, what = settings.vault_key.partition(":")
-    if not settings.vault_key:
+    kind, _, what = settings[VAULT_KEY].partition(":")
+    if not settings[VAULT_KEY]:
         return _read(settings, settings.key_folder / KEY_FILE)
     if kind == "file" and what:
         return _read(settings, Path(what))
@@ -175,7 +176,7 @@ def _ask(settings: Settings, command: str) -> str:
 
 
 def _locked(settings: Settings, reason: str) -> VaultLocked:
-    where = settings.vault_key.partition(" ")[0] or str(settings.key_folder / KEY_FILE)
+    where = settings[VAULT_KEY].partition(" ")[0] or str(settings.key_folder / KEY_FILE)
     return VaultLocked(
         f"the vault is locked: no key from {where}, {reason}",
         hint="restore the key, or remove the secrets and set them again",

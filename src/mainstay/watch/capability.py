@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, Scope
 from mainstay.watch.events import EVENTS
+from mainstay.watch.settings import SETTINGS
 
 CAPABILITY = Capability(
     name="watch",
@@ -52,4 +53,5 @@ CAPABILITY = Capability(
     events=EVENTS,
     tables="mainstay.watch.results.tables:TABLES",
     search="mainstay.watch.search:search",
+    settings=SETTINGS,
 )

@@ -16,6 +16,7 @@ import typer
 
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.timespan import parse_duration
+from mainstay.watch.settings import CHROMIUM, PLUGIN_DIRS
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -82,7 +83,7 @@ def run(order: CheckOrder) -> CheckResult:
     from mainstay.watch.prober.trust import default_ca_file
 
     settings = load_settings()
-    configured = Configure(settings.probe_allow, plugin_dirs=settings.plugin_dirs, chromium=settings.chromium)
+    configured = Configure(settings.probe_allow, plugin_dirs=settings[PLUGIN_DIRS], chromium=settings[CHROMIUM])
     guard = Guard.from_settings(settings.probe_allow)
     context = Context(guard, ca_file=default_ca_file(), configured=configured)
     at, began = time.time(), time.perf_counter()

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlsplit
 import typer
 
 from mainstay.kernel.errors import UserError
+from mainstay.watch.settings import CHROMIUM, PLUGIN_DIRS
 
 if TYPE_CHECKING:
     from mainstay.watch.prober.remote import Server
@@ -47,7 +48,7 @@ def probe(
     path = Path(token_file) if token_file else None
     given = token or os.environ.get("MAINSTAY_PROBE_TOKEN", "")
     _token(path, given)
-    allowed = Configure(settings.probe_allow, plugin_dirs=settings.plugin_dirs, chromium=settings.chromium)
+    allowed = Configure(settings.probe_allow, plugin_dirs=settings[PLUGIN_DIRS], chromium=settings[CHROMIUM])
     run(Options(servers, location, lambda: _token(path, given), allowed, keep, fixed=path is None))
 
 

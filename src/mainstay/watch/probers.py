@@ -39,6 +39,7 @@ from mainstay.kernel.probing import (
     finding,
 )
 from mainstay.watch.prober.wire import Pipe
+from mainstay.watch.settings import CHROMIUM, PLUGIN_DIRS, PROBERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -75,11 +76,11 @@ class Probers:
         self._on_results = on_results
         configured = Configure(
             settings.probe_allow,
-            plugin_dirs=settings.plugin_dirs,
-            chromium=settings.chromium,
+            plugin_dirs=settings[PLUGIN_DIRS],
+            chromium=settings[CHROMIUM],
             traces=str(settings.data / "traces"),
         )
-        self._children = [_Child(self, index, configured) for index in range(max(1, settings.probers))]
+        self._children = [_Child(self, index, configured) for index in range(max(1, settings[PROBERS]))]
         self._once: dict[str, tuple[_Child, asyncio.Future[CheckResult]]] = {}
         self._turn = itertools.cycle(self._children)
         self._watch: asyncio.Task[None] | None = None

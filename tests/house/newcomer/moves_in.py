@@ -21,6 +21,7 @@ migrate()
 
 from django.test import Client  # noqa: E402
 from mainstay.drills import parts  # type: ignore[import-not-found] # noqa: E402
+from mainstay.drills.settings import DRILL_DAYS  # type: ignore[import-not-found] # noqa: E402
 
 from mainstay.accounts import verbs  # noqa: E402
 from mainstay.accounts.models import User  # noqa: E402
@@ -32,6 +33,7 @@ from mainstay.kernel.errors import Forbidden  # noqa: E402
 from mainstay.runtime.app import commands, run  # noqa: E402
 from mainstay.runtime.composition import Parts  # noqa: E402
 from mainstay.store.columns.sql import Condition  # noqa: E402
+from mainstay.store.declared_settings import take_declared  # noqa: E402
 from mainstay.store.journal import Filter, entries  # noqa: E402
 from mainstay.store.resources.apply import declare  # noqa: E402
 from mainstay.store.resources.schema import file_schema  # noqa: E402
@@ -47,6 +49,10 @@ try:
     parts.begin(ME.__class__("user", "x"), "fire")
 except Forbidden as refused:
     FOUND["refused"] = "drills:run" in refused.message
+
+declare(ME, "settings", "settings", {"drill_days": 3}, manager="web")
+take_declared(settings)
+FOUND["setting"] = [settings[DRILL_DAYS], settings.origin("drill_days")]
 
 parts.end(ME, "fire", late=True)
 (alert,) = alerts()
@@ -66,6 +72,8 @@ found = browser.get("/search?q=practise").content.decode()
 FOUND["find"] = 'href="/drills/"' in found.partition('id="main"')[2] and "Practise fire" in found
 FOUND["journal"] = "Drill began" in browser.get("/journal/").content.decode()
 FOUND["editor"] = "fire: {}" in browser.get("/resources/new?kind=drill&as=yaml").content.decode()
+FOUND["form"] = "Steps of drills" in browser.get("/resources/settings/settings/edit").content.decode()
+FOUND["shown"] = "MAINSTAY_DRILL_DAYS" in browser.get("/health/").content.decode()
 FOUND["operation"] = browser.get("/api/v1/drills/").json()
 FOUND["openapi"] = "/api/v1/drills/" in browser.get("/api/v1/openapi.json").json()["paths"]
 FOUND["command"] = list(commands()).index("drills") - list(commands()).index("notify")
@@ -77,6 +85,7 @@ async def serve() -> None:
     running._register_health()
     FOUND["probe"] = (await running.health.services())["drills"]
     FOUND["health"] = "drills" not in running.health._vital
+    FOUND["kept"] = running.telemetry.columns.days("drill_days")
     columns, step = running.telemetry.columns, (1, "fire", "everybody out", {"floor": "2"})
     columns.append(parts.STEPS, [step])
     columns.flush()

@@ -40,6 +40,7 @@ from mainstay.heartbeats.doors.ping_request import (
 from mainstay.heartbeats.doors.ping_spool import CalledOff, PingSpool, SpoolFull, Writing
 from mainstay.heartbeats.intake import Covering, Incoming, take_in
 from mainstay.heartbeats.rules import Ping, PingKind
+from mainstay.heartbeats.settings import PING_BODY_LIMIT, PINGS_KEPT
 from mainstay.heartbeats.verbs import PING_KEY, Created, TooManyCreations, create_by_ping
 from mainstay.kernel.actor import system
 from mainstay.kernel.clock import Clock, SystemClock
@@ -137,11 +138,11 @@ class PingApp:
 
     @property
     def _body_limit(self) -> int:
-        return max(0, self._settings.ping_body_limit)
+        return max(0, self._settings[PING_BODY_LIMIT])
 
     @property
     def _kept(self) -> int:
-        return max(1, self._settings.pings_kept)
+        return max(1, self._settings[PINGS_KEPT])
 
     def _take_in(self, incoming: list[Incoming]) -> frozenset[str]:
         return take_in(_ACTOR, incoming, kept=self._kept, **self._terms)

@@ -16,8 +16,8 @@ from typing import Any
 import duckdb
 import structlog
 
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.errors import MainstayError, StoreBusy
-from mainstay.kernel.settings import Settings
 from mainstay.store.columns import sql
 from mainstay.store.columns.archive import Archive, ArchiveVitals
 from mainstay.store.columns.buffer import Batch, Buffer
@@ -81,7 +81,7 @@ class Columns:
 
     def days(self, setting: str) -> int:
         """For how many days is kept what is `kept` by this setting."""
-        return self._days[setting] if setting in self._days else int(getattr(Settings(), setting))
+        return self._days[setting] if setting in self._days else int(CAPABILITIES.settings[setting].default)
 
     # writing
 

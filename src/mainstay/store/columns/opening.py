@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 
-from mainstay.kernel.settings import SETTINGS, Settings
+from mainstay.kernel.capability import CAPABILITIES
+from mainstay.kernel.settings import Settings
 from mainstay.kernel.wording import counted
 from mainstay.store.columns.archive import Archive
 from mainstay.store.columns.columns import Columns
 from mainstay.store.columns.duckdb_engine import DuckEngine
 from mainstay.store.columns.table import declared
+from mainstay.store.settings import ARCHIVE_DAYS, ARCHIVE_TO, TELEMETRY_MEMORY
 
 FILE = "telemetry.duckdb"
 
@@ -25,7 +27,7 @@ def opened(settings: Settings) -> Columns:
 
         engine: ClickHouseEngine | DuckEngine = ClickHouseEngine(Link.of(settings, tables), tables)
     else:
-        engine = DuckEngine(settings.data / FILE, settings.telemetry_memory, tables)
+        engine = DuckEngine(settings.data / FILE, settings[TELEMETRY_MEMORY], tables)
     archives = Archives(settings)
     archives.now()
     return Columns(engine, tables, KeptDays(settings), archives.now)
@@ -40,13 +42,13 @@ class KeptDays(Mapping[str, int]):
     def __getitem__(self, name: str) -> int:
         if name not in self:
             raise KeyError(name)
-        return int(getattr(self._settings, name))
+        return int(self._settings[CAPABILITIES.settings[name]])
 
     def __contains__(self, name: object) -> bool:
         return name in set(self)
 
     def __iter__(self) -> Iterator[str]:
-        return (one.name for one in SETTINGS if one.name.endswith("_days"))
+        return (name for name in CAPABILITIES.settings if name.endswith("_days"))
 
     def __len__(self) -> int:
         return len(list(iter(self)))
@@ -60,7 +62,7 @@ class Archives:
         self._made: tuple[tuple[str, int], Archive | None] = (("", 0), None)
 
     def now(self) -> Archive | None:
-        wanted = (self._settings.archive_to, self._settings.archive_days)
+        wanted = (self._settings[ARCHIVE_TO], self._settings[ARCHIVE_DAYS])
         with self._turn:
             if self._made[0] != wanted:
                 self._made = (wanted, archive_of(self._settings))
@@ -69,10 +71,10 @@ class Archives:
 
 def archive_of(settings: Settings) -> Archive | None:
     """None if raw rows are deleted after their hot days."""
-    if not settings.archive_to:
+    if not settings[ARCHIVE_TO]:
         return None
     work = settings.data / "archive-work"
-    return Archive(settings.archive_to, work, days=settings.archive_days, memory=settings.telemetry_memory)
+    return Archive(settings[ARCHIVE_TO], work, days=settings[ARCHIVE_DAYS], memory=settings[TELEMETRY_MEMORY])
 
 
 def look(settings: Settings, what: str) -> str:
@@ -85,7 +87,7 @@ def look(settings: Settings, what: str) -> str:
         if archive is None:
             return ""
         days, size = archive.look()
-        return f"{counted(days, 'day')}, {size / 1e6:,.1f} MB in {settings.archive_to}"
+        return f"{counted(days, 'day')}, {size / 1e6:,.1f} MB in {settings[ARCHIVE_TO]}"
     if not settings.telemetry:
         return "DuckDB in the data folder"
     from mainstay.store.columns.clickhouse_link import Link

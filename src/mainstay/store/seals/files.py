@@ -20,6 +20,7 @@ import duckdb
 
 from mainstay.kernel.errors import Broken, NotFound, Unavailable
 from mainstay.store.columns.archive_files import ArchiveFiles
+from mainstay.store.settings import JOURNAL_TO, TELEMETRY_MEMORY
 
 if TYPE_CHECKING:
     from mainstay.kernel.settings import Settings
@@ -76,7 +77,7 @@ class SealedEntry:
 
 def is_local(settings: Settings) -> bool:
     """Whether segments lie in the data folder, which other servers do not reach."""
-    return not settings.journal_to
+    return not settings[JOURNAL_TO]
 
 
 class Segments:
@@ -84,8 +85,8 @@ class Segments:
 
     def __init__(self, settings: Settings, *, fresh: bool = False) -> None:
         """fresh: read what lies in a bucket now, and not what was read of it before; needs `close`."""
-        self._memory = settings.telemetry_memory
-        self.address = str(settings.data / FOLDER) if is_local(settings) else settings.journal_to
+        self._memory = settings[TELEMETRY_MEMORY]
+        self.address = str(settings.data / FOLDER) if is_local(settings) else settings[JOURNAL_TO]
         work = settings.data / _WORK
         work.mkdir(mode=0o700, exist_ok=True)
         self._fresh = Path(tempfile.mkdtemp(dir=work)) if fresh else None

@@ -46,6 +46,12 @@ class Place(Protocol):
         """What `mainstay restore` takes."""
 
 
+def check_place(text: str) -> None:
+    """ValueError if a setting can name no place with it."""
+    if text and not text.startswith((*BUCKETS, "/")):
+        raise ValueError(f"`{text[:40]}` is neither the full path of a folder nor s3://bucket/prefix")
+
+
 class Folder:
     def __init__(self, path: Path, what: str = "the snapshot") -> None:
         self._path, self._what = path, what

@@ -15,6 +15,7 @@ from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.settings import Settings
 from mainstay.kernel.wording import counted
 from mainstay.store.events import SnapshotRestored
+from mainstay.store.settings import TELEMETRY_MEMORY
 from mainstay.store.snapshots import archive, places, restore_folder, sqlite
 from mainstay.store.snapshots.archive import Progress, silent
 from mainstay.store.snapshots.manifest import STATE_FILE, STATE_PART, Manifest
@@ -119,7 +120,7 @@ def _rebuild(actor: Actor, settings: Settings, manifest: Manifest, address: str,
         raise Damaged(f"the journal of the snapshot is broken at entry {found.broken_at}: {found.reason}")
     missing_segments = bring_back(parts / SEGMENTS, settings)
     telemetry_copy.restore(
-        parts / telemetry_copy.FOLDER, settings.data, manifest.telemetry, settings.telemetry_memory, progress
+        parts / telemetry_copy.FOLDER, settings.data, manifest.telemetry, settings[TELEMETRY_MEMORY], progress
     )
     _tell(actor, settings, manifest, address)
     missing = _missing_secrets(settings)

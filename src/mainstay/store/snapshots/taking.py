@@ -30,6 +30,7 @@ from mainstay.store.models import FactRow
 from mainstay.store.seals.files import FOLDER as SEGMENTS
 from mainstay.store.seals.files import is_local
 from mainstay.store.secrets import SecretSource
+from mainstay.store.settings import SNAPSHOT_KEY, SNAPSHOT_TO, TELEMETRY_MEMORY
 from mainstay.store.snapshots import archive, control, places, retention, rows, sqlite, telemetry_copy
 from mainstay.store.snapshots.archive import Progress, silent
 from mainstay.store.snapshots.manifest import (
@@ -82,9 +83,9 @@ def wishes_from(settings: Settings, to: str = "", keep: str = "", key: str = "")
 
     Nothing is deleted unless `keep` says so: who takes one by hand wants one more, not one less.
     """
-    reference = key or settings.snapshot_key
+    reference = key or settings[SNAPSHOT_KEY]
     return Wishes(
-        to=to or settings.snapshot_to or str(settings.data / "snapshots"),
+        to=to or settings[SNAPSHOT_TO] or str(settings.data / "snapshots"),
         keep=keep,
         key=key_from(settings, reference) if reference else "",
     )
@@ -255,7 +256,7 @@ def _stage_telemetry(
 ) -> dict[str, int]:
     if settings.telemetry:
         return {}  # ClickHouse keeps it, and has backups of its own
-    memory = settings.telemetry_memory
+    memory = settings[TELEMETRY_MEMORY]
     if wishes.offline:
         return telemetry_copy.export_file(settings.data, folder, until, memory, progress)
     with control.alone(settings.data) as alone:

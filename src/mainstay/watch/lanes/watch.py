@@ -42,6 +42,7 @@ from mainstay.watch.lanes.uplink import Guard, Look, MachineLook, targets_of
 from mainstay.watch.lanes.usual import UsualTimes
 from mainstay.watch.lanes.voting import Voting
 from mainstay.watch.results.results import Results
+from mainstay.watch.settings import UPLINK_TARGETS
 from mainstay.watch.state import Excused, Reason
 from mainstay.watch.telling import Finding
 from mainstay.windows.queries import Window, active
@@ -94,7 +95,7 @@ class WatchLane:
     ) -> None:
         self.board = Board()
         self._probers, self._telemetry, self._writer, self._clock = probers, telemetry, writer, clock
-        targets = targets_of(settings.uplink_targets)
+        targets = targets_of(settings[UPLINK_TARGETS])
         self._directory = Directory(SecretSource(settings), settings.location)
         self._directory.share = self._share = share
         self._syncing = asyncio.Lock()

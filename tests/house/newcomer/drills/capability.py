@@ -5,6 +5,7 @@ from __future__ import annotations
 from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, Scope
 
 from .events import EVENTS
+from .settings import DRILL_DAYS
 
 CAPABILITY = Capability(
     name="drills",
@@ -20,6 +21,7 @@ CAPABILITY = Capability(
     routes=(Routes("/drills", "mainstay.drills.doors", "Drills"),),
     commands=(Command("drills", 195, "mainstay.drills.parts:drills", "Say how often was practised"),),
     lanes="mainstay.drills.parts:lanes",
+    settings=(DRILL_DAYS,),
     tables="mainstay.drills.parts:TABLES",
     search="mainstay.drills.parts:search",
 )

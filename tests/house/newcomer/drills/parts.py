@@ -26,7 +26,7 @@ STEPS = Table(
     name="drill_steps",
     columns=(Column("at_us", "time"), Column("drill", "name"), Column("said", "text"), Column("labels", "labels")),
     order=("drill",),
-    kept="raw_days",
+    kept="drill_days",
 )
 TABLES = (STEPS,)
 SEEN: list[str] = []

@@ -17,6 +17,7 @@ from mainstay.foreign.compat.healthchecks.wishes import read_wish
 from mainstay.heartbeats import queries
 from mainstay.heartbeats.badges import tag_badges
 from mainstay.heartbeats.queries import HeartbeatView, PingView
+from mainstay.heartbeats.settings import PINGS_KEPT
 from mainstay.heartbeats.verbs import pause_heartbeat, resume_heartbeat
 from mainstay.kernel.errors import NotFound
 from mainstay.store.journal import Filter, entries
@@ -107,7 +108,7 @@ def resume_check(call: Call, code: Any) -> HttpResponse:
 @keyed("monitors:read", write=True)
 def list_pings(call: Call, code: Any) -> HttpResponse:
     view = _by_uuid(code)
-    found = queries.pings(view.uid, limit=max(1, settings.MAINSTAY.pings_kept))
+    found = queries.pings(view.uid, limit=max(1, settings.MAINSTAY[PINGS_KEPT]))
     return JsonResponse({"pings": [_ping(call, view, ping) for ping in found]})
 
 
