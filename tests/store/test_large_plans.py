@@ -6,9 +6,12 @@ import threading
 from collections.abc import Iterator
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from mainstay.kernel.actor import command, system
 from mainstay.kernel.errors import InvalidInput, NotFound, StalePlan
+from mainstay.store.journal import Filter, entries
 from mainstay.store.models import ChangeRow, FactRow, ReferenceRow, ResourceRow, RevisionRow
 from mainstay.store.resources import queries, writing
 from mainstay.store.resources.apply import apply, declare, declare_all, remove_all, rollback
@@ -123,6 +126,17 @@ def test_many_are_paused_and_resumed_some_at_a_time() -> None:
     assert (pause_monitors(system("test"), names), resume_monitors(system("test"), names)) == (0, MANY)
     count = TIMINGS.read()["watch.verbs._order_all"].count - (before.count if before else 0)
     assert count == 3 * -(-MANY // ORDERED_AT_ONCE)
+
+
+def test_the_entries_of_those_that_are_paused_together_are_written_together() -> None:
+    declare_all(ME, many()[:ORDERED_AT_ONCE], manager="command")
+    names = [name for _kind, name in keys()][:ORDERED_AT_ONCE]
+    with CaptureQueriesContext(connection) as asked:
+        pause_monitors(ME, names)
+    inserted = [one["sql"] for one in asked if "INSERT INTO journal " in one["sql"]]
+    assert len(inserted) == 1
+    paused = [(one.subject, one.actor) for one in entries(Filter(kind="monitor.went_paused"))]
+    assert sorted(paused) == sorted((f"monitor/{name}", str(ME)) for name in names)
 
 
 def test_a_deletion_of_many_names_all_that_stands_in_its_way_and_deletes_nothing() -> None:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from django.db import connection
+
 from mainstay.alerting import declared
 from mainstay.alerting.advancing import end_of_deleted, named, resolve
 from mainstay.alerting.events import AlertEased, AlertEscalated, AlertFired, AlertUnsuppressed
@@ -102,7 +104,11 @@ def _end_of_deleted(actor: Actor, ids: Sequence[str]) -> None:
 
 
 def open_alert(subject: str) -> AlertRow | None:
-    return AlertRow.objects.filter(subject=subject, status="firing").first()
+    """Most have none, and to see so in plain SQL takes a fraction of what the ORM takes to read a whole row."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT id FROM alert WHERE subject = %s AND status = 'firing'", [subject])
+        found = cursor.fetchone()
+    return AlertRow.objects.get(id=found[0]) if found else None
 
 
 def _fire(work: Work, alert: AlertRow) -> None:

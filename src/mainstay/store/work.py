@@ -63,18 +63,27 @@ class Work:
 
     def record(self, event: Event) -> int:
         """Append to the journal and let guards look at it, in this same transaction."""
-        if event.kind not in CAPABILITIES.events:
-            raise AssertionError(f"undeclared event kind {event.kind}")
-        if self._quiet:
-            raise _NotQuiet(event.kind)
-        seq = self._journal.append(event, str(self.actor), self.now)
-        self._events.append((seq, event))
+        return self.record_all([event])[0]
+
+    def record_all(self, events: Sequence[Event]) -> list[int]:
+        """The same for many, whose entries are written at once, before any guard has looked at one of them."""
+        for event in events:
+            if event.kind not in CAPABILITIES.events:
+                raise AssertionError(f"undeclared event kind {event.kind}")
+            if self._quiet:
+                raise _NotQuiet(event.kind)
+        numbers = self._journal.append(events, str(self.actor), self.now)
+        self._events += zip(numbers, events, strict=True)
+        for event in events:
+            self._guard(event)
+        return numbers
+
+    def _guard(self, event: Event) -> None:
         for guard in _guards[event.kind]:
             error = self.attempt(partial(guard, self, event))
             if isinstance(error, UserError):
                 raise error
             self.note(name_of(guard), event, error)
-        return seq
 
     def attempt(self, job: Callable[[], None]) -> Exception | None:
         """Do a job in a savepoint. What it raises undoes the job alone and is returned.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import connection
@@ -13,11 +13,13 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import Broken, Conflict, NotFound
+from mainstay.kernel.event import Event
 from mainstay.kernel.probing import CheckResult
 from mainstay.kernel.resource import Resource
 from mainstay.store.models import FactRow, ResourceRow
 from mainstay.store.resources.queries import by_keys, living
 from mainstay.store.resources.queries import names as names_of
+from mainstay.store.rows import insert_rows
 from mainstay.store.work import Work, breathe, sliced, unit_of_work
 from mainstay.watch.board import Moved
 from mainstay.watch.facts import facts_of
@@ -64,17 +66,18 @@ def record_transitions(
         uids = [move.uid for move in moves if isinstance(move, Moved)]
         overtaken = sorted(fence(set(uids))) if fence is not None else []
         declared = set(ResourceRow.objects.filter(uid__in=uids).values_list("uid", flat=True))
+        events: list[Event] = []
         for move in moves:
             if isinstance(move, Change):
-                work.record(uplink_event(move, node))
+                events.append(uplink_event(move, node))
                 continue
             if move.uid in overtaken or move.uid not in declared:
                 continue
             if _write(move.uid, move.version, move.state, move.finding):
-                for event in move.events:
-                    work.record(event)
+                events += move.events
             else:
                 overtaken.append(move.uid)
+        work.record_all(events)
     return overtaken
 
 
@@ -118,16 +121,12 @@ def describe_monitors(actor: Actor, declared: Sequence[tuple[Resource, Facts, fl
         for resource, facts, interval in sorted(declared, key=lambda one: one[1].uid)
     ]
     # Prepared before the turn to write is taken, as Django's own way of inserting many is not.
-    fields, quoted = MonitorStateRow._meta.concrete_fields, connection.ops.quote_name
-    values = [[field.get_prep_value(getattr(row, field.attname)) for field in fields] for row in rows]
-    columns = ", ".join(quoted(str(field.column)) for field in fields)
-    changed = ", ".join(f"{quoted(name)} = excluded.{quoted(name)}" for name in _DECLARED)
-    statement = (
-        f"INSERT INTO monitor_state ({columns}) VALUES ({', '.join(['%s'] * len(fields))}) "  # noqa: S608  of the model
-        f"ON CONFLICT (uid) DO UPDATE SET {changed}"
-    )
-    with unit_of_work(actor), connection.cursor() as cursor:
-        cursor.executemany(statement, values)
+    fields = MonitorStateRow._meta.concrete_fields
+    values = [tuple(field.get_prep_value(getattr(row, field.attname)) for field in fields) for row in rows]
+    columns = [str(field.column) for field in fields]
+    changed = ", ".join(f'"{name}" = excluded."{name}"' for name in _DECLARED)
+    with unit_of_work(actor):
+        insert_rows("monitor_state", columns, values, f"ON CONFLICT (uid) DO UPDATE SET {changed}")
 
 
 def _declared(resource: Resource, facts: Facts, interval: float) -> dict[str, object]:
@@ -234,34 +233,43 @@ def _order_all(actor: Actor, found: Sequence[Resource], signal: Paused | Resumed
     """Some at a time, so that others write in between; how many it made a difference to."""
     changed = 0
     for some in sliced(found, ORDERED_AT_ONCE):
-        facts = [facts_of(resource) for resource in some]
+        facts = {resource.uid: facts_of(resource) for resource in some}
         with unit_of_work(actor, clock) as work:
-            changed += sum(_order(work, *one, signal) for one in zip(some, facts, strict=True))
+            changed += _order(work, facts, signal)
         if len(found) > ORDERED_AT_ONCE:
             breathe()
     return changed
 
 
-def _order(work: Work, resource: Resource, facts: Facts, signal: Paused | Resumed) -> bool:
-    row = MonitorStateRow.objects.select_for_update().filter(uid=resource.uid).first()
-    if row is None:
-        if not living([resource.uid]):
-            return False  # it was deleted a moment ago
-        raise Broken(f"the monitor `{resource.name}` has no state row", hint="restart the server, which creates one")
-    decision = decide(from_json(row.counters), signal, work.now, Policy())
-    if decision.transition is None:
-        return False
-    _write(resource.uid, row.version, decision.state, NOTHING_FOUND)  # the row is locked, so it is at that version
-    for event in events_of(facts, decision, NOTHING_FOUND):
-        work.record(event)
-    MonitorRequestRow.objects.create(uid=resource.uid, wish="reload", at=work.now)
-    return True
+def _order(work: Work, facts: Mapping[str, Facts], signal: Paused | Resumed) -> int:
+    rows = MonitorStateRow.objects.select_for_update().filter(uid__in=facts).order_by("uid")
+    stored = list(rows.values_list("uid", "version", "counters"))
+    if lost := living(facts.keys() - {row[0] for row in stored}):  # others were deleted a moment ago
+        name = facts[min(lost)].name
+        raise Broken(f"the monitor `{name}` has no state row", hint="restart the server, which creates one")
+    events: list[Event] = []
+    wishes = []
+    for uid, version, counters in stored:
+        decision = decide(from_json(counters), signal, work.now, Policy())
+        if decision.transition is not None:
+            _write(uid, version, decision.state, NOTHING_FOUND)  # the row is locked, so it is at that version
+            events += events_of(facts[uid], decision, NOTHING_FOUND)
+            wishes.append((uid, "reload", work.now))
+    work.record_all(events)
+    insert_rows("monitor_request", ("uid", "wish", "at"), wishes)
+    return len(wishes)
 
 
 def _write(uid: str, version: int, state: MonitorState, finding: Finding) -> bool:
     """Compare and set: False if the row is not at `version`."""
-    rows = MonitorStateRow.objects.filter(uid=uid, version=version)
-    return rows.update(version=version + 1, **_columns(state, finding)) == 1
+    columns = _columns(state, finding)
+    assigned = ", ".join(f'"{name}" = %s' for name in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"UPDATE monitor_state SET version = %s, {assigned} WHERE uid = %s AND version = %s",  # noqa: S608  of the code
+            [version + 1, *columns.values(), uid, version],
+        )
+        return bool(cursor.rowcount == 1)
 
 
 def _columns(state: MonitorState, finding: Finding) -> dict[str, object]:

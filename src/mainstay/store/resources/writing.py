@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
 
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import StalePlan
@@ -25,6 +24,7 @@ from mainstay.store.proof import canonical
 from mainstay.store.resources import queries
 from mainstay.store.resources.plan import Change, Plan
 from mainstay.store.resources.reference_table import move_on
+from mainstay.store.rows import Row, insert_rows
 from mainstay.store.work import SLICE, Work, breathe, sliced, unit_of_work
 
 _AT_ONCE = 500  # values of one statement
@@ -32,18 +32,12 @@ _LARGE = 1000  # changes from which a plan is drafted first
 _DRAFT_KEPT = 3600.0  # seconds after which a draft is what a crash has left
 _NAMES_TOLD = 100  # names that an event lists per action; the counts are exact
 
-_NEW = (
-    "INSERT INTO resource (document, manager, source, position, revision, uid, kind, name) "
-    "VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+_RESOURCE = ["uid", "kind", "name", "document", "manager", "source", "position", "revision"]
+_ANEW = (
+    "ON CONFLICT (uid) DO UPDATE SET document = excluded.document, manager = excluded.manager, "
+    "source = excluded.source, position = excluded.position, revision = excluded.revision"
 )
-_CHANGED = (
-    "UPDATE resource SET document = %s, manager = %s, source = %s, position = %s, revision = %s "
-    "WHERE uid = %s AND kind = %s AND name = %s"
-)
-_CHANGE = "INSERT INTO resource_change (uid, kind, name, before, after, revision_id) VALUES (%s, %s, %s, %s, %s, %s)"
-_REFERENCE = "INSERT INTO resource_reference (uid, kind, name) VALUES (%s, %s, %s)"
-
-Row = tuple[Any, ...]
+_CHANGE = ["uid", "kind", "name", "before", "after", "revision_id"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +45,7 @@ class _Prepared:
     """The rows of a plan. `gone` are uids, `unnamed` ids of references; `changes` lack their revision."""
 
     gone: list[str] = field(default_factory=list)
-    new: list[Row] = field(default_factory=list)
-    changed: list[Row] = field(default_factory=list)
+    resources: list[Row] = field(default_factory=list)  # that are new, or changed
     changes: list[Row] = field(default_factory=list)
     named: set[Row] = field(default_factory=set)  # (uid, kind, name) of references
     unnamed: list[int] = field(default_factory=list)
@@ -95,8 +88,7 @@ def _prepare(plan: Plan, changes: list[Change]) -> _Prepared:
             prepared.gone.append(uid)
         else:
             row = (canonical(side.document), side.manager, side.source, side.position, revision)
-            rows = prepared.changed if change.before else prepared.new
-            rows.append((*row, uid, change.kind, change.name))
+            prepared.resources.append((uid, change.kind, change.name, *row))
             prepared.named.update((uid, *target) for target in change.targets)
         before, after = (canonical(one.as_dict()) if one else None for one in (change.before, side))
         prepared.changes.append((uid, change.kind, change.name, before, after))
@@ -119,7 +111,7 @@ def _draft(actor: Actor, plan: Plan, prepared: _Prepared) -> int:
         _revision(work, plan, number, "")
     for some in sliced(prepared.changes):
         with unit_of_work(actor, quiet=True):
-            _execute(_CHANGE, [(*row, number) for row in some])
+            insert_rows("resource_change", _CHANGE, [(*row, number) for row in some])
         breathe()
     return number
 
@@ -142,21 +134,14 @@ def _write(work: Work, plan: Plan, message: str, prepared: _Prepared, draft: int
         ResourceRow.objects.filter(uid__in=some).delete()
     for ids in sliced(prepared.unnamed, _AT_ONCE):
         ReferenceRow.objects.filter(id__in=ids).delete()
-    _execute(_NEW, prepared.new)
-    _execute(_CHANGED, prepared.changed)
-    _execute(_REFERENCE, sorted(prepared.named))
+    insert_rows("resource", _RESOURCE, sorted(prepared.resources), _ANEW)
+    insert_rows("resource_reference", ("uid", "kind", "name"), sorted(prepared.named))
     if draft:
         ChangeRow.objects.filter(revision_id=draft).update(revision_id=number)
         RevisionRow.objects.filter(number=draft).delete()
     else:
-        _execute(_CHANGE, [(*row, number) for row in prepared.changes])
+        insert_rows("resource_change", _CHANGE, [(*row, number) for row in prepared.changes])
     move_on(plan.base, number)
-
-
-def _execute(statement: str, rows: Sequence[Row]) -> None:
-    if rows:
-        with connection.cursor() as cursor:
-            cursor.executemany(statement, rows)
 
 
 def _revision(work: Work, plan: Plan, number: int, message: str) -> None:
