@@ -4,14 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.hashers import MD5PasswordHasher
 from django.core.cache import cache
+from django.db import connection
 from django.test import override_settings
 from tests.rigs.accounts_browser import PASSWORD, TEST, browser, code, person, sign_in, signed_in, switch_factor_on
 from tests.rigs.settings import having
 
 from mainstay.accounts import queries, rules, verbs
 from mainstay.accounts.models import Invitation, User
-from mainstay.kernel.actor import Actor
+from mainstay.kernel.actor import Actor, command
 from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.store.journal import Filter, entries
 from mainstay.store.models import FactRow
@@ -124,6 +126,29 @@ def test_a_link_ends_sessions_and_earlier_links() -> None:
     assert queries.invited_email(first) is None
     verbs.accept_invitation(second, "another fine password")
     assert client.get("/account/").status_code == 302
+
+
+def test_nobody_waits_for_a_password_to_be_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+    within: list[bool] = []
+    hashed = MD5PasswordHasher.encode
+
+    def encode(self: MD5PasswordHasher, password: str, salt: str) -> str:
+        within.append(connection.in_atomic_block)
+        encoded: str = hashed(self, password, salt)
+        return encoded
+
+    monkeypatch.setattr(MD5PasswordHasher, "encode", encode)
+    token = verbs.make_setup_link(TEST)
+    assert token
+    verbs.create_first_admin(token, "first@example.com", PASSWORD)
+    verbs.accept_invitation(verbs.make_link(TEST, "first@example.com"), PASSWORD)
+    recovery = verbs.make_recovery_link(command("test"), "first@example.com")
+    verbs.recover(recovery.secret, PASSWORD)
+    assert within == [False, False, False]
+    for use in (verbs.accept_invitation, verbs.recover):
+        with pytest.raises(NotFound):
+            use("nobody's", PASSWORD)
+    assert len(within) == 3, "a link that is not valid costs no hash"
 
 
 def test_old_links_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import secrets
+import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from django.apps import apps
+from django.contrib.auth.hashers import make_password
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -71,6 +73,12 @@ def check_password(password: str, user: User) -> None:
         raise UserError(" ".join(error.messages)) from None
 
 
+def _hashed(password: str, user: User) -> str:
+    """Checked and hashed, before a unit of work begins: a hash takes long on purpose, and others would wait for it."""
+    check_password(password, user)
+    return make_password(password)
+
+
 # The first administrator -----------------------------------------------------------------------------------
 
 
@@ -92,23 +100,28 @@ def make_setup_link(actor: Actor) -> str | None:
 
 def create_first_admin(token: str, email: str, password: str) -> User:
     """Use the set-up token up: the holder becomes administrator. NotFound if it is not good (any more)."""
+    address = _setup_address(FactRow.objects.filter(key=queries.SETUP_FACT).first(), token, email, time.time())
+    hashed = _hashed(password, User(email=address))
     with unit_of_work(Actor("link", "setup")) as work:
         # The row's lock lets one of two simultaneous visitors through.
         fact = FactRow.objects.select_for_update().filter(key=queries.SETUP_FACT).first()
-        if fact is None or not queries.fits_setup(fact.value, token, work.now) or queries.has_admin():
-            raise NotFound("this set-up link is not valid, or no longer", hint="a new one is printed at the next start")
+        _setup_address(fact, token, email, work.now)
         # An account of this name may wait for its password: then it becomes the administrator.
-        address = check_email(email)
         user = User.objects.filter(email=address).first() or User(email=address)
-        user.role, user.is_active = "admin", True
-        check_password(password, user)
-        user.set_password(password)
+        user.role, user.is_active, user.password = "admin", True, hashed
         user.second_factor_since = _moment(work)
         user.save()
         _sync_address(user)
-        fact.delete()
+        FactRow.objects.filter(key=queries.SETUP_FACT).delete()
         work.record(UserCreated(f"user/{address}", address, role="admin"))
     return user
+
+
+def _setup_address(fact: FactRow | None, token: str, email: str, now: float) -> str:
+    """The address, checked, of who holds a token that is good now; NotFound if it is not."""
+    if fact is None or not queries.fits_setup(fact.value, token, now) or queries.has_admin():
+        raise NotFound("this set-up link is not valid, or no longer", hint="a new one is printed at the next start")
+    return check_email(email)
 
 
 # People ----------------------------------------------------------------------------------------------------
@@ -143,11 +156,11 @@ def make_link(actor: Actor, email: str) -> str:
 
 def accept_invitation(secret: str, password: str) -> User:
     """Use a one-time link up and set the password. NotFound if the link is not good (any more)."""
+    hashed = _hashed(password, _link(secret, "join", time.time()).user)
     with unit_of_work(Actor("link", "join")) as work:
-        row = _link(work, secret, "join")
+        row = _link(secret, "join", work.now, locked=True)
         user = row.user
-        check_password(password, user)
-        user.set_password(password)  # ends every session of theirs
+        user.password = hashed  # ends every session of theirs
         user.save(update_fields=["password"])
         row.delete()
         work.record(UserPasswordChanged(f"user/{user.email}", user.email, how="link"))
@@ -177,11 +190,11 @@ def make_recovery_link(actor: Actor, email: str) -> Recovery:
 
 def recover(secret: str, password: str) -> User:
     """Use a recovery link up: a new password, no second factor. NotFound if the link is not good (any more)."""
+    hashed = _hashed(password, _link(secret, "recover", time.time()).user)
     with unit_of_work(Actor("link", "recover")) as work:
-        row = _link(work, secret, "recover")
+        row = _link(secret, "recover", work.now, locked=True)
         user = row.user
-        check_password(password, user)
-        user.set_password(password)  # ends every session of theirs
+        user.password = hashed  # ends every session of theirs
         user.second_factor_since = _moment(work)
         user.save(update_fields=["password", "second_factor_since"])
         apps.get_model("mfa", "Authenticator").objects.filter(user_id=user.pk).delete()
@@ -336,11 +349,11 @@ def _new_link(work: Work, user: User, purpose: str = "join") -> str:
     return secret
 
 
-def _link(work: Work, secret: str, purpose: str) -> Invitation:
-    """The link of this secret, locked. NotFound if it is unknown, used, too old, or its account is switched off."""
-    links = Invitation.objects.select_for_update().filter(purpose=purpose)
-    row = links.filter(secret_hash=rules.hash_secret(secret)).first()
-    if row is None or not queries.link_lasts(row, work.now):
+def _link(secret: str, purpose: str, now: float, *, locked: bool = False) -> Invitation:
+    """The link of this secret. NotFound if it is unknown, used, too old, or its account is switched off."""
+    links = Invitation.objects.select_for_update() if locked else Invitation.objects.all()
+    row = links.filter(purpose=purpose, secret_hash=rules.hash_secret(secret)).first()
+    if row is None or not queries.link_lasts(row, now):
         raise NotFound("this link is not valid, or no longer", hint="ask an administrator for a new one")
     return row
 

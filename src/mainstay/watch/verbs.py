@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 
@@ -272,7 +273,7 @@ def _write(uid: str, version: int, state: MonitorState, finding: Finding) -> boo
         return bool(cursor.rowcount == 1)
 
 
-def _columns(state: MonitorState, finding: Finding) -> dict[str, object]:
+def _columns(state: MonitorState, finding: Finding) -> dict[str, Any]:
     return {
         "state": state.shown,
         "rank": RANKS[state.shown],
