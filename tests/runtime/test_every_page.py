@@ -180,7 +180,9 @@ def test_every_page_and_form_answers_on_a_filled_store(visitor: Client, telemetr
 def test_the_editor_begins_with_an_example_of_every_kind_that_can_be_applied(kind: str, visitor: Client) -> None:
     page = visitor.get("/resources/new", {"kind": kind})
     assert page.status_code == 200
-    others = {"route": KINDS["channel"].example, "status_page": KINDS["monitor"].example}.get(kind, "")
+    needs = {"route": ["channel"], "status_page": ["monitor"], "team": ["person"], "schedule": ["person"]}
+    needs["escalation_policy"] = ["person", "schedule"]
+    others = "".join(KINDS[other].example for other in needs.get(kind, ()))
     reading = read_body((others + KINDS[kind].example).encode(), "editor")
     plan = plan_reading(TEST, reading, Terms("page", "test"))
     assert kind in {change.kind for change in plan.differences if change.action == "create"}

@@ -15,6 +15,7 @@ LAYERS = (
     ("windows",),
     ("watch",),
     ("heartbeats",),
+    ("oncall",),
     ("alerting",),
     ("statuspage", "snapshots", "vault", "journal", "resources"),
     ("foreign",),

@@ -1,0 +1,1 @@
+"""Who is on duty, and how each person is reached."""
