@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -200,6 +202,36 @@ def test_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
     reading = Client(headers={"host": "localhost", "authorization": f"Bearer {reader}"})
     assert reading.post("/api/v1/monitors/api/pause").status_code == 403
     assert reading.get("/api/v1/monitors").status_code == 200
+
+
+def test_many_are_ordered_over_the_api_within_the_limits_of_the_token() -> None:
+    for name, team in (("api", "core"), ("db", "core"), ("shop", "web"), ("bulk", "web")):
+        monitor(name, labels={"team": team})
+
+    def api(*scopes: str, limits: tuple[str, ...] = ()) -> Callable[..., Any]:
+        token = create_token(ACTOR, "ci", scopes, limits=limits)
+        client = Client(headers={"host": "localhost", "authorization": f"Bearer {token}"})
+        return partial(client.post, "/api/v1/monitors/bulk/orders", content_type="application/json")
+
+    def states() -> dict[str, str]:
+        return {view.name: view.state for view in queries.monitors() if view.state != "unknown"}
+
+    ours = api("monitors:read", "monitors:check", limits=("team=core",))
+    refused = ours({"order": "pause", "names": ["api", "shop"]})
+    assert (refused.status_code, states()) == (404, {})
+    assert ours({"order": "pause", "matching": {}}).json() == {"changed": 2}
+    assert states() == {"api": "paused", "db": "paused"}
+    assert ours({"order": "check", "names": ["db"]}).status_code == 409
+    assert ours({"order": "resume", "names": ["db", "api", "db"]}).json() == {"changed": 2}
+    assert ours({"order": "resume", "matching": {"state": ["paused"]}}).json() == {"changed": 0}
+    every = api("monitors:read", "monitors:check")
+    assert every({"order": "check", "matching": {"label": ["team=web"]}}).json() == {"changed": 2}
+    for wrong in ({"order": "pause"}, {"order": "pause", "names": ["api"], "matching": {}}):
+        assert every(wrong).status_code == 400
+    assert every({"order": "explode", "names": ["api"]}).status_code == 422
+    assert every({"order": "pause", "names": ["x"] * 10_001}).status_code == 422
+    assert api("monitors:read")({"order": "pause", "names": ["api"]}).status_code == 403
+    assert states() == {}
 
 
 def outcome(*arguments: str) -> int:

@@ -6,7 +6,7 @@ Declaring goes through /resources. Live values come from memory where the server
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
@@ -15,7 +15,7 @@ from pydantic import Field
 from mainstay.accounts.api_doors import requires
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import to_iso
-from mainstay.kernel.errors import UserError
+from mainstay.kernel.errors import TooLarge, UserError
 from mainstay.kernel.texts import WITHOUT_NUL, ResourceName, Text, told
 from mainstay.watch import queries, verbs
 from mainstay.watch.erasing import erase_history
@@ -23,6 +23,7 @@ from mainstay.watch.results import current
 from mainstay.watch.results.values import Sample
 
 router = Router()
+MOST = 10_000  # monitors of one order
 StateName = Annotated[str, told(enum=list(queries.STATES))]
 LabelPair = Annotated[str, told(pattern=r"^[^\x00=]*=[^\x00]*$")]
 
@@ -125,6 +126,21 @@ class Wanted(Schema):
         return queries.MonitorFilter(self.text, tuple(self.state), self.tag, labels, self.kind, self.severity)
 
 
+class OrderMany(Schema):
+    """The names, or which ones as in the list of monitors; exactly one of the two."""
+
+    order: Literal["pause", "resume", "check"]
+    names: list[ResourceName] = Field([], max_length=MOST)
+    matching: Wanted | None = None
+
+
+class OrderedMany(Schema):
+    changed: int = Field(description="how many it made a difference to")
+
+
+_ORDERS = {"pause": verbs.pause_monitors, "resume": verbs.resume_monitors, "check": verbs.check_now}
+
+
 @router.get("", response=MonitorPage, summary="Monitors, failing ones first")
 @requires("monitors:read", limited=True)
 def list_monitors(
@@ -135,6 +151,22 @@ def list_monitors(
 ) -> dict[str, Any]:
     found = queries.page(replace(wanted.as_filter(), limits=_actor(request).limits), limit=limit, offset=offset)
     return {"monitors": [view.as_dict() for view in found.monitors], "total": found.total, "counts": found.counts}
+
+
+# Two parts, since a monitor may be called `bulk`.
+@router.post("/bulk/orders", response=OrderedMany, summary="Pause, resume or check many monitors")
+@requires("monitors:check", limited=True)
+def order_many(request: HttpRequest, wanted: OrderMany) -> dict[str, int]:
+    actor = _actor(request)
+    if bool(wanted.names) == (wanted.matching is not None):
+        raise UserError("exactly one of `names` and `matching` is needed", hint='such as {"matching": {"tag": "web"}}')
+    names = wanted.names
+    if wanted.matching is not None:
+        fitting = replace(wanted.matching.as_filter(), limits=actor.limits)
+        names = [view.name for view in queries.monitors(fitting)]
+        if len(names) > MOST:
+            raise TooLarge(f"at most {MOST} monitors at once", hint="narrow the search")
+    return {"changed": _ORDERS[wanted.order](actor, names)}
 
 
 @router.get("/{name}", response=MonitorOut, summary="One monitor")

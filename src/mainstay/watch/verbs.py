@@ -35,6 +35,7 @@ from mainstay.watch.uplink import Change, reached_fact
 Fence = Callable[[Collection[str]], set[str]]
 _WISH_KEPT = 60.0  # seconds after which a wish that no node has heard is dropped
 ORDERED_AT_ONCE = 20  # monitors that are paused or resumed in one transaction
+_REQUEST = ("uid", "wish", "at")
 CONFIGURATION = "configuration"  # who paused a monitor that is declared with `enabled: false`
 
 
@@ -179,17 +180,14 @@ def resume_monitors(actor: Actor, names: Sequence[str], clock: Clock | None = No
 def check_now(actor: Actor, names: Sequence[str], clock: Clock | None = None) -> int:
     """Ask the running server to check these at once, beside their schedule. Conflict for a paused one."""
     actor.require_some("monitors:check")
+    found = _monitors(actor, names)
     with unit_of_work(actor, clock) as work:
-        found = _monitors(actor, names)
-        uids = [resource.uid for resource in found]
-        paused = set(MonitorStateRow.objects.filter(uid__in=uids, state="paused").values_list("uid", flat=True))
-        for resource in found:
-            if resource.uid in paused:
-                raise Conflict(f"the monitor `{resource.name}` is paused", hint="resume it first")
-        MonitorRequestRow.objects.bulk_create(
-            [MonitorRequestRow(uid=uid, wish="check", at=work.now) for uid in dict.fromkeys(uids)]
-        )
-        return len(set(uids))
+        paused = MonitorStateRow.objects.filter(state="paused").values_list("uid", flat=True)
+        among = {resource.uid: resource.name for resource in found}
+        if stopped := among.keys() & set(paused):
+            raise Conflict(f"the monitor `{among[min(stopped)]}` is paused", hint="resume it first")
+        insert_rows("monitor_request", _REQUEST, [(uid, "check", work.now) for uid in among])
+        return len(among)
 
 
 def take_requests(
@@ -257,7 +255,7 @@ def _order(work: Work, facts: Mapping[str, Facts], signal: Paused | Resumed) -> 
             events += events_of(facts[uid], decision, NOTHING_FOUND)
             wishes.append((uid, "reload", work.now))
     work.record_all(events)
-    insert_rows("monitor_request", ("uid", "wish", "at"), wishes)
+    insert_rows("monitor_request", _REQUEST, wishes)
     return len(wishes)
 
 
