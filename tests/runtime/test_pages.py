@@ -251,6 +251,43 @@ def test_a_deleted_resource_comes_back_by_rolling_back(company: Client) -> None:
     assert refused.status_code == 200
 
 
+def test_many_resources_are_deleted_after_a_look_at_the_plan(company: Client) -> None:
+    for name in ("spare-a", "spare-b"):
+        declare(TEST, "monitor", name, {"http": "https://spare.example"}, manager="page")
+
+    def ask(**data: object) -> str:
+        response = company.post("/resources/removal", data, follow=True)
+        assert response.status_code == 200
+        return response.content.decode()
+
+    assert "Nothing was selected." in ask()
+    both = {"chosen": ["monitor/spare-a", "monitor/spare-b"]}
+    shown = ask(**both)
+    assert all(f"Deleted: monitor {name}" in shown for name in ("spare-a", "spare-b"))
+    assert resource("monitor", "spare-a"), "only shown so far"
+    assert re.findall('name="chosen" value="(.+)"', shown) == both["chosen"]
+    assert company.post("/resources/removal", {**both, "base": "0"}).status_code == 409
+    assert "Deleted 2 resources in revision" in ask(**both, base=str(latest_revision()))
+    assert "spare-a" not in {one.name for one in resources("monitor")}
+
+
+def test_what_a_file_or_another_resource_needs_is_not_deleted_with_many(company: Client) -> None:
+    declare(TEST, "monitor", "spare", {"http": "https://spare.example"}, manager="page")
+    before = latest_revision()
+    for chosen, why in (("route/rest", "is managed by the file"), ("monitor/website", "cannot be deleted")):
+        data = {"chosen": ["monitor/spare", chosen], "q": "s"}
+        refused = company.post("/resources/removal", data, follow=True)
+        assert "Nothing was deleted" in refused.content.decode()
+        assert why in refused.content.decode()
+        assert refused.request["QUERY_STRING"] == "q=s"
+    page = {"everything": "1", "q": "spare", "manager": "page"}
+    assert "Delete 1 resource<" in company.post("/resources/removal", page).content.decode()
+    assert latest_revision() == before
+    reader = visitor("reader@example.com", "developer")
+    assert reader.post("/resources/removal", page).status_code == 403
+    assert 'id="removal"' not in text_of(reader, "/resources/")
+
+
 def test_before_it_is_deleted_a_resource_says_what_names_it(company: Client) -> None:
     page = text_of(company, "/resources/monitor/website/")
     told = "Delete the monitor website? It is referred to by status page acme, which must be changed first."

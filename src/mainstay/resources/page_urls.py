@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, path
 
 from mainstay.accounts.doors import page
-from mainstay.resources import editing, pages, revision_pages
+from mainstay.resources import editing, pages, removal, revision_pages
 
 reads = page("resources:read")
 writes = page("resources:write")
@@ -19,6 +19,7 @@ urlpatterns: list[URLPattern] = [
     path("resources/save", writes(editing.resource_save), name="resource_save"),
     path("resources/plan", writes(pages.resource_plan), name="resource_plan"),
     path("resources/apply", writes(pages.resource_apply), name="resource_apply"),
+    path("resources/removal", writes(removal.resource_removal), name="resource_removal"),
     path("resources/export", reads(pages.resource_export), name="resource_export"),
     path("resources/<str:kind>/<str:name>/", reads(pages.resource_page), name="resource"),
     path("resources/<str:kind>/<str:name>/edit", writes(editing.resource_edit), name="resource_edit"),

@@ -27,6 +27,8 @@ from mainstay.store.resources.showing import export_file, text_of
 from mainstay.store.secrets import SecretSource
 
 if TYPE_CHECKING:
+    from django.http import QueryDict
+
     from mainstay.kernel.actor import Actor
     from mainstay.store.requests import PageRequest
     from mainstay.store.resources.plan import Plan
@@ -53,11 +55,9 @@ def resource_list(request: PageRequest, kind: str = "") -> HttpResponse:
     """All resources, with who keeps them: of every kind, or of the one that the page is about."""
     request.actor.require("resources:read")
     every = queries.resources()
-    asked = {name: request.GET.get(name, "").strip()[:100] for name in ("q", "kind", "manager")}
+    asked = asked_of(request.GET)
     asked["kind"] = kind or asked["kind"]
-    rows = [Row(one, KINDS[one.kind].in_words(one.document), address(one)) for one in every if _chosen(one, asked)]
-    words = asked["q"].lower().split()
-    rows = [row for row in rows if all(word in f"{row.resource.name} {row.summary}".lower() for word in words)]
+    rows = [Row(one, summary, address(one)) for one, summary in fitting(asked, every)]
     pages = turn(request, len(rows), _PAGE, asked)
     context = {
         "rows": rows[pages.start : pages.start + _PAGE],
@@ -72,6 +72,19 @@ def resource_list(request: PageRequest, kind: str = "") -> HttpResponse:
         "may_write": request.actor.may("resources:write"),
     }
     return render(request, "resources/list.html", context)
+
+
+def asked_of(form: QueryDict) -> dict[str, str]:
+    """What the list of resources was narrowed to."""
+    return {name: form.get(name, "").strip()[:100] for name in ("q", "kind", "manager")}
+
+
+def fitting(asked: dict[str, str], every: list[Resource] | None = None) -> list[tuple[Resource, str]]:
+    """What fits the search, each with its summary, in the order of the list."""
+    known = queries.resources() if every is None else every
+    found = [(one, KINDS[one.kind].in_words(one.document)) for one in known if _chosen(one, asked)]
+    words = asked["q"].lower().split()
+    return [(one, told) for one, told in found if all(word in f"{one.name} {told}".lower() for word in words)]
 
 
 def _chosen(resource: Resource, asked: dict[str, str]) -> bool:

@@ -5,6 +5,7 @@ Declaring goes through /resources. Live values come from memory where the server
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -138,7 +139,11 @@ class OrderedMany(Schema):
     changed: int = Field(description="how many it made a difference to")
 
 
-_ORDERS = {"pause": verbs.pause_monitors, "resume": verbs.resume_monitors, "check": verbs.check_now}
+_ORDERS: dict[str, Callable[[Actor, Sequence[str]], int]] = {
+    "pause": verbs.pause_monitors,
+    "resume": verbs.resume_monitors,
+    "check": verbs.check_now,
+}
 
 
 @router.get("", response=MonitorPage, summary="Monitors, failing ones first")

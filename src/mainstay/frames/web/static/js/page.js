@@ -111,7 +111,7 @@ function filesKeep() {
 function updateBulk() {
   const picks = [...document.querySelectorAll(".pick input")];
   const count = picks.filter((box) => box.checked).length;
-  for (const button of document.querySelectorAll("[data-needs-pick]")) button.disabled = count === 0;
+  for (const button of document.querySelectorAll("[data-needs-pick]")) button.disabled = count === 0 && !everything();
   for (const node of document.querySelectorAll("[data-picked]")) node.textContent = count ? `${count} selected` : "";
   const all = document.getElementById("pick-all");
   if (all) {
@@ -180,7 +180,7 @@ document.addEventListener("click", (event) => {
 document.addEventListener("submit", confirmFirst, true);
 document.addEventListener("change", (event) => {
   if (event.target.id === "pick-all") for (const box of document.querySelectorAll(".pick input")) box.checked = event.target.checked;
-  if (event.target.closest(".pick") || event.target.id === "pick-all") updateBulk();
+  if (event.target.closest(".pick") || event.target.matches("#pick-all, [name=everything]")) updateBulk();
   if (event.target.matches("[data-submit]")) event.target.form.requestSubmit();
 });
 // A search field answers while one types; its change event, when one clicks elsewhere, must not search again.
