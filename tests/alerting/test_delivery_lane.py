@@ -127,7 +127,7 @@ def test_what_cannot_be_delivered_in_a_day_expires_with_its_end(hook: Receiver, 
     happen("monitor.went_up", "monitor/api", clock)
     asyncio.run(play())
     assert _states() == {"hook firing": "expired", "hook resolved": "cancelled"}
-    kinds = [entry.kind for entry in queries.journal_of(queries.alerts()[0])]
+    kinds = [entry.kind for entry in queries.whole_alert(queries.alerts()[0].id).journal]
     assert "alert.resolved" in kinds
     assert queries.channel_health()[0].expired == 1
 

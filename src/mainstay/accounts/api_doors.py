@@ -12,6 +12,13 @@ from ninja.throttling import BaseThrottle
 from ninja.utils import contribute_operation_callback
 
 from mainstay.accounts.doors import Door, View, door_of
+from mainstay.kernel.actor import Actor
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who asks, once the API has found out."""
+    actor: Actor = request.auth  # type: ignore[attr-defined] # set by the API's authentication
+    return actor
 
 
 def requires(scope: str, *, limited: bool = False) -> Callable[[View], View]:
@@ -38,7 +45,7 @@ def _guard_operation(door: Door, operation: Operation) -> None:
 
     @wraps(inner)
     def guarded(request: HttpRequest, **values: Any) -> Any:
-        door.require(request.auth)  # type: ignore[attr-defined] # set by the API's authentication
+        door.require(actor_of(request))
         return inner(request, **values)
 
     guarded.door = door  # type: ignore[attr-defined] # a mark on a function
@@ -54,5 +61,5 @@ class _ScopeFirst(BaseThrottle):
         self._door = door
 
     def allow_request(self, request: HttpRequest) -> bool:
-        self._door.require(request.auth)  # type: ignore[attr-defined] # set by the API's authentication
+        self._door.require(actor_of(request))
         return True

@@ -10,8 +10,8 @@ from ninja import Router, Schema, Status
 from pydantic import Field
 
 from mainstay.accounts import queries, rules, token_verbs
-from mainstay.accounts.api_doors import requires
-from mainstay.kernel.actor import Actor, all_scopes
+from mainstay.accounts.api_doors import actor_of, requires
+from mainstay.kernel.actor import all_scopes
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.texts import MatcherText, Text, TokenId
@@ -52,11 +52,6 @@ class TokenOut(Schema):
     last_used_at: str | None
 
 
-def _actor(request: HttpRequest) -> Actor:
-    actor: Actor = request.auth  # type: ignore[attr-defined] # set by the API's authentication
-    return actor
-
-
 @router.get("", response=list[TokenOut], summary="Tokens, newest first")
 @requires("tokens:write")
 def list_tokens(request: HttpRequest) -> list[dict[str, Any]]:
@@ -74,14 +69,14 @@ def list_tokens(request: HttpRequest) -> list[dict[str, Any]]:
             "expires_at": to_iso(token.expires_at),
             "last_used_at": to_iso(token.last_used_at) if token.last_used_at is not None else None,
         }
-        for token in queries.tokens(_actor(request))
+        for token in queries.tokens(actor_of(request))
     ]
 
 
 @router.post("", response={201: TokenMade}, summary="Make a token")
 @requires("tokens:write")
 def create_token(request: HttpRequest, wanted: TokenIn) -> Status[dict[str, str]]:
-    actor, days = _actor(request), wanted.expires_days
+    actor, days = actor_of(request), wanted.expires_days
     return _made(
         token_verbs.create_token(actor, wanted.name, wanted.scopes, days, service=wanted.service, limits=wanted.limit)
     )
@@ -90,7 +85,7 @@ def create_token(request: HttpRequest, wanted: TokenIn) -> Status[dict[str, str]
 @router.post("/{token_id}/rotate", response={201: TokenMade}, summary="Rotate a token: create its replacement")
 @requires("tokens:write")
 def rotate_token(request: HttpRequest, token_id: TokenId, wanted: RotateIn) -> Status[dict[str, str]]:
-    return _made(token_verbs.rotate_token(_actor(request), token_id, wanted.overlap))
+    return _made(token_verbs.rotate_token(actor_of(request), token_id, wanted.overlap))
 
 
 def _made(text: str) -> Status[dict[str, str]]:
@@ -101,5 +96,5 @@ def _made(text: str) -> Status[dict[str, str]]:
 @router.delete("/{token_id}", response={204: None}, summary="Revoke a token immediately")
 @requires("tokens:write")
 def revoke_token(request: HttpRequest, token_id: TokenId) -> Status[None]:
-    token_verbs.revoke_token(_actor(request), token_id)
+    token_verbs.revoke_token(actor_of(request), token_id)
     return Status(204, None)

@@ -14,13 +14,10 @@ from mainstay.kernel.clock import to_iso
 from mainstay.kernel.wording import label_links, lasting, link_name, utc, who
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from mainstay.alerting.queries import Alert, Delivery
-    from mainstay.store.journal import Entry
+    from mainstay.alerting.queries import Alert, Delivery, WholeAlert
 
 
-def draw_alert(alert: Alert, sent: Sequence[Delivery], timeline: Sequence[Entry]) -> None:
+def draw_alert(alert: WholeAlert) -> None:
     now = time.time()
     for question, answer in _facts(alert, now):
         typer.echo(f"{question}: {answer}")
@@ -28,16 +25,16 @@ def draw_alert(alert: Alert, sent: Sequence[Delivery], timeline: Sequence[Entry]
     if said is not None and said.text:
         typer.echo("\nOutput of the job")
         typer.echo("\n".join(f"  {line}" for line in said.text.splitlines()))
-    if sent:
+    if alert.notifications:
         typer.echo("\nWho was notified")
-        print_table(["channel", "message", "state", "attempts", "why"], [_row(one, now) for one in sent])
+        print_table(["channel", "message", "state", "attempts", "why"], [_row(one, now) for one in alert.notifications])
     if (why := why_of(alert)) is not None:
         typer.echo("\nWhy somebody was notified, or nobody")
         for one in why.answers:
             typer.echo(f"  {one.asks} {one.reason}")
         typer.echo(f"  {why.outcome} ({utc(to_iso(why.at))})")
     typer.echo("\nTimeline")
-    for step in map(step_of, timeline):
+    for step in map(step_of, alert.journal):
         text = f": {step.text}" if step.text else ""
         typer.echo(f"  {utc(to_iso(step.at))}  {step.title}{text} ({who(step.actor)})")
 

@@ -86,7 +86,7 @@ def alert_list(request: PageRequest) -> HttpResponse:
 def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
     """One alert: what, since when, who was told, what happened."""
     request.actor.require_some("alerts:read")
-    alert = queries.alert(alert_id, request.actor.limits)
+    alert = queries.whole_alert(alert_id, request.actor.limits)
     now = time.time()
     evidence, phases = evidence_of(alert)
     context = {
@@ -94,9 +94,9 @@ def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
         "phases": phases,
         "row": row_of(alert, now),
         "alert": alert,
-        "deliveries": [told_of(delivery, now) for delivery in queries.notifications_of_alert(alert.id)],
+        "deliveries": [told_of(delivery, now) for delivery in alert.notifications],
         "why": why_of(alert),
-        "timeline": [step_of(entry) for entry in queries.journal_of(alert)],
+        "timeline": [step_of(entry) for entry in alert.journal],
         "said": said_of(alert),
     }
     return render(request, "alerting/one.html", context)

@@ -9,9 +9,9 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema
 from pydantic import AwareDatetime, Field
 
-from mainstay.accounts.api_doors import requires
+from mainstay.accounts.api_doors import actor_of, requires
 from mainstay.alerting import queries, verbs
-from mainstay.kernel.actor import Actor
+from mainstay.frames import schemas
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.texts import Identifier, Text
@@ -19,73 +19,31 @@ from mainstay.kernel.texts import Identifier, Text
 router = Router()
 
 
+@schemas.of(queries.Step)
 class StepOut(Schema):
-    stage: str = Field(description="suppress, silence, inhibit, group, route, dedup, repeat, rate or escalate")
-    verdict: str = Field(description="pass or hold")
-    reason: str
+    pass
 
 
+@schemas.of(queries.Way)
 class WayOut(Schema):
-    at: str
-    steps: list[StepOut] = Field(description="stages that decided, in order; none after one that holds")
-    to: list[str] = Field([], description="channels that were notified then")
+    steps: list[StepOut]
+    to: list[str] = []
 
 
+@schemas.of(queries.Alert)
 class AlertOut(Schema):
-    id: str
-    subject: str = Field(description="`monitor/api`, `heartbeat/backup` or `uplink/network`")
-    uid: str
-    name: str
-    severity: str
-    level: str = Field(description="down, degraded or unknown")
-    labels: dict[str, str]
-    status: str = Field(description="firing or resolved")
-    title: str
-    address: str
-    reason: str
-    code: str
-    message: str
-    evidence: dict[str, Any]
-    opened_at: str
-    since: str = Field(description="start of the first failed check")
-    resolved_at: str | None
-    resolved_reason: str
-    acknowledged_at: str | None
-    acknowledged_by: str
-    muted_until: str | None
-    note: str = Field(description="the newest note of a person")
-    noted_by: str
-    noted_at: str | None
-    suppressed_by: str = Field(description="the failing parent that explains it")
-    untold: str = Field(description="why no channel was selected, if none was")
-    news: str = Field(description="why people are to be notified; empty once they were")
-    aside: str = Field(description="why notifications about its subject are held back, such as a maintenance window")
-    next_at: str | None = Field(description="when it is next evaluated")
-    way: WayOut | None = Field(description="why somebody was notified, or nobody: the last pass through the stages")
+    way: WayOut | None
 
 
+@schemas.of(queries.Delivery)
 class NotificationOut(Schema):
-    id: str = Field(description="also serves as the idempotency key")
-    alert_id: str | None
-    channel: str
-    kind: str = Field(description="firing, resolved or test")
-    state: str = Field(description="pending, delivering, delivered, refused, expired, suppressed or cancelled")
-    reason: str = Field(description="why it was sent, held back or cancelled")
-    attempts: int
-    next_at: str | None
-    last_error: str
-    failed_at: str | None
-    receipt: dict[str, Any]
-    created_at: str
-    delivered_at: str | None
-    expires_at: str
-    monitor: str = Field(description="or heartbeat, or whatever it concerns; empty for a test")
-    title: str
+    pass
 
 
-class AlertDetail(AlertOut):
+@schemas.of(queries.WholeAlert)
+class AlertDetail(Schema):
+    way: WayOut | None
     notifications: list[NotificationOut]
-    journal: list[dict[str, Any]]
 
 
 class AlertFilter(Schema):
@@ -130,15 +88,10 @@ class SentOut(Schema):
     channels: list[str] = Field(description="that had missed it and are notified now")
 
 
-def actor_of(request: HttpRequest) -> Actor:
-    actor: Actor = request.auth  # type: ignore[attr-defined] # set by the API's authentication
-    return actor
-
-
 @router.get("", response=list[AlertOut], summary="Alerts: open ones first, most severe first")
 @requires("alerts:read", limited=True)
-def list_alerts(request: HttpRequest, wanted: Query[AlertFilter]) -> list[dict[str, Any]]:
-    return [alert.as_dict() for alert in queries.alerts(**wanted.model_dump(), limits=actor_of(request).limits)]
+def list_alerts(request: HttpRequest, wanted: Query[AlertFilter]) -> list[queries.Alert]:
+    return queries.alerts(**wanted.model_dump(), limits=actor_of(request).limits)
 
 
 @router.post("/bulk", response=BulkOut, summary="The same action for many alerts, in one transaction")
@@ -153,61 +106,57 @@ def bulk(request: HttpRequest, wanted: BulkIn) -> dict[str, Any]:
 
 @router.get("/{alert_id}", response=AlertDetail, summary="One alert with its notifications and journal entries")
 @requires("alerts:read", limited=True)
-def get_alert(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
-    alert = queries.alert(alert_id, actor_of(request).limits)
-    return alert.as_dict() | {
-        "notifications": [one.as_dict() for one in queries.notifications_of_alert(alert.id)],
-        "journal": [entry.as_dict() for entry in queries.journal_of(alert)],
-    }
+def get_alert(request: HttpRequest, alert_id: Identifier) -> queries.WholeAlert:
+    return queries.whole_alert(alert_id, actor_of(request).limits)
 
 
 @router.post("/{alert_id}/acknowledge", response=AlertOut, summary="Acknowledge an alert; repeating it changes nothing")
 @requires("alerts:write", limited=True)
-def acknowledge(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
+def acknowledge(request: HttpRequest, alert_id: Identifier) -> queries.Alert:
     verbs.acknowledge_alert(actor_of(request), alert_id)
-    return queries.alert(alert_id, actor_of(request).limits).as_dict()
+    return queries.alert(alert_id, actor_of(request).limits)
 
 
 @router.post("/{alert_id}/mute", response=AlertOut, summary="Mute an alert: no firing notifications until a time")
 @requires("alerts:write", limited=True)
-def mute(request: HttpRequest, alert_id: Identifier, wanted: MuteIn) -> dict[str, Any]:
+def mute(request: HttpRequest, alert_id: Identifier, wanted: MuteIn) -> queries.Alert:
     if (wanted.duration is None) == (wanted.until is None):
         raise UserError("exactly one of `for` and `until` is needed", hint='such as {"for": "2h"}')
     until = wanted.until.timestamp() if wanted.until is not None else time.time() + (wanted.duration or 0)
     verbs.mute_alert(actor_of(request), alert_id, until)
-    return queries.alert(alert_id, actor_of(request).limits).as_dict()
+    return queries.alert(alert_id, actor_of(request).limits)
 
 
 @router.post("/{alert_id}/unmute", response=AlertOut, summary="Notifications again")
 @requires("alerts:write", limited=True)
-def unmute(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
+def unmute(request: HttpRequest, alert_id: Identifier) -> queries.Alert:
     verbs.unmute_alert(actor_of(request), alert_id)
-    return queries.alert(alert_id, actor_of(request).limits).as_dict()
+    return queries.alert(alert_id, actor_of(request).limits)
 
 
 @router.post(
     "/{alert_id}/unacknowledge", response=AlertOut, summary="Unacknowledge an alert; repeating it changes nothing"
 )
 @requires("alerts:write", limited=True)
-def unacknowledge(request: HttpRequest, alert_id: Identifier) -> dict[str, Any]:
+def unacknowledge(request: HttpRequest, alert_id: Identifier) -> queries.Alert:
     verbs.unacknowledge_alert(actor_of(request), alert_id)
-    return queries.alert(alert_id, actor_of(request).limits).as_dict()
+    return queries.alert(alert_id, actor_of(request).limits)
 
 
 @router.post("/{alert_id}/note", response=AlertOut, summary="Write a note on it")
 @requires("alerts:write", limited=True)
-def note(request: HttpRequest, alert_id: Identifier, wanted: NoteIn) -> dict[str, Any]:
+def note(request: HttpRequest, alert_id: Identifier, wanted: NoteIn) -> queries.Alert:
     verbs.note_alert(actor_of(request), alert_id, wanted.note)
-    return queries.alert(alert_id, actor_of(request).limits).as_dict()
+    return queries.alert(alert_id, actor_of(request).limits)
 
 
 @router.post(
     "/{alert_id}/resolve", response=AlertOut, summary="Close it manually; channels that were notified are told"
 )
 @requires("alerts:write", limited=True)
-def resolve(request: HttpRequest, alert_id: Identifier, wanted: ReasonIn) -> dict[str, Any]:
+def resolve(request: HttpRequest, alert_id: Identifier, wanted: ReasonIn) -> queries.Alert:
     verbs.resolve_alert(actor_of(request), alert_id, wanted.reason)
-    return queries.alert(alert_id, actor_of(request).limits).as_dict()
+    return queries.alert(alert_id, actor_of(request).limits)
 
 
 @router.post("/{alert_id}/send", response=SentOut, summary="Notify channels that missed it; none twice")

@@ -27,7 +27,7 @@ def channels(as_json: AsJson = False) -> None:
 
     found = queries.channel_health()
     if as_json:
-        print_json([channel.as_dict() for channel in found])
+        print_json(found)
         return
     if not found:
         typer.echo("no channel is declared: nobody is notified of alerts")

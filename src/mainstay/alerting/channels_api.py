@@ -6,29 +6,18 @@ from typing import Any
 
 from django.http import HttpRequest
 from ninja import Router, Schema
-from pydantic import Field
 
-from mainstay.accounts.api_doors import requires
+from mainstay.accounts.api_doors import actor_of, requires
 from mainstay.alerting import queries, verbs
-from mainstay.alerting.api import actor_of
+from mainstay.frames import schemas
 from mainstay.kernel.texts import ResourceName
 
 router = Router()
 
 
+@schemas.of(queries.ChannelHealth)
 class ChannelOut(Schema):
-    name: str
-    kind: str
-    resolved: bool = Field(description="whether it is also notified when an alert is resolved")
-    description: str
-    state: str = Field(description="up, down (its newest attempt failed) or unknown (never tried)")
-    last_success: str | None
-    last_failure: str | None
-    problem: str = Field(description="why its newest attempt failed")
-    pending: int
-    delivered: int
-    refused: int
-    expired: int
+    pass
 
 
 class ReceiptOut(Schema):
@@ -38,8 +27,8 @@ class ReceiptOut(Schema):
 
 @router.get("", response=list[ChannelOut], summary="Every channel and the outcome of its notifications")
 @requires("alerts:read")
-def list_channels(request: HttpRequest) -> list[dict[str, Any]]:
-    return [channel.as_dict() for channel in queries.channel_health()]
+def list_channels(request: HttpRequest) -> list[queries.ChannelHealth]:
+    return queries.channel_health()
 
 
 @router.post("/{name}/test", response=ReceiptOut, summary="Send a test message now and wait for the answer")

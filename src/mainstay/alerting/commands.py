@@ -38,7 +38,7 @@ def list_alerts(
 
     found = queries.alerts(status="" if everything else "firing", limit=limit)
     if as_json:
-        print_json([alert.as_dict() for alert in found])
+        print_json(found)
     else:
         _draw(found)
 
@@ -49,17 +49,14 @@ def show(alert_id: AlertId, as_json: AsJson = False) -> None:
     open_data()
     from mainstay.alerting import queries
 
-    alert = queries.alert(_whole(alert_id))
-    sent = queries.notifications_of_alert(alert.id)
-    timeline = queries.journal_of(alert)
+    alert = queries.whole_alert(_whole(alert_id))
     if as_json:
-        told = {"notifications": [one.as_dict() for one in sent], "journal": [entry.as_dict() for entry in timeline]}
-        print_json(alert.as_dict() | told)
+        print_json(alert)
         return
     from mainstay.alerting.alert_drawing import draw_alert
 
     _draw([alert])
-    draw_alert(alert, sent, timeline)
+    draw_alert(alert)
 
 
 @alerts.command()
@@ -141,9 +138,9 @@ def _order(starts: list[str], what: str, done: str, as_json: bool, *, until: flo
     outcome = verbs.order_alerts(me(), [_whole(start) for start in starts], verbs.Order(what, until, reason))
     found = [queries.alert(one) for one in outcome.done]
     if as_json and len(starts) == len(found) == 1:
-        print_json(found[0].as_dict())
+        print_json(found[0])
     elif as_json:
-        print_json({"done": [one.as_dict() for one in found], "refused": outcome.refused})
+        print_json({"done": found, "refused": outcome.refused})
     else:
         for one in found:
             _tell(one, done, as_json)
@@ -165,7 +162,7 @@ def _whole(start: str) -> str:
 
 def _tell(alert: Alert, done: str, as_json: bool) -> None:
     if as_json:
-        print_json(alert.as_dict())
+        print_json(alert)
     else:
         typer.echo(f"{done}: {alert.title} ({alert.id})")
 

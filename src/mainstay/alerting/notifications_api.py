@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema
@@ -27,5 +27,5 @@ class NotificationFilter(Schema):
 
 @router.get("", response=list[NotificationOut], summary="Notifications, the newest first")
 @requires("alerts:read")
-def list_notifications(request: HttpRequest, wanted: Annotated[NotificationFilter, Query()]) -> list[dict[str, Any]]:
-    return [one.as_dict() for one in queries.notifications(**wanted.model_dump())]
+def list_notifications(request: HttpRequest, wanted: Annotated[NotificationFilter, Query()]) -> list[queries.Delivery]:
+    return queries.notifications(**wanted.model_dump())

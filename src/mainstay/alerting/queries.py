@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from django.db.models import Case, Count, IntegerField, Max, Min, Q, Value, When
+from pydantic import PlainSerializer
 
 from mainstay.alerting import declared
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.rules import NO_CHANNEL, UNDER_WAY
-from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.matchers import all_match
 from mainstay.kernel.resource import KINDS
+from mainstay.kernel.views import At, View
 from mainstay.kernel.wording import plain_labels, schedule_of
 from mainstay.store.journal import Entry, Filter
 from mainstay.store.seals.reading import history
@@ -25,46 +26,63 @@ if TYPE_CHECKING:
     from mainstay.alerting.rules import Routing
     from mainstay.alerting.spec import RouteSpec
 
+_Documents = PlainSerializer(lambda found: [one.as_dict() for one in found], return_type=list[dict[str, Any]])
 AlertState = Literal["firing", "acknowledged", "muted", "suppressed", "resolved"]
-_LIMIT = 500
-_TIMES = ("opened_at", "since", "resolved_at", "acknowledged_at", "muted_until", "noted_at", "next_at")
-_NOTIFICATION_TIMES = ("next_at", "created_at", "delivered_at", "failed_at", "expires_at")
+_LIMIT, _ENTRIES = 500, 100
 
 
 @dataclass(frozen=True, slots=True)
-class Alert:
-    """An alert as readers see it; times are epoch seconds."""
+class Step(View):
+    """What one stage said."""
+
+    stage: Annotated[str, "suppress, silence, inhibit, group, route, dedup, repeat, rate or escalate"]
+    verdict: Annotated[str, "pass or hold"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Way(View):
+    """The way of an alert through the stages."""
+
+    at: At
+    steps: Annotated[list[Step], "stages that decided, in order; none after one that holds"]
+    to: Annotated[list[str], "channels that were notified then"]
+
+
+@dataclass(frozen=True, slots=True)
+class Alert(View):
+    """An alert as readers see it."""
 
     id: str
-    subject: str
+    subject: Annotated[str, "`monitor/api`, `heartbeat/backup` or `uplink/network`"]
     uid: str
     name: str
     severity: str
-    level: str
-    labels: Mapping[str, str]
-    status: str
+    level: Annotated[str, "down, degraded or unknown"]
+    labels: dict[str, str]
+    status: Annotated[str, "firing or resolved"]
     title: str
     address: str
     reason: str
     code: str
     message: str
-    evidence: Mapping[str, Any]
-    opened_at: float
-    since: float
-    resolved_at: float | None
+    evidence: dict[str, Any]
+    opened_at: At
+    since: Annotated[At, "start of the first failed check"]
+    resolved_at: At | None
     resolved_reason: str
-    acknowledged_at: float | None
+    acknowledged_at: At | None
     acknowledged_by: str
-    muted_until: float | None
-    note: str
+    muted_until: At | None
+    note: Annotated[str, "the newest note of a person"]
     noted_by: str
-    noted_at: float | None
-    suppressed_by: str
-    untold: str
-    news: str  # why people are to be notified; empty once they were
-    aside: str  # why nobody is to hear of its subject for now
-    next_at: float | None  # when it is looked at again
-    way: Mapping[str, Any] | None  # the last one through the stages: at, steps, to
+    noted_at: At | None
+    suppressed_by: Annotated[str, "the failing parent that explains it"]
+    untold: Annotated[str, "why no channel was selected, if none was"]
+    news: Annotated[str, "why people are to be notified; empty once they were"]
+    aside: Annotated[str, "why notifications about its subject are held back, such as a maintenance window"]
+    next_at: Annotated[At | None, "when it is next evaluated"]
+    way: Annotated[Way | None, "why somebody was notified, or nobody: the last pass through the stages"]
 
     @property
     def kind(self) -> str:
@@ -104,30 +122,26 @@ class Alert:
             return "muted"
         return "acknowledged" if self.acknowledged_at is not None else "firing"
 
-    def as_dict(self) -> dict[str, Any]:
-        way = self.way and {**self.way, "at": to_iso(self.way["at"])}
-        return _with_iso(asdict(self) | {"way": way}, _TIMES)
-
 
 @dataclass(frozen=True, slots=True)
-class Delivery:
-    """A notification and what became of it; `reason` says why it was sent, held back or cancelled."""
+class Delivery(View):
+    """A notification and what became of it."""
 
-    id: str
+    id: Annotated[str, "also serves as the idempotency key"]
     alert_id: str | None
     channel: str
-    kind: str
-    state: str
-    reason: str
+    kind: Annotated[str, "firing, resolved or test"]
+    state: Annotated[str, "pending, delivering, delivered, refused, expired, suppressed or cancelled"]
+    reason: Annotated[str, "why it was sent, held back or cancelled"]
     attempts: int
-    next_at: float | None
+    next_at: At | None
     last_error: str
-    failed_at: float | None
-    receipt: Mapping[str, Any]
-    created_at: float
-    delivered_at: float | None
-    expires_at: float
-    monitor: str  # the name of whatever it concerns; empty for a test
+    failed_at: At | None
+    receipt: dict[str, Any]
+    created_at: At
+    delivered_at: At | None
+    expires_at: At
+    monitor: Annotated[str, "or heartbeat, or whatever it concerns; empty for a test"]
     title: str
 
     def next_try(self, now: float) -> float | None:
@@ -136,35 +150,31 @@ class Delivery:
             return now
         return None if self.state != "pending" or self.next_at is None else max(now, self.next_at)
 
-    def as_dict(self) -> dict[str, Any]:
-        return _with_iso(asdict(self), _NOTIFICATION_TIMES)
+
+@dataclass(frozen=True, slots=True)
+class WholeAlert(Alert):
+    """With its notifications in the order in which they were written, and what happened to its subject meanwhile."""
+
+    notifications: list[Delivery]
+    journal: Annotated[list[Entry], _Documents]  # oldest first
 
 
 @dataclass(frozen=True, slots=True)
-class ChannelHealth:
+class ChannelHealth(View):
     """How one declared channel does. `problem` is set while its newest attempt failed."""
 
     name: str
     kind: str
-    resolved: bool
+    resolved: Annotated[bool, "whether it is also notified when an alert is resolved"]
     description: str
-    last_success: float | None
-    last_failure: float | None
-    problem: str
+    state: Annotated[str, "up, down (its newest attempt failed) or unknown (never tried)"]
+    last_success: At | None
+    last_failure: At | None
+    problem: Annotated[str, "why its newest attempt failed"]
     pending: int
     delivered: int
     refused: int
     expired: int
-
-    @property
-    def state(self) -> str:
-        """`up`, `down` (its newest attempt failed) or `unknown` (it was never tried)."""
-        if self.problem:
-            return "down"
-        return "unknown" if self.last_success is None else "up"
-
-    def as_dict(self) -> dict[str, Any]:
-        return {**_with_iso(asdict(self), ("last_success", "last_failure")), "state": self.state}
 
 
 def alerts(
@@ -247,17 +257,25 @@ def alert(alert_id: str, limits: Sequence[str] = ()) -> Alert:
     return _alert(row)
 
 
+def whole_alert(alert_id: str, limits: Sequence[str] = ()) -> WholeAlert:
+    """NotFound if there is none within the limits of whoever asks."""
+    found = alert(alert_id, limits)
+    sent = OutboxRow.objects.filter(alert_id=found.id).order_by("created_at", "id")
+    end = None if found.resolved_at is None else found.resolved_at + 60  # deliveries of the end belong to it
+    meanwhile = Filter(subject=found.subject, since=min(found.since, found.opened_at), until=end)
+    return WholeAlert(
+        **{name: getattr(found, name) for name in Alert.__slots__},
+        notifications=[_delivery(row) for row in sent],
+        journal=list(history(meanwhile, limit=_ENTRIES, newest_first=False)),
+    )
+
+
 def ids_beginning(start: str, *, limit: int = 2) -> list[str]:
     """For people who type part of an id; too short a start fits nothing."""
     if len(start) < 4:
         return []
     rows = AlertRow.objects.filter(id__startswith=start.lower()[:26]).values_list("id", flat=True)
     return list(rows[:limit])
-
-
-def notifications_of_alert(alert_id: str) -> list[Delivery]:
-    """In the order in which they were written."""
-    return [_delivery(row) for row in OutboxRow.objects.filter(alert_id=alert_id).order_by("created_at", "id")]
 
 
 def notifications_of(subject: str, *, limit: int = 50) -> list[Delivery]:
@@ -273,13 +291,6 @@ def notifications(*, channel: str = "", state: str = "", limit: int = 100, offse
         if value:
             rows = rows.filter(**{column: value})
     return [_delivery(row) for row in rows[offset : offset + min(limit, _LIMIT)]]
-
-
-def journal_of(found: Alert, *, limit: int = 100) -> list[Entry]:
-    """What happened to its subject while the alert was open, oldest first."""
-    end = None if found.resolved_at is None else found.resolved_at + 60  # deliveries of the end belong to it
-    wanted = Filter(subject=found.subject, since=min(found.since, found.opened_at), until=end)
-    return list(history(wanted, limit=limit, newest_first=False))
 
 
 def routes() -> list[tuple[str, RouteSpec]]:
@@ -308,25 +319,21 @@ def channel_health() -> list[ChannelHealth]:
         expired=Count("id", filter=Q(state="expired")),
     )
     known: dict[str, dict[str, Any]] = {row["channel"]: dict(row) for row in rows}
-    empty: dict[str, Any] = {
-        "last_success": None,
-        "last_failure": None,
-        "pending": 0,
-        "delivered": 0,
-        "refused": 0,
-        "expired": 0,
-    }
+    empty: dict[str, Any] = dict.fromkeys(("pending", "delivered", "refused", "expired"), 0)
+    empty |= {"last_success": None, "last_failure": None}
     specs, found = declared.channels(), []
     for name in declared.channel_names():
         numbers = {column: known.get(name, empty)[column] for column in empty}
         spec = specs.get(name)
         unreadable = "" if spec else "this version of Mainstay cannot read its declaration"
+        problem = unreadable or _problem(name, numbers["last_success"], numbers["last_failure"])
         health = ChannelHealth(
             name=name,
             kind=spec.channel.name if spec else "",
             resolved=spec.resolved if spec else True,
             description=spec.description if spec else "",
-            problem=unreadable or _problem(name, numbers["last_success"], numbers["last_failure"]),
+            state="down" if problem else "unknown" if numbers["last_success"] is None else "up",
+            problem=problem,
             **numbers,
         )
         found.append(health)
@@ -341,14 +348,11 @@ def _problem(channel: str, success: float | None, failure: float | None) -> str:
 
 
 def _alert(row: AlertRow) -> Alert:
-    return Alert(**{name: getattr(row, name) for name in Alert.__slots__})
+    way = row.way and Way(row.way["at"], [Step(**step) for step in row.way["steps"]], row.way.get("to", []))
+    return Alert(**{name: getattr(row, name) for name in Alert.__slots__ if name != "way"}, way=way)
 
 
 def _delivery(row: OutboxRow) -> Delivery:
     own = {name: getattr(row, name) for name in Delivery.__slots__ if name not in ("monitor", "title")}
     told = row.payload.get("alert", {})
     return Delivery(**own, monitor=told.get("monitor", ""), title=told.get("title", ""))
-
-
-def _with_iso(document: dict[str, Any], times: Iterable[str]) -> dict[str, Any]:
-    return document | {name: None if document[name] is None else to_iso(document[name]) for name in times}

@@ -90,19 +90,17 @@ def why_of(alert: Alert) -> Why | None:
     if alert.way is None:
         return None
     asks = {stage.name: stage.asks for stage in STAGES}
-    steps = alert.way["steps"]
     answers = tuple(
-        Answer(asks.get(one["stage"], ""), one["verdict"] == "hold", _INSTANT.sub(lambda at: utc(at[0]), one["reason"]))
-        for one in steps
+        Answer(asks.get(one.stage, ""), one.verdict == "hold", _INSTANT.sub(lambda at: utc(at[0]), one.reason))
+        for one in alert.way.steps
     )
-    to = alert.way.get("to", [])
-    if to:
-        outcome = f"Notified: {', '.join(to)}"
+    if alert.way.to:
+        outcome = f"Notified: {', '.join(alert.way.to)}"
     elif answers and answers[-1].holds:
         outcome = "Nobody is notified while that lasts" if alert.is_open else "Nobody was notified"
     else:
         outcome = "Nobody is notified again"
-    return Why(alert.way["at"], answers, outcome)
+    return Why(alert.way.at, answers, outcome)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,8 @@ _LAST = 24  # characters that the last column gets at least; where others are wi
 
 
 def print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+    """Plain values, and views among them."""
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, default=lambda view: view.as_dict()))
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> None:
@@ -65,7 +66,7 @@ def print_views(
     from rich.text import Text
 
     if as_json:
-        print_json([view.as_dict() for view in found])
+        print_json(found)
         return
     if not found:
         typer.echo(empty)

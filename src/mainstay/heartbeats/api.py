@@ -9,9 +9,8 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
-from mainstay.accounts.api_doors import requires
+from mainstay.accounts.api_doors import actor_of, requires
 from mainstay.heartbeats import queries, verbs
-from mainstay.kernel.actor import Actor
 from mainstay.kernel.texts import MOST, WITHOUT_NUL, ResourceName
 
 router = Router()
@@ -72,14 +71,9 @@ class Changed(Schema):
     changed: bool = Field(description="false: it was in that state already")
 
 
-def _actor(request: HttpRequest) -> Actor:
-    actor: Actor = request.auth  # type: ignore[attr-defined] # set by the API's authentication
-    return actor
-
-
 def _shown(request: HttpRequest, view: queries.HeartbeatView) -> dict[str, Any]:
     document = view.as_dict(settings.MAINSTAY.base_url)
-    if not _actor(request).may_some("monitors:check"):
+    if not actor_of(request).may_some("monitors:check"):
         document["ping_url"] = None
     return document
 
@@ -92,7 +86,7 @@ def list_heartbeats(
 ) -> list[dict[str, Any]]:
     return [
         _shown(request, view)
-        for view in queries.heartbeats(limits=_actor(request).limits)
+        for view in queries.heartbeats(limits=actor_of(request).limits)
         if state in ("", view.shown, view.state)
     ]
 
@@ -100,7 +94,7 @@ def list_heartbeats(
 @router.get("/{name}", response=HeartbeatOut, summary="One heartbeat")
 @requires("monitors:read", limited=True)
 def one_heartbeat(request: HttpRequest, name: ResourceName) -> dict[str, Any]:
-    return _shown(request, queries.heartbeat(name, limits=_actor(request).limits))
+    return _shown(request, queries.heartbeat(name, limits=actor_of(request).limits))
 
 
 @router.get("/{name}/pings", response=PingPage, summary="Its pings")
@@ -111,7 +105,7 @@ def list_pings(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     before: Annotated[int | None, Query(ge=0, le=MOST)] = None,
 ) -> dict[str, Any]:
-    found = queries.pings(queries.heartbeat(name, limits=_actor(request).limits).uid, limit=limit + 1, before=before)
+    found = queries.pings(queries.heartbeat(name, limits=actor_of(request).limits).uid, limit=limit + 1, before=before)
     page = [ping.as_dict() for ping in found[:limit]]
     return {"pings": page, "next": page[-1]["n"] if len(found) > limit else None}
 
@@ -119,7 +113,7 @@ def list_pings(
 @router.get("/{name}/pings/{int:n}/body", summary="The body of a ping as sent (the part that is kept)")
 @requires("monitors:read", limited=True)
 def ping_body(request: HttpRequest, name: ResourceName, n: Annotated[int, Path(ge=0, le=MOST)]) -> HttpResponse:
-    found = queries.ping(queries.heartbeat(name, limits=_actor(request).limits).uid, n)
+    found = queries.ping(queries.heartbeat(name, limits=actor_of(request).limits).uid, n)
     headers = {"Content-Disposition": f'attachment; filename="ping-{found.n}.txt"', "X-Content-Type-Options": "nosniff"}
     return HttpResponse(found.body or b"", content_type="application/octet-stream", headers=headers)
 
@@ -127,10 +121,10 @@ def ping_body(request: HttpRequest, name: ResourceName, n: Annotated[int, Path(g
 @router.post("/{name}/pause", response=Changed, summary="Pause it until it is resumed or reports success")
 @requires("monitors:check", limited=True)
 def pause(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
-    return {"changed": verbs.pause_heartbeat(_actor(request), name)}
+    return {"changed": verbs.pause_heartbeat(actor_of(request), name)}
 
 
 @router.post("/{name}/resume", response=Changed, summary="Resume it")
 @requires("monitors:check", limited=True)
 def resume(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
-    return {"changed": verbs.resume_heartbeat(_actor(request), name)}
+    return {"changed": verbs.resume_heartbeat(actor_of(request), name)}

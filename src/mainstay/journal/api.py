@@ -10,11 +10,12 @@ from django.http import HttpRequest, StreamingHttpResponse
 from ninja import Query, Router, Schema
 from pydantic import Field
 
-from mainstay.accounts.api_doors import requires
+from mainstay.accounts.api_doors import actor_of, requires
+from mainstay.frames import schemas
 from mainstay.frames.downloads import download, json_lines
 from mainstay.kernel.texts import MOST, Text
 from mainstay.store.disclosures import note_export
-from mainstay.store.journal import Filter
+from mainstay.store.journal import Entry, Filter
 from mainstay.store.seals.proving import verify
 from mainstay.store.seals.reading import history
 
@@ -46,14 +47,9 @@ class JournalFilter(Schema):
         )
 
 
+@schemas.of(Entry)
 class JournalEntryOut(Schema):
-    seq: int
-    at: str
-    actor: str
-    kind: str
-    subject: str
-    data: dict[str, Any]
-    hash: str
+    pass
 
 
 class JournalPage(Schema):
@@ -82,15 +78,15 @@ Wanted = Annotated[JournalFilter, Query()]
 def list_entries(
     request: HttpRequest, wanted: Wanted, limit: Annotated[int, Query(ge=1, le=1000)] = 100
 ) -> dict[str, Any]:
-    found = [entry.as_dict() for entry in history(wanted.as_filter(), limit=limit + 1)]
+    found = list(history(wanted.as_filter(), limit=limit + 1))
     page = found[:limit]
-    return {"entries": page, "next": page[-1]["seq"] if len(found) > limit else None}
+    return {"entries": page, "next": page[-1].seq if len(found) > limit else None}
 
 
 @router.get("/export", summary="Export the journal as JSON lines, oldest first")
 @requires("journal:export")
 def export(request: HttpRequest, wanted: Wanted) -> StreamingHttpResponse:
-    note_export(request.auth, wanted.as_filter(), "api")  # type: ignore[attr-defined] # set by the API's authentication
+    note_export(actor_of(request), wanted.as_filter(), "api")
     found = history(wanted.as_filter(), limit=0, newest_first=False)
     return download(json_lines(found), "application/x-ndjson", "mainstay-journal.jsonl")
 

@@ -73,14 +73,14 @@ def _columns(found: list[NodeView]) -> list[tuple[str, Callable[[NodeView], str]
     columns: list[tuple[str, Callable[[NodeView], str]]] = [
         ("node", lambda view: view.name),
         ("state", lambda view: view.state),
-        ("seen", lambda view: when(min(view.seen_at, time.time()))),
+        ("seen", lambda view: when(min(view.seen, time.time()))),
         ("monitors", lambda view: str(view.monitors)),
         ("shards", lambda view: str(len(view.shards))),
         ("tasks", lambda view: " ".join(view.tasks) or "-"),
-        ("lag p99", lambda view: f"{view.lag * 1000:.0f} ms"),
+        ("lag p99", lambda view: f"{view.lag_p99 * 1000:.0f} ms"),
     ]
-    if any(view.waiting + view.spooled for view in found):
-        columns.append(("waiting", lambda view: str(view.waiting + view.spooled)))
+    if any(view.decisions_waiting + view.pings_spooled for view in found):
+        columns.append(("waiting", lambda view: str(view.decisions_waiting + view.pings_spooled)))
     if len({view.version for view in found}) > 1:
         columns.append(("version", lambda view: view.version))
     return [*columns, ("listens", lambda view: view.address)]

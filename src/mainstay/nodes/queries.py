@@ -6,12 +6,12 @@ import math
 import time
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 
 from django.conf import settings
 from django.db import connection
 
-from mainstay.kernel.clock import to_iso
+from mainstay.kernel.views import At, View
 from mainstay.nodes.models import LeaseRow, NodeRow
 from mainstay.nodes.rules import VANISHED, Lease, Member, heard_until, shard_number
 
@@ -82,22 +82,22 @@ def database_time() -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeView:
-    """One node as pages and programs see it; `state` is working, draining, silent or stopped."""
+class NodeView(View):
+    """One node as pages and programs see it; lengths are seconds."""
 
     id: str
     name: str
-    state: str
+    state: Annotated[str, "working, draining (handing over), silent (not reporting) or stopped"]
     version: str
-    address: str
-    shards: tuple[int, ...]
-    tasks: tuple[str, ...]
+    address: Annotated[str, "on which it listens"]
+    shards: Annotated[tuple[int, ...], "shares of the monitors, of 64"]
+    tasks: Annotated[tuple[str, ...], "tasks that only one server at a time does"]
     monitors: int
-    lag: float
-    waiting: int
-    spooled: int
-    started_at: float
-    seen_at: float
+    lag_p99: float
+    decisions_waiting: Annotated[int, "not written yet"]
+    pings_spooled: Annotated[int, "accepted and on its disk, not in the database yet"]
+    started: At
+    seen: At
     starts: int
 
     @property
@@ -110,24 +110,6 @@ class NodeView:
             else:
                 spans.append([number, number])
         return " ".join(f"{first}-{last}" if last > first else str(first) for first, last in spans)
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "id": self.id,
-            "name": self.name,
-            "state": self.state,
-            "version": self.version,
-            "address": self.address,
-            "shards": list(self.shards),
-            "tasks": list(self.tasks),
-            "monitors": self.monitors,
-            "lag_p99": self.lag,
-            "decisions_waiting": self.waiting,
-            "pings_spooled": self.spooled,
-            "started": to_iso(self.started_at),
-            "seen": to_iso(self.seen_at),
-            "starts": self.starts,
-        }
 
 
 def nodes() -> list[NodeView]:
@@ -155,11 +137,11 @@ def _view(row: NodeRow, held: list[str], now: float) -> NodeView:
         shards=tuple(number for name in held if (number := shard_number(name)) is not None),
         tasks=tuple(name.partition("/")[2] for name in held if shard_number(name) is None),
         monitors=row.monitors if alive else 0,
-        lag=row.lag,
-        waiting=row.waiting,
-        spooled=row.spooled,
-        started_at=row.started_at,
-        seen_at=row.seen_at,
+        lag_p99=row.lag,
+        decisions_waiting=row.waiting,
+        pings_spooled=row.spooled,
+        started=row.started_at,
+        seen=row.seen_at,
         starts=row.starts,
     )
 

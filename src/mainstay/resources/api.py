@@ -6,7 +6,7 @@ The ETag of a resource is the number of the revision that wrote it last; If-Matc
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -14,8 +14,7 @@ from ninja import Query, Router, Schema, Status
 from ninja.errors import HttpError
 from pydantic import Field
 
-from mainstay.accounts.api_doors import requires
-from mainstay.kernel.actor import Actor
+from mainstay.accounts.api_doors import actor_of, requires
 from mainstay.kernel.errors import StalePlan
 from mainstay.kernel.resource import Resource
 from mainstay.kernel.texts import KindName, ResourceName, Text
@@ -81,10 +80,6 @@ class DeleteMany(Schema):
 
 class Deleted(Schema):
     revision: int = Field(description="the revision that deletes them; rolling back to the one before restores them")
-
-
-def actor_of(request: HttpRequest) -> Actor:
-    return cast("Actor", request.auth)  # type: ignore[attr-defined] # set by the API's authentication
 
 
 def secret_source() -> SecretSource:

@@ -8,10 +8,10 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
-from mainstay.accounts.api_doors import requires
+from mainstay.accounts.api_doors import actor_of, requires
 from mainstay.kernel.errors import StalePlan
 from mainstay.kernel.texts import MOST, WITHOUT_NUL
-from mainstay.resources.api import BODY, actor_of, read_request, secret_source
+from mainstay.resources.api import BODY, read_request, secret_source
 from mainstay.store.resources import apply, queries
 from mainstay.store.resources.plan import Plan
 from mainstay.store.resources.planning import Terms, plan_reading

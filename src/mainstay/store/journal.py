@@ -14,8 +14,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from mainstay.kernel.clock import to_iso
 from mainstay.kernel.event import Happened
+from mainstay.kernel.views import At, View
 from mainstay.store.models import JournalEntry, JournalHead
 from mainstay.store.proof import canonical, digest_of, holds, sha256
 from mainstay.store.rows import insert_rows
@@ -102,27 +102,16 @@ def head() -> Head:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(View):
     """One journal entry as readers see it."""
 
     seq: int
-    at: float
+    at: At
     actor: str
     kind: str
     subject: str
     data: dict[str, Any]
     hash: str
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "seq": self.seq,
-            "at": to_iso(self.at),
-            "actor": self.actor,
-            "kind": self.kind,
-            "subject": self.subject,
-            "data": self.data,
-            "hash": self.hash,
-        }
 
 
 def mistake(row: Fields, expected: int, previous: str) -> str:

@@ -9,8 +9,7 @@ from django.http import HttpRequest
 from ninja import Router, Schema, Status
 from pydantic import Field
 
-from mainstay.accounts.api_doors import requires
-from mainstay.kernel.actor import Actor
+from mainstay.accounts.api_doors import actor_of, requires
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.texts import SecretName, Text
 from mainstay.store import vault
@@ -28,29 +27,24 @@ class SecretOut(Schema):
     changed_by: str
 
 
-def _actor(request: HttpRequest) -> Actor:
-    actor: Actor = request.auth  # type: ignore[attr-defined] # set by the API's authentication
-    return actor
-
-
 @router.get("", response=list[SecretOut], summary="Names of stored secrets")
 @requires("secrets:write")
 def list_secrets(request: HttpRequest) -> list[dict[str, Any]]:
     return [
         {"name": found.name, "changed_at": to_iso(found.changed_at), "changed_by": found.changed_by}
-        for found in vault.secrets(_actor(request))
+        for found in vault.secrets(actor_of(request))
     ]
 
 
 @router.put("/{name}", response={204: None}, summary="Store or replace a secret")
 @requires("secrets:write")
 def set_secret(request: HttpRequest, name: SecretName, wanted: SecretIn) -> Status[None]:
-    vault.set_secret(_actor(request), settings.MAINSTAY, name, wanted.value)
+    vault.set_secret(actor_of(request), settings.MAINSTAY, name, wanted.value)
     return Status(204, None)
 
 
 @router.delete("/{name}", response={204: None}, summary="Forget a secret")
 @requires("secrets:write")
 def remove_secret(request: HttpRequest, name: SecretName) -> Status[None]:
-    vault.remove_secret(_actor(request), name)
+    vault.remove_secret(actor_of(request), name)
     return Status(204, None)

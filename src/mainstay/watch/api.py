@@ -13,8 +13,7 @@ from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from mainstay.accounts.api_doors import requires
-from mainstay.kernel.actor import Actor
+from mainstay.accounts.api_doors import actor_of, requires
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import TooLarge, UserError
 from mainstay.kernel.texts import WITHOUT_NUL, ResourceName, Text, told
@@ -99,11 +98,6 @@ class Changed(Schema):
     changed: bool = Field(description="false: it was in that state already")
 
 
-def _actor(request: HttpRequest) -> Actor:
-    actor: Actor = request.auth  # type: ignore[attr-defined]  # set by the API's authentication
-    return actor
-
-
 class Wanted(Schema):
     """Which monitors; what is left out fits everything."""
 
@@ -154,7 +148,7 @@ def list_monitors(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
 ) -> dict[str, Any]:
-    found = queries.page(replace(wanted.as_filter(), limits=_actor(request).limits), limit=limit, offset=offset)
+    found = queries.page(replace(wanted.as_filter(), limits=actor_of(request).limits), limit=limit, offset=offset)
     return {"monitors": [view.as_dict() for view in found.monitors], "total": found.total, "counts": found.counts}
 
 
@@ -177,7 +171,7 @@ def order_many(request: HttpRequest, wanted: OrderMany) -> dict[str, int]:
 @router.get("/{name}", response=MonitorOut, summary="One monitor")
 @requires("monitors:read", limited=True)
 def one_monitor(request: HttpRequest, name: ResourceName) -> dict[str, Any]:
-    return queries.monitor(name, _actor(request).limits).as_dict()
+    return queries.monitor(name, actor_of(request).limits).as_dict()
 
 
 @router.get("/{name}/results", response=list[ResultOut], summary="Its results, newest first")
@@ -193,7 +187,7 @@ def list_results(
     since: Annotated[float | None, Query(ge=0, lt=2**40, description="epoch seconds; archived results too")] = None,
     until: Annotated[float | None, Query(ge=0, lt=2**40, description="epoch seconds")] = None,
 ) -> list[dict[str, Any]]:
-    uid = queries.monitor(name, _actor(request).limits).uid
+    uid = queries.monitor(name, actor_of(request).limits).uid
     if since is None and until is None:
         return [_result(sample) for sample in current().latest(uid, limit, location=location)]
     end = 2.0**40 if until is None else until
@@ -208,32 +202,32 @@ def list_transitions(
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=0, lt=2**63, description="only entries with a lower number")] = None,
 ) -> list[dict[str, Any]]:
-    queries.monitor(name, _actor(request).limits)
+    queries.monitor(name, actor_of(request).limits)
     return [one.as_dict() for one in queries.transitions(name, limit=limit, before_seq=before)]
 
 
 @router.post("/{name}/pause", response=Changed, summary="Stop checking it until it is resumed")
 @requires("monitors:check", limited=True)
 def pause(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
-    return {"changed": verbs.pause_monitors(_actor(request), [name]) > 0}
+    return {"changed": verbs.pause_monitors(actor_of(request), [name]) > 0}
 
 
 @router.post("/{name}/resume", response=Changed, summary="Check it again")
 @requires("monitors:check", limited=True)
 def resume(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
-    return {"changed": verbs.resume_monitors(_actor(request), [name]) > 0}
+    return {"changed": verbs.resume_monitors(actor_of(request), [name]) > 0}
 
 
 @router.post("/{name}/check", response={202: Changed}, summary="Check it now, in addition to its schedule")
 @requires("monitors:check", limited=True)
 def check(request: HttpRequest, name: ResourceName) -> dict[str, bool]:
-    return {"changed": verbs.check_now(_actor(request), [name]) > 0}
+    return {"changed": verbs.check_now(actor_of(request), [name]) > 0}
 
 
 @router.delete("/{name}/history", response={202: None}, summary="Permanently delete all of its results up to now")
 @requires("resources:write")
 def erase(request: HttpRequest, name: ResourceName) -> Status[None]:
-    erase_history(_actor(request), name)
+    erase_history(actor_of(request), name)
     return Status(202, None)
 
 

@@ -3,47 +3,38 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, cast
+from typing import Annotated, cast
 
-from mainstay.kernel.clock import to_iso
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import NotFound
+from mainstay.kernel.views import AtOrNever, View
 from mainstay.store.resources.queries import resources
 from mainstay.watch.models import LocationRow
 from mainstay.watch.presence import PresenceState
 
 
 @dataclass(frozen=True, slots=True)
-class LocationView:
-    """One location; times are epoch seconds (0: never), lengths seconds. See models.LocationRow.
-
-    `state` is waiting (nothing joined yet), up or silent; `monitors` are the names of those that it checks.
-    """
+class LocationView(View):
+    """One location; lengths are seconds. See models.LocationRow."""
 
     uid: str
     name: str
-    state: str
-    since: float
-    heard_at: float
-    joined_at: float
+    state: Annotated[str, "waiting (no prober has joined yet), up or silent"]
+    since: AtOrNever
+    heard_at: AtOrNever
+    joined_at: Annotated[AtOrNever, "of the current link"]
     connected: bool
     version: str
     address: str
-    offset: float
-    round_trip: float
-    assigned: int
-    checks: int
-    waiting: int
-    dropped: int
-    ignored: int
+    offset: Annotated[float, "how far its clock is behind this server's"]
+    round_trip: Annotated[float, "of the exchange that measured the offset"]
+    assigned: Annotated[int, "monitors assigned to it"]
+    checks: Annotated[int, "since its prober started"]
+    waiting: Annotated[int, "results that it holds until the server confirms them"]
+    dropped: Annotated[int, "results dropped because its buffer was full"]
+    ignored: Annotated[int, "results for monitors not assigned to it"]
     description: str = ""
     monitors: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:
-        found: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
-        for name in ("since", "heard_at", "joined_at"):
-            found[name] = to_iso(found[name]) if found[name] else None
-        return found | {"monitors": list(self.monitors)}
 
 
 _COLUMNS = tuple(one.name for one in fields(LocationView))[:-2]

@@ -6,14 +6,14 @@ Windows that recur or cover several things are declared through /resources.
 from __future__ import annotations
 
 import time
-from typing import Annotated, Any
+from typing import Annotated
 
 from django.http import HttpRequest
 from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
-from mainstay.accounts.api_doors import requires
-from mainstay.kernel.actor import Actor
+from mainstay.accounts.api_doors import actor_of, requires
+from mainstay.frames import schemas
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.texts import ResourceName, Text
 from mainstay.windows import queries, verbs
@@ -22,15 +22,11 @@ router = Router()
 _AHEAD = 30 * 86_400.0
 
 
+@schemas.of(queries.Occurrence)
 class WindowOut(Schema):
     """One period of a window; times are RFC 3339 in UTC."""
 
-    window: str
-    start: str
-    end: str
-    active: bool
-    description: str
-    covers: list[str] = Field(description="label matchers, all of which must match; none covers everything")
+    covers: list[str]
 
 
 class MaintenanceIn(Schema):
@@ -44,23 +40,18 @@ class Ended(Schema):
     changed: bool = Field(description="false: there was none")
 
 
-def _actor(request: HttpRequest) -> Actor:
-    actor: Actor = request.auth  # type: ignore[attr-defined]  # set by the API's authentication
-    return actor
-
-
 @router.get("", response=list[WindowOut], summary="Active windows, then those of the next 30 days")
 @requires("monitors:read")
-def list_windows(request: HttpRequest) -> list[dict[str, Any]]:
+def list_windows(request: HttpRequest) -> list[queries.Occurrence]:
     now = time.time()
-    return [one.as_dict(now) for one in [*queries.current(now), *queries.upcoming(now, now + _AHEAD)]]
+    return [*queries.current(now), *queries.upcoming(now, now + _AHEAD)]
 
 
 @router.post("", response=WindowOut, summary="Start maintenance of one monitor or heartbeat now")
 @requires("monitors:check", limited=True)
-def begin(request: HttpRequest, wanted: MaintenanceIn) -> dict[str, Any]:
-    made = verbs.begin_maintenance(_actor(request), wanted.name, float(wanted.seconds), wanted.reason, kind=wanted.kind)
-    return made.as_dict(made.start)
+def begin(request: HttpRequest, wanted: MaintenanceIn) -> queries.Occurrence:
+    actor, seconds = actor_of(request), float(wanted.seconds)
+    return verbs.begin_maintenance(actor, wanted.name, seconds, wanted.reason, kind=wanted.kind)
 
 
 @router.delete("", response={200: Ended}, summary="End the maintenance of one monitor or heartbeat now")
@@ -68,4 +59,4 @@ def begin(request: HttpRequest, wanted: MaintenanceIn) -> dict[str, Any]:
 def end(
     request: HttpRequest, name: Annotated[ResourceName, Query(max_length=100)], kind: verbs.Subject = "monitor"
 ) -> Status[dict[str, bool]]:
-    return Status(200, {"changed": verbs.end_maintenance(_actor(request), name, kind=kind)})
+    return Status(200, {"changed": verbs.end_maintenance(actor_of(request), name, kind=kind)})

@@ -36,7 +36,7 @@ def list_windows(context: typer.Context, as_json: AsJson = False) -> None:
     from mainstay.windows import queries
 
     now = time.time()
-    _show([*queries.current(now), *queries.upcoming(now, now + _AHEAD)], now, as_json=as_json)
+    _show([*queries.current(now), *queries.upcoming(now, now + _AHEAD)], as_json=as_json)
 
 
 @windows.command()
@@ -59,7 +59,7 @@ def begin(
     from mainstay.windows.verbs import begin_maintenance
 
     made = begin_maintenance(actor, name, seconds, reason, kind="heartbeat" if is_heartbeat else "monitor")
-    _show([made], made.start, as_json=as_json)
+    _show([made], as_json=as_json)
 
 
 @windows.command()
@@ -72,9 +72,9 @@ def end(name: Name, *, is_heartbeat: IsHeartbeat = False) -> None:
     typer.echo("ended" if ended else f"no maintenance was started for {name}")
 
 
-def _show(found: Sequence[Occurrence], now: float, *, as_json: bool) -> None:
+def _show(found: Sequence[Occurrence], *, as_json: bool) -> None:
     if as_json:
-        print_json([one.as_dict(now) for one in found])
+        print_json(found)
     elif found:
         from mainstay.kernel.clock import to_iso
         from mainstay.kernel.wording import utc

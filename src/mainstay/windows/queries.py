@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated
 from zoneinfo import ZoneInfo
 
-from mainstay.kernel.clock import to_iso
 from mainstay.kernel.matchers import Matcher, all_match
 from mainstay.kernel.resource import Resource
+from mainstay.kernel.views import At, View
 from mainstay.kernel.windows import Rule, next_period, parse_rule, period_at
 from mainstay.store.resources.queries import find, history, resources
 from mainstay.windows.spec import WindowSpec
@@ -52,24 +52,15 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Occurrence:
-    """One period of one window, in epoch seconds."""
+class Occurrence(View):
+    """One period of one window."""
 
     window: str
-    start: float
-    end: float
+    start: At
+    end: At
+    active: bool
     description: str = ""
-    covers: tuple[str, ...] = ()
-
-    def as_dict(self, now: float) -> dict[str, Any]:
-        return {
-            "window": self.window,
-            "start": to_iso(self.start),
-            "end": to_iso(self.end),
-            "active": self.start <= now < self.end,
-            "description": self.description,
-            "covers": list(self.covers),
-        }
+    covers: Annotated[tuple[str, ...], "label matchers, all of which must match; none covers everything"] = ()
 
 
 def declared() -> list[Window]:
@@ -146,7 +137,7 @@ def current(now: float, windows: Iterable[Window] | None = None) -> list[Occurre
     for window in active(declared() if windows is None else windows, now):
         period = window.active(now)
         if period is not None:
-            found.append(Occurrence(window.name, *period, window.description, window.covers))
+            found.append(Occurrence(window.name, *period, True, window.description, window.covers))
     return found
 
 
@@ -159,6 +150,6 @@ def upcoming(now: float, until: float, windows: Iterable[Window] | None = None, 
             period = window.next_after(at)
             if period is None or period[0] >= until:
                 break
-            found.append(Occurrence(window.name, *period, window.description, window.covers))
+            found.append(Occurrence(window.name, *period, False, window.description, window.covers))
             at = period[0]
     return sorted(found, key=lambda occurrence: (occurrence.start, occurrence.window))[:limit]

@@ -49,7 +49,7 @@ def begin_maintenance(
         made = _declared(actor, name_for(subject), document)
         window = window_of(made.name, made.spec)
         start, end = window.period or (work.now, work.now + seconds)
-        return Occurrence(window.name, start, end, window.description, window.covers)
+        return Occurrence(window.name, start, end, True, window.description, window.covers)
 
 
 def end_maintenance(actor: Actor, name: str, *, kind: Subject = "monitor", clock: Clock | None = None) -> bool:
