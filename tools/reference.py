@@ -15,7 +15,7 @@ from typing import Any
 from file_format import check_pages, file_format
 
 from mainstay.kernel import errors
-from mainstay.kernel.capability import CAPABILITIES
+from mainstay.kernel.capability import CAPABILITIES, load
 from mainstay.kernel.event import Event
 from mainstay.kernel.settings import variable
 from mainstay.runtime.capabilities import load_capabilities
@@ -129,16 +129,14 @@ def error_codes() -> Iterator[str]:
 
 
 def metrics() -> Iterator[str]:
-    from mainstay.watch.metrics import Snapshot, families
-
     yield "# Metrics\n"
     yield "What `/api/metrics` says of Mainstay itself and of what it watches; counters begin at 0 with every start."
     yield "The `probe_*` families beside these are those of the blackbox exporter, for each monitor's newest result.\n"
     yield "| name | type | what it says |\n|---|---|---|"
     suffix = {"counter": "_total", "info": "_info"}
-    for family in sorted(families(Snapshot("")), key=lambda one: one.name):
-        if family.name.startswith("mainstay_"):
-            yield f"| `{family.name}{suffix.get(family.type, '')}` | {family.type} | {family.help} |"
+    every = [metric for one in CAPABILITIES if one.metrics for metric in load(f"{one.metrics}:METRICS")]
+    for metric in sorted(every, key=lambda one: one.name):
+        yield f"| `mainstay_{metric.name}{suffix.get(metric.type, '')}` | {metric.type} | {metric.help} |"
 
 
 PAGES: dict[str, Callable[[], Iterator[str]]] = {

@@ -15,14 +15,15 @@ from tests.rigs.pinging import heartbeat
 
 from mainstay.foreign.compat.gatus_endpoints import Endpoint, response_time, uptime
 from mainstay.foreign.compat.kuma_badges import Duration, Shown, badge, duration_of
-from mainstay.foreign.compat.kuma_metrics import WINDOWS, kuma_metrics_response
+from mainstay.foreign.compat.kuma_metrics import WINDOWS, kuma_answer
 from mainstay.foreign.import_history import _row
 from mainstay.foreign.importing.kuma_history import Day
 from mainstay.frames.days import DayMark, Line
 from mainstay.heartbeats import queries
+from mainstay.heartbeats.metrics import HeartbeatSnapshot
 from mainstay.kernel.probing import CheckResult
 from mainstay.statuspage.view import PublicComponent, PublicIncident, PublicPage
-from mainstay.watch.metrics import HeartbeatSnapshot, MonitorSnapshot, Snapshot
+from mainstay.watch.metrics import MonitorSnapshot
 from mainstay.watch.results import set_current
 from mainstay.watch.results.history import CALM, HISTORY, NO_DATA, periods
 from mainstay.watch.results.results import Results
@@ -143,8 +144,8 @@ def test_every_door_tells_the_same_uptime(month: Results, clock: object) -> None
     assert response_time(endpoint, 720) == pytest.approx(0.2, abs=1e-3)
     assert next(one.share for one in periods("uid-api", time.time()) if one.words == "30 days") == gatus
     known = {window: HISTORY.uptimes(["uid-api"], seconds, time.time()) for window, seconds in WINDOWS.items()}
-    snapshot = Snapshot(version="1", monitors=[MonitorSnapshot("api", "http", "https://a", "up", uid="uid-api")])
-    text = kuma_metrics_response("", snapshot, time.time(), known)[1]
+    monitors = [MonitorSnapshot("api", "http", "https://a", "up", uid="uid-api")]
+    text = kuma_answer("", monitors, [], time.time(), known)[1]
     ratios = {line.partition('window="')[2].partition('"')[0]: float(line.rpartition(" ")[2])
               for line in text.splitlines() if line.startswith("monitor_uptime_ratio{")}  # fmt: skip
     assert ratios["30d"] == gatus
@@ -250,7 +251,7 @@ def test_status_pages_and_their_beats(clock: object) -> None:
 def test_evidence_of_any_shape_costs_no_other_monitor_its_metrics(wild: dict[str, Any]) -> None:
     result = CheckResult(uid="a", at=1.0, verdict="up", duration=0.123, evidence=wild | {"tls": "x"})
     monitors = [MonitorSnapshot(name, "http", "https://a.example", "up", result=result) for name in ("api", "web")]
-    text = kuma_metrics_response("", Snapshot(version="1", monitors=monitors), time.time(), {})[1]
+    text = kuma_answer("", monitors, [], time.time(), {})[1]
     assert text.count("monitor_status{") == 2
 
 
@@ -258,16 +259,12 @@ def test_metrics_have_the_names_and_labels_of_the_original() -> None:
     now = time.time()
     seen = {"certificate": {"not_after": now + 30.5 * 86_400}, "tls": {"verified": True}}
     result = CheckResult(uid="a", at=now, verdict="up", duration=0.123, evidence=seen)
-    snapshot = Snapshot(
-        version="1",
-        monitors=[
-            MonitorSnapshot("api", "http", "https://example.org/x", "up", result=result),
-            MonitorSnapshot("db", "tcp", "db.example.org:5432", "down"),
-            MonitorSnapshot("off", "tcp", "db.example.org:1", "paused"),
-        ],
-        heartbeats=[HeartbeatSnapshot("cron", "up", last_duration=2.0)],
-    )
-    kind, text = kuma_metrics_response("", snapshot, now, {})
+    monitors = [
+        MonitorSnapshot("api", "http", "https://example.org/x", "up", result=result),
+        MonitorSnapshot("db", "tcp", "db.example.org:5432", "down"),
+        MonitorSnapshot("off", "tcp", "db.example.org:1", "paused"),
+    ]
+    kind, text = kuma_answer("", monitors, [HeartbeatSnapshot("cron", "up", last_duration=2.0)], now, {})
     assert kind.startswith("text/plain")
     assert "# TYPE monitor_status gauge" in text
     api = (

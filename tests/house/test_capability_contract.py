@@ -39,6 +39,8 @@ def test_a_capability_moves_in_with_one_folder_and_one_line(tmp_path: Path) -> N
         "setting": [3, "declared"],
         "form": True,
         "shown": True,
+        "documented": [True, True],
+        "metric": True,
         "kept": 3,
         "journal": True,
         "editor": True,
@@ -66,6 +68,7 @@ def test_what_capabilities_name_can_be_loaded() -> None:
             one.lanes,
             one.tables,
             one.search,
+            *(f"{one.metrics}:{name}" for name in ("METRICS", "collect") if one.metrics),
             *(setting.check for setting in one.settings),
             *(entry.count for entry in one.menu),
             *(command.at for command in one.commands),
@@ -75,6 +78,12 @@ def test_what_capabilities_name_can_be_loaded() -> None:
     ]
     assert len(places) > 50
     assert all(load(place) is not None for place in places)
+
+
+def test_no_two_capabilities_say_the_same_metric() -> None:
+    named = [metric.name for one in CAPABILITIES if one.metrics for metric in load(f"{one.metrics}:METRICS")]
+    assert len(named) > 50
+    assert sorted(set(named)) == sorted(named)
 
 
 def test_saying_what_a_capability_is_costs_little() -> None:

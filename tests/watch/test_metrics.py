@@ -7,17 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.rigs.exposition_reader import parse
 
-from mainstay.frames.exposition import Family, accepts_openmetrics, format_value, render
-from mainstay.kernel.probing import CheckResult
-from mainstay.watch.metrics import (
-    HeartbeatSnapshot,
-    MonitorSnapshot,
-    ProberSnapshot,
-    Snapshot,
-    metrics_response,
-    render_metrics,
-)
+from mainstay.frames.exposition import Family, Figures, accepts_openmetrics, answer, format_value, render
+from mainstay.heartbeats import metrics as beats
+from mainstay.kernel.probing import CheckResult, Vitals
+from mainstay.watch import metrics
+from mainstay.watch.metrics import LocationSnapshot, MonitorSnapshot
 from mainstay.watch.probe_metrics import address_hash, cipher_name, rows
+from mainstay.watch.probers import ProberReport
 
 NASTY = 'a "quoted" \\ back\nslash {x="y"} \u00fc'
 
@@ -26,7 +22,7 @@ def result(**given: object) -> CheckResult:
     return CheckResult(uid="m1", at=1_800_000_000.5, **given)  # type: ignore[arg-type]
 
 
-def full() -> Snapshot:
+def full() -> list[Family]:
     good = result(
         verdict="up",
         duration=0.25,
@@ -34,58 +30,52 @@ def full() -> Snapshot:
         evidence={"address": "192.0.2.1:443", "status": 200, "http_version": "2", "bytes": 42},
     )
     lost = result(verdict="down", code="wait.timeout", duration=2.0, phases={"connect": 0.001, "wait": 1.9})
-    return Snapshot(
-        version="0.1.0",
-        python="3.11.7",
-        started_at=1_799_999_000.0,
-        memory=123_456_789,
-        monitors=[
-            MonitorSnapshot(
-                "api", "http", "https://example.com/?q=" + NASTY, "up", "P0", {"service": NASTY}, 1.5, False, good
-            ),
-            MonitorSnapshot("host", "icmp", "192.0.2.9", "down", "P2", result=lost),
-            MonitorSnapshot("new", "tcp", "db:5432", "unknown"),
-        ],
-        heartbeats=[HeartbeatSnapshot("nightly", "up", 1_800_000_000.0, 12.5), HeartbeatSnapshot("never", "new")],
-        probers=[ProberSnapshot(0, True, 3, 1, 100, 0, 0, 0.002, 40_000_000, 1), ProberSnapshot(1, False)],
-        checks=100,
-        results_buffered=3,
-        results_written=97,
-        results_lost=0,
-        telemetry_bytes=1_000_000,
-        lag_p99=0.002,
-        queues={"writer": 0, "outbox": 2},
-        followers={"accounts.sessions": (2, 1.5)},
-        journal_seq=321,
-        outbox={"waiting": 2, "delivered": 10},
-        alerts={"P0": 1},
-        pings={"success": 5, "fail": 1},
-        pings_refused=2,
-        uplink_up=True,
-        revision=7,
-    )
+    monitors = [
+        MonitorSnapshot(
+            "api", "http", "https://example.com/?q=" + NASTY, "up", "P0", {"service": NASTY}, 1.5, False, good
+        ),
+        MonitorSnapshot("host", "icmp", "192.0.2.9", "down", "P2", result=lost),
+        MonitorSnapshot("new", "tcp", "db:5432", "unknown"),
+    ]
+    vitals = Vitals(1.0, assigned=3, running=1, checks=100, lag_p99=0.002, memory=40_000_000)
+    figures = Figures(metrics.METRICS)
+    metrics.fill_monitors(figures, monitors)
+    metrics.fill_probers(figures, [ProberReport(0, 7, True, 1, 3, vitals), ProberReport(1, 8, False, 0, 2, None)])
+    metrics.fill_locations(figures, [LocationSnapshot("fra", up=True, results=5)])
+    return figures.families()
 
 
 @pytest.mark.parametrize("openmetrics", [False, True])
-def test_a_full_snapshot_reads_back(openmetrics: bool) -> None:
-    families = parse(render_metrics(full(), openmetrics=openmetrics), openmetrics=openmetrics)
-    build = "mainstay_build" if openmetrics else "mainstay_build_info"
-    labels = (("python", "3.11.7"), ("version", "0.1.0"))
-    assert families[build].samples == {("mainstay_build_info", labels): 1}
-    lost = families["mainstay_results_lost" if openmetrics else "mainstay_results_lost_total"]
-    assert lost.type == "counter"
-    assert lost.samples == {("mainstay_results_lost_total", ()): 0}
+def test_all_of_it_reads_back(openmetrics: bool) -> None:
+    families = parse(render(full(), openmetrics=openmetrics), openmetrics=openmetrics)
+    checks = families["mainstay_prober_checks" if openmetrics else "mainstay_prober_checks_total"]
+    assert checks.type == "counter"
+    zero, one = ((("prober", number),) for number in "01")
+    assert checks.samples == {("mainstay_prober_checks_total", zero): 100, ("mainstay_prober_checks_total", one): 0}
     states = families["mainstay_monitors"].samples
     assert states["mainstay_monitors", (("state", "down"),)] == 1
     assert states["mainstay_monitors", (("state", "paused"),)] == 0
-    assert families["mainstay_prober_up"].samples["mainstay_prober_up", (("prober", "1"),)] == 0
-    assert families["mainstay_outbox"].samples["mainstay_outbox", (("state", "waiting"),)] == 2
+    assert families["mainstay_prober_up"].samples["mainstay_prober_up", one] == 0
+    assert families["mainstay_prober_monitors"].samples["mainstay_prober_monitors", one] == 2
+    assert families["mainstay_check_lag_p99_seconds"].samples == {("mainstay_check_lag_p99_seconds", ()): 0.002}
+    located = families["mainstay_location_results" if openmetrics else "mainstay_location_results_total"]
+    assert list(located.samples.values()) == [5]
     checked = families["mainstay_monitor_checked_seconds"].samples
     assert checked["mainstay_monitor_checked_seconds", (("monitor", "api"),)] == 1_800_000_000.5
 
 
+def test_heartbeats_are_in_one_state() -> None:
+    figures = Figures(beats.METRICS)
+    never = beats.HeartbeatSnapshot("never", "new")
+    beats.fill(figures, [beats.HeartbeatSnapshot("nightly", "up", 1_800_000_000.0, 12.5), never])
+    families = parse(render(figures.families()))
+    assert list(families["mainstay_heartbeats"].samples.values()) == [1, 1]
+    assert list(families["mainstay_heartbeat_run_seconds"].samples.values()) == [12.5]
+    assert len(families["mainstay_heartbeat_state"].samples) == 2
+
+
 def test_labels_keep_every_character() -> None:
-    families = parse(render_metrics(full()))
+    families = parse(render(full()))
     infos = [dict(labels) for _, labels in families["mainstay_monitor_info"].samples]
     assert infos[0]["label_service"] == NASTY
     assert infos[0]["target"].endswith(NASTY)
@@ -93,7 +83,7 @@ def test_labels_keep_every_character() -> None:
 
 
 def test_a_monitor_is_in_one_state() -> None:
-    samples = parse(render_metrics(full()))["mainstay_monitor_state"].samples
+    samples = parse(render(full()))["mainstay_monitor_state"].samples
     assert {(dict(labels)["monitor"], dict(labels)["state"]) for (_, labels), value in samples.items() if value} == {
         ("api", "up"),
         ("host", "down"),
@@ -102,7 +92,7 @@ def test_a_monitor_is_in_one_state() -> None:
 
 
 def test_probe_names_carry_the_monitor() -> None:
-    families = parse(render_metrics(full()))
+    families = parse(render(full()))
     success = {dict(labels)["monitor"]: value for (_, labels), value in families["probe_success"].samples.items()}
     assert success == {"api": 1, "host": 0}
     phases = families["probe_http_duration_seconds"].samples
@@ -117,11 +107,16 @@ def test_probe_names_carry_the_monitor() -> None:
     assert len(families["probe_icmp_duration_seconds"].samples) == 3
 
 
-def test_an_empty_snapshot_is_valid() -> None:
+def test_what_is_not_known_is_not_shown() -> None:
+    figures = Figures(metrics.METRICS)
+    metrics.fill_monitors(figures, ())
+    figures.say("results_lost", None)
+    with pytest.raises(KeyError):
+        figures.say("never_declared", 1)
     for openmetrics in (False, True):
-        families = parse(render_metrics(Snapshot(version="0"), openmetrics=openmetrics), openmetrics=openmetrics)
+        families = parse(render(figures.families(), openmetrics=openmetrics), openmetrics=openmetrics)
         assert "mainstay_monitors" in families
-        assert "mainstay_results_lost_total" not in families  # not known is not shown
+        assert not {name for name in families if name.startswith("mainstay_results_lost")}
 
 
 def test_degraded_is_a_success_and_unknown_is_none() -> None:
@@ -186,7 +181,7 @@ def test_values(value: float, text: str) -> None:
 )
 def test_the_format_follows_the_accept_header(accept: str, openmetrics: bool) -> None:
     assert accepts_openmetrics(accept) is openmetrics
-    content_type, body = metrics_response(accept, Snapshot(version="0"))
+    content_type, body = answer(accept, full())
     assert content_type.startswith("application/openmetrics-text" if openmetrics else "text/plain; version=0.0.4")
     assert body.endswith("# EOF\n") is openmetrics
 

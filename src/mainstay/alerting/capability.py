@@ -54,4 +54,5 @@ CAPABILITY = Capability(
     panels="mainstay.alerting.panels:panels",
     search="mainstay.alerting.search:search",
     settings=SETTINGS,
+    metrics="mainstay.alerting.metrics",
 )

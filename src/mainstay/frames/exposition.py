@@ -12,6 +12,8 @@ from typing import Literal
 TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
 
+Kind = Literal["gauge", "counter", "info"]
+
 _SPECIAL = {"nan": "NaN", "inf": "+Inf", "-inf": "-Inf"}
 _SUFFIX = {"counter": "_total", "info": "_info"}
 _ESCAPES = str.maketrans({"\\": r"\\", '"': r"\"", "\n": r"\n"})
@@ -27,12 +29,46 @@ class Family:
 
     name: str
     help: str
-    type: Literal["gauge", "counter", "info"] = "gauge"
+    type: Kind = "gauge"
     samples: list[tuple[str, float]] = field(default_factory=list)  # labels as text, value
 
     def add(self, value: float, labels: Mapping[str, str] | str = "") -> Family:
         self.samples.append((labels if isinstance(labels, str) else label_text(labels), value))
         return self
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """What a capability says of itself on `/api/metrics`; `name` is without `mainstay_` and the suffix of its type."""
+
+    name: str
+    help: str
+    type: Kind = "gauge"
+
+
+class Figures:
+    """The values of the metrics that one capability declares. KeyError for one that it does not declare."""
+
+    def __init__(self, metrics: Iterable[Metric]) -> None:
+        self._families = {one.name: Family(f"mainstay_{one.name}", one.help, one.type) for one in metrics}
+        self._others: list[Family] = []
+
+    def say(self, name: str, value: float | None, labels: Mapping[str, str] | str = "") -> None:
+        """What is not known (None) is not shown."""
+        family = self._families[name]
+        if value is not None:
+            family.add(float(value), labels)
+
+    def each(self, name: str, label: str, values: Mapping[str, float]) -> None:
+        for key, value in values.items():
+            self.say(name, value, {label: key})
+
+    def besides(self, families: Iterable[Family]) -> None:
+        """Some with names of their own, such as those of another tool."""
+        self._others += families
+
+    def families(self) -> list[Family]:
+        return [*self._families.values(), *self._others]
 
 
 def accepts_openmetrics(accept: str) -> bool:
@@ -53,6 +89,12 @@ def render(families: Iterable[Family], *, openmetrics: bool = False) -> str:
     if openmetrics:
         lines.append("# EOF")
     return "\n".join(lines) + "\n" if lines else ""
+
+
+def answer(accept: str, families: Iterable[Family]) -> tuple[str, str]:
+    """(content type, body) for an Accept header."""
+    openmetrics = accepts_openmetrics(accept)
+    return (OPENMETRICS_TYPE if openmetrics else TEXT_TYPE), render(families, openmetrics=openmetrics)
 
 
 def _render_family(family: Family, lines: list[str], *, openmetrics: bool) -> None:

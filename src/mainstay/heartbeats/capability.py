@@ -26,4 +26,5 @@ CAPABILITY = Capability(
     events=EVENTS,
     search="mainstay.heartbeats.search:search",
     settings=SETTINGS,
+    metrics="mainstay.heartbeats.metrics",
 )

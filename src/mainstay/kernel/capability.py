@@ -132,7 +132,9 @@ class Capability:
     pages: a module with `urlpatterns`.
     lanes: called with `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request,
     a subject and a slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability
-    shows there. tables: each `store.columns.table.Table` that it keeps in the columnar store.
+    shows there. metrics: a module with METRICS, each a `frames.exposition.Metric`, and `collect`, an async function
+    called with `frames.exposition.Figures` and `store.running.Running` when they are asked for. tables: each
+    `store.columns.table.Table` that it keeps in the columnar store.
     search: called with an `Actor`, a text of at most ten words in lower case and a limit, gives each `Find` that has
     all the words, names that begin with the text first (`kernel.finding`). It asks for scopes and limits itself, and
     gives nothing to who lacks them.
@@ -154,6 +156,7 @@ class Capability:
     commands: tuple[Command, ...] = ()
     lanes: At = ""
     panels: At = ""
+    metrics: str = ""
     tables: At = ""
     search: At = ""
 

@@ -17,4 +17,5 @@ CAPABILITY = Capability(
     commands=(Command("nodes", 200, "mainstay.nodes.commands:nodes", "List servers that share a database; hand over"),),
     events=EVENTS,
     settings=SETTINGS,
+    metrics="mainstay.nodes.metrics",
 )

@@ -138,15 +138,6 @@ class NodesLane:
     def shards(self) -> int:
         return sum(rules.shard_number(name) is not None for name in self._held)
 
-    def figures(self) -> dict[str, float]:
-        """For metrics."""
-        return {
-            "shards": self.shards,
-            "alive": len(self.living),
-            "takeovers": self.taken_over,
-            "touch_age": round(self.touch_age, 3),
-        }
-
     async def probe(self) -> str:
         if self._replaced:
             return "another process has taken this server's place: was its data folder copied?"

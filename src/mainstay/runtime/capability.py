@@ -36,4 +36,5 @@ CAPABILITY = Capability(
     events=EVENTS,
     search="mainstay.runtime.places:search",
     settings=SETTINGS,
+    metrics="mainstay.runtime.metrics",
 )

@@ -147,10 +147,13 @@ class Parts:
         self.live = LiveUpdates()
         self.health = Health()
         self.last_word = LastWordLane(settings, self.health, clock, node_name(settings))
-        self.declared = _declared_lanes(Running(settings, self.writer, self.telemetry.columns, clock))
+        self.context = Running(settings, self.writer, self.telemetry.columns, clock)
+        self.declared = _declared_lanes(self.context)
         self._clock, self._steps = clock, Steps(clock)
         self._checks_told = 0
         self.started_at = clock.now()
+        every = (self, self.telemetry, self.probers, self.watch, self.places, self.pings, self.nodes)
+        self.context.parts.update({type(part): part for part in every if part is not None})
         if self.nodes is not None:
             self._share_out(self.nodes)
 
@@ -183,14 +186,6 @@ class Parts:
     def does(self, task: str) -> bool:
         """Whether this server is the one that does what only one at a time may do."""
         return self.nodes is None or self.nodes.holds(task)
-
-    def node_figures(self) -> dict[str, float]:
-        """For metrics; nothing where one server does everything."""
-        return self.nodes.figures() | {"dropped": self.watch.dropped} if self.nodes is not None else {}
-
-    def spool_figures(self) -> dict[str, float]:
-        spool = self.pings.spool
-        return spool.figures() if spool is not None else {}
 
     def queues(self) -> dict[str, int]:
         """Queued entries, by queue."""
@@ -381,16 +376,12 @@ def monitoring_of(parts: Parts) -> Monitoring:
     return Monitoring(
         Sources(
             health=parts.health,
-            telemetry=parts.telemetry,
             watch=parts.watch,
             probers=parts.probers,
             modules=parts.modules,
-            queues=parts.queues,
             started_at=parts.started_at,
             viewers=lambda: parts.live.viewers,
-            node=parts.node_figures,
-            spool=parts.spool_figures,
-            locations=parts.places.snapshots,
+            running=parts.context,
         )
     )
 

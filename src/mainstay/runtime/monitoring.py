@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import platform
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -17,35 +16,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from mainstay import __version__
 from mainstay.accounts.doors import Door, public, session_actor, token_actor
 from mainstay.alerting import queries as alerting
-from mainstay.foreign.compat.kuma_metrics import WINDOWS, kuma_metrics_response
+from mainstay.foreign.compat.kuma_metrics import WINDOWS, kuma_answer
 from mainstay.foreign.compat.probe import probe
 from mainstay.foreign.compat.probe_modules import Modules
 from mainstay.frames.addresses import client_address
 from mainstay.frames.health import Health
 from mainstay.heartbeats import queries as heartbeats
+from mainstay.heartbeats.metrics import snapshots as beat_snapshots
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import Forbidden, MainstayError
 from mainstay.runtime.health_page import Prober, Report
-from mainstay.store.followers import lags
-from mainstay.store.journal import head
-from mainstay.store.resources.queries import latest_revision
-from mainstay.store.timing import TIMINGS
+from mainstay.runtime.metrics import metrics_answer
+from mainstay.store.running import Running
 from mainstay.watch import queries as monitors
 from mainstay.watch.lanes.watch import WatchLane
-from mainstay.watch.metrics import (
-    HeartbeatSnapshot,
-    LocationSnapshot,
-    MonitorSnapshot,
-    ProberSnapshot,
-    Snapshot,
-    metrics_response,
-)
-from mainstay.watch.probers import ProberReport, Probers
+from mainstay.watch.metrics import snapshots
+from mainstay.watch.probers import Probers
 from mainstay.watch.results.history import HISTORY
-from mainstay.watch.results.results import Results
 
 _PATIENCE = 10.0  # seconds that a page waits for the parts' answers
 States = tuple[dict[str, int], list[dict[str, str]]]  # monitors by state, and those that do not work
@@ -57,16 +46,12 @@ class Sources:
     """What the doors read."""
 
     health: Health
-    telemetry: Results
     watch: WatchLane
     probers: Probers
     modules: Modules
-    queues: Callable[[], dict[str, int]]
     started_at: float
     viewers: Callable[[], int]
-    locations: Callable[[], list[LocationSnapshot]] = list
-    node: Callable[[], dict[str, float]] = dict  # of several servers on one database; see metrics.Snapshot
-    spool: Callable[[], dict[str, float]] = dict
+    running: Running
 
 
 class Monitoring:
@@ -116,16 +101,17 @@ class Monitoring:
 
     async def _status(self, _request: Request) -> Response:
         report = await self._sources.health.report()
-        stored = await asyncio.to_thread(_read_stored)
+        beats, alerts = await asyncio.to_thread(_read_counts)
         # With several servers this one has its own share in memory only.
-        states, wrong = await asyncio.to_thread(_read_states) if self._sources.node() else self._states()
+        several = self._sources.running.settings.database
+        states, wrong = await asyncio.to_thread(_read_states) if several else self._states()
         wrong.sort(key=lambda item: (item["state"] != "down", item["severity"], item["since"]))
         document = {
             **report,
             "started": to_iso(self._sources.started_at),
             "monitors": states,
-            "heartbeats": dict(Counter(item.state for item in stored.heartbeats)),
-            "alerts": stored.alerts,
+            "heartbeats": beats,
+            "alerts": alerts,
             "wrong": wrong,
         }
         return _fresh(JSONResponse(document))
@@ -147,99 +133,24 @@ class Monitoring:
         return dict(Counter(str(entry.state.state) for entry in entries)), wrong
 
     async def _metrics(self, request: Request) -> Response:
-        stored = await asyncio.to_thread(_read_stored)
-        kind, text = await asyncio.to_thread(
-            metrics_response, request.headers.get("accept", ""), self._snapshot(stored)
-        )
+        kind, text = await metrics_answer(request.headers.get("accept", ""), self._sources.running)
         return _fresh(Response(text, media_type=kind))
 
     async def _kuma_metrics(self, request: Request) -> Response:
-        stored = await asyncio.to_thread(_read_stored)
-        snapshot, now = self._snapshot(stored), time.time()
-        uids = [monitor.uid for monitor in snapshot.monitors]
+        watched, beats = snapshots(self._sources.watch), await asyncio.to_thread(beat_snapshots)
+        uids, now = [monitor.uid for monitor in watched], time.time()
         uptimes = {
             window: await asyncio.to_thread(HISTORY.uptimes, uids, seconds, now) for window, seconds in WINDOWS.items()
         }
         accept = request.headers.get("accept", "")
-        kind, text = await asyncio.to_thread(kuma_metrics_response, accept, snapshot, now, uptimes)
+        kind, text = await asyncio.to_thread(kuma_answer, accept, watched, beats, now, uptimes)
         return _fresh(Response(text, media_type=kind))
 
-    def _snapshot(self, stored: Stored) -> Snapshot:
-        sources = self._sources
-        written = sources.telemetry.vitals()
-        return Snapshot(
-            version=__version__,
-            python=platform.python_version(),
-            started_at=sources.started_at,
-            memory=_resident_bytes(),
-            monitors=[
-                MonitorSnapshot(
-                    name=entry.watched.facts.name,
-                    kind=entry.watched.facts.kind,
-                    target=entry.watched.facts.address,
-                    state="unknown" if entry.state.state == "pending" else entry.state.state,
-                    severity=entry.watched.facts.severity,
-                    labels=entry.watched.facts.labels,
-                    since=entry.state.since or None,
-                    flapping=entry.state.flapping,
-                    result=entry.last,
-                    uid=entry.watched.facts.uid,
-                )
-                for entry in sources.watch.all()
-            ],
-            heartbeats=stored.heartbeats,
-            probers=[_prober(report) for report in sources.probers.reports()],
-            locations=sources.locations(),
-            checks=written.written + written.buffered + written.lost,
-            results_buffered=written.buffered,
-            results_written=written.written,
-            results_lost=written.lost,
-            telemetry_bytes=written.bytes_on_disk,
-            telemetry_damaged=written.damaged,
-            archive_bytes=written.archive.bytes if written.archive else None,
-            archive_waiting=written.archive.waiting if written.archive else None,
-            lag_p99=max((found.lag_p99 for found in sources.probers.vitals()), default=None),
-            queues=sources.queues(),
-            journal_seq=stored.journal_seq,
-            outbox=stored.outbox,
-            alerts=stored.alerts,
-            uplink_up=not sources.watch.board.uplink.lost,
-            revision=stored.revision,
-            node=sources.node(),
-            followers=stored.followers,
-            spool=sources.spool(),
-            work=TIMINGS.read(),
-        )
 
-
-def _prober(report: ProberReport) -> ProberSnapshot:
-    found = report.vitals
-    if found is None:
-        return ProberSnapshot(report.number, up=False, assigned=report.assigned, restarts=report.restarts)
-    return ProberSnapshot(
-        report.number,
-        up=report.alive,
-        assigned=found.assigned,
-        running=found.running,
-        checks=found.checks,
-        skipped=found.skipped,
-        dropped=found.dropped,
-        lag_p99=found.lag_p99,
-        memory=found.memory,
-        restarts=report.restarts,
-    )
-
-
-@dataclass(frozen=True, slots=True)
-class Stored:
-    """What the database knows and memory does not."""
-
-    heartbeats: list[HeartbeatSnapshot]
-    alerts: dict[str, int]
-    outbox: dict[str, int]
-    journal_seq: int
-    revision: int
-    followers: dict[str, tuple[int, float]]
+def _read_counts() -> tuple[dict[str, int], dict[str, int]]:
+    """Heartbeats by state, and open alerts by severity."""
+    close_old_connections()
+    return dict(Counter(one.state for one in heartbeats.heartbeats())), alerting.open_by_severity()
 
 
 def _read_states() -> States:
@@ -257,16 +168,6 @@ def _read_states() -> States:
         for view in found
     ]
     return {state: count for state, count in monitors.counts().items() if count}, wrong
-
-
-def _read_stored() -> Stored:
-    close_old_connections()
-    found = [
-        HeartbeatSnapshot(item.name, item.state, last_ping=item.last_ping, last_duration=item.last_duration)
-        for item in heartbeats.heartbeats()
-    ]
-    behind = {name: (one.entries, one.seconds) for name, one in lags(time.time()).items()}
-    return Stored(found, alerting.open_by_severity(), alerting.outbox_counts(), head().seq, latest_revision(), behind)
 
 
 async def require(request: Request, scope: str) -> None:
@@ -313,12 +214,3 @@ def _marked(scope: str, endpoint: Endpoint) -> Endpoint:
 def _fresh(response: Response) -> Response:
     response.headers["Cache-Control"] = "no-store"
     return response
-
-
-def _resident_bytes() -> int | None:
-    """From /proc, where there is one."""
-    try:
-        with open("/proc/self/statm") as handle:
-            return int(handle.read().split()[1]) * 4096
-    except OSError:
-        return None

@@ -54,4 +54,5 @@ CAPABILITY = Capability(
     tables="mainstay.watch.results.tables:TABLES",
     search="mainstay.watch.search:search",
     settings=SETTINGS,
+    metrics="mainstay.watch.metrics",
 )

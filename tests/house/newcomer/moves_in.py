@@ -10,7 +10,9 @@ from pathlib import Path
 import mainstay
 from mainstay.runtime import capabilities
 
-mainstay.__path__.append(str(Path(__file__).parent))
+HERE = Path(__file__).parent
+mainstay.__path__.append(str(HERE))
+sys.path.append(str(HERE.parents[2] / "tools"))
 capabilities.NAMES += ("drills",)  # the one line
 
 from mainstay.frames.boot import load_settings, migrate, start_django  # noqa: E402
@@ -19,6 +21,7 @@ settings = load_settings(data=sys.argv[1], database="")
 start_django(settings)
 migrate()
 
+import reference  # noqa: E402
 from django.test import Client  # noqa: E402
 from mainstay.drills import parts  # type: ignore[import-not-found] # noqa: E402
 from mainstay.drills.settings import DRILL_DAYS  # type: ignore[import-not-found] # noqa: E402
@@ -32,6 +35,7 @@ from mainstay.kernel.actor import command  # noqa: E402
 from mainstay.kernel.errors import Forbidden  # noqa: E402
 from mainstay.runtime.app import commands, run  # noqa: E402
 from mainstay.runtime.composition import Parts  # noqa: E402
+from mainstay.runtime.metrics import metrics_answer  # noqa: E402
 from mainstay.store.columns.sql import Condition  # noqa: E402
 from mainstay.store.declared_settings import take_declared  # noqa: E402
 from mainstay.store.journal import Filter, entries  # noqa: E402
@@ -79,6 +83,12 @@ FOUND["openapi"] = "/api/v1/drills/" in browser.get("/api/v1/openapi.json").json
 FOUND["command"] = list(commands()).index("drills") - list(commands()).index("notify")
 
 
+FOUND["documented"] = [
+    "| `MAINSTAY_DRILL_DAYS` | `drill_days` | `30` |" in "\n".join(reference.settings()),
+    "| `mainstay_drills_total` | counter | Drills since start. |" in list(reference.metrics()),
+]
+
+
 async def serve() -> None:
     running = Parts(settings, None)
     lanes = running._lanes()
@@ -86,6 +96,8 @@ async def serve() -> None:
     FOUND["probe"] = (await running.health.services())["drills"]
     FOUND["health"] = "drills" not in running.health._vital
     FOUND["kept"] = running.telemetry.columns.days("drill_days")
+    text = (await metrics_answer("", running.context))[1]
+    FOUND["metric"] = "mainstay_drills_total 1" in text.splitlines()
     columns, step = running.telemetry.columns, (1, "fire", "everybody out", {"floor": "2"})
     columns.append(parts.STEPS, [step])
     columns.flush()

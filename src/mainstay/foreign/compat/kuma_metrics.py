@@ -10,10 +10,11 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from mainstay.frames.exposition import OPENMETRICS_TYPE, TEXT_TYPE, Family, accepts_openmetrics, render
+from mainstay.frames.exposition import Family, answer
+from mainstay.heartbeats.metrics import HeartbeatSnapshot
 from mainstay.kernel.probing import CheckResult
 from mainstay.statuspage.names import stable_id
-from mainstay.watch.metrics import MonitorSnapshot, Snapshot
+from mainstay.watch.metrics import MonitorSnapshot
 from mainstay.watch.probe_metrics import rows
 from mainstay.watch.results.values import Uptime
 
@@ -23,24 +24,23 @@ _BEATS = {"up": 1, "late": 1, "down": 0, "new": 2, "unknown": 2}
 _DAY = 86_400
 _EARLIEST, _VERIFIED = "probe_ssl_earliest_cert_expiry", "probe_ssl_last_chain_expiry_timestamp_seconds"
 
-
+Watched = Sequence[MonitorSnapshot]
+Beats = Sequence[HeartbeatSnapshot]
 Uptimes = Mapping[str, Mapping[str, Uptime]]  # by uid, of each window
 WINDOWS = {"1d": _DAY, "30d": 30 * _DAY, "365d": 365 * _DAY}
 
 
-def kuma_metrics_response(accept: str, snapshot: Snapshot, now: float, uptimes: Uptimes) -> tuple[str, str]:
+def kuma_answer(accept: str, monitors: Watched, beats: Beats, now: float, uptimes: Uptimes) -> tuple[str, str]:
     """(content type, body) for an Accept header; `now` in epoch seconds, for days that are left."""
-    openmetrics = accepts_openmetrics(accept)
-    text = render([*_families(snapshot, now), *_windows(snapshot, uptimes)], openmetrics=openmetrics)
-    return (OPENMETRICS_TYPE if openmetrics else TEXT_TYPE), text
+    return answer(accept, [*_families(monitors, beats, now), *_windows(monitors, uptimes)])
 
 
-def _families(snapshot: Snapshot, now: float) -> Sequence[Family]:
+def _families(monitors: Watched, beats: Beats, now: float) -> Sequence[Family]:
     status = Family("monitor_status", "Monitor Status (1 = UP, 0= DOWN, 2= PENDING, 3= MAINTENANCE)")
     response = Family("monitor_response_time", "Monitor Response Time (ms)")
     days = Family("monitor_cert_days_remaining", "The number of days remaining until the certificate expires")
     valid = Family("monitor_cert_is_valid", "Is the certificate still valid? (1 = Yes, 0= No)")
-    for monitor in snapshot.monitors:
+    for monitor in monitors:
         if monitor.state not in _STATUS:
             continue
         labels = _labels("monitor", monitor.name, monitor.kind, monitor.target)
@@ -49,7 +49,7 @@ def _families(snapshot: Snapshot, now: float) -> Sequence[Family]:
         for expiry, verified in _certificate(monitor.kind, monitor.result):
             days.add(math.floor((expiry - now) / _DAY), labels)
             valid.add(float(verified > now), labels)
-    for beat in snapshot.heartbeats:
+    for beat in beats:
         if beat.state in _BEATS:
             labels = _labels("heartbeat", beat.name, "heartbeat", "")
             status.add(_BEATS[beat.state], labels)
@@ -57,12 +57,12 @@ def _families(snapshot: Snapshot, now: float) -> Sequence[Family]:
     return (status, response, days, valid)
 
 
-def _windows(snapshot: Snapshot, uptimes: Uptimes) -> Sequence[Family]:
+def _windows(monitors: Watched, uptimes: Uptimes) -> Sequence[Family]:
     """What was measured of monitors up to now; windows without data are left out."""
     about = "calculated over sliding window specified by the 'window' label"
     ratio = Family("monitor_uptime_ratio", f"Uptime ratio {about}. (0.0 - 1.0)")
     seconds = Family("monitor_response_time_seconds", f"Average response time in seconds {about}")
-    for monitor in snapshot.monitors:
+    for monitor in monitors:
         if monitor.state not in _STATUS:
             continue
         for window, known in uptimes.items():

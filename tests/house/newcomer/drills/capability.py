@@ -21,6 +21,7 @@ CAPABILITY = Capability(
     routes=(Routes("/drills", "mainstay.drills.doors", "Drills"),),
     commands=(Command("drills", 195, "mainstay.drills.parts:drills", "Say how often was practised"),),
     lanes="mainstay.drills.parts:lanes",
+    metrics="mainstay.drills.parts",
     settings=(DRILL_DAYS,),
     tables="mainstay.drills.parts:TABLES",
     search="mainstay.drills.parts:search",

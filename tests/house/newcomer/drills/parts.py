@@ -1,4 +1,4 @@
-"""A kind, a verb, a guard, a follower, a lane with its probe, a table in columns, finds of a search, and a command."""
+"""A kind, a verb, a guard, a follower, a lane with its probe, a table in columns, a metric, finds, and a command."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 import typer
 from pydantic import Field
 
+from mainstay.frames.exposition import Figures, Metric
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.capability import Find, Lane, Surroundings
 from mainstay.kernel.event import Event
@@ -22,6 +23,7 @@ from mainstay.store.work import Work, guard, unit_of_work
 
 from .events import DrillBegan, DrillEnded, DrillOverran
 
+METRICS = (Metric("drills", "Drills since start.", "counter"),)
 STEPS = Table(
     name="drill_steps",
     columns=(Column("at_us", "time"), Column("drill", "name"), Column("said", "text"), Column("labels", "labels")),
@@ -95,6 +97,10 @@ def lanes(_running: Running) -> tuple[Lane, ...]:
         return "nobody practised for long"
 
     return (Lane("drills", turn, 60.0, probe=probe, vital=False),)
+
+
+async def collect(figures: Figures, _running: Running) -> None:
+    figures.say("drills", SEEN.count("drill/fire"))
 
 
 def search(actor: Actor, text: str, _limit: int) -> list[Find]:
