@@ -14,6 +14,7 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from mainstay.accounts.api_doors import actor_of, requires
+from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import TooLarge, UserError
 from mainstay.kernel.texts import WITHOUT_NUL, ResourceName, Text, told
@@ -156,7 +157,7 @@ def list_monitors(
 @router.post("/bulk/orders", response=OrderedMany, summary="Pause, resume or check many monitors")
 @requires("monitors:check", limited=True)
 def order_many(request: HttpRequest, wanted: OrderMany) -> dict[str, int]:
-    actor = _actor(request)
+    actor = actor_of(request)
     if bool(wanted.names) == (wanted.matching is not None):
         raise UserError("exactly one of `names` and `matching` is needed", hint='such as {"matching": {"tag": "web"}}')
     names = wanted.names
