@@ -17,6 +17,7 @@ declare -A packages=(
     [nginx]=nginx-light
     [check_dummy]=monitoring-plugins-basic
     [prometheus]=prometheus
+    [prometheus-alertmanager]=prometheus-alertmanager
     [prometheus-blackbox-exporter]=prometheus-blackbox-exporter
     [wrk]=wrk
 )

@@ -173,7 +173,7 @@ def _secret(text: str) -> None:
 
 
 def _path(text: str) -> None:
-    from mainstay.integrations.checks.http import jsonpath
+    from mainstay.kernel import jsonpath
 
     steps = jsonpath.parse_path(text)
     try:
@@ -183,7 +183,7 @@ def _path(text: str) -> None:
 
 
 def _comparison(text: str) -> None:
-    from mainstay.integrations.checks.http.jsonpath import parse_comparison
+    from mainstay.kernel.jsonpath import parse_comparison
 
     found = parse_comparison(text)
     str(found)

@@ -20,6 +20,7 @@ BLANKET_ALLOWED = {
     "frames/lanes.py",
     "alerting/delivery_lane.py",
     "heartbeats/doors/pings.py",
+    "sources/doors/intake.py",
 }
 
 

@@ -50,6 +50,14 @@ OPEN_FAST = {
     "/api/v1/endpoints/{key}/response-times/{duration}/badge.svg": "what stands on a public page, else monitors:read",
     "/api/v1/endpoints/{key}/response-times/{duration}/chart.svg": "what stands on a public page, else monitors:read",
     "/api/v1/config": "tells only whether whoever asks may read",
+    "/api/v2/alerts": "an API token; none on this machine itself, as Alertmanager's clients expect",
+    "/api/v2/alerts/groups": "an API token; none on this machine itself",
+    "/api/v2/receivers": "an API token; none on this machine itself",
+    "/api/v2/status": "an API token; none on this machine itself",
+    "/api/v2/{rest:path}": "tells that there is nothing",
+    "/-/healthy": "only that the server answers",
+    "/-/ready": "only that the server answers",
+    "/-/reload": "does nothing",
 }
 
 # Verbs that no scope guards, with what does. Everything else must refuse an actor without scopes before it does

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from mainstay.integrations.checks.http.credentials import is_secret_name, shown_url, userinfo, without_userinfo
 from mainstay.integrations.checks.http.expectations import parse_headers
-from mainstay.integrations.checks.http.jsonpath import NoSuchValue, find, parse_comparison, parse_path
 from mainstay.integrations.checks.http.request import clean_url, is_plain_address
 from mainstay.integrations.checks.http.statuses import describe, parse_statuses
+from mainstay.kernel.jsonpath import NoSuchValue, find, parse_comparison, parse_path
 from mainstay.kernel.probing import CheckFault
 
 

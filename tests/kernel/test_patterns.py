@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from mainstay.integrations.checks.http.jsonpath import check_comparison
+from mainstay.kernel.jsonpath import check_comparison
 from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.patterns import BadPattern, check_pattern, compile_pattern, fits, search, stored
 from mainstay.kernel.probing import CheckFault

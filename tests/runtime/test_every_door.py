@@ -403,6 +403,16 @@ def _cookie(user: User) -> dict[str, str]:
     return {"cookie": f"{settings.SESSION_COOKIE_NAME}={client.cookies[settings.SESSION_COOKIE_NAME].value}"}
 
 
+# Doors that are open on this machine itself; a token that is shown needs the scope all the same.
+ASKED_OF_TOKENS = {
+    "GET /api/v2/alerts": "alerts:read",
+    "GET /api/v2/alerts/groups": "alerts:read",
+    "GET /api/v2/receivers": "alerts:read",
+    "GET /api/v2/status": "alerts:read",
+    "POST /api/v2/alerts": "alerts:send",
+}
+
+
 def test_every_fast_door_asks_for_its_scope() -> None:
     users = people()
     visitors: dict[str, tuple[dict[str, str], frozenset[str]]] = {"nobody": ({}, frozenset())}
@@ -430,6 +440,9 @@ def test_every_fast_door_asks_for_its_scope() -> None:
                 # A push door refuses a stranger's token by itself; it is tried with its own rules elsewhere.
                 if way.door is not None and way.door.public and status in (400, 401, 404):
                     continue
+                asked = ASKED_OF_TOKENS.get(str(way))
+                if asked and status == 403:
+                    allowed = asked in scopes
                 if (status in MUST_SIGN_IN) == allowed:
                     wrong.append(f"{way} by {name}: {status}")
     assert wrong == []

@@ -303,6 +303,12 @@ def routing_of(labels: Mapping[str, str]) -> Routing:
     return declared.Known().routing(labels)
 
 
+def routings_of(many: Iterable[Mapping[str, str]]) -> list[Routing]:
+    """The same for many alerts, in their order."""
+    known = declared.Known()
+    return [known.routing(labels) for labels in many]
+
+
 def channels_told() -> dict[str, str]:
     """What each channel is, by name: its description, or else its kind."""
     return {name: spec.description or spec.channel.name for name, spec in declared.channels().items()}

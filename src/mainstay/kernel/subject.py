@@ -53,8 +53,8 @@ class Trouble(Event, kw_only=True):
 
     @property
     def data(self) -> dict[str, Any]:
-        """The severity is a label too, so that routes can go by it."""
-        labels = {**self.labels, "severity": self.severity}
+        """The severity is a label too, so that routes can go by it; one that the sender wrote stays as it is."""
+        labels = {"severity": self.severity, **self.labels}
         return super().data | {"labels": labels, "since": round(self.since, 3)}
 
 

@@ -17,6 +17,7 @@ LAYERS = (
     ("heartbeats",),
     ("oncall",),
     ("alerting",),
+    ("sources",),
     ("statuspage", "snapshots", "vault", "journal", "resources"),
     ("foreign",),
     ("runtime",),

@@ -57,6 +57,8 @@ from mainstay.runtime.monitoring import Monitoring, Sources
 from mainstay.runtime.server import Server, django_application, static_files
 from mainstay.snapshots.lane import EVERY as SNAPSHOTS_EVERY
 from mainstay.snapshots.lane import SnapshotLane
+from mainstay.sources.doors.doors import source_doors
+from mainstay.sources.doors.intake import Intake
 from mainstay.statuspage.serving import StatusPages
 from mainstay.store import following
 from mainstay.store.running import Running
@@ -140,6 +142,7 @@ class Parts:
         spool = PingSpool(settings.data, settings[PING_SPOOL_LIMIT] * 1024 * 1024) if settings.database else None
         directory, catch_up = self.heartbeats.directory, self.heartbeats.catch_up
         self.pings = PingApp(self.writer, directory, settings, catch_up=catch_up, spool=spool)
+        self.intake = Intake(self.writer, settings, clock)
         self.mail = MailDoor(self.pings, settings[MAIL_LISTEN]) if settings[MAIL_LISTEN] else None
         self.config = ConfigLane(config, self.writer) if config else None
         self.modules = Modules(Path(settings[BLACKBOX_MODULES]) if settings[BLACKBOX_MODULES] else None)
@@ -191,6 +194,7 @@ class Parts:
         """Queued entries, by queue."""
         return {
             "pings": self.pings.waiting + self.pings.spooled,
+            "alerts": self.intake.waiting,
             "transitions": self.watch.waiting,
             "results": self.telemetry.vitals().buffered,
         }
@@ -230,6 +234,7 @@ class Parts:
         await self.probers.start()
         await self.heartbeats.start()
         await self.pings.start()
+        await self.intake.turn()
         await self.watch.start()
         await self.snapshots.start()
         self.live.start()
@@ -242,6 +247,7 @@ class Parts:
         lanes: dict[str, Coroutine[Any, Any, None]] = {
             "watch": self.watch.run(),
             "places": forever("places", self.places.turn, PLACES_EVERY),
+            "sources": forever("sources", self.intake.turn, _CONFIG_EVERY),
             "delivery": self.delivery.run(),
             "last word": forever("last word", self.last_word.turn, LAST_WORD_EVERY),
             "heartbeats": forever("heartbeats", self.heartbeats.turn, HEARTBEATS_EVERY),
@@ -351,6 +357,7 @@ class Parts:
             await self.nodes.stop()
         self.places.close()
         self.heartbeats.close()
+        self.intake.close()
         await self.delivery.stop(patience=2.0)
         self.last_word.close()
         with contextlib.suppress(TimeoutError, StoreBusy):
@@ -399,6 +406,7 @@ def fast_doors(parts: Parts, monitoring: Monitoring) -> dict[str, Any]:
         "/static/": static_files(),
         "/live": parts.live,
         "/probe/join": parts.join,
+        **source_doors(parts.intake),
         **compat_doors(parts.pings, lambda: parts.status_pages.pages),
         **monitoring.doors(),
     }

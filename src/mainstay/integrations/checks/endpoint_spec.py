@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Self
 from pydantic import AfterValidator, BeforeValidator, Field, JsonValue, field_validator, model_validator
 
 from mainstay.integrations.checks.endpoints import check_host, format_endpoint, split_endpoint
-from mainstay.integrations.checks.http.jsonpath import check_comparison, parse_comparison, parse_path
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.jsonpath import check_comparison, parse_comparison, parse_path
 from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import Secret, Text

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from mainstay.integrations.checks.http.jsonpath import Comparison, parse_comparison
 from mainstay.integrations.checks.progress import excerpt
+from mainstay.kernel.jsonpath import Comparison, parse_comparison
 from mainstay.kernel.patterns import compile_pattern, search
 from mainstay.kernel.probing import CheckFault
 from mainstay.kernel.wording import counted

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote, urlencode
 
-from mainstay.integrations.checks.http.jsonpath import NoSuchValue, find, parse_path
+from mainstay.kernel.jsonpath import NoSuchValue, find, parse_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,9 +11,9 @@ from pydantic import Field, field_validator, model_validator
 
 from mainstay.integrations.checks.build.providers import URLS, request_of
 from mainstay.integrations.checks.http.credentials import without_userinfo
-from mainstay.integrations.checks.http.jsonpath import parse_path
 from mainstay.integrations.checks.http.spec import HttpTarget, Tls
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.jsonpath import parse_path
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec
 from mainstay.kernel.secret import Text

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mainstay.integrations.checks.certificates import enough_days
-from mainstay.integrations.checks.http import charsets, jsonpath
+from mainstay.integrations.checks.http import charsets
 from mainstay.integrations.checks.http.statuses import describe, parse_statuses
 from mainstay.integrations.checks.progress import describe_seconds
+from mainstay.kernel import jsonpath
 from mainstay.kernel.patterns import compile_pattern, search
 from mainstay.kernel.probing import CheckFault
 from mainstay.kernel.timespan import parse_duration

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mainstay.integrations.checks.certificates import enough_days
-from mainstay.integrations.checks.http.jsonpath import Places
 from mainstay.integrations.checks.mongodb.wire import MESSAGE_LIMIT, Session
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt
 from mainstay.integrations.checks.sessions import Endpoint, Talk
+from mainstay.kernel.jsonpath import Places
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from mainstay.integrations.checks.certificates import enough_days
-from mainstay.integrations.checks.http.jsonpath import Places
 from mainstay.integrations.checks.mqtt import packets
 from mainstay.integrations.checks.progress import LatencyLimits, carry_out, document, excerpt
 from mainstay.integrations.checks.sessions import Endpoint, Talk
 from mainstay.integrations.checks.words import Words
+from mainstay.kernel.jsonpath import Places
 from mainstay.kernel.probing import CheckFault
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mainstay.integrations.checks.http.jsonpath import Comparison, parse_comparison
+from mainstay.kernel.jsonpath import Comparison, parse_comparison
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,8 +20,8 @@ from mainstay.kernel.probing import CheckFault, CheckResult, finding
 
 if TYPE_CHECKING:
     from mainstay.integrations.checks.http.expectations import Answer
-    from mainstay.integrations.checks.http.jsonpath import Comparison
     from mainstay.integrations.checks.promql.limits import Judged
+    from mainstay.kernel.jsonpath import Comparison
     from mainstay.kernel.ports import CheckContext
     from mainstay.kernel.probing import CheckOrder, Verdict
 

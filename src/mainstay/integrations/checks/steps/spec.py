@@ -11,12 +11,12 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, ConfigDict, Field, JsonValue, field_validator, model_validator
 
 from mainstay.integrations.checks.http.credentials import without_userinfo
-from mainstay.integrations.checks.http.jsonpath import parse_path
 from mainstay.integrations.checks.http.spec import HttpExpect, HttpTarget, Method, Redirects, Tls
 from mainstay.integrations.checks.steps.variables import NAME, PLACE, check_places, fill_url, names_in
 from mainstay.kernel.asking import first, shorthand
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.duration import Duration
+from mainstay.kernel.jsonpath import parse_path
 from mainstay.kernel.patterns import check_pattern
 from mainstay.kernel.ports import CheckKind
 from mainstay.kernel.resource import Spec

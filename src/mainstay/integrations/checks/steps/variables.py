@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from mainstay.integrations.checks.http import jsonpath
+from mainstay.kernel import jsonpath
 from mainstay.kernel.patterns import Pattern, compile_pattern, search
 from mainstay.kernel.probing import CheckFault
 

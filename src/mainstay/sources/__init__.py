@@ -1,0 +1,1 @@
+"""Alerts from anywhere: what other tools send becomes alerts here, whatever their format."""

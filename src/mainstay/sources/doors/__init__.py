@@ -1,0 +1,1 @@
+"""Where other tools come in: the addresses that their clients expect, answered as those tools answer."""

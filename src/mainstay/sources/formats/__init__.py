@@ -1,0 +1,1 @@
+"""Formats of senders, read into reports: pure, no clock and no database of their own."""
