@@ -58,6 +58,19 @@ OPEN_FAST = {
     "/-/healthy": "only that the server answers",
     "/-/ready": "only that the server answers",
     "/-/reload": "does nothing",
+    "/v2/enqueue": "the routing key of an alert source",
+    "/v2/change/enqueue": "the routing key of an alert source",
+    "/v2/alerts": "the GenieKey of an alert source",
+    "/v2/alerts/requests/{request}": "the GenieKey of an alert source",
+    "/v2/alerts/{id:path}": "the GenieKey of an alert source",
+    "/in/{source}": "the key of the alert source",
+    "/in/{source}/api/v2/alerts": "as at the root",
+    "/in/{source}/api/v2/alerts/groups": "as at the root",
+    "/in/{source}/api/v2/receivers": "as at the root",
+    "/in/{source}/api/v2/status": "as at the root",
+    "/in/{source}/-/healthy": "as at the root",
+    "/in/{source}/-/ready": "as at the root",
+    "/in/{source}/-/reload": "as at the root",
 }
 
 # Verbs that no scope guards, with what does. Everything else must refuse an actor without scopes before it does

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db.models import Max
 
-from mainstay.alerting.queries import Alert
+from mainstay.alerting.queries import Alert, alerts
 from mainstay.alerting.queries import open_alerts_by_subject as open_by_subject
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.matchers import all_match
@@ -87,6 +87,13 @@ def open_alerts(limits: Sequence[str] = (), subjects: Collection[str] | None = N
     found = [one for one in open_by_subject(subjects).values() if all_match(limits, one.labels)]
     known = rows_of(one.name for one in found if one.kind == "alert")
     return sorted((_outside(one, known.get(one.name)) for one in found), key=lambda one: one.fingerprint)
+
+
+def known_alerts(uid: str, fingerprints: Iterable[str]) -> list[Outside]:
+    """Of those that this source reported within a day, the newest alert about each, over or not."""
+    rows = [row for row in rows_of(fingerprints).values() if row.uid == uid]
+    newest = [(row, next(iter(alerts(subject=f"alert/{row.fingerprint}", limit=1)), None)) for row in rows]
+    return [_outside(alert, row) for row, alert in newest if alert is not None]
 
 
 def rows_of(fingerprints: Iterable[str]) -> dict[str, ReportedRow]:

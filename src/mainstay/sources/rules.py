@@ -51,6 +51,17 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
+class Order:
+    """What a sender asks for an alert that it knows by `key`; dropped if none of this key is open."""
+
+    key: str
+    what: Literal["resolve", "acknowledge", "unacknowledge", "note", "snooze"]
+    by: str = ""
+    text: str = ""
+    until: float = 0.0  # of a snooze, epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
 class Standing:
     """What is known of one alert, as its row has it."""
 
@@ -88,9 +99,11 @@ def _fingerprint(pairs: tuple[tuple[str, str], ...]) -> str:
     return f"{number:016x}"
 
 
-def identity(source: str, report: Report) -> str:
-    """The fingerprint under which a report is known."""
-    return fingerprint({"source": source, "key": report.key}) if report.key else fingerprint(report.labels)
+def identity(source: str, told: Report | Order) -> str:
+    """The fingerprint under which what is told of is known."""
+    if told.key or isinstance(told, Order):
+        return fingerprint({"source": source, "key": told.key})
+    return fingerprint(told.labels)
 
 
 def take(known: Standing | None, report: Report, now: float) -> tuple[Standing, Told]:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field, replace
 from django.db import connection
 from django.db.models import F
 
+from mainstay.alerting import verbs as alerting
+from mainstay.alerting.queries import open_alerts_by_subject
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.kernel.event import Event
@@ -16,7 +18,7 @@ from mainstay.kernel.ids import new_id
 from mainstay.sources.events import AlertEnded, AlertReported, ChangeRecorded
 from mainstay.sources.formats.reading import Change
 from mainstay.sources.models import BodyRow, ChangeRow, ReportedRow
-from mainstay.sources.rules import CHANGES_KEPT, Report, Standing, identity, take
+from mainstay.sources.rules import CHANGES_KEPT, Order, Report, Standing, identity, take
 from mainstay.store.work import Work, quietly, sliced, unit_of_work
 
 KEPT_BODIES, KEPT_BODY = 20, 16_384
@@ -50,7 +52,7 @@ class Sent:
 
     uid: str
     source: str
-    reports: Sequence[Report] = ()
+    reports: Sequence[Report | Order] = ()
     changes: Sequence[Change] = ()
     body: Body | None = None
     by: str = ""
@@ -84,9 +86,10 @@ def take_in(actor: Actor, batch: Sequence[Sent], clock: Clock | None = None) -> 
 
     def write(work: Work) -> None:
         rows = _load({one[0] for one in found})
-        told = [event for key, sent, report in found if (event := _apply(rows, key, sent, report, work.now))]
+        told = [event for key, sent, one in found if (event := _apply(rows, key, sent, one, work.now))]
         _save(work, rows.touched)
         work.record_all(told)
+        _follow_orders(work, found)
         for sent in batch:
             for change in sent.changes:
                 _record_change(work, change, sent.by or f"source {sent.source}")
@@ -162,9 +165,16 @@ def _load(keys: Iterable[str]) -> _Rows:
     return rows
 
 
-def _apply(rows: _Rows, key: str, sent: Sent, report: Report, at: float) -> Event | None:
+def _apply(rows: _Rows, key: str, sent: Sent, report: Report | Order, at: float) -> Event | None:
     """Change what is known by one report; what there is to tell of it."""
     before = rows.known.get(key)
+    if isinstance(report, Order):
+        if report.what != "resolve" or before is None or not before.standing.firing:
+            return None
+        before.standing = replace(before.standing, firing=False, ends_at=at, guessed=False)
+        before.whole = True
+        rows.touched[key] = before
+        return _ended(key, sent.uid, sent.source)
     known = None if before is None else before.standing
     now, told = take(known, report, at)
     if known is None and not now.firing:
@@ -177,6 +187,28 @@ def _apply(rows: _Rows, key: str, sent: Sent, report: Report, at: float) -> Even
     if told == "same":
         return None
     return _ended(key, sent.uid, sent.source) if told == "ended" else _reported(key, sent, report, now)
+
+
+def _follow_orders(work: Work, found: Sequence[tuple[str, Sent, Report | Order]]) -> None:
+    """What a sender asks for an alert is done as for a person, under the sender's name."""
+    orders = [(key, sent, one) for key, sent, one in found if isinstance(one, Order) and one.what != "resolve"]
+    open_now = open_alerts_by_subject(f"alert/{key}" for key, _, _ in orders) if orders else {}
+    for key, sent, order in orders:
+        alert = open_now.get(f"alert/{key}")
+        if alert is not None:
+            name = f"{order.by} by {sent.source}" if order.by else f"source {sent.source}"
+            _follow(Actor("token", name[:200], frozenset({"alerts:write"})), alert.id, order, work.now)
+
+
+def _follow(actor: Actor, alert: str, order: Order, now: float) -> None:
+    if order.what == "acknowledge":
+        alerting.acknowledge_alert(actor, alert)
+    elif order.what == "unacknowledge":
+        alerting.unacknowledge_alert(actor, alert)
+    elif order.what == "note":
+        alerting.note_alert(actor, alert, order.text[: alerting.LONGEST_NOTE])
+    elif now < order.until <= now + alerting.LONGEST_MUTE:
+        alerting.mute_alert(actor, alert, order.until)
 
 
 def _reported(key: str, sent: Sent, report: Report, now: Standing) -> AlertReported:

@@ -41,8 +41,8 @@ class Alertmanager:
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._started = intake.clock.now()
-        self.routes = self._routes("")
-        self.application = Router([*self.routes, Route("/api/v2/{rest:path}", _nowhere, methods=_EVERY)])
+        self.below = self._routes("/in/{source}")
+        self.application = Router([*self._routes(""), Route("/api/v2/{rest:path}", _nowhere, methods=_EVERY)])
 
     def _routes(self, prefix: str) -> list[BaseRoute]:
         ways: dict[str, dict[str, Endpoint]] = {

@@ -6,7 +6,10 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from mainstay.sources.doors.alertmanager import Alertmanager
+from mainstay.sources.doors.incoming import Incoming
 from mainstay.sources.doors.intake import Intake
+from mainstay.sources.doors.opsgenie import Opsgenie
+from mainstay.sources.doors.pagerduty import PagerDuty
 
 Message = MutableMapping[str, Any]
 Application = Callable[
@@ -17,5 +20,14 @@ Application = Callable[
 
 def source_doors(intake: Intake) -> dict[str, Application]:
     """Path or prefix -> application."""
-    alertmanager = Alertmanager(intake).application
-    return {"/api/v2/": alertmanager, "/-/": alertmanager}
+    alertmanager, pagerduty = Alertmanager(intake), PagerDuty(intake).application
+    opsgenie = Opsgenie(intake).application
+    return {
+        "/api/v2/": alertmanager.application,
+        "/-/": alertmanager.application,
+        "/v2/enqueue": pagerduty,
+        "/v2/change/enqueue": pagerduty,
+        "/v2/alerts": opsgenie,
+        "/v2/alerts/": opsgenie,
+        "/in/": Incoming(intake, alertmanager.below).application,
+    }

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from mainstay.kernel.jsonpath import NoSuchValue, find, parse_path
-from mainstay.sources.rules import LABELS_LIMIT, NAME_LIMIT, VALUE_LIMIT, Report, severity_of, text
+from mainstay.sources.rules import LABELS_LIMIT, NAME_LIMIT, VALUE_LIMIT, Order, Report, severity_of, text
 
 if TYPE_CHECKING:
     from mainstay.sources.spec import Target
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 ALERTS_LIMIT = 20_000  # of one request
 TITLE_LIMIT, MESSAGE_LIMIT, ANNOTATION_LIMIT, ANNOTATIONS_LIMIT = 300, 1000, 4000, 64
 _HIDDEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_NOT_NAME = re.compile(r"[^a-zA-Z0-9_]")
 _OVER = frozenset(("resolved", "ok", "up", "closed", "close", "success", "recovered", "normal", "inactive", "over"))
 
 
@@ -42,7 +43,7 @@ class Change:
 class Batch:
     """What one request says. `problems`: of alerts that were left out, each in the words of the sender's format."""
 
-    reports: list[Report] = field(default_factory=list)
+    reports: list[Report | Order] = field(default_factory=list)
     changes: list[Change] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
 
@@ -62,8 +63,8 @@ def mapping(value: Any) -> dict[str, Any]:
 
 
 def plain(value: Any, limit: int) -> str:
-    """One that can be shown and kept."""
-    return _HIDDEN.sub(" ", text(value))[:limit].strip()
+    """One that can be shown and kept, on one line."""
+    return _HIDDEN.sub(" ", " ".join(text(value)[: 4 * limit].split()))[:limit]
 
 
 def moment(value: Any) -> float | None:
@@ -157,3 +158,23 @@ def notes(annotations: Mapping[str, Any]) -> dict[str, str]:
     """Annotations within their bounds."""
     found = list(annotations.items())[:ANNOTATIONS_LIMIT]
     return {plain(name, NAME_LIMIT): text(value).replace("\0", " ")[:ANNOTATION_LIMIT] for name, value in found}
+
+
+def fitted(labels: Mapping[str, Any]) -> dict[str, str]:
+    """Labels made from values of a format that has none, within their bounds; empty ones are left out."""
+    found = {name: plain(value, VALUE_LIMIT) for name, value in labels.items()}
+    return {name: value for name, value in found.items() if value}
+
+
+def label_name(text_of: str) -> str:
+    """A text as the name of a label."""
+    name = _NOT_NAME.sub("_", text_of.strip())[:60]
+    return f"_{name}" if name[:1].isdigit() else name
+
+
+def report_of(target: Target, document: Any, labels: Mapping[str, Any], word: Any, **more: Any) -> Report:
+    """One alert of a format that has no labels of its own; Malformed if nothing remains to name it by."""
+    found = labelled(target, fitted(labels), document)
+    if problem := unfit(found):
+        raise Malformed(problem)
+    return Report(labels=found, severity=severity(target, text(word), document), **more)
