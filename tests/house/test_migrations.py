@@ -19,6 +19,7 @@ APPLIED = {
     "heartbeats/0002_late_reports": "74b00cda45bc2adb",
     "nodes/0001_initial": "93d0edcb6fe66063",
     "sources/0001_initial": "f68de70657a4a866",
+    "oncall/0001_initial": "9fd0cfa55ca6e0c4",
     "store/0001_initial": "3524bf09032580a0",
     "store/0002_vault": "fd88fea35de9dcb6",
     "store/0003_followers": "cd86876a1ef46470",

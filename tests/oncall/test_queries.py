@@ -11,7 +11,7 @@ from tests.oncall.test_turns import at
 
 from mainstay.kernel.actor import system
 from mainstay.kernel.errors import InvalidInput, NotFound
-from mainstay.oncall.queries import Duty, duty
+from mainstay.oncall.queries import Duty, digest_of, duty
 from mainstay.store.resources.apply import apply_files
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -75,7 +75,8 @@ def test_policies_and_teams_are_as_declared(declared: Duty) -> None:
 
 
 def test_how_a_person_is_reached(declared: Duty) -> None:
-    sure = replace(declared, verified=frozenset({("phone", "+4915112345678"), ("email", "deputy@example.com")}))
+    proved = [digest_of("call", {"number": "+4915112345678"}), digest_of("email", {"address": "deputy@example.com"})]
+    sure = replace(declared, verified=frozenset(proved))
     reach = sure.reach("lead", "P0", at("2026-12-05T03:00"))
     assert [(one.index, one.kind, one.delay) for one in reach.methods] == [
         (0, "push", 0),

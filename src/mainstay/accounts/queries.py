@@ -55,6 +55,11 @@ def is_unclaimed() -> bool:
     return not any(can_sign_in(user) for user in User.objects.filter(is_active=True))
 
 
+def signing_in() -> frozenset[str]:
+    """The e-mail addresses with which somebody can sign in, in lower case."""
+    return frozenset(user.email for user in User.objects.filter(is_active=True) if can_sign_in(user))
+
+
 def can_sign_in(user: User) -> bool:
     """Whether a person has any way in: a password, or a provider of single sign-on that knows them."""
     return user.has_usable_password() or from_provider(user) != ""

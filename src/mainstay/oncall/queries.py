@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from django.utils.crypto import salted_hmac
+
+from mainstay.accounts.queries import signing_in
+from mainstay.kernel.actor import Actor
 from mainstay.kernel.errors import NotFound
-from mainstay.oncall.rules.duty import Cover, OnDuty, Schedule, schedule_of
+from mainstay.kernel.resource import Resource
+from mainstay.oncall.by_hand import Changed, changed
+from mainstay.oncall.holidays import days_of
+from mainstay.oncall.models import VerificationRow
+from mainstay.oncall.rules.duty import Cover, History, OnDuty, Override, Schedule, schedule_of
 from mainstay.oncall.rules.forecast import Forecast, forecast
 from mainstay.oncall.rules.reach import Method, Reach, methods_of, reach
 from mainstay.oncall.spec import EscalationPolicySpec, PersonSpec, ScheduleSpec, TeamSpec
-from mainstay.store.resources.queries import resources
+from mainstay.store.resources.queries import find, resources
 
 __all__ = ["Duty", "Forecast", "Handover", "Method", "OnDuty", "Reach", "duty", "forecast"]
 
+FREE = ("push", "channel")  # need no code: devices register themselves, and channels are declared
+KEPT = 40 * 86_400.0  # seconds of the past that are read
 _AHEAD = (2.0, 8.0, 60.0)  # weeks that are looked through for the next handover, one after the other
 
 
@@ -34,7 +46,7 @@ class Duty:
     people: Mapping[str, PersonSpec]
     teams: Mapping[str, tuple[str, ...]]
     policies: Mapping[str, EscalationPolicySpec]
-    verified: frozenset[tuple[str, str]] = field(default_factory=frozenset)  # (kind, what it is sent to)
+    verified: frozenset[str] = field(default_factory=frozenset)  # digests of ways to reach somebody
 
     def on_duty(self, schedule: str, at: float) -> tuple[OnDuty, ...]:
         """Who is on duty, each with why. NotFound if there is no such schedule."""
@@ -75,8 +87,8 @@ class Duty:
         return reach(person, spec, severity, at, self.is_verified)
 
     def is_verified(self, kind: str, target: Mapping[str, Any]) -> bool:
-        """Whether a way to reach somebody may be used. Devices register themselves, and channels are declared."""
-        return kind in ("push", "channel") or (medium(kind), key_of(target)) in self.verified
+        """Whether a way to reach somebody may be used."""
+        return kind in FREE or digest_of(kind, target) in self.verified
 
     def methods(self, person: str) -> tuple[Method, ...]:
         """Every way in which a person is reached, verified or not."""
@@ -90,28 +102,71 @@ class Duty:
         return found
 
 
-def medium(kind: str) -> str:
-    """A phone number that is verified for text messages is so for calls, too."""
-    return "phone" if kind in ("sms", "call") else kind
+def digest_of(kind: str, target: Mapping[str, Any]) -> str:
+    """What a verification is of. A phone number that is verified for text messages is so for calls, too."""
+    known = "phone" if kind in ("sms", "call") else kind
+    rest = "\n".join(f"{key}={target[key]}" for key in sorted(target))
+    return hashlib.sha256(f"{known}\n{rest}".encode()).hexdigest()
 
 
-def key_of(target: Mapping[str, Any]) -> str:
-    """What a verification is of, apart from its medium."""
-    for part in ("address", "number"):
-        if part in target:
-            return str(target[part])
-    return "\n".join(f"{key}={target[key]}" for key in sorted(target))
+def code_of(nonce: str) -> str:
+    """Six digits, made from a number that is used once and this server's secret."""
+    made = salted_hmac("mainstay.oncall.code", nonce, algorithm="sha256").digest()
+    return f"{int.from_bytes(made[:8], 'big') % 1_000_000:06d}"
 
 
-def duty() -> Duty:
-    """Read what is declared, and what was changed by hand, once."""
+def pending_code(person: str, index: int, now: float) -> tuple[Method, str] | None:
+    """The contact that a code is to be sent by, and the code; None if none is awaited."""
+    found = find("person", person)
+    method = next((one for one in methods_of(found.spec) if one.index == index), None) if found else None
+    if method is None:
+        return None
+    row = VerificationRow.objects.filter(digest=digest_of(method.kind, method.target), verified_at=None).first()
+    return (method, code_of(row.nonce)) if row is not None and row.expires_at > now else None
+
+
+def named_by(actor: Actor) -> str:
+    """The person whose e-mail address this user signs in with; empty if there is none."""
+    actor.require("oncall:read")
+    if actor.kind != "user":
+        return ""
+    address = actor.name.lower()
+    return next((one.name for one in resources("person") if one.spec.email.lower() == address), "")
+
+
+def duty(now: float | None = None) -> Duty:
+    """Read what is declared, what was changed by hand, and the last weeks of what was recorded, once.
+
+    now: epoch seconds from which on changes by hand count, and up to which records do; a server's own by default.
+    """
+    at = time.time() if now is None else now
     people: dict[str, PersonSpec] = {one.name: one.spec for one in resources("person")}
     teams: dict[str, TeamSpec] = {one.name: one.spec for one in resources("team")}
-    specs: dict[str, ScheduleSpec] = {one.name: one.spec for one in resources("schedule")}
     policies: dict[str, EscalationPolicySpec] = {one.name: one.spec for one in resources("escalation_policy")}
-    return Duty(
-        schedules={name: schedule_of(name, spec, people) for name, spec in specs.items()},
-        people=people,
-        teams={name: tuple(spec.people) for name, spec in teams.items()},
-        policies=policies,
+    by_hand = changed(at - KEPT)
+    schedules = {one.name: _schedule(one, people, by_hand) for one in resources("schedule")}
+    members = {name: tuple(spec.people) for name, spec in teams.items()}
+    return Duty(schedules, people, members, policies, _verified(people))
+
+
+def _schedule(declared: Resource, people: Mapping[str, PersonSpec], by_hand: Changed) -> Schedule:
+    spec: ScheduleSpec = declared.spec
+    made = schedule_of(declared.name, spec, people, days_of(spec.holidays))
+    return replace(
+        made,
+        overrides=tuple(one for one in by_hand.overrides.get(declared.uid, ()) if _known(one, people)),
+        temporaries=tuple(by_hand.temporaries.get(declared.uid, ())),
+        history=by_hand.history.get(declared.uid, History()),
     )
+
+
+def _known(one: Override, people: Mapping[str, PersonSpec]) -> bool:
+    """One that puts somebody on duty who is no longer declared would put nobody there."""
+    return not one.add or one.add in people
+
+
+def _verified(people: Mapping[str, PersonSpec]) -> frozenset[str]:
+    """What codes have proved, and the e-mail addresses of people who sign in with them."""
+    proved = VerificationRow.objects.exclude(verified_at=None).values_list("digest", flat=True)
+    signed_in = (digest_of("email", {"address": address}) for address in signing_in())
+    return frozenset([*proved, *(signed_in if people else ())])

@@ -14,7 +14,6 @@ from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.hours import parse_clock, parse_weekday
 from mainstay.kernel.resource import Kind, Reference, Spec
-from mainstay.kernel.secret import Text
 from mainstay.kernel.wording import counted
 from mainstay.oncall.people_spec import (
     NOBODY,
@@ -130,20 +129,12 @@ class Layer(Spec):
 
 
 class Holidays(Spec):
-    """Days off: listed, as iCalendar text, or in a file or at an address that is read once a day."""
-
-    model_config = ConfigDict(
-        json_schema_extra=first(
-            either={"Days": ("days",), "Text": ("calendar",), "File": ("file",), "Address": ("url",)}, asks="From where"
-        )
-    )
+    """Days off: listed, or as the text of an iCalendar file."""
 
     days: list[date] = Field([], max_length=1000, description="dates")
     calendar: str = Field(
         "", max_length=100_000, description="iCalendar text with all-day events", json_schema_extra=sort("lines")
     )
-    file: str = Field("", max_length=1000, description="path of an .ics file on the server")
-    url: Text = Field("", max_length=2000, description="https address of an .ics file")
 
 
 class ScheduleSpec(Spec):
