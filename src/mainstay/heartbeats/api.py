@@ -2,62 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from ninja import Path, Query, Router, Schema
 from pydantic import Field
 
 from mainstay.accounts.api_doors import actor_of, requires
+from mainstay.frames import schemas
 from mainstay.heartbeats import queries, verbs
 from mainstay.kernel.texts import MOST, WITHOUT_NUL, ResourceName
 
 router = Router()
 
 
+@schemas.of(queries.HeartbeatView)
 class HeartbeatOut(Schema):
     """Times are RFC 3339 in UTC, durations seconds."""
 
-    uid: str
-    name: str
-    state: str = Field(description="new, up, down, unknown or paused")
-    late: bool = Field(description="overdue, but within the grace period")
-    started: bool = Field(description="a run is in progress")
-    reason: str
-    since: str
-    schedule: str
-    grace: float
-    severity: str
-    labels: dict[str, str]
-    tags: list[str]
-    description: str
-    enabled: bool
-    manager: str
-    slug: str
-    ping_url: str | None = Field(description="null without the scope monitors:check: whoever knows it can report in")
-    last_ping: str | None
-    last_kind: str
-    last_start: str | None
-    last_duration: float | None
-    due_at: str | None
-    deadline: str | None
-    pings: int
-    failures: int
 
-
+@schemas.of(queries.PingView, without=("late",))
 class PingOut(Schema):
-    n: int
-    at: str
-    kind: str = Field(description="success, start, fail, log, or ign: kept without effect")
-    exit_status: int | None
-    rid: str
-    method: str
-    scheme: str
-    remote: str
-    user_agent: str
-    duration: float | None
-    body_size: int = Field(description="bytes sent; fewer may be kept")
+    pass
 
 
 class PingPage(Schema):
@@ -71,11 +38,8 @@ class Changed(Schema):
     changed: bool = Field(description="false: it was in that state already")
 
 
-def _shown(request: HttpRequest, view: queries.HeartbeatView) -> dict[str, Any]:
-    document = view.as_dict(settings.MAINSTAY.base_url)
-    if not actor_of(request).may_some("monitors:check"):
-        document["ping_url"] = None
-    return document
+def _shown(request: HttpRequest, view: queries.HeartbeatView) -> queries.HeartbeatView:
+    return view if actor_of(request).may_some("monitors:check") else replace(view, ping_url=None)
 
 
 @router.get("", response=list[HeartbeatOut], summary="All heartbeats, those that need attention first")
@@ -83,7 +47,7 @@ def _shown(request: HttpRequest, view: queries.HeartbeatView) -> dict[str, Any]:
 def list_heartbeats(
     request: HttpRequest,
     state: Annotated[str, Query(max_length=10, pattern=WITHOUT_NUL, description="only those in this state")] = "",
-) -> list[dict[str, Any]]:
+) -> list[queries.HeartbeatView]:
     return [
         _shown(request, view)
         for view in queries.heartbeats(limits=actor_of(request).limits)
@@ -93,7 +57,7 @@ def list_heartbeats(
 
 @router.get("/{name}", response=HeartbeatOut, summary="One heartbeat")
 @requires("monitors:read", limited=True)
-def one_heartbeat(request: HttpRequest, name: ResourceName) -> dict[str, Any]:
+def one_heartbeat(request: HttpRequest, name: ResourceName) -> queries.HeartbeatView:
     return _shown(request, queries.heartbeat(name, limits=actor_of(request).limits))
 
 
@@ -106,8 +70,8 @@ def list_pings(
     before: Annotated[int | None, Query(ge=0, le=MOST)] = None,
 ) -> dict[str, Any]:
     found = queries.pings(queries.heartbeat(name, limits=actor_of(request).limits).uid, limit=limit + 1, before=before)
-    page = [ping.as_dict() for ping in found[:limit]]
-    return {"pings": page, "next": page[-1]["n"] if len(found) > limit else None}
+    page = found[:limit]
+    return {"pings": page, "next": page[-1].n if len(found) > limit else None}
 
 
 @router.get("/{name}/pings/{int:n}/body", summary="The body of a ping as sent (the part that is kept)")

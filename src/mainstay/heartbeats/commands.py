@@ -11,7 +11,7 @@ from mainstay.frames.output import print_json, print_secret, print_table, when
 from mainstay.kernel.errors import UserError
 
 if TYPE_CHECKING:
-    from mainstay.heartbeats.queries import HeartbeatView
+    from mainstay.heartbeats.queries import HeartbeatView, PingView
 
 _STYLES = {"down": "bold red", "unknown": "magenta", "late": "yellow", "up": "green", "new": "cyan", "paused": "dim"}
 _PINGS_SHOWN = 20
@@ -33,24 +33,24 @@ def heartbeats(
     if name is None:
         found = [view for view in queries.heartbeats() if state in ("", view.shown, view.state)]
         if as_json:
-            print_json([view.as_dict(base_url) for view in found])
+            print_json(found)
         else:
             _draw(found)
         return
     view = queries.heartbeat(name)
     pings = queries.pings(view.uid, limit=_PINGS_SHOWN)
     if as_json:
-        print_json(view.as_dict(base_url) | {"last_pings": [ping.as_dict() for ping in pings]})
+        print_json(view.as_dict() | {"last_pings": pings})
         return
     _draw([view])
-    typer.echo(f"\nby uuid   {queries.ping_url(base_url, view.uuid)}")
+    typer.echo(f"\nby uuid   {view.ping_url}")
     by_slug = queries.slug_url(base_url, view.slug)
     typer.echo(f"by slug   {by_slug or 'no character of the name can be used in a slug'}\n")
     if not pings:
         typer.echo("no ping has arrived yet")
         return
     columns = ["n", "when", "kind", "exit", "took", "from", "agent", "bytes"]
-    print_table(columns, [_ping_row(ping.as_dict(), ping.at) for ping in pings])
+    print_table(columns, [_ping_row(ping) for ping in pings])
 
 
 def _draw(found: list[HeartbeatView]) -> None:
@@ -78,10 +78,10 @@ def _row(view: HeartbeatView) -> list[Any]:
     ]
 
 
-def _ping_row(ping: dict[str, Any], at: float) -> list[Any]:
-    status = "" if ping["exit_status"] is None else str(ping["exit_status"])
-    took, size = _seconds(ping["duration"]), str(ping["body_size"])
-    return [str(ping["n"]), when(at), ping["kind"], status, took, ping["remote"], ping["user_agent"], size]
+def _ping_row(ping: PingView) -> list[Any]:
+    status = "" if ping.exit_status is None else str(ping.exit_status)
+    took, size = _seconds(ping.duration), str(ping.body_size)
+    return [str(ping.n), when(ping.at), ping.kind, status, took, ping.remote, ping.user_agent, size]
 
 
 def _seconds(duration: float | None) -> str:

@@ -77,7 +77,7 @@ def heartbeat_page(request: PageRequest, name: str) -> HttpResponse:
         "uptimes": periods(view.uid, now),
         "line": HISTORY.lines([view.uid], _DAYS, now)[view.uid],
         "days": _DAYS,
-        "url": queries.ping_url(base, view.uuid) if may_report else "",
+        "url": view.ping_url if may_report else "",
         "slug_url": queries.slug_url(base, view.slug) if may_report and queries.has_ping_key() else "",
         "pings": pings[:_PINGS],
         "older": pings[_PINGS - 1].n if len(pings) > _PINGS else None,

@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import structlog
@@ -20,12 +20,12 @@ from mainstay.heartbeats.models import HeartbeatRow, PingRow
 from mainstay.heartbeats.rules import is_late
 from mainstay.heartbeats.spec import HeartbeatSpec
 from mainstay.heartbeats.verbs import PING_KEY_FACT
-from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.matchers import all_match
 from mainstay.kernel.resource import Resource
 from mainstay.kernel.secret import SecretMissing
 from mainstay.kernel.subject import Said
+from mainstay.kernel.views import INSIDE, At, View
 from mainstay.store.models import FactRow
 from mainstay.store.resources.queries import by_uid, find, resource, resources
 from mainstay.store.secrets import SecretSource
@@ -38,16 +38,16 @@ STATE_ORDER = ("down", "unknown", "late", "up", "new", "paused")
 
 
 @dataclass(frozen=True, slots=True)
-class HeartbeatView:
-    """One heartbeat as pages and programs see it. Times are epoch seconds, durations seconds."""
+class HeartbeatView(View):
+    """One heartbeat as pages and programs see it; lengths are seconds."""
 
     uid: str
     name: str
-    state: str  # new up down unknown paused
-    late: bool  # overdue, but within the grace period
-    started: bool  # a run is in progress
+    state: Annotated[str, "new, up, down, unknown or paused"]
+    late: Annotated[bool, "overdue, but within the grace period"]
+    started: Annotated[bool, "a run is in progress"]
     reason: str
-    since: float
+    since: At
     schedule: str
     grace: float
     severity: str
@@ -56,17 +56,18 @@ class HeartbeatView:
     description: str
     enabled: bool
     manager: str
-    uuid: str
     slug: str
-    last_ping: float | None
+    uuid: Annotated[str, INSIDE]
+    ping_url: Annotated[str | None, "null without the scope monitors:check: whoever knows it can report in"]
+    last_ping: At | None
     last_kind: str
-    last_start: float | None
+    last_start: At | None
     last_duration: float | None
-    due_at: float | None
-    deadline: float | None
+    due_at: At | None
+    deadline: At | None
     pings: int
     failures: int
-    spec: HeartbeatSpec  # as declared
+    spec: Annotated[HeartbeatSpec, INSIDE]  # as declared
 
     @property
     def title(self) -> str:
@@ -83,44 +84,14 @@ class HeartbeatView:
         """The word that a page shows for its state."""
         return "late" if self.late else self.state
 
-    def as_dict(self, base_url: str = "") -> dict[str, Any]:
-        """JSON for programs; times in RFC 3339. The ping address is in it: whoever has it can report in."""
-        return {
-            "uid": self.uid,
-            "name": self.name,
-            "state": self.state,
-            "late": self.late,
-            "started": self.started,
-            "reason": self.reason,
-            "since": to_iso(self.since),
-            "schedule": self.schedule,
-            "grace": self.grace,
-            "severity": self.severity,
-            "labels": self.labels,
-            "tags": self.tags,
-            "description": self.description,
-            "enabled": self.enabled,
-            "manager": self.manager,
-            "slug": self.slug,
-            "ping_url": ping_url(base_url, self.uuid),
-            "last_ping": _iso(self.last_ping),
-            "last_kind": self.last_kind,
-            "last_start": _iso(self.last_start),
-            "last_duration": self.last_duration,
-            "due_at": _iso(self.due_at),
-            "deadline": _iso(self.deadline),
-            "pings": self.pings,
-            "failures": self.failures,
-        }
-
 
 @dataclass(frozen=True, slots=True)
-class PingView:
-    """One ping; `body` is set when a single one was asked for."""
+class PingView(View):
+    """One ping."""
 
     n: int
-    at: float
-    kind: str
+    at: At
+    kind: Annotated[str, "success, start, fail, log, or ign: kept without effect"]
     exit_status: int | None
     rid: str
     method: str
@@ -129,33 +100,13 @@ class PingView:
     user_agent: str
     duration: float | None
     late: float  # seconds that it came after `at`; 0: in time
-    body_size: int  # bytes sent; fewer may be kept
-    body: bytes | None = None
+    body_size: Annotated[int, "bytes sent; fewer may be kept"]
+    body: Annotated[bytes | None, INSIDE] = None  # set when a single one was asked for
 
     @property
     def text(self) -> str:
         """The kept body for a page: UTF-8, what is not is replaced."""
         return (self.body or b"").decode("utf-8", "replace")
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "n": self.n,
-            "at": to_iso(self.at),
-            "kind": self.kind,
-            "exit_status": self.exit_status,
-            "rid": self.rid,
-            "method": self.method,
-            "scheme": self.scheme,
-            "remote": self.remote,
-            "user_agent": self.user_agent,
-            "duration": self.duration,
-            "late": self.late,
-            "body_size": self.body_size,
-        }
-
-
-def ping_url(base_url: str, address: str) -> str:
-    return f"{base_url}/ping/{address}"
 
 
 def slug_url(base_url: str, slug: str, ping_key: str = "<ping-key>") -> str:
@@ -307,6 +258,7 @@ def _view(found: Resource, row: HeartbeatRow, now: float) -> HeartbeatView:
         enabled=spec.enabled,
         manager=found.manager,
         uuid=row.ping_uuid,
+        ping_url=f"{settings.MAINSTAY.base_url}/ping/{row.ping_uuid}",
         slug=row.slug,
         last_ping=row.last_ping,
         last_kind=row.last_kind,
@@ -336,10 +288,6 @@ def _ping(row: PingRow, body: bytes | None = None) -> PingView:
         row.body_size,
         body,
     )
-
-
-def _iso(at: float | None) -> str | None:
-    return None if at is None else to_iso(at)
 
 
 def named(names: Iterable[str], now: float | None = None) -> dict[str, HeartbeatView]:

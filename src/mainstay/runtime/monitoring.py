@@ -163,7 +163,7 @@ def _read_states() -> States:
             "since": to_iso(view.since),
             "severity": view.severity,
             "reason": view.reason,
-            "message": view.last_message,
+            "message": view.last.message if view.last else "",
         }
         for view in found
     ]

@@ -65,7 +65,7 @@ def monitor_row(view: MonitorView) -> Row:
         state=view.state,
         since=view.since,
         address=view.address,
-        latest=latency(view.last_duration) if view.last_at else "",
+        latest=latency(view.last.duration) if view.last else "",
         severity=view.severity,
         group=_group_of(view.labels, view.tags),
         reason=view.reason.replace("_", " "),
@@ -73,7 +73,7 @@ def monitor_row(view: MonitorView) -> Row:
         code=view.code,
         flapping=view.flapping,
         suppressed_by=view.suppressed_by,
-        waiting=view.state == "unknown" and not view.last_at,
+        waiting=view.state == "unknown" and view.last is None,
     )
 
 

@@ -14,6 +14,7 @@ from ninja import Query, Router, Schema, Status
 from pydantic import Field
 
 from mainstay.accounts.api_doors import actor_of, requires
+from mainstay.frames import schemas
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.errors import TooLarge, UserError
@@ -29,36 +30,16 @@ StateName = Annotated[str, told(enum=list(queries.STATES))]
 LabelPair = Annotated[str, told(pattern=r"^[^\x00=]*=[^\x00]*$")]
 
 
+@schemas.of(queries.Last)
 class LastOut(Schema):
-    at: str
-    verdict: str
-    duration: float = Field(description="seconds")
-    code: str
-    message: str
+    pass
 
 
+@schemas.of(queries.MonitorView)
 class MonitorOut(Schema):
     """Times are RFC 3339 in UTC, durations seconds. Code, message and evidence are of what made the state."""
 
-    uid: str
-    name: str
-    kind: str = Field(description="of the check: http, tcp, ...")
-    address: str
-    severity: str
-    labels: dict[str, str]
-    tags: list[str]
-    interval: float
-    state: str = Field(description="up, degraded, down, unknown, paused or maintenance")
-    since: str
-    reason: str
-    code: str
-    message: str
-    evidence: dict[str, Any]
-    suppressed_by: str = Field(description="a parent that is failing too")
-    paused_by: str
-    window: str = Field(description="the maintenance window that covers it")
-    flapping: bool
-    last: LastOut | None = Field(description="the newest result, at most a few seconds old")
+    last: LastOut | None
 
 
 class MonitorPage(Schema):
@@ -80,19 +61,9 @@ class ResultOut(Schema):
     state: str = Field(description="that the time until then is attributed to")
 
 
+@schemas.of(queries.Happening)
 class TransitionOut(Schema):
-    seq: int
-    at: str
-    kind: str
-    actor: str
-    since: str
-    previous: str
-    reason: str
-    code: str
-    message: str
-    evidence: dict[str, Any]
-    suppressed_by: str
-    downtime: float | None
+    pass
 
 
 class Changed(Schema):
@@ -148,9 +119,8 @@ def list_monitors(
     wanted: Annotated[Wanted, Query()],
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     offset: Annotated[int, Query(ge=0, lt=2**31)] = 0,
-) -> dict[str, Any]:
-    found = queries.page(replace(wanted.as_filter(), limits=actor_of(request).limits), limit=limit, offset=offset)
-    return {"monitors": [view.as_dict() for view in found.monitors], "total": found.total, "counts": found.counts}
+) -> queries.Page:
+    return queries.page(replace(wanted.as_filter(), limits=actor_of(request).limits), limit=limit, offset=offset)
 
 
 # Two parts, since a monitor may be called `bulk`.
@@ -171,8 +141,8 @@ def order_many(request: HttpRequest, wanted: OrderMany) -> dict[str, int]:
 
 @router.get("/{name}", response=MonitorOut, summary="One monitor")
 @requires("monitors:read", limited=True)
-def one_monitor(request: HttpRequest, name: ResourceName) -> dict[str, Any]:
-    return queries.monitor(name, actor_of(request).limits).as_dict()
+def one_monitor(request: HttpRequest, name: ResourceName) -> queries.MonitorView:
+    return queries.monitor(name, actor_of(request).limits)
 
 
 @router.get("/{name}/results", response=list[ResultOut], summary="Its results, newest first")
@@ -202,9 +172,9 @@ def list_transitions(
     name: ResourceName,
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
     before: Annotated[int | None, Query(ge=0, lt=2**63, description="only entries with a lower number")] = None,
-) -> list[dict[str, Any]]:
+) -> list[queries.Happening]:
     queries.monitor(name, actor_of(request).limits)
-    return [one.as_dict() for one in queries.transitions(name, limit=limit, before_seq=before)]
+    return queries.transitions(name, limit=limit, before_seq=before)
 
 
 @router.post("/{name}/pause", response=Changed, summary="Stop checking it until it is resumed")

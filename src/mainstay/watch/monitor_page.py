@@ -64,7 +64,7 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
     resource = find_resource("monitor", name)
     context = {
         "view": view,
-        "waiting": view.state == "unknown" and not view.last_at and not latest,
+        "waiting": view.state == "unknown" and view.last is None and not latest,
         "spec": resource.spec,
         "url": f"/monitors/{quote(view.name)}/",
         "ranges": list(RANGES),
@@ -77,7 +77,7 @@ def monitor_page(request: PageRequest, name: str) -> HttpResponse:
         "days": DAYS,
         "results": [found(sample) for sample in latest],
         # Another server may have checked it since, and keep the result to itself.
-        "newest": latest[0] if latest and latest[0].at >= view.last_at else None,
+        "newest": latest[0] if latest and (view.last is None or latest[0].at >= view.last.at) else None,
         "happenings": [happened(one) for one in queries.transitions(name, limit=15)],
         "places": places_of(view, resource.spec, window),
         "own_window": own_window(resource, now),

@@ -103,7 +103,7 @@ def _slice(wanted: MonitorFilter, sort: str, start: int) -> list[MonitorView]:
 SORTS = {"": "Worst first", "name": "By name", "latency": "Slowest first", "changed": "Changed last"}
 _KEYS: dict[str, Callable[[MonitorView], Any]] = {
     "name": lambda view: view.name,
-    "latency": lambda view: (-view.last_duration, view.name),
+    "latency": lambda view: (-view.last.duration if view.last else 0.0, view.name),
     "changed": lambda view: (-view.since, view.name),
 }
 

@@ -6,14 +6,14 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any
 
 from django.db.models import Case, Count, IntegerField, QuerySet, Value, When
 
-from mainstay.kernel.clock import to_iso
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.matchers import all_match, exact_pairs
+from mainstay.kernel.views import At, Measured, View
 from mainstay.store.journal import Filter as JournalFilter
 from mainstay.store.journal import entries
 from mainstay.watch.models import MonitorStateRow
@@ -24,36 +24,39 @@ WRONG = ("down", "degraded", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
-class MonitorView:
-    """One monitor as pages and programs see it. Times are epoch seconds (0: never), lengths seconds.
+class Last(View):
+    """The newest result, which is saved every few seconds (the live value is in memory, see the watch lane)."""
 
-    code, message and evidence are of the result that made the state; `last_*` of the newest result, which
-    is saved every few seconds (the live value is in memory, see the watch lane).
-    """
+    at: At
+    verdict: str
+    duration: Annotated[Measured, "seconds"]
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class MonitorView(View):
+    """One monitor; lengths are seconds. Code, message and evidence are of the result that made the state."""
 
     uid: str
     name: str
-    kind: str
+    kind: Annotated[str, "of the check: http, tcp, ..."]
     address: str
     severity: str
     labels: dict[str, str]
     tags: list[str]
     interval: float
-    state: str
-    since: float
+    state: Annotated[str, "up, degraded, down, unknown, paused or maintenance"]
+    since: At
     reason: str
     code: str
     message: str
     evidence: dict[str, Any]
-    suppressed_by: str
+    suppressed_by: Annotated[str, "a parent that is failing too"]
     paused_by: str
-    window: str
+    window: Annotated[str, "the maintenance window that covers it"]
     flapping: bool
-    last_at: float
-    last_verdict: str
-    last_duration: float
-    last_code: str
-    last_message: str
+    last: Annotated[Last | None, "the newest result, at most a few seconds old"]
 
     @property
     def subject(self) -> str:
@@ -67,38 +70,6 @@ class MonitorView:
     @property
     def wrong(self) -> bool:
         return self.state in WRONG
-
-    def as_dict(self) -> dict[str, Any]:
-        """For `--json` and the API: times in RFC 3339, null where there is none."""
-        return {
-            "uid": self.uid,
-            "name": self.name,
-            "kind": self.kind,
-            "address": self.address,
-            "severity": self.severity,
-            "labels": self.labels,
-            "tags": self.tags,
-            "interval": self.interval,
-            "state": self.state,
-            "since": to_iso(self.since),
-            "reason": self.reason,
-            "code": self.code,
-            "message": self.message,
-            "evidence": self.evidence,
-            "suppressed_by": self.suppressed_by,
-            "paused_by": self.paused_by,
-            "window": self.window,
-            "flapping": self.flapping,
-            "last": {
-                "at": to_iso(self.last_at),
-                "verdict": self.last_verdict,
-                "duration": round(self.last_duration, 6),
-                "code": self.last_code,
-                "message": self.last_message,
-            }
-            if self.last_verdict
-            else None,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +94,8 @@ class Page:
     counts: dict[str, int]
 
 
-_COLUMNS = tuple(one.name for one in fields(MonitorView))
+_LAST = tuple(f"last_{one.name}" for one in fields(Last))
+_COLUMNS = (*(one.name for one in fields(MonitorView) if one.name != "last"), *_LAST)
 
 
 def page(wanted: MonitorFilter = MonitorFilter(), *, limit: int = 100, offset: int = 0) -> Page:
@@ -181,14 +153,14 @@ def tags(limits: tuple[str, ...] = ()) -> dict[str, int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Happening:
+class Happening(View):
     """One entry of a monitor's history; `kind` without its prefix: went_down, flapping_started, ..."""
 
     seq: int
-    at: float
+    at: At
     kind: str
     actor: str
-    since: float
+    since: At
     previous: str
     reason: str
     code: str
@@ -203,22 +175,6 @@ class Happening:
         if self.kind == "resumed":
             return "unknown"
         return self.kind.removeprefix("went_") if self.kind.startswith("went_") else ""
-
-    def as_dict(self) -> dict[str, Any]:
-        return {
-            "seq": self.seq,
-            "at": to_iso(self.at),
-            "kind": self.kind,
-            "actor": self.actor,
-            "since": to_iso(self.since),
-            "previous": self.previous,
-            "reason": self.reason,
-            "code": self.code,
-            "message": self.message,
-            "evidence": self.evidence,
-            "suppressed_by": self.suppressed_by,
-            "downtime": self.downtime,
-        }
 
 
 def transitions(name: str, *, limit: int = 50, before_seq: int | None = None) -> list[Happening]:
@@ -288,5 +244,7 @@ def _views(rows: QuerySet[MonitorStateRow]) -> list[MonitorView]:
     views = []
     for row in rows.values(*_COLUMNS):
         labels, words, evidence = (json.loads(row.pop(column)) for column in ("labels", "tags", "evidence"))
-        views.append(MonitorView(labels=labels, tags=words, evidence=evidence, **row))
+        newest = Last(*(row.pop(column) for column in _LAST))
+        last = newest if newest.verdict else None
+        views.append(MonitorView(labels=labels, tags=words, evidence=evidence, last=last, **row))
     return views

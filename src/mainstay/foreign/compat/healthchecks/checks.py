@@ -78,7 +78,7 @@ def shown(view: HeartbeatView, call: Call, channels: str) -> dict[str, Any]:
     else:
         own = f"{settings.MAINSTAY.base_url}/api/v{call.version}/checks/{view.uuid}"
         document["uuid"] = view.uuid
-        document["ping_url"] = queries.ping_url(settings.MAINSTAY.base_url, view.uuid)
+        document["ping_url"] = view.ping_url
         document["update_url"] = own
         document["pause_url"] = f"{own}/pause"
         document["resume_url"] = f"{own}/resume"
