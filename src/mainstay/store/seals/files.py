@@ -16,13 +16,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import duckdb
-
 from mainstay.kernel.errors import Broken, NotFound, Unavailable
 from mainstay.store.columns.archive_files import ArchiveFiles
 from mainstay.store.settings import JOURNAL_TO, TELEMETRY_MEMORY
 
 if TYPE_CHECKING:
+    import duckdb
+
     from mainstay.kernel.settings import Settings
     from mainstay.store.seals.documents import Seal
 
@@ -131,6 +131,8 @@ class Segments:
         if path is None:
             raise NotFound(f"the segment {seal.name} is missing from {self.address}")
         order = f"ORDER BY seq {'DESC' if newest_first else ''} {f'LIMIT {limit}' if limit else ''}"
+        import duckdb
+
         with self._database.cursor() as connection:
             try:
                 connection.execute(
@@ -144,6 +146,8 @@ class Segments:
     @contextmanager
     def made(self, rows: Iterable[Fields], base: Path | None = None) -> Iterator[Path]:
         """A file of these entries, in their order; with `base`, of that file's with these in place of its own."""
+        import duckdb
+
         with tempfile.TemporaryDirectory(dir=self._files.work) as folder, self._database.cursor() as connection:
             target = Path(folder) / "segment.parquet"
             try:
@@ -158,6 +162,8 @@ class Segments:
     @cached_property
     def _database(self) -> duckdb.DuckDBPyConnection:
         """Opened once it is needed; each question has a cursor of its own."""
+        import duckdb  # heavy, and every command imports this module
+
         spill = str(self._files.work / "spill")
         settings: dict[str, Any] = {"memory_limit": self._memory, "threads": "1", "temp_directory": spill}
         return duckdb.connect(":memory:", config=settings)

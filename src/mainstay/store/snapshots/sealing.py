@@ -20,10 +20,6 @@ import os
 import struct
 from typing import IO
 
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
-
 from mainstay.kernel.errors import UserError
 
 MAGIC = b"MSTSNAP1"
@@ -47,6 +43,10 @@ class _Keys:
                 f"the key of snapshots is shorter than {SHORTEST_KEY} characters",
                 hint="make one with `openssl rand -base64 32`",
             )
+        # Heavy, and a server imports this module whether its snapshots are encrypted or not.
+        from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+        from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
+
         material = Scrypt(salt=salt, length=47, n=1 << log_n, r=8, p=1).derive(secret.encode())
         self.cipher, self.prefix, self.check = AESGCM(material[:32]), material[32:39], material[39:]
         self.header = MAGIC + bytes([log_n]) + salt + self.check
@@ -118,6 +118,8 @@ class Opener(io.RawIOBase):
 
     def _open_chunk(self) -> None:
         sealed, self._next = self._next, self._source.read(CHUNK + _TAG)
+        from cryptography.exceptions import InvalidTag
+
         last = not self._next
         nonce = self._keys.nonce(self._counter, last=last)
         try:
