@@ -14,10 +14,12 @@ RESET ?=
 # The folder of tests/ that `make test` runs; empty: all.
 CAP ?=
 # Files of tests run side by side, each process with its own folder and database.
-PARALLEL ?= -n 2 --dist loadfile
+PARALLEL ?= -n 2 --dist loadfile --no-loadscope-reorder
 # What the container image has beyond a plain install.
 IMAGE_EXTRAS := clickhouse host mail postgres s3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Python keeps what it compiled, whatever the environment says: each process of the tests would compile all of them.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
 help: ## list the commands
@@ -56,8 +58,8 @@ check: $(VENV)/.dev ## style, types, layers, migrations in step
 test: $(VENV)/.dev ## every test, on SQLite and then what touches the store on PostgreSQL; of one capability: CAP=watch
 	@tools/test_machine.sh
 	@$(BIN)/python -m compileall -q src  # tests start hundreds of processes, of which each would compile it
-	$(BIN)/pytest $(PARALLEL) tests/$(CAP)
-	MAINSTAY_TEST_DATABASE=postgres $(BIN)/pytest $(PARALLEL) tests/$(CAP) || [ $$? = 5 ]  # 5: none of these asks a store
+	tools/in_memory.sh $(BIN)/pytest $(PARALLEL) tests/$(CAP)
+	MAINSTAY_TEST_DATABASE=postgres tools/in_memory.sh $(BIN)/pytest $(PARALLEL) tests/$(CAP) || [ $$? = 5 ]  # 5: none of these asks a store
 
 .PHONY: chaos
 chaos: $(VENV)/.dev ## the tests of tests/chaos, longer

@@ -11,7 +11,7 @@ if command -v uv >/dev/null; then
     uv venv -q --python "$python" "$venv"
     uv pip install -q --python "$venv/bin/python" --require-hashes -r "$lock"
 else
-    "$python" -m venv "$venv"
-    "$venv/bin/python" -m pip install -q --disable-pip-version-check --require-hashes -r "$lock"
+    "$python" -m venv --without-pip "$venv"  # a pip of its own takes as long as the rest
+    "$python" -m pip --python "$venv/bin/python" install -q --disable-pip-version-check --no-deps --require-hashes -r "$lock"
 fi
 touch "$venv/.complete"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,7 +30,14 @@ def client_python() -> str:
     command = [str(_ROOT / "tools" / "client_environment.sh"), str(environment), str(_LOCK)]
     with (environment.parent / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # several processes run tests
-        made = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+        made = subprocess.run(
+            command,
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+            env={**os.environ, "PYTHON": sys.executable},
+        )
     if made.returncode:
         pytest.fail(
             f"the client could not be installed; once, with the network: {' '.join(command)}\n{made.stderr[-2000:]}",

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.rigs.exec_rig import EXEC, place
 from tests.rigs.pinging import Served, heartbeat, serving
 
 from mainstay.heartbeats import queries
 from mainstay.heartbeats.exec.spool import Spool
 from mainstay.store.models import JournalEntry
+
+__all__ = ["place"]  # a fixture
 
 NOWHERE = "http://127.0.0.1:1/ping/"
 
@@ -41,12 +42,6 @@ def clock() -> _Clock:
 def served(store: None, clock: _Clock) -> Iterator[Served]:
     with serving(clock) as found:
         yield found
-
-
-@pytest.fixture
-def place(tmp_path: Path) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("MAINSTAY_")}
-    return {**kept, "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_CONFIG_HOME": str(tmp_path / "config")}
 
 
 def events(name: str) -> list[tuple[str, dict[str, object]]]:
@@ -100,7 +95,7 @@ def test_it_needs_the_address_or_the_key_like_any_ping(served: Served) -> None:
 def spooled(place: dict[str, str], uuid: str, code: int, ended_ago: float, seconds: float = 60.0) -> Path:
     """A job that ended while the server was away, and when it did."""
     subprocess.run(
-        [sys.executable, "-m", "mainstay", "exec", "--heartbeat", NOWHERE + uuid, "--", "sh", "-c", f"exit {code}"],
+        [*EXEC, "--wait", "0", "--heartbeat", NOWHERE + uuid, "--", "sh", "-c", f"exit {code}"],
         env=place, check=False, capture_output=True, timeout=60,
     )  # fmt: skip
     spool = Spool(f"{place['XDG_STATE_HOME']}/mainstay/spool")
@@ -115,8 +110,7 @@ def flush(place: dict[str, str], port: int) -> str:
     for path in Path(place["XDG_STATE_HOME"], "mainstay", "spool").glob("*.json"):
         path.write_text(path.read_text().replace("127.0.0.1:1/", f"127.0.0.1:{port}/"))
     done = subprocess.run(
-        [sys.executable, "-m", "mainstay", "exec", "--flush"], env=place, capture_output=True, text=True, timeout=60,
-        check=False,
+        [*EXEC, "--flush"], env=place, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     return done.stdout
 

@@ -12,11 +12,13 @@ import random
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import pytest
 import schemathesis
 from django.conf import settings as django_settings
+from django.contrib.auth import SESSION_KEY
 from django.core.wsgi import get_wsgi_application
 from django.test import Client, override_settings
 from hypothesis import HealthCheck, Phase, given, settings
@@ -31,7 +33,7 @@ from mainstay.accounts.models import User
 from mainstay.accounts.verbs import create_token
 from mainstay.kernel.actor import all_scopes
 from mainstay.runtime.api import api
-from mainstay.store.resources.apply import declare
+from mainstay.store.resources.apply import declare, declare_all
 from mainstay.watch.results import open_results, set_current
 
 pytestmark = pytest.mark.usefixtures("store")
@@ -74,16 +76,24 @@ SCHEMA = _schema()
 OPERATIONS = {found.ok().label: found.ok() for found in SCHEMA.get_all_operations()}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _telemetry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    opened = open_results(replace(django_settings.MAINSTAY, data=tmp_path_factory.mktemp("telemetry")))
+    yield
+    set_current(None)
+    opened.close()
+
+
 @pytest.fixture(autouse=True)
-def _declared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    telemetry = open_results(replace(django_settings.MAINSTAY, data=tmp_path_factory.mktemp("telemetry")))
-    declare(TEST, "monitor", "api", {"http": "https://example.com"}, manager="api")
-    declare(TEST, "heartbeat", "backup", {"every": "1h"}, manager="api")
-    declare(TEST, "channel", "mail", {"email": {"to": ["a@example.com"]}}, manager="api")
+def _declared() -> Iterator[None]:
+    wanted = [
+        ("monitor", "api", {"http": "https://example.com"}),
+        ("heartbeat", "backup", {"every": "1h"}),
+    ]
+    declare_all(TEST, wanted, manager="api")
+    declare(TEST, "channel", "mail", {"email": {"to": ["a@example.com"]}}, manager="api")  # a second revision
     with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
         yield
-    set_current(None)
-    telemetry.close()
 
 
 def test_the_whole_document_is_read() -> None:
@@ -116,6 +126,7 @@ def test_an_operation_answers_as_the_document_says(label: str) -> None:
 PARAMETER = re.compile(r"\.(?:GET|POST)\.(?:get|getlist)\(\s*\"(\w+)\"")
 
 
+@cache
 def _parameters() -> list[str]:
     """Names that any page reads from a query or a form."""
     return sorted({name for path in SOURCES.rglob("*.py") for name in PARAMETER.findall(path.read_text())})
@@ -127,9 +138,10 @@ def test_a_page_takes_anything_in_its_parameters(way: Way) -> None:
     dice = random.Random(f"{way} {EXAMPLES}")
     user = person("fuzz@example.com")
     wrong = []
+    client = Client(headers={"host": "localhost"}, raise_request_exception=True)
     for _ in range(max(2, EXAMPLES // 4)):
-        client = Client(headers={"host": "localhost"}, raise_request_exception=True)
-        client.force_login(user, backend=django_settings.AUTHENTICATION_BACKENDS[0])
+        if SESSION_KEY not in client.session:  # yet, or no more
+            client.force_login(user, backend=django_settings.AUTHENTICATION_BACKENDS[0])
         values = {name: _printable(dice) for name in dice.sample(names, min(len(names), 12))}
         response = client.get(way.path, values) if way.method == "GET" else client.post(way.path, values)
         if response.streaming:

@@ -23,7 +23,6 @@ Mainstay = Callable[..., str]
 @pytest.fixture
 def mainstay(tmp_path: Path) -> Mainstay:
     """Runs a command in a process and a data folder of its own; what it says on both channels."""
-    (tmp_path / "nothing.yaml").write_text("{}")
     environment = {**os.environ, "MAINSTAY_DATA": str(tmp_path / "data"), "MAINSTAY_DATABASE": ""}
 
     def call(*arguments: str, code: int = 0, **more: str) -> str:
@@ -36,9 +35,19 @@ def mainstay(tmp_path: Path) -> Mainstay:
     return call
 
 
-def begin(mainstay: Mainstay, folder: Path) -> None:
-    """Make the data folder without a server."""
-    mainstay("apply", "--yes", str(folder / "nothing.yaml"))
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder that a command has made."""
+    data = tmp_path_factory.mktemp("opened") / "data"
+    environment = {**os.environ, "MAINSTAY_DATA": str(data), "MAINSTAY_DATABASE": ""}
+    command = [sys.executable, "-m", "mainstay", "apply", "--yes", "-"]
+    subprocess.run(command, env=environment, input=b"{}", check=True, capture_output=True)
+    return data
+
+
+@pytest.fixture
+def install(opened: Path, tmp_path: Path) -> None:
+    shutil.copytree(opened, tmp_path / "data")
 
 
 def change(folder: Path, statement: str) -> None:
@@ -49,16 +58,16 @@ def change(folder: Path, statement: str) -> None:
 
 
 @pytest.mark.parametrize("command", [("locations",), ("journal",), ("heartbeats",), ("token", "list"), ("alerts",)])
-def test_older_data_are_for_the_server_to_bring_up(mainstay: Mainstay, tmp_path: Path, command: tuple[str]) -> None:
-    begin(mainstay, tmp_path)
+def test_older_data_are_for_the_server_to_bring_up(
+    mainstay: Mainstay, tmp_path: Path, install: None, command: tuple[str]
+) -> None:
     change(tmp_path, "DELETE FROM django_migrations WHERE app = 'watch' AND name <> '0001_initial'")
     told = mainstay(*command, code=1)
     assert "the data is from an older version" in told
     assert "start `mainstay up` once" in told
 
 
-def test_newer_data_are_refused(mainstay: Mainstay, tmp_path: Path) -> None:
-    begin(mainstay, tmp_path)
+def test_newer_data_are_refused(mainstay: Mainstay, tmp_path: Path, install: None) -> None:
     change(tmp_path, "INSERT INTO django_migrations (app, name, applied) VALUES ('watch', '9999_later', '2030-01-01')")
     assert "written by a newer Mainstay" in mainstay("token", "list", code=1)
 
@@ -84,7 +93,7 @@ def test_a_plan_before_the_first_start_makes_nothing(mainstay: Mainstay, tmp_pat
     assert "1 to create" in told
     assert not (tmp_path / "data").exists()
     assert not list((tmp_path / "keys").iterdir())
-    begin(mainstay, tmp_path)
+    mainstay("apply", "--yes", str(tmp_path / "mainstay.yaml"))
     assert json.loads(mainstay("token", "list", "--json")) == []
 
 
@@ -106,21 +115,6 @@ def test_a_user_without_a_name_may_act(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(getpass, "getuser", nameless)
     assert me().name == "unknown"
-
-
-@pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder that a command has made."""
-    data = tmp_path_factory.mktemp("opened") / "data"
-    environment = {**os.environ, "MAINSTAY_DATA": str(data), "MAINSTAY_DATABASE": ""}
-    command = [sys.executable, "-m", "mainstay", "apply", "--yes", "-"]
-    subprocess.run(command, env=environment, input=b"{}", check=True, capture_output=True)
-    return data
-
-
-@pytest.fixture
-def install(opened: Path, tmp_path: Path) -> None:
-    shutil.copytree(opened, tmp_path / "data")
 
 
 def worked_in(folder: Path) -> None:
