@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from django.conf import settings
 from django.contrib.auth.hashers import MD5PasswordHasher
@@ -23,10 +21,8 @@ NOBODY = Actor("user", "nobody@example.com")
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_calm() -> Iterator[None]:
+def _quick_and_calm() -> None:
     cache.clear()
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 def _kinds() -> list[str]:

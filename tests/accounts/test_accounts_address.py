@@ -36,7 +36,6 @@ def mailbox() -> Iterator[Mailbox]:
         mail_server(found) as port,
         override_settings(
             MAINSTAY=having(settings.MAINSTAY, require_second_factor=""),
-            PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],
             EMAIL_BACKEND="django.core.mail.backends.smtp.EmailBackend",
             EMAIL_HOST="127.0.0.1",
             EMAIL_PORT=port,

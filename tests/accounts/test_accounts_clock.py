@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
@@ -13,7 +12,6 @@ from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db.models import F
-from django.test import override_settings
 from tests.rigs.accounts_browser import PASSWORD, TEST, browser, person, signed_in, switch_factor_on
 from tests.rigs.receivers import in_thread
 
@@ -32,10 +30,8 @@ AHEAD = 86_400.0
 
 
 @pytest.fixture(autouse=True)
-def _quick() -> Iterator[None]:
+def _quick() -> None:
     cache.clear()
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 def upkeep(clock: Any, *between: Any) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
@@ -20,10 +19,8 @@ EMAIL = "first@example.com"
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_calm() -> Iterator[None]:
+def _quick_and_calm() -> None:
     cache.clear()
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 def _guess(count: int, *, email: str = EMAIL, network: str = "10.0") -> list[str]:

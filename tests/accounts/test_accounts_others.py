@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
 from django.core.cache import cache
-from django.test import override_settings
 from tests.rigs.accounts_browser import PASSWORD, TEST, person, signed_in
 
 from mainstay.accounts import erasure, policies, queries, rules, token_verbs, verbs
@@ -41,10 +40,8 @@ ROLES = [*rules.ROLES, "humble"]
 
 
 @pytest.fixture(autouse=True)
-def _quick() -> Iterator[None]:
+def _quick() -> None:
     cache.clear()
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 @pytest.fixture(autouse=True)

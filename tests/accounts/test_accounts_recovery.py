@@ -29,8 +29,7 @@ def _quick_and_calm() -> Iterator[None]:
     cache.clear()
     mail.outbox = []
     memory = "django.core.mail.backends.locmem.EmailBackend"
-    hashers = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-    with override_settings(PASSWORD_HASHERS=hashers, EMAIL_BACKEND=memory):
+    with override_settings(EMAIL_BACKEND=memory):
         yield
 
 

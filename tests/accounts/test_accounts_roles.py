@@ -41,11 +41,9 @@ CORE = {"scopes": sorted(limitable()), "limit": ['team="core"'], "second_factor"
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_calm() -> Iterator[None]:
+def _quick_and_calm() -> None:
     cache.clear()
     queries.forget_tokens()
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 def _role(name: str = "core", **document: Any) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.conf import settings
 from django.core.cache import cache
-from django.test import Client, override_settings
+from django.test import Client
 from tests.rigs.accounts_browser import PASSWORD, TEST, browser, person, sign_in, signed_in, switch_factor_on
 from tests.rigs.sso_provider import Provider, running_provider, sign_in_document
 
@@ -31,11 +31,9 @@ def provider() -> Iterator[Provider]:
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_calm() -> Iterator[None]:
+def _quick_and_calm() -> None:
     cache.clear()
     (settings.MAINSTAY.data / "secrets" / "oidc").write_text("not so secret")
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 def _declare(provider: Provider, **more: object) -> None:

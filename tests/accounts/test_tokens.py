@@ -3,14 +3,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, cast
 
 import pytest
 from django.conf import settings as django_settings
 from django.db.models import F
-from django.test import override_settings
 from tests.rigs.accounts_browser import TEST, browser, person, signed_in, switch_factor_on
 from tests.rigs.receivers import in_thread
 
@@ -31,10 +29,8 @@ pytestmark = pytest.mark.usefixtures("store")
 
 
 @pytest.fixture(autouse=True)
-def _quick() -> Iterator[None]:
+def _quick() -> None:
     queries.forget_tokens()
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 def _actor(email: str, role: str) -> Actor:

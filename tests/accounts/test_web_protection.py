@@ -39,7 +39,7 @@ EVIL = '<script>alert(1)</script><img src=x onerror=alert(2)> [a](javascript:ale
 def _calm() -> Iterator[None]:
     cache.clear()
     free = having(settings.MAINSTAY, require_second_factor="")
-    with override_settings(MAINSTAY=free, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+    with override_settings(MAINSTAY=free):
         yield
 
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 from django.core.cache import cache
-from django.test import Client, override_settings
+from django.test import Client
 from tests.rigs.accounts_browser import TEST, person, signed_in
 
 from mainstay.accounts import queries, token_verbs
@@ -42,8 +42,7 @@ def _quick(tmp_path: Path) -> Iterator[None]:
     disclosures._told.clear()
     telemetry = Results.embedded(tmp_path / "telemetry.duckdb")
     set_current(telemetry)
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
+    yield
     set_current(None)
     telemetry.close()
 

@@ -37,7 +37,6 @@ from mainstay.watch.results.results import Results
 
 pytestmark = pytest.mark.usefixtures("store")
 ANA = "ana@example.com"
-QUICK = override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"])
 
 
 def write(count: int, actor: Actor = TEST) -> None:
@@ -52,9 +51,8 @@ def write(count: int, actor: Actor = TEST) -> None:
 @pytest.fixture
 def known() -> None:
     """A person who was made, changed things, and is named in the data of others."""
-    with QUICK:
-        person("boss@example.com", "admin")
-        person(ANA, "operations")
+    person("boss@example.com", "admin")
+    person(ANA, "operations")
     person("joana@example.com", "support")
     ana = Actor("user", ANA, frozenset({"resources:write", "alerts:write"}))
     declare(ana, "monitor", "api", {"http": "https://example.com"}, manager="page")
@@ -119,8 +117,7 @@ def test_the_last_administrator_cannot_be_erased(known: None) -> None:
 
 
 def test_sessions_of_an_erased_person_end(known: None) -> None:
-    with QUICK:
-        client = signed_in(ANA)
+    client = signed_in(ANA)
     assert client.get("/account/").status_code in (200, 302)
     erase_person(TEST, ANA)
     assert client.get("/account/").headers["location"].startswith("/accounts/login/")
@@ -267,9 +264,8 @@ def test_the_key_is_for_its_owner_alone(ours: Settings, tmp_path: Path) -> None:
 
 
 def test_exports_are_told() -> None:
-    with QUICK:
-        person(ANA)
-        client = signed_in(ANA)
+    person(ANA)
+    client = signed_in(ANA)
     assert client.get("/journal/export?kind=user.*").status_code == 200
     assert client.get("/api/v1/journal/export").status_code == 200
     told = [(entry.actor, entry.data["how"]) for entry in entries(Filter(kind="journal.exported"))]
@@ -288,7 +284,7 @@ def telemetry(tmp_path: Path) -> Iterator[None]:
 
 def test_the_address_of_a_heartbeat_is_for_those_who_may_report_and_is_told_once_a_day(telemetry: None) -> None:
     declare(TEST, "heartbeat", "backup", {"every": "1h"}, manager="api")
-    with QUICK, override_settings(MAINSTAY=having(settings.MAINSTAY, require_second_factor="")):
+    with override_settings(MAINSTAY=having(settings.MAINSTAY, require_second_factor="")):
         person(ANA)
         person("sue@example.com", "support")
         ana, sue = signed_in(ANA), signed_in("sue@example.com")
@@ -302,10 +298,9 @@ def test_sign_ins_roles_and_tokens_are_told() -> None:
     from mainstay.accounts.rules import parse_token
     from mainstay.accounts.token_verbs import create_token, revoke_token
 
-    with QUICK:
-        person("boss@example.com")
-        person(ANA)
-        signed_in(ANA)
+    person("boss@example.com")
+    person(ANA)
+    signed_in(ANA)
     verbs.change_role(TEST, ANA, "support")
     parsed = parse_token(create_token(system("test"), "ci", ["monitors:read"]))
     assert parsed is not None
@@ -319,19 +314,18 @@ def test_looks_at_recovery_codes_are_told_and_ask_who_one_is() -> None:
 
     from tests.rigs.accounts_browser import switch_factor_on
 
-    with QUICK:
-        person(ANA)
-        client = signed_in(ANA)
-        assert client.get("/accounts/2fa/recovery-codes/").status_code == 404
-        switch_factor_on(client)
-        shown = client.get("/accounts/2fa/recovery-codes/")
-        assert shown.status_code == 200
-        assert shown.headers["cache-control"] == "no-store"
-        assert client.get("/accounts/2fa/recovery-codes/download/").status_code == 200
-        told = [entry.data for entry in entries(Filter(kind="user.recovery_codes_shown"))]
-        assert told == [{"user": ANA, "how": "file"}, {"user": ANA, "how": "page"}]
-        session = client.session
-        session["account_authentication_methods"] = [{"method": "password", "at": time.time() - 86_400}]
-        session.save()
-        assert "reauthenticate" in client.get("/accounts/2fa/recovery-codes/").headers["location"]
+    person(ANA)
+    client = signed_in(ANA)
+    assert client.get("/accounts/2fa/recovery-codes/").status_code == 404
+    switch_factor_on(client)
+    shown = client.get("/accounts/2fa/recovery-codes/")
+    assert shown.status_code == 200
+    assert shown.headers["cache-control"] == "no-store"
+    assert client.get("/accounts/2fa/recovery-codes/download/").status_code == 200
+    told = [entry.data for entry in entries(Filter(kind="user.recovery_codes_shown"))]
+    assert told == [{"user": ANA, "how": "file"}, {"user": ANA, "how": "page"}]
+    session = client.session
+    session["account_authentication_methods"] = [{"method": "password", "at": time.time() - 86_400}]
+    session.save()
+    assert "reauthenticate" in client.get("/accounts/2fa/recovery-codes/").headers["location"]
     assert len(list(entries(Filter(kind="user.recovery_codes_shown")))) == 2

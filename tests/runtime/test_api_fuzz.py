@@ -20,7 +20,7 @@ import schemathesis
 from django.conf import settings as django_settings
 from django.contrib.auth import SESSION_KEY
 from django.core.wsgi import get_wsgi_application
-from django.test import Client, override_settings
+from django.test import Client
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from schemathesis.checks import not_a_server_error
@@ -85,15 +85,13 @@ def _telemetry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _declared() -> Iterator[None]:
+def _declared() -> None:
     wanted = [
         ("monitor", "api", {"http": "https://example.com"}),
         ("heartbeat", "backup", {"every": "1h"}),
     ]
     declare_all(TEST, wanted, manager="api")
     declare(TEST, "channel", "mail", {"email": {"to": ["a@example.com"]}}, manager="api")  # a second revision
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 def test_the_whole_document_is_read() -> None:

@@ -2,12 +2,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from django.core.cache import cache
-from django.test import Client, override_settings
+from django.test import Client
 from tests.rigs.accounts_browser import TEST, browser, person, signed_in, switch_factor_on
 from tests.rigs.told import Told
 
@@ -18,10 +17,8 @@ pytestmark = pytest.mark.usefixtures("store")
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_calm() -> Iterator[None]:
+def _quick_and_calm() -> None:
     cache.clear()
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        yield
 
 
 def _with_token(*scopes: str) -> Client:

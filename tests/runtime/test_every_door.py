@@ -64,7 +64,7 @@ def _roles_count_alone() -> Iterator[None]:
     cache.clear()
     queries.forget_tokens()
     free = having(settings.MAINSTAY, require_second_factor="")
-    with override_settings(MAINSTAY=free, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+    with override_settings(MAINSTAY=free):
         yield
 
 

@@ -14,7 +14,7 @@ from urllib.parse import quote, urljoin, urlsplit
 import pytest
 from django.conf import settings
 from django.db import transaction
-from django.test import Client, override_settings
+from django.test import Client
 from django.urls import Resolver404, resolve
 from tests.rigs import seeding
 from tests.rigs.accounts_browser import TEST, browser, person
@@ -128,8 +128,7 @@ class Walk:
 @pytest.fixture
 def visitor() -> Client:
     """An administrator who has just shown who they are, and who sees answers rather than exceptions."""
-    with override_settings(PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
-        user = person()
+    user = person()
     client = browser()
     client.raise_request_exception = False
     client.force_login(user, backend=settings.AUTHENTICATION_BACKENDS[0])

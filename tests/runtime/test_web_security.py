@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
@@ -15,18 +14,16 @@ from mainstay.accounts.doors import session_actor
 from mainstay.accounts.models import User
 from mainstay.accounts.passwords import Argon2Hasher
 from mainstay.accounts.token_verbs import create_token
+from mainstay.runtime import django_settings
 from mainstay.store.journal import Filter, entries
 
 pytestmark = pytest.mark.usefixtures("store")
-QUICK = ["django.contrib.auth.hashers.MD5PasswordHasher"]
-DECLARED_HASHERS = settings.PASSWORD_HASHERS
+DECLARED_HASHERS = django_settings.PASSWORD_HASHERS  # not those of tests
 
 
 @pytest.fixture(autouse=True)
-def _quick_and_calm() -> Iterator[None]:
+def _calm() -> None:
     cache.clear()
-    with override_settings(PASSWORD_HASHERS=QUICK):
-        yield
 
 
 # Answers

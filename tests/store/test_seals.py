@@ -384,7 +384,9 @@ def test_segments_go_by_age_and_their_seals_stay(ours: Settings) -> None:
     assert erased.entries == 10
     before = SealRow.objects.get(first=9).newest_us / 1e6
     sealing.delete_segments(TEST, ours, before)
-    assert [row.first for row in SealRow.objects.filter(place="deleted")] == [1, 5], "those that are all older"
+    assert [row.first for row in SealRow.objects.filter(place="deleted").order_by("first")] == [1, 5], (
+        "those that are all older"
+    )
     assert (outcome(), outcome(everything=True)) == ((None, ""), (None, ""))
     assert verify(everything=True).deleted_to == 8
     assert not list((ours.data / "journal").glob("*-1-4-*"))

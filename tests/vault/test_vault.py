@@ -326,7 +326,7 @@ def test_the_api_takes_values_and_gives_names(ours: Settings) -> None:
 def keeper() -> Iterator[Client]:
     """A signed-in administrator without a second factor in the way."""
     free = having(django_settings.MAINSTAY, require_second_factor="")
-    with override_settings(MAINSTAY=free, PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"]):
+    with override_settings(MAINSTAY=free):
         person()
         yield signed_in()
 
