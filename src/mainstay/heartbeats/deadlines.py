@@ -13,7 +13,7 @@ from mainstay.heartbeats.transitions import tell
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.store.models import FactRow
-from mainstay.store.work import unit_of_work
+from mainstay.store.work import breathe, sliced, unit_of_work
 
 ALIVE_FACT = "heartbeats.alive_at"
 
@@ -71,15 +71,19 @@ def claim_due(
 def set_deadlines_right(actor: Actor, entries: Mapping[str, Entry], now: float, clock: Clock | None = None) -> int:
     """Bring back what lies too far ahead: the clock was set back, perhaps while no server ran. The number of rows."""
     actor.require("monitors:check")
-    with unit_of_work(actor, clock, quiet=True):
-        count = 0
-        for row in HeartbeatRow.objects.select_for_update().order_by("uid"):
-            entry = entries.get(row.uid)
-            before = condition_of(row)
-            right = set_right(before, entry.rhythm, now) if entry is not None else before
-            if right is not before and write_condition(row, right):
-                count += 1
-        return count
+    found = []
+    for row in HeartbeatRow.objects.order_by("uid"):
+        entry = entries.get(row.uid)
+        before = condition_of(row)
+        right = set_right(before, entry.rhythm, now) if entry is not None else before
+        if right is not before:
+            found.append((row, right))
+    count = 0
+    for some in sliced(found):
+        with unit_of_work(actor, clock, quiet=True):  # a ping that came meanwhile has set its heartbeat right already
+            count += sum(write_condition(row, right) for row, right in some)
+        breathe()
+    return count
 
 
 def last_alive() -> float | None:
