@@ -190,7 +190,7 @@ class Intake:
         text = body[: KEPT_BODY * 2].decode("utf-8", "replace").replace("\0", " ")
         agent = request.headers.get("user-agent", "").replace("\0", " ")
         masked = source.masker.text(text[:KEPT_BODY])
-        return Body(masked, len(body), why[:300], refused, self.address(request), agent[:200])
+        return Body(masked, len(body), why.replace("\0", " ")[:300], refused, self.address(request), agent[:200])
 
     # Writing -----------------------------------------------------------------------------------------------
 
