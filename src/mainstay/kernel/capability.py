@@ -23,7 +23,7 @@ Level = Literal["developer", "support", "operations", "admin"]
 Group = Literal["Now", "Watch", "Respond", "Act", "Protect", "Ship", "Spend", "Know", "Set up"]
 GROUPS: tuple[Group, ...] = ("Now", "Watch", "Respond", "Act", "Protect", "Ship", "Spend", "Know", "Set up")
 LEVELS: tuple[Level, ...] = ("developer", "support", "operations", "admin")
-Slot = Literal["now", "side"]
+Slot = Literal["now", "side", "alert"]
 At = str  # `package.module:attribute`, loaded by `load`
 
 
@@ -131,10 +131,11 @@ class Capability:
     modules that register some by `store.work.guard` and `store.followers.follow`. settings: those of `settings.py`.
     pages: a module with `urlpatterns`.
     lanes: called with `store.running.Running` when a server starts, gives each `Lane`. panels: called with the request,
-    a subject and a slot of its page ("now": what matters at once; "side": besides), gives the HTML that this capability
-    shows there. metrics: a module with METRICS, each a `frames.exposition.Metric`, and `collect`, an async function
-    called with `frames.exposition.Figures` and `store.running.Running` when they are asked for. tables: each
-    `store.columns.table.Table` that it keeps in the columnar store.
+    a subject and a slot of its page ("now": what matters at once; "side": besides; "alert": beside an alert, which the
+    subject names as `alert/<id>`), gives the HTML that this capability shows there. metrics: a module with METRICS,
+    each a `frames.exposition.Metric`, and `collect`, an async function called with `frames.exposition.Figures` and
+    `store.running.Running` when they are asked for. tables: each `store.columns.table.Table` that it keeps in the
+    columnar store.
     search: called with an `Actor`, a text of at most ten words in lower case and a limit, gives each `Find` that has
     all the words, names that begin with the text first (`kernel.finding`). It asks for scopes and limits itself, and
     gives nothing to who lacks them.

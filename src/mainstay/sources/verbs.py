@@ -220,7 +220,7 @@ def _reported(key: str, sent: Sent, report: Report, now: Standing) -> AlertRepor
         since=now.starts_at,
         uid=sent.uid,
         source=sent.source,
-        reason="reported",
+        reason=f"reported by {sent.source}",
         message=report.message,
         evidence=dict(now.annotations),
         address=now.link,
