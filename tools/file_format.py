@@ -157,13 +157,17 @@ def _table(shape: Shape, root: Shape) -> Iterator[str]:
     yield ""
 
 
-def _rows(shape: Shape, root: Shape, prefix: str) -> Iterator[tuple[str, str, str, str]]:
+def _rows(
+    shape: Shape, root: Shape, prefix: str, around: tuple[Shape, ...] = ()
+) -> Iterator[tuple[str, str, str, str]]:
+    """A row for each key. What holds others of its own sort (routes) is told once."""
     for key, inner in shape["properties"].items():
         name = f"{prefix}{key}"
         default = "required" if key in shape.get("required", ()) else _default(inner)
         yield name, _form(inner, root), default, _about(inner, root)
         for nested, suffix in _nested(inner, root):
-            yield from _rows(nested, root, f"{name}{suffix}.")
+            if not any(nested is outer for outer in around):
+                yield from _rows(nested, root, f"{name}{suffix}.", (*around, nested))
 
 
 def _nested(shape: Shape, root: Shape) -> Iterator[tuple[Shape, str]]:

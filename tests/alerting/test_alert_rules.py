@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from mainstay.alerting.route_spec import RouteSpec
+from mainstay.alerting.routing import find_routes
 from mainstay.alerting.rules import (
     LONGEST_PAUSE,
     LONGEST_RETRY_AFTER,
     after_failure,
     backoff,
-    choose_channels,
     on_trouble,
     resolved_twin,
 )
-from mainstay.alerting.spec import RouteSpec
 from mainstay.kernel.errors import Refused, Unavailable
 from mainstay.kernel.patterns import stored
 
@@ -60,7 +60,7 @@ def test_every_fitting_route_adds_its_channels_once_and_stop_ends_it() -> None:
         ("second", _route("mail", "chat", stop=True)),
         ("never", _route("pager")),
     ]
-    chosen = choose_channels(routes, ["hook", "mail", "chat", "pager"], {"severity": "P1"})
+    chosen = find_routes(routes, ["hook", "mail", "chat", "pager"], {"severity": "P1"})
     assert dict(chosen.channels) == {"hook": "route first", "mail": "route first", "chat": "route second"}
     assert chosen.untold == ""
 
@@ -68,15 +68,15 @@ def test_every_fitting_route_adds_its_channels_once_and_stop_ends_it() -> None:
 def test_a_route_with_a_pattern_that_is_refused_by_now_tells_rather_than_keeps_still() -> None:
     with stored():
         routes = [("old", _route("a", match=('team!~"(?=x)"',), stop=True)), ("new", _route("b"))]
-    chosen = choose_channels(routes, ["a", "b"], {"team": "web"})
+    chosen = find_routes(routes, ["a", "b"], {"team": "web"})
     assert chosen.channels == {"a": "route old, whose matchers cannot be read", "b": "route new"}
 
 
 def test_without_routes_everybody_is_told_and_without_a_fitting_one_nobody_with_a_reason() -> None:
-    assert list(choose_channels([], ["a", "b"], {}).channels) == ["a", "b"]
-    unfit = choose_channels([("only", _route("a", match=("team=db",)))], ["a"], {})
+    assert list(find_routes([], ["a", "b"], {}).channels) == ["a", "b"]
+    unfit = find_routes([("only", _route("a", match=("team=db",)))], ["a"], {})
     assert (dict(unfit.channels), unfit.untold) == ({}, "no route matches its labels")
-    assert choose_channels([], [], {}).untold == "no channel is declared"
+    assert find_routes([], [], {}).untold == "no channel is declared"
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mainstay.alerting.spec import RouteSpec
+from mainstay.alerting.route_spec import RouteSpec
 from mainstay.alerting.stages import STAGES, Case, Facts, explained, walk
 
 NOW = 1000.0
@@ -18,7 +18,7 @@ ONLY_P0 = [("urgent", RouteSpec(match=["severity=P0"], to=["hook"]))]
 
 
 def test_the_list_is_the_order_in_which_they_are_asked() -> None:
-    names = ["suppress", "silence", "inhibit", "group", "route", "dedup", "repeat", "rate", "escalate"]
+    names = ["suppress", "silence", "inhibit", "route", "group", "dedup", "repeat", "rate", "escalate"]
     assert [stage.name for stage in STAGES] == names
     assert all(stage.asks for stage in STAGES)
 
@@ -72,8 +72,9 @@ def test_each_step_says_why_for_whoever_asks_why_they_were_woken() -> None:
     way = walk(CASE, Facts(("hook", "mail"), routes), NOW)
     assert [(step.stage, step.decision.reason) for step in way.steps] == [
         ("suppress", "no other failure explains it"),
-        ("silence", "it is not muted, and no maintenance covers it"),
+        ("silence", "it is not muted, and neither a silence nor maintenance covers it"),
         ("route", "route all: hook, mail"),
+        ("group", "no route groups it"),
         ("dedup", "news: down is confirmed"),
     ]
 

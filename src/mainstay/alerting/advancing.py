@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from django.conf import settings
-
 from mainstay.alerting import declared
+from mainstay.alerting.escalations import begin, wake
 from mainstay.alerting.events import AlertHeld, AlertMuted, AlertResolved, AlertTold, AlertUnmuted
-from mainstay.alerting.models import AlertRow, OutboxRow
+from mainstay.alerting.groups import join
+from mainstay.alerting.models import AlertRow
 from mainstay.alerting.outbox import put_firing, put_resolved
-from mainstay.alerting.settings import NOTIFICATION_EXPIRY
-from mainstay.alerting.stages import Case, Facts, walk
+from mainstay.alerting.stages import walk
+from mainstay.alerting.views import case_of, facts_of
 from mainstay.kernel.clock import SystemClock, to_iso
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.queries import living
@@ -50,7 +50,11 @@ def advance_alerts(actor: Actor, ids: Sequence[str], clock: Clock | None = None)
     actor.require("alerts:write")
     with unit_of_work(actor, clock) as work:
         due = AlertRow.objects.select_for_update().filter(id__in=ids, next_at__lte=work.now)
-        return len([advance(work, alert) for alert in due.order_by("id")])
+        taken = list(due.order_by("id"))
+        for alert in taken:
+            advance(work, alert)
+        join(work, taken)
+        return len(taken)
 
 
 def advance(work: Work, alert: AlertRow) -> Way | None:
@@ -63,7 +67,7 @@ def advance(work: Work, alert: AlertRow) -> Way | None:
     way = _go(work, alert) if alert.is_open or alert.news else None
     if not alert.is_open:
         alert.next_at, alert.news = None, ""
-        put_resolved(work, alert, declared.known(work).channels, _keep())
+        put_resolved(work, alert, declared.known(work).receivers)
     alert.save(update_fields=["muted_until", "next_at", "news", "way", "untold"])
     return way
 
@@ -73,8 +77,16 @@ def resolve(work: Work, alert: AlertRow, reason: str) -> None:
     alert.status, alert.resolved_at, alert.resolved_reason = "resolved", work.now, reason[:300]
     alert.next_at = work.now
     alert.save()
+    wake(work, alert)
+    free_inhibited(work)
     lasted = round(max(0.0, work.now - alert.opened_at), 3)
     work.record(AlertResolved(alert.subject, reason=alert.resolved_reason, seconds_open=lasted, **named(alert)))
+
+
+def free_inhibited(work: Work) -> None:
+    """An alert is over: those that it may have held back go their way again."""
+    if declared.known(work).inhibitions.rules:
+        AlertRow.objects.filter(status="firing").exclude(news="").update(next_at=work.now)
 
 
 def end_of_deleted(work: Work, alert: AlertRow) -> None:
@@ -118,41 +130,32 @@ def named(alert: AlertRow) -> dict[str, Any]:
 
 
 def _go(work: Work, alert: AlertRow) -> Way:
-    known = declared.known(work)
-    facts = Facts(known.channel_names, known.routes, _told(alert))
-    way = walk(_case(alert), facts, work.now if alert.resolved_at is None else min(work.now, alert.resolved_at))
+    at = work.now if alert.resolved_at is None else min(work.now, alert.resolved_at)
+    way = walk(case_of(alert), facts_of(work, alert), at)
     held = None if way.held is None else {"stage": way.held.stage, "reason": way.held.decision.reason}
     if held and alert.news and held != _held_before(alert):
         work.record(AlertHeld(alert.subject, news=alert.news, **held, **named(alert)))
     if way.to:
         why = alert.news or "not notified yet"
         work.record(AlertTold(alert.subject, channels=list(way.to), why=why, **named(alert)))
-        put_firing(work, alert, way.to, _changes(work, alert), _keep())
+        put_firing(work, alert, {one: why for one, why in way.to.items() if "/" not in one}, _changes(work, alert))
+        for receiver in way.to:
+            if "/" in receiver:
+                begin(work, receiver, why, alert=alert)
     alert.untold = way.held.decision.reason if way.held and way.held.stage == "route" else ""
     alert.news = alert.news if held else ""
     alert.next_at = way.next_at
     steps = [
-        {"stage": step.stage, "verdict": step.decision.verdict, "reason": step.decision.reason} for step in way.steps
+        {
+            "stage": step.stage,
+            "verdict": step.decision.verdict,
+            "reason": step.decision.reason,
+            "rule": step.decision.rule,
+        }
+        for step in way.steps
     ]
     alert.way = {"at": work.now, "steps": steps, "to": list(way.to)}
     return way
-
-
-def _case(alert: AlertRow) -> Case:
-    return Case(
-        labels=alert.labels,
-        news=alert.news,
-        suppressed_by=alert.suppressed_by,
-        aside=alert.aside,
-        muted_until=alert.muted_until,
-        over=not alert.is_open,
-    )
-
-
-def _told(alert: AlertRow) -> dict[str, str]:
-    """Of each channel that was to hear of it: the state of the newest message."""
-    rows = OutboxRow.objects.filter(alert_id=alert.id, kind="firing").order_by("created_at", "id")
-    return dict(rows.values_list("channel", "state"))
 
 
 def _held_before(alert: AlertRow) -> dict[str, str] | None:
@@ -164,8 +167,3 @@ def _changes(work: Work, alert: AlertRow) -> list[str]:
     """What was declared anew lately about the alert's subject."""
     kind, _, name = alert.subject.partition("/")
     return declared.known(work).recent_changes(kind, name, work.now) if name else []
-
-
-def _keep() -> float:
-    """Seconds until a message that cannot be delivered expires."""
-    return float(settings.MAINSTAY[NOTIFICATION_EXPIRY])

@@ -9,14 +9,23 @@ from weakref import WeakKeyDictionary
 import structlog
 from pydantic import ValidationError
 
-from mainstay.alerting.rules import Routing, choose_channels
+from mainstay.alerting.calm import Inhibitions, Source, out_of_hours
+from mainstay.alerting.models import AlertRow
+from mainstay.alerting.routing import find_routes
+from mainstay.alerting.ways import ways
 from mainstay.kernel.clock import to_datetime
+from mainstay.oncall.queries import duty
 from mainstay.store.resources.queries import history, names, newest_change, resource, resources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from mainstay.alerting.spec import ChannelSpec, RouteSpec
+    from mainstay.alerting.calm import Calm
+    from mainstay.alerting.calm_spec import SilenceSpec, TimeIntervalSpec
+    from mainstay.alerting.route_spec import RouteSpec
+    from mainstay.alerting.routing import Leaf, Routing
+    from mainstay.alerting.spec import ChannelSpec
+    from mainstay.oncall.queries import Duty
     from mainstay.store.resources.queries import Revision
     from mainstay.store.work import Work
 
@@ -62,12 +71,42 @@ class Known:
         return routes()
 
     @cached_property
+    def receivers(self) -> dict[str, ChannelSpec]:
+        """Whatever a message may be for: channels, and the ways to reach people."""
+        return self.channels | ways(self.duty, self.channels)
+
+    @cached_property
+    def duty(self) -> Duty:
+        return duty()
+
+    @cached_property
+    def silences(self) -> list[tuple[str, SilenceSpec]]:
+        return _usable("silence")
+
+    @cached_property
+    def intervals(self) -> dict[str, TimeIntervalSpec]:
+        return dict(_usable("time_interval"))
+
+    @cached_property
+    def inhibitions(self) -> Inhibitions:
+        rules = _usable("inhibition")
+        return Inhibitions(rules, _open_alerts() if rules else ())
+
+    @cached_property
     def changed_at(self) -> float:
         return newest_change()
 
     def routing(self, labels: Mapping[str, str]) -> Routing:
         """Which channels an alert with these labels goes to now."""
-        return choose_channels(self.routes, self.channel_names, labels)
+        return find_routes(self.routes, self.channel_names, labels)
+
+    def wants_resolved(self, receiver: str) -> bool:
+        """Whether it is told of what is over."""
+        spec = self.receivers.get(receiver) if "/" in receiver else self.channels.get(receiver)
+        return spec.resolved if spec is not None else "/" in receiver
+
+    def out_of_hours(self, leaf: Leaf, at: float) -> Calm | None:
+        return out_of_hours(leaf.active, leaf.mute, self.intervals, at)
 
     def recent_changes(self, kind: str, name: str, now: float) -> list[str]:
         """What was declared anew about this resource in the last day, one sentence each, newest first.
@@ -90,6 +129,11 @@ def known(work: Work) -> Known:
 def forget(work: Work) -> None:
     """What is declared has changed in this unit of work."""
     _known.pop(work, None)
+
+
+def _open_alerts() -> list[Source]:
+    rows = AlertRow.objects.filter(status="firing").order_by("id").values_list("subject", "severity", "labels")
+    return [Source(subject, {"priority": severity, **labels}) for subject, severity, labels in rows]
 
 
 def _usable(kind: str) -> list[tuple[str, Any]]:

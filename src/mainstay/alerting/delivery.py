@@ -61,7 +61,8 @@ def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock:
         _expire(work, due.filter(expires_at__lte=work.now))
         waiting = due.exclude(channel__in=room.full).order_by().values_list("channel", flat=True).distinct()
         names = sorted(waiting)
-        channels = declared.channels() if names else {}
+        known = declared.known(work)
+        channels = known.receivers if any("/" in name for name in names) else known.channels if names else {}
         claims: list[Claim] = []
         for name in names:
             rows = due.filter(channel=name).select_related("alert").order_by("next_at", "id")
@@ -74,10 +75,15 @@ def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock:
                 ]
             elif name not in declared.channel_names():  # else this version cannot read it: its messages wait
                 for row in rows.select_for_update(of=("self",)):
-                    close(work, row, "cancelled", "the channel was deleted")
+                    close(work, row, "cancelled", gone(name))
         return claims
 
     return quietly(actor, clock, claim)
+
+
+def gone(receiver: str) -> str:
+    """Why a message for it is given up."""
+    return "the person is not reached in this way any more" if "/" in receiver else "the channel was deleted"
 
 
 def _take(row: OutboxRow, lease_end: float, claimant: str) -> bool:

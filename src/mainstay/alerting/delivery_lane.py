@@ -21,6 +21,7 @@ from functools import partial
 
 import structlog
 
+from mainstay.alerting import timers
 from mainstay.alerting.advancing import AT_ONCE, advance_alerts, advance_due, due_alerts, follow_clock_back, put_off
 from mainstay.alerting.delivery import (
     Claim,
@@ -173,6 +174,9 @@ class DeliveryLane:
             log.exception("deciding about a batch of alerts failed; continuing one by one")
             for alert_id in await self.writer.run(partial(due_alerts, _LANE, self.clock), urgent=True):
                 await self._advance_one(alert_id)
+        for timer in timers.TIMERS:
+            for key in await self.writer.run(partial(timers.due, _LANE, timer, self.clock), urgent=True):
+                await self._go_off(timer, key)
 
     async def _advance_one(self, alert_id: str) -> None:
         try:
@@ -184,9 +188,20 @@ class DeliveryLane:
             job = partial(put_off, _LANE, alert_id, type(error).__name__, self.clock)
             await self.writer.run(job, urgent=True)
 
+    async def _go_off(self, timer: timers.Timer, key: str) -> None:
+        try:
+            await self.writer.run(partial(timers.go_off, _LANE, timer, key, self.clock), urgent=True)
+        except StoreBusy:
+            raise
+        except Exception:
+            log.exception("deciding failed; retrying in a minute", about=timer.name, key=key)
+            await self.writer.run(partial(timers.put_off, _LANE, timer, key, self.clock), urgent=True)
+
     async def _follow_clock(self) -> None:
         """Messages and alerts wait by the wall clock, and messages are given up by it."""
         step = self._steps.step()
+        if step:
+            await self.writer.run(partial(timers.follow_clock, _LANE, step, self.clock))
         if step < 0:
             await self.writer.run(partial(hasten, _LANE, clock=self.clock))
             await self.writer.run(partial(follow_clock_back, _LANE, self.clock))

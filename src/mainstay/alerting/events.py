@@ -124,6 +124,70 @@ class AlertUnmuted(AlertEvent, kw_only=True):
     reason: Reason
 
 
+class GroupEvent(Event, kw_only=True):
+    """Of alerts that a route tells of together."""
+
+    route: Annotated[str, "the route's path"]
+    labels: Annotated[dict[str, str], "what its alerts share"]
+
+
+class GroupNotified(GroupEvent, kw_only=True):
+    """A group of alerts was told of."""
+
+    kind, icon, title = "group.notified", "channels", "Group notified"
+    receivers: Annotated[dict[str, str], "who was notified, each with why: first, new alerts, repeat and so on"]
+    firing: Annotated[int, "how many of its alerts fire"]
+    resolved: Annotated[int, "how many are over"]
+    alerts: Annotated[list[str], "their ids, at most 200"]
+
+
+class GroupClosed(GroupEvent, kw_only=True):
+    """All alerts of a group are over."""
+
+    kind, icon, title = "group.closed", "up", "Group closed"
+
+
+class EscalationEvent(Event, kw_only=True):
+    """Of a receiver that is paged step by step about an alert or a group of them."""
+
+    escalation: Annotated[str, "its id"]
+    receiver: Annotated[str, "the policy, schedule, team or person"]
+
+
+class EscalationBegan(EscalationEvent, kw_only=True):
+    """People are paged step by step until somebody answers."""
+
+    kind, icon, title = "escalation.began", "alerts", "Escalation began"
+    why: Reason
+    again: Annotated[bool, "whether it had ended before"]
+
+
+class EscalationStepped(EscalationEvent, kw_only=True):
+    """A step of the policy was taken."""
+
+    kind, icon, title = "escalation.stepped", "alerts", "Escalation step"
+    step: Annotated[int, "which one, from 1"]
+    round: Annotated[int, "how often the policy was gone through, with this time"]
+    paged: Annotated[dict[str, str], "who is paged, now or later, each with why"]
+    missed: Annotated[dict[str, str], "who could not be reached, each with why"]
+    skipped: Annotated[str | None, "why the step was not taken, if it was not"] = None
+
+
+class EscalationExhausted(EscalationEvent, kw_only=True):
+    """All steps were taken and nobody answered."""
+
+    kind, icon, title = "escalation.exhausted", "down", "Nobody answered"
+    reached: Annotated[bool, "whether anybody could be paged at all"]
+    fallback: Annotated[list[str], "the channels that were notified because nobody could be paged"]
+
+
+class EscalationEnded(EscalationEvent, kw_only=True):
+    """Somebody answered, or it is over."""
+
+    kind, icon, title = "escalation.ended", "check", "Escalation ended"
+    reason: Reason
+
+
 class NotificationEvent(Event, kw_only=True):
     """Of one message to one channel."""
 
@@ -196,6 +260,12 @@ EVENTS = (
     AlertNoted,
     AlertMuted,
     AlertUnmuted,
+    GroupNotified,
+    GroupClosed,
+    EscalationBegan,
+    EscalationStepped,
+    EscalationExhausted,
+    EscalationEnded,
     NotificationDelivered,
     NotificationRefused,
     NotificationExpired,

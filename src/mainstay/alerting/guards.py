@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from django.db import connection
+from django.db.models import Q
 
 from mainstay.alerting import declared
 from mainstay.alerting.advancing import end_of_deleted, named, resolve
@@ -89,12 +90,13 @@ def on_applied(work: Work, _event: Event) -> None:
     in_slices(work, ended, partial(_end_of_deleted, work.actor))
     waiting = OutboxRow.objects.filter(state="pending")
     gone = set(waiting.values_list("channel", flat=True).distinct())
-    if gone and (gone := gone - set(declared.channel_names())):
+    if gone and (gone := {name for name in gone if "/" not in name} - set(declared.channel_names())):
         for row in waiting.filter(channel__in=gone).select_related("alert").order_by("id"):
             row.refresh_from_db()  # closing an earlier one may have closed this one
             if row.state == "pending":
                 close(work, row, "cancelled", "the channel was deleted")
-    AlertRow.objects.filter(status="firing").exclude(untold="").update(next_at=work.now)
+    # Whatever waits for something else than its time may go on now: a channel, a route, a silence that is gone.
+    AlertRow.objects.filter(Q(news__gt="") | Q(untold__gt=""), status="firing").update(next_at=work.now)
 
 
 def _end_of_deleted(actor: Actor, ids: Sequence[str]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.alerting import declared
 from mainstay.alerting.handover import look_up_secrets
-from mainstay.alerting.rules import choose_channels
+from mainstay.alerting.routing import find_routes
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.ports import Notification
 
@@ -42,7 +42,8 @@ def remember(settings: Settings) -> dict[str, ChannelSpec]:
     Secrets from the vault are looked at as well, so that they are in memory when they are needed.
     """
     channels = declared.channels()
-    chosen = choose_channels(declared.routes(), list(channels), _LABELS).channels or channels
+    routed = find_routes(declared.routes(), list(channels), _LABELS).channels
+    chosen = [name for name in routed if name in channels] or list(channels)
     for name in chosen:
         look_up_secrets(channels[name], settings)
     return {name: channels[name] for name in chosen}

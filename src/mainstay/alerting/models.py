@@ -55,12 +55,78 @@ class AlertRow(models.Model):
         return self.status == "firing"
 
 
+class GroupRow(models.Model):
+    """Alerts that a route tells of together. At most one is open for a route and the labels that they share."""
+
+    id = models.CharField(max_length=26, primary_key=True)
+    route = models.CharField(max_length=1000)  # its path
+    labels = models.JSONField(default=dict)  # what its alerts share
+    key = models.CharField(max_length=64)  # of route and labels, see `grouping.group_key`
+    opened_at = models.FloatField()
+    closed_at = models.FloatField(null=True)
+    next_at = models.FloatField(null=True)  # when it is flushed next
+    flushed_at = models.FloatField(null=True)
+    log = models.JSONField(default=dict)  # receiver -> what it was told last, see `grouping.Entry`
+
+    class Meta:
+        db_table = "alert_group"
+        constraints = (
+            models.UniqueConstraint(fields=("key",), condition=Q(closed_at__isnull=True), name="alert_group_one_open"),
+        )
+        indexes = (
+            models.Index(fields=("next_at",), condition=Q(next_at__isnull=False), name="alert_group_due"),
+            models.Index(fields=("closed_at",), name="alert_group_closed"),
+        )
+
+
+class MemberRow(models.Model):
+    """An alert in a group. One leaves its group when it is over and everybody who was to hear of that was told."""
+
+    group = models.ForeignKey(GroupRow, on_delete=models.CASCADE, related_name="members")
+    alert = models.ForeignKey(AlertRow, on_delete=models.CASCADE, related_name="memberships")
+    joined_at = models.FloatField()
+    left_at = models.FloatField(null=True)
+    told = models.BooleanField(default=False)  # a notification said that it fires
+    held = models.CharField(max_length=400, default="")  # why the last flush left it out: stage and reason
+
+    class Meta:
+        db_table = "alert_member"
+        constraints = (models.UniqueConstraint(fields=("group", "alert"), name="alert_member_once"),)
+        indexes = (models.Index(fields=("group",), condition=Q(left_at__isnull=True), name="alert_member_there"),)
+
+
+class EscalationRow(models.Model):
+    """A receiver on its way from step to step until somebody answers: of one alert, or of a group of them."""
+
+    id = models.CharField(max_length=26, primary_key=True)
+    alert = models.ForeignKey(AlertRow, on_delete=models.CASCADE, null=True, related_name="escalations")
+    group = models.ForeignKey(GroupRow, on_delete=models.CASCADE, null=True, related_name="escalations")
+    receiver = models.CharField(max_length=120)  # policy/default, schedule/primary, person/lead
+    why = models.CharField(max_length=300, default="")
+    policy = models.JSONField()  # as it was when this began; later edits leave it alone
+    state = models.CharField(max_length=12, default="running")  # running, acknowledged, exhausted or over
+    step = models.IntegerField(default=0)  # position of the one that comes next
+    round = models.IntegerField(default=0)
+    step_at = models.FloatField(null=True)  # when that is due
+    contacts = models.JSONField(default=list)  # ways to reach people that are due later, see `escalating.Contact`
+    next_at = models.FloatField(null=True)  # the soonest of all these
+    began_at = models.FloatField()
+    ended_at = models.FloatField(null=True)
+    reached = models.BooleanField(default=False)  # a step found somebody to page
+
+    class Meta:
+        db_table = "alert_escalation"
+        indexes = (models.Index(fields=("next_at",), condition=Q(next_at__isnull=False), name="alert_escalation_due"),)
+
+
 class OutboxRow(models.Model):
     """One message to one channel. `id` is the idempotency key, `attempts` also tells a stale claim from ours."""
 
     id = models.CharField(max_length=26, primary_key=True)
     alert = models.ForeignKey(AlertRow, on_delete=models.PROTECT, null=True, related_name="notifications")
-    channel = models.CharField(max_length=100)
+    group = models.ForeignKey(GroupRow, on_delete=models.SET_NULL, null=True, related_name="notifications")
+    escalation = models.ForeignKey(EscalationRow, on_delete=models.SET_NULL, null=True, related_name="notifications")
+    channel = models.CharField(max_length=120)  # its name, or person/NAME/METHOD
     kind = models.CharField(max_length=10)  # firing, resolved, test or report
     payload = models.JSONField()
     state = models.CharField(max_length=10, default="pending")

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+
 from mainstay.alerting.events import NotificationCancelled, NotificationSuppressed
 from mainstay.alerting.models import AlertRow, OutboxRow
+from mainstay.alerting.payloads import alert_payload
 from mainstay.alerting.rules import REACHED, UNDER_WAY, resolved_twin
-from mainstay.kernel.clock import to_iso
+from mainstay.alerting.settings import NOTIFICATION_EXPIRY
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.ports import Receipt
 
@@ -19,34 +22,9 @@ if TYPE_CHECKING:
     from mainstay.store.work import Work
 
 
-def payload_of(alert: AlertRow, status: str, changes: Sequence[str] = ()) -> dict[str, Any]:
-    """What a message says, frozen when it is written, so that a repeat says the same."""
-    evidence: dict[str, Any] = {
-        "reason": alert.reason,
-        "phase": alert.code.partition(".")[0],
-        "code": alert.code,
-        "error": alert.message,
-        "address": alert.address,
-        "details": alert.evidence,
-    }
-    if status == "resolved":
-        evidence["ended"] = alert.resolved_reason
-    return {
-        "alert": {
-            "id": alert.id,
-            "subject": alert.subject,
-            "monitor": alert.name,
-            "kind": alert.subject.partition("/")[0],
-            "severity": alert.severity,
-            "labels": alert.labels,
-            "since": to_iso(alert.since),
-            "until": to_iso(alert.resolved_at) if status == "resolved" and alert.resolved_at is not None else None,
-            "title": alert.title,
-            "summary": alert.message or alert.reason,
-        },
-        "evidence": evidence,
-        "changes": list(changes),
-    }
+def keep() -> float:
+    """Seconds until a message that cannot be delivered expires."""
+    return float(settings.MAINSTAY[NOTIFICATION_EXPIRY])
 
 
 @dataclass(slots=True)
@@ -58,39 +36,41 @@ class _Told:
     tail: str = ""  # the end of the chain of messages under way, which a new one waits for
 
 
-def put_firing(work: Work, alert: AlertRow, to: Mapping[str, str], changes: Sequence[str], keep: float) -> None:
-    """One firing message to each channel, with why it was chosen. keep: seconds until it expires."""
-    payload = payload_of(alert, "firing", changes)
+def put_firing(work: Work, alert: AlertRow, to: Mapping[str, str], changes: Sequence[str]) -> None:
+    """One firing message to each channel, with why it was chosen."""
+    payload = alert_payload(alert, "firing", changes)
     told = _told(alert)
     rows = []
     for channel, reason in to.items():
-        row = _row(work, alert, channel, told.get(channel, _Told()), keep)
+        row = _row(work, alert, channel, told.get(channel, _Told()))
         row.kind, row.payload, row.reason = "firing", row.payload | payload, reason[:300]
         rows.append(row)
-    _put(work, rows)
+    put(work, rows)
 
 
-def put_resolved(work: Work, alert: AlertRow, channels: Mapping[str, ChannelSpec], keep: float) -> None:
+def put_resolved(work: Work, alert: AlertRow, channels: Mapping[str, ChannelSpec]) -> None:
     """A resolved message to exactly the channels that got the firing one or still wait for it."""
-    payload = payload_of(alert, "resolved")
+    payload = alert_payload(alert, "resolved")
     rows = []
     for channel, told in _told(alert).items():
         spec = channels.get(channel)
         twin = resolved_twin(told.firing_states, wanted=None if spec is None else spec.resolved)
         if twin is None:
             continue
-        row = _row(work, alert, channel, told, keep)
+        row = _row(work, alert, channel, told)
         row.kind, row.payload, row.state, row.reason = "resolved", row.payload | payload, twin.state, twin.reason
         if twin.state != "pending":
             row.after_id, row.next_at = "", None
         rows.append(row)
-    _put(work, rows)
+    put(work, rows)
 
 
 def _told(alert: AlertRow) -> dict[str, _Told]:
     found: dict[str, _Told] = {}
     columns = ("id", "channel", "kind", "state", "after_id")
-    rows = list(OutboxRow.objects.filter(alert_id=alert.id).order_by("created_at", "id").values_list(*columns))
+    rows = list(
+        OutboxRow.objects.filter(alert_id=alert.id, group=None).order_by("created_at", "id").values_list(*columns)
+    )
     waited_for = {after for *_, state, after in rows if state in UNDER_WAY}
     for key, channel, kind, state, _ in rows:
         told = found.setdefault(channel, _Told())
@@ -103,7 +83,8 @@ def _told(alert: AlertRow) -> dict[str, _Told]:
     return found
 
 
-def _put(work: Work, rows: list[OutboxRow]) -> None:
+def put(work: Work, rows: list[OutboxRow]) -> None:
+    """Messages into the outbox; those that will never be sent are explained in the journal."""
     OutboxRow.objects.bulk_create(rows)
     for row in rows:
         _tell(work, row)
@@ -122,7 +103,8 @@ def close(work: Work, row: OutboxRow, state: str, reason: str = "") -> None:
 
 def _release(work: Work, row: OutboxRow) -> None:
     if row.kind == "resolved":
-        firing = OutboxRow.objects.filter(alert_id=row.alert_id, channel=row.channel, kind="firing")
+        about = {"group": row.group_id} if row.group_id else {"alert": row.alert_id, "group": None}
+        firing = OutboxRow.objects.filter(channel=row.channel, kind="firing", **about)
         if not firing.filter(state__in=REACHED).exists():
             close(work, row, "cancelled", "the firing message never reached this channel")
             return
@@ -130,17 +112,21 @@ def _release(work: Work, row: OutboxRow) -> None:
     row.save(update_fields=["next_at"])
 
 
-def _row(work: Work, alert: AlertRow, channel: str, told: _Told, keep: float) -> OutboxRow:
+def _row(work: Work, alert: AlertRow, channel: str, told: _Told) -> OutboxRow:
+    row = row_after(work, channel, told.tail)
+    row.alert, row.payload = alert, {"thread": told.first}
+    return row
+
+
+def row_after(work: Work, channel: str, tail: str) -> OutboxRow:
     """A pending message, due at once or after the one before it: a channel hears of an alert in order."""
     return OutboxRow(
         id=new_id(work.now),
-        alert=alert,
         channel=channel,
-        payload={"thread": told.first},
-        next_at=None if told.tail else work.now,
-        after_id=told.tail,
+        next_at=None if tail else work.now,
+        after_id=tail,
         created_at=work.now,
-        expires_at=work.now + keep,
+        expires_at=work.now + keep(),
     )
 
 

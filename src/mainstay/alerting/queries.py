@@ -11,7 +11,8 @@ from pydantic import PlainSerializer
 
 from mainstay.alerting import declared
 from mainstay.alerting.models import AlertRow, OutboxRow
-from mainstay.alerting.rules import NO_CHANNEL, UNDER_WAY
+from mainstay.alerting.routing import NO_CHANNEL
+from mainstay.alerting.rules import UNDER_WAY
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.matchers import all_match
 from mainstay.kernel.resource import KINDS
@@ -23,8 +24,8 @@ from mainstay.store.seals.reading import history
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from mainstay.alerting.rules import Routing
-    from mainstay.alerting.spec import RouteSpec
+    from mainstay.alerting.route_spec import RouteSpec
+    from mainstay.alerting.routing import Routing
 
 _Documents = PlainSerializer(lambda found: [one.as_dict() for one in found], return_type=list[dict[str, Any]])
 AlertState = Literal["firing", "acknowledged", "muted", "suppressed", "resolved"]
@@ -35,9 +36,10 @@ _LIMIT, _ENTRIES = 500, 100
 class Step(View):
     """What one stage said."""
 
-    stage: Annotated[str, "suppress, silence, inhibit, group, route, dedup, repeat, rate or escalate"]
+    stage: Annotated[str, "suppress, silence, inhibit, route, group, dedup, repeat, rate or escalate"]
     verdict: Annotated[str, "pass or hold"]
     reason: str
+    rule: Annotated[str, "the name of what was declared that decided it"] = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,20 +10,15 @@ An alert has a level, the worst of what is known: unknown < degraded < down.
 | up                        | nothing                         | resolves (watch holds recoveries back while it flaps) |
 | paused, gone              | nothing                         | resolves with that reason                             |
 | maintenance               | nothing                         | stays as it is, and is judged when the window ends    |
-
-Routes are asked in order; each that fits adds its channels, `stop` ends the asking. Without any declared
-route every channel is told. With routes of which none fits, nobody is, and the alert says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
-from mainstay.alerting.spec import RouteSpec
 from mainstay.kernel.errors import MainstayError, Unavailable
-from mainstay.kernel.matchers import all_match, is_broken
 
 Action = Literal["open", "escalate", "ease", "update", "resolve", "ignore"]
 LEVELS = {"unknown": 0, "degraded": 1, "down": 2}
@@ -31,6 +26,7 @@ LEVELS = {"unknown": 0, "degraded": 1, "down": 2}
 FIRST_PAUSE, LONGEST_PAUSE, LONGEST_RETRY_AFTER = 1.0, 300.0, 3600.0
 # A message that never reached anybody needs no second one that says it is over.
 REACHED, UNDER_WAY = frozenset({"delivered"}), frozenset({"pending", "delivering"})
+LOST = frozenset({"refused", "expired", "cancelled"})
 HEARD = REACHED | UNDER_WAY
 FINAL = frozenset({"delivered", "refused", "expired", "suppressed", "cancelled"})
 
@@ -65,37 +61,6 @@ def _compared(level: str, current: str, severities: tuple[str, str]) -> Decision
     if LEVELS[level] < LEVELS[current]:
         return Decision("ease", f"it went from {current} to {level}")
     return Decision("update", "the alert is open already")
-
-
-NO_CHANNEL = "no channel is declared"
-
-
-@dataclass(frozen=True, slots=True)
-class Routing:
-    """Channels in order, each with why it was chosen; `untold` says why there is none."""
-
-    channels: Mapping[str, str] = field(default_factory=dict)
-    untold: str = ""
-
-
-def choose_channels(
-    routes: Sequence[tuple[str, RouteSpec]], channels: Sequence[str], labels: Mapping[str, str]
-) -> Routing:
-    """routes: (name, spec) in their order; channels: names of all that are declared."""
-    if not channels:
-        return Routing(untold=NO_CHANNEL)
-    if not routes:
-        return Routing(dict.fromkeys(channels, "no route is declared, so every channel is notified"))
-    chosen: dict[str, str] = {}
-    for name, route in routes:
-        broken = is_broken(route.match)
-        if broken or all_match(route.match, labels):  # rather one message too many than nobody who hears of it
-            for channel in route.to:
-                if channel in channels:
-                    chosen.setdefault(channel, f"route {name}{', whose matchers cannot be read' if broken else ''}")
-            if route.stop and not broken:
-                break
-    return Routing(chosen) if chosen else Routing(untold="no route matches its labels")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,19 @@
-"""What a user may declare of channels and routes."""
+"""What a user may declare of channels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, create_model, field_validator
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, create_model
 
-from mainstay.kernel.asking import first, helped, refers, shorthand, sort
+from mainstay.alerting.calm_spec import calm_kinds
+from mainstay.alerting.route_spec import route_kind
+from mainstay.kernel.asking import first, shorthand
 from mainstay.kernel.capability import Surroundings
-from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.ports import ChannelKind
-from mainstay.kernel.resource import Kind, Reference, Spec
+from mainstay.kernel.resource import Kind, Spec
 from mainstay.kernel.secret import REFERENCE, Text, check_password
 from mainstay.kernel.variants import validate_variant
 
@@ -57,36 +58,6 @@ class ChannelSpec(Spec):
         return getattr(self, self.channel.name)
 
 
-class RouteSpec(Spec):
-    """Every route whose matchers all fit an alert's labels sends it to its channels."""
-
-    model_config = ConfigDict(json_schema_extra=first("match", "to", "stop"))
-
-    match: list[Annotated[str, Field(max_length=1000, json_schema_extra=sort("matcher"))]] = Field(
-        [],
-        max_length=40,
-        title="Which alerts",
-        description='label matchers, all of which must match, such as severity=~"P0|P1"; none: every alert',
-        json_schema_extra=helped("those with labels for which all of these hold; with none of these, every alert"),
-    )
-    to: list[str] = Field(
-        min_length=1,
-        max_length=40,
-        title="Where they go",
-        description="channels",
-        json_schema_extra=refers("channel"),
-    )
-    stop: bool = Field(False, title="Stop here", description="routes after this one are not evaluated")
-    name: str | None = Field(None, max_length=100, description="a name; default: its position")
-
-    @field_validator("match")
-    @classmethod
-    def _matchers_parse(cls, value: list[str]) -> list[str]:
-        for text in value:
-            check_matcher(text)
-        return value
-
-
 _CHANNEL = """channels:
   hook:
     webhook: {url: https://hooks.example.com/alerts, secret: "${env:HOOK_SECRET}"}
@@ -97,12 +68,6 @@ _CHANNEL = """channels:
 def _channel_in_words(document: Mapping[str, Any]) -> str:
     key = next((key for key in document if key not in ("resolved", "description")), "")
     return f"{key}: {document['description']}" if document.get("description") else key
-
-
-def _route_in_words(document: Mapping[str, Any]) -> str:
-    match = " and ".join(document.get("match", [])) or "everything"
-    stop = ", then stop" if document.get("stop") else ""
-    return f"{match} to {', '.join(document.get('to', []))}{stop}"
 
 
 def channel_kind(channels: Mapping[str, ChannelKind]) -> Kind:
@@ -147,29 +112,5 @@ def _channel_model(channel: ChannelKind) -> type[ChannelSpec]:
     return model
 
 
-_ROUTE = """routes:
-  - {name: urgent, match: ['severity=~"P0|P1"'], to: [hook]}
-"""
-
-
-def route_kind() -> Kind:
-    def references(spec: RouteSpec) -> Iterable[Reference]:
-        return [Reference("channel", name, ("to", index)) for index, name in enumerate(spec.to)]
-
-    return Kind(
-        "route",
-        "routes",
-        "which alerts go to which channels",
-        RouteSpec.model_validate,
-        lambda: RouteSpec.model_json_schema(mode="validation"),
-        references,
-        listed=True,
-        example=_ROUTE,
-        in_words=_route_in_words,
-        facts="mainstay.alerting.facts:route_facts",
-        afterwards=lambda _spec: "What it matches now is shown below.",
-    )
-
-
 def kinds(surroundings: Surroundings) -> tuple[Kind, ...]:
-    return channel_kind(surroundings.channels), route_kind()
+    return channel_kind(surroundings.channels), *calm_kinds(), route_kind()

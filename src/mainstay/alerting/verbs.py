@@ -9,6 +9,7 @@ from django.conf import settings
 
 from mainstay.alerting import declared
 from mainstay.alerting.advancing import advance, named, resolve
+from mainstay.alerting.escalations import wake
 from mainstay.alerting.events import (
     AlertAcknowledged,
     AlertMuted,
@@ -17,6 +18,7 @@ from mainstay.alerting.events import (
     AlertUnmuted,
     ChannelTested,
 )
+from mainstay.alerting.groups import join
 from mainstay.alerting.handover import hand_over
 from mainstay.alerting.links import test_links
 from mainstay.alerting.models import AlertRow, OutboxRow
@@ -49,6 +51,7 @@ def acknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -
         alert.acknowledged_at, alert.acknowledged_by = work.now, str(actor)[:300]
         alert.save()
         work.record(AlertAcknowledged(alert.subject, **named(alert)))
+        wake(work, alert)
         return alert
 
 
@@ -63,6 +66,7 @@ def unacknowledge_alert(actor: Actor, alert_id: str, clock: Clock | None = None)
             alert.acknowledged_at, alert.acknowledged_by = None, ""
             alert.save()
             work.record(AlertUnacknowledged(alert.subject, acknowledged_by=before, **named(alert)))
+            wake(work, alert)
         return alert
 
 
@@ -95,7 +99,7 @@ def mute_alert(actor: Actor, alert_id: str, until: float, clock: Clock | None = 
         alert.muted_until, alert.next_at = until, work.now
         alert.save()
         work.record(AlertMuted(alert.subject, until=to_iso(until), **named(alert)))
-        for row in list(alert.notifications.filter(kind="firing", state="pending").order_by("id")):
+        for row in list(alert.notifications.filter(kind="firing", state="pending", group=None).order_by("id")):
             close(work, row, "suppressed", muted(until))
         return alert
 
@@ -122,6 +126,7 @@ def send_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> list[
         alert = _locked(actor, alert_id)
         _must_be_open(alert, "sent")
         way = advance(work, alert)
+        join(work, [alert])
         if alert.untold:
             raise Conflict(
                 f"nobody can be notified: {alert.untold}", hint="declare a channel, and a route if there are any"

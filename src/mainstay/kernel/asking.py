@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 # secret: a reference to one. matcher: a label matcher. zone: a time zone. lines: text of several lines.
-# duration: a length of time. words: a list that may be written as one text, split as a shell does.
-Sort = Literal["secret", "matcher", "zone", "lines", "duration", "words"]
+# duration: a length of time. words: a list that may be written as one text, split as a shell does. free: written as
+# YAML, since it holds others of its own sort.
+Sort = Literal["secret", "matcher", "zone", "lines", "duration", "words", "free"]
 SORT = "x-sort"
 REFERS = "x-refers"
 FIRST = "x-first"

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
-from mainstay.alerting.rules import choose_channels
+from mainstay.alerting.routing import find_routes
 from mainstay.foreign.compat.healthchecks.keys import Refusal
 from mainstay.heartbeats.queries import HeartbeatView
 from mainstay.kernel.actor import Actor
@@ -43,7 +43,7 @@ class Assignments:
     def of(self, view: HeartbeatView) -> str:
         """Ids, comma-separated, sorted."""
         labels = {**view.labels, "heartbeat": view.name, "severity": view.severity}
-        chosen = choose_channels(self._routes, list(self._ids), labels).channels
+        chosen = find_routes(self._routes, list(self._ids), labels).channels
         return ",".join(sorted(self._ids[name] for name in chosen))
 
 

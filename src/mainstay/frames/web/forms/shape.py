@@ -177,7 +177,9 @@ def field_of(key: str, node: Shape, root: Shape, *, required: bool = False, dept
     """The field that asks for a value of this schema."""
     leaves = _leaves(node, root)
     model = next((leaf for leaf in leaves if "properties" in leaf), None)
-    if model is not None and depth > 0:
+    if _hint(node, SORT) == "free":
+        own = Field(key, "", "free")
+    elif model is not None and depth > 0:
         bare = {"null", "boolean"} & {leaf.get("type") for leaf in leaves}
         own = replace(_group(key, model, root, depth=depth), optional=bool(bare), shorthand=_hint(node, SHORTHAND))
     else:
