@@ -74,7 +74,7 @@ def _run(database: str) -> list[Figure]:
     start_django(load_settings(data=Path(tempfile.mkdtemp(prefix="mainstay-bulk-")), database=database))
     migrate()
     from mainstay.heartbeats.coverage import Coverage
-    from mainstay.heartbeats.directory import Entry
+    from mainstay.heartbeats.directory import KnownHeartbeat
     from mainstay.heartbeats.intake import Incoming, take_in
     from mainstay.heartbeats.queries import directory_entries
     from mainstay.heartbeats.rules import Ping
@@ -87,7 +87,7 @@ def _run(database: str) -> list[Figure]:
     actor = command("bench")
     declare(actor, "monitor", "gateway", {"http": "https://gateway.example.org/"}, manager="command")
     declare(actor, "heartbeat", "nightly", {"every": "1h"}, manager="command")
-    entry: Entry = next(iter(directory_entries()))
+    entry: KnownHeartbeat = next(iter(directory_entries()))
 
     def ping() -> None:
         incoming = Incoming(entry, Ping(time.time(), "success", "", None), "GET", "http", "127.0.0.1", "", None, 0)

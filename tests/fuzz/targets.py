@@ -213,7 +213,7 @@ def _requests() -> list[Target]:
     from mainstay.frames.addresses import Proxies, parse_networks
     from mainstay.frames.exposition import Family, accepts_openmetrics, render
     from mainstay.frames.web.hosts import host_allowed
-    from mainstay.heartbeats.directory import Directory, Entry, classify, key_hash
+    from mainstay.heartbeats.directory import Directory, KnownHeartbeat, classify, key_hash
     from mainstay.heartbeats.doors.mail import recipient
     from mainstay.heartbeats.doors.mail_words import words
     from mainstay.heartbeats.doors.ping_request import read_signal
@@ -223,7 +223,7 @@ def _requests() -> list[Target]:
     from mainstay.kernel.schedule import Schedule
     from mainstay.kernel.settings import Settings
 
-    entry = Entry(uid="u", name="b", uuid=UUID, slug="backup", rhythm=Rhythm(Schedule(every=60), 60))
+    entry = KnownHeartbeat(uid="u", name="b", uuid=UUID, slug="backup", rhythm=Rhythm(Schedule(every=60), 60))
     directory = Directory([entry], key_hash("k" * 22))
     proxies = Proxies("10.0.0.0/8, ::1")
     keywords = Keywords(success="ok", failure="failed", subject=True, body=True)

@@ -12,7 +12,7 @@ import pytest
 from django.db import OperationalError
 
 from mainstay.frames.boot import current_settings
-from mainstay.heartbeats.directory import Directory, Entry
+from mainstay.heartbeats.directory import Directory, KnownHeartbeat
 from mainstay.heartbeats.doors import ping_spool, pings
 from mainstay.heartbeats.doors.ping_spool import CalledOff, PingSpool, SpoolFull, Writing
 from mainstay.heartbeats.doors.pings import PingApp
@@ -31,13 +31,13 @@ pytestmark = pytest.mark.usefixtures("store")
 
 
 @pytest.fixture
-def entry() -> Entry:
+def entry() -> KnownHeartbeat:
     declare(ACTOR, "heartbeat", "job", {"every": "1h", "grace": "10m"}, manager="api")
     (found,) = directory_entries()
     return found
 
 
-def ping(entry: Entry, number: int, body: bytes | None = None) -> Incoming:
+def ping(entry: KnownHeartbeat, number: int, body: bytes | None = None) -> Incoming:
     return Incoming(entry, Ping(time.time() - 60 + number, "success"), "GET", "http", "::1", f"n{number}", body, 0)
 
 
@@ -47,7 +47,7 @@ def opened(folder: Path, limit: int = 10**6) -> PingSpool:
     return spool
 
 
-def read_back(spool: PingSpool, entry: Entry, limit: int = 100) -> int:
+def read_back(spool: PingSpool, entry: KnownHeartbeat, limit: int = 100) -> int:
     return spool.replay(ACTOR, {entry.uid: entry}, limit, **TERMS)
 
 
@@ -55,7 +55,7 @@ def agents() -> list[str]:
     return list(PingRow.objects.order_by("n").values_list("user_agent", flat=True))
 
 
-def test_they_come_back_in_order_with_their_times_and_once(tmp_path: Path, entry: Entry) -> None:
+def test_they_come_back_in_order_with_their_times_and_once(tmp_path: Path, entry: KnownHeartbeat) -> None:
     spool = opened(tmp_path)
     spool.append([ping(entry, 0, b"said"), ping(entry, 1)])
     spool.append([ping(entry, 2)])
@@ -73,7 +73,7 @@ def test_they_come_back_in_order_with_their_times_and_once(tmp_path: Path, entry
     spool.close()
 
 
-def test_another_start_goes_on_where_the_database_is(tmp_path: Path, entry: Entry) -> None:
+def test_another_start_goes_on_where_the_database_is(tmp_path: Path, entry: KnownHeartbeat) -> None:
     spool = opened(tmp_path)
     spool.append([ping(entry, number) for number in range(5)])
     read_back(spool, entry, 2)
@@ -88,7 +88,7 @@ def test_another_start_goes_on_where_the_database_is(tmp_path: Path, entry: Entr
     again.close()
 
 
-def test_a_lost_answer_to_a_commit_doubles_nothing(tmp_path: Path, entry: Entry) -> None:
+def test_a_lost_answer_to_a_commit_doubles_nothing(tmp_path: Path, entry: KnownHeartbeat) -> None:
     spool = opened(tmp_path)
     spool.append([ping(entry, 0), ping(entry, 1)])
     size, read = spool._size, spool._read
@@ -101,7 +101,7 @@ def test_a_lost_answer_to_a_commit_doubles_nothing(tmp_path: Path, entry: Entry)
     spool.close()
 
 
-def test_it_is_bounded_and_what_does_not_fit_is_counted(tmp_path: Path, entry: Entry) -> None:
+def test_it_is_bounded_and_what_does_not_fit_is_counted(tmp_path: Path, entry: KnownHeartbeat) -> None:
     spool = opened(tmp_path, limit=2000)
     spool.append([ping(entry, 0)])
     with pytest.raises(SpoolFull):
@@ -111,7 +111,7 @@ def test_it_is_bounded_and_what_does_not_fit_is_counted(tmp_path: Path, entry: E
 
 
 def test_pings_of_heartbeats_that_are_gone_are_dropped_and_a_bad_one_can_be_skipped(
-    tmp_path: Path, entry: Entry
+    tmp_path: Path, entry: KnownHeartbeat
 ) -> None:
     spool = opened(tmp_path)
     spool.append([ping(entry, 0), ping(entry, 1)])
@@ -122,7 +122,7 @@ def test_pings_of_heartbeats_that_are_gone_are_dropped_and_a_bad_one_can_be_skip
     spool.close()
 
 
-def test_a_batch_is_called_off_before_its_commit_and_not_after(tmp_path: Path, entry: Entry) -> None:
+def test_a_batch_is_called_off_before_its_commit_and_not_after(tmp_path: Path, entry: KnownHeartbeat) -> None:
     spool = opened(tmp_path)
     written: list[int] = []
 
@@ -142,7 +142,7 @@ def test_a_batch_is_called_off_before_its_commit_and_not_after(tmp_path: Path, e
 
 
 def test_the_door_answers_from_the_disk_and_reads_back_when_the_database_is_there_again(
-    tmp_path: Path, entry: Entry, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, entry: KnownHeartbeat, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pings, "PATIENCE", 0.1)
     away, real = [True], ping_spool.take_in

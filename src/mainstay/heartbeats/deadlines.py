@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 
-from mainstay.heartbeats.directory import Entry
+from mainstay.heartbeats.directory import KnownHeartbeat
 from mainstay.heartbeats.intake import Covering
 from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.heartbeats.rules import Absence, Condition, deadline_passed, set_right
@@ -40,7 +40,7 @@ class Claimed:
 
 def claim_due(
     actor: Actor,
-    entries: Mapping[str, Entry],
+    entries: Mapping[str, KnownHeartbeat],
     now: float,
     absences: Sequence[Absence] = (),
     *,
@@ -68,7 +68,9 @@ def claim_due(
     return Claimed(judged, more=judged == limit)
 
 
-def set_deadlines_right(actor: Actor, entries: Mapping[str, Entry], now: float, clock: Clock | None = None) -> int:
+def set_deadlines_right(
+    actor: Actor, entries: Mapping[str, KnownHeartbeat], now: float, clock: Clock | None = None
+) -> int:
     """Bring back what lies too far ahead: the clock was set back, perhaps while no server ran. The number of rows."""
     actor.require("monitors:check")
     found = []

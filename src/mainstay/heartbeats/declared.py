@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mainstay.heartbeats.directory import Entry, key_hash, slug_of
+from mainstay.heartbeats.directory import KnownHeartbeat, key_hash, slug_of
 from mainstay.heartbeats.rules import Rhythm
 from mainstay.heartbeats.spec import HeartbeatSpec, Keywords
 from mainstay.kernel.resource import Resource
@@ -35,10 +35,10 @@ def rhythm_of(spec: HeartbeatSpec) -> Rhythm:
     return Rhythm(schedule, spec.grace, spec.enabled, spec.manual_resume, spec.early, spec.start_within)
 
 
-def entry_of(resource: Resource, ping_uuid: str, push_token: str = "") -> Entry:
+def entry_of(resource: Resource, ping_uuid: str, push_token: str = "") -> KnownHeartbeat:
     """`push_token` as it was resolved; empty: none."""
     spec = spec_of(resource)
-    return Entry(
+    return KnownHeartbeat(
         resource.uid,
         resource.name,
         ping_uuid,

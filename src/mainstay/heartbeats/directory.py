@@ -57,7 +57,7 @@ def key_hash(ping_key: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class KnownHeartbeat:
     """The declared side of one heartbeat, as far as pings and deadlines need it."""
 
     uid: str
@@ -93,18 +93,18 @@ class Entry:
 class Directory:
     """Addresses to entries. `replace` swaps the maps at once; a reader sees the old or the new ones."""
 
-    def __init__(self, entries: Iterable[Entry] = (), ping_key_hash: str = "") -> None:
-        self.by_uuid: Mapping[str, Entry] = {}
-        self.by_slug: Mapping[str, tuple[Entry, ...]] = {}
-        self.by_uid: Mapping[str, Entry] = {}
-        self.by_key: Mapping[str, Entry] = {}
-        self._by_token: Mapping[str, Entry] = {}
+    def __init__(self, entries: Iterable[KnownHeartbeat] = (), ping_key_hash: str = "") -> None:
+        self.by_uuid: Mapping[str, KnownHeartbeat] = {}
+        self.by_slug: Mapping[str, tuple[KnownHeartbeat, ...]] = {}
+        self.by_uid: Mapping[str, KnownHeartbeat] = {}
+        self.by_key: Mapping[str, KnownHeartbeat] = {}
+        self._by_token: Mapping[str, KnownHeartbeat] = {}
         self._key_hash = ""
         self.replace(entries, ping_key_hash)
 
-    def replace(self, entries: Iterable[Entry], ping_key_hash: str) -> None:
+    def replace(self, entries: Iterable[KnownHeartbeat], ping_key_hash: str) -> None:
         known = list(entries)
-        slugs: dict[str, tuple[Entry, ...]] = {}
+        slugs: dict[str, tuple[KnownHeartbeat, ...]] = {}
         for entry in known:
             if entry.slug:
                 slugs[entry.slug] = (*slugs.get(entry.slug, ()), entry)
@@ -115,11 +115,11 @@ class Directory:
         self._by_token = {entry.push_token_hash: entry for entry in reversed(known) if entry.push_token_hash}
         self._key_hash = ping_key_hash
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: KnownHeartbeat) -> None:
         """Make one new heartbeat known before the next replacement."""
         self.replace([known for known in self.by_uid.values() if known.uid != entry.uid] + [entry], self._key_hash)
 
-    def by_token(self, token: str) -> Entry | None:
+    def by_token(self, token: str) -> KnownHeartbeat | None:
         """The heartbeat with this push token, else the one with this uuid, with or without its dashes."""
         found = self._by_token.get(key_hash(token))
         if found is None and _UUID_LIKE.fullmatch(token):

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection
 
-from mainstay.heartbeats.directory import Entry
+from mainstay.heartbeats.directory import KnownHeartbeat
 from mainstay.heartbeats.rules import Condition, Ping, receive
 from mainstay.heartbeats.transitions import tell
 from mainstay.kernel.actor import Actor
@@ -51,7 +51,7 @@ _PRUNE = "DELETE FROM ping WHERE heartbeat = %s AND n <= %s"
 class Incoming:
     """One ping as the door took it; `body` is cut to its limit already, `body_size` is what was sent."""
 
-    entry: Entry
+    entry: KnownHeartbeat
     ping: Ping
     method: str
     scheme: str

@@ -15,7 +15,7 @@ from django.conf import settings
 
 from mainstay.heartbeats.deadlines import condition_of
 from mainstay.heartbeats.declared import entry_of, rhythm_of, spec_of
-from mainstay.heartbeats.directory import Directory, Entry
+from mainstay.heartbeats.directory import Directory, KnownHeartbeat
 from mainstay.heartbeats.models import HeartbeatRow, PingRow
 from mainstay.heartbeats.rules import is_late
 from mainstay.heartbeats.spec import HeartbeatSpec
@@ -210,7 +210,7 @@ def ping_key_hash() -> str:
     return fact.value if fact else ""
 
 
-def directory_entries() -> list[Entry]:
+def directory_entries() -> list[KnownHeartbeat]:
     """Every declared heartbeat that has a row."""
     addresses = dict(HeartbeatRow.objects.values_list("uid", "ping_uuid"))
     declared = (known for known in resources("heartbeat") if known.uid in addresses)

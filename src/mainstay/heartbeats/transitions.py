@@ -9,7 +9,7 @@ from mainstay.kernel.clock import to_iso
 from mainstay.kernel.event import Event
 
 if TYPE_CHECKING:
-    from mainstay.heartbeats.directory import Entry
+    from mainstay.heartbeats.directory import KnownHeartbeat
     from mainstay.heartbeats.rules import Condition, Decision, Transition
     from mainstay.store.work import Work
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MOVES = {move.kind.rpartition("_")[2]: move for move in (HeartbeatWentUp, HeartbeatWentUnknown, HeartbeatWentPaused)}
 
 
-def tell(work: Work, entry: Entry, before: Condition, decision: Decision, *, ping: int = 0) -> None:
+def tell(work: Work, entry: KnownHeartbeat, before: Condition, decision: Decision, *, ping: int = 0) -> None:
     """Record the decision's transition, if it has one. `ping` is the number of the ping that caused it.
 
     What a job printed stays out of the journal, which keeps everything for good; readers find it by `ping`.
@@ -27,7 +27,7 @@ def tell(work: Work, entry: Entry, before: Condition, decision: Decision, *, pin
     work.record(_event(entry, before, decision.condition, decision.transition, ping))
 
 
-def _event(entry: Entry, before: Condition, after: Condition, transition: Transition, ping: int) -> Event:
+def _event(entry: KnownHeartbeat, before: Condition, after: Condition, transition: Transition, ping: int) -> Event:
     evidence: dict[str, Any] = {
         "schedule": str(entry.rhythm.schedule),
         "grace_seconds": entry.rhythm.grace,

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mainstay.heartbeats.deadlines import condition_of, write_condition
 from mainstay.heartbeats.declared import entry_of, labels_of
-from mainstay.heartbeats.directory import Entry, key_hash
+from mainstay.heartbeats.directory import KnownHeartbeat, key_hash
 from mainstay.heartbeats.events import HeartbeatCreatedByPing, PingKeyRotated
 from mainstay.heartbeats.models import HeartbeatRow
 from mainstay.heartbeats.rules import Condition, Decision, pause, resume
@@ -39,7 +39,7 @@ class TooManyCreations(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Created:
-    entry: Entry
+    entry: KnownHeartbeat
     fresh: bool  # False: somebody else was first
 
 
@@ -63,7 +63,7 @@ def resume_heartbeat(actor: Actor, name: str, *, clock: Clock | None = None) -> 
         return _settle(work, entry, row, before, resume(before, entry.rhythm, work.now))
 
 
-def _settle(work: Work, entry: Entry, row: HeartbeatRow, before: Condition, decision: Decision) -> bool:
+def _settle(work: Work, entry: KnownHeartbeat, row: HeartbeatRow, before: Condition, decision: Decision) -> bool:
     if decision.condition == before:
         return False
     if not write_condition(row, decision.condition):
@@ -72,7 +72,7 @@ def _settle(work: Work, entry: Entry, row: HeartbeatRow, before: Condition, deci
     return True
 
 
-def _find(actor: Actor, name: str) -> tuple[Entry, HeartbeatRow]:
+def _find(actor: Actor, name: str) -> tuple[KnownHeartbeat, HeartbeatRow]:
     """What lies outside of the actor's limits is not there for it."""
     found = find("heartbeat", name) if actor.limits else resource("heartbeat", name)  # the latter guesses other names
     if found is None or not actor.sees(labels_of(found)):
@@ -122,7 +122,7 @@ def create_by_ping(actor: Actor, slug: str, *, clock: Clock | None = None) -> Cr
         return Created(made, fresh=True)
 
 
-def _with_slug(slug: str) -> Entry | None:
+def _with_slug(slug: str) -> KnownHeartbeat | None:
     rows = HeartbeatRow.objects.filter(slug=slug)[:2]
     if len(rows) > 1:
         raise Conflict(f"several heartbeats have the slug {slug}")

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from mainstay.store.proof import Row, is_first, shown, shown_digest, shows_only_what_it_may
+from mainstay.store.proof import JournalRow, is_first, shown, shown_digest, shows_only_what_it_may
 
 ERASED = "journal.erased"  # the event that tells of erased entries
 
@@ -43,7 +43,7 @@ class Erasures:
     def count(self) -> int:
         return len(self._shown)
 
-    def take(self, row: Row, *, told: bool) -> None:
+    def take(self, row: JournalRow, *, told: bool) -> None:
         if self._second is None and not is_first(row):
             self._second = row.seq
         if row.erased:

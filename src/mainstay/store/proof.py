@@ -29,7 +29,7 @@ _GONE = {
 }
 
 
-class Row(Protocol):
+class JournalRow(Protocol):
     """What is stored of an entry; `erased` is empty, or JSON of what is kept to prove it."""
 
     seq: int
@@ -55,14 +55,14 @@ def digest_of(salt: str, actor: str, subject: str, data: str) -> str:
     return sha256("".join(_part(_key(salt, name), texts[name]) for name in PARTS))
 
 
-def is_first(row: Row) -> bool:
+def is_first(row: JournalRow) -> bool:
     """Whether it is of the format of before."""
     if row.erased:
         return "who" in json.loads(row.erased)
     return digest_of(row.salt, row.actor, row.subject, row.data) != row.data_digest
 
 
-def holds(row: Row) -> bool:
+def holds(row: JournalRow) -> bool:
     """Whether what the entry shows, or keeps in place of it, is what was written."""
     if not row.erased:
         return row.data_digest in (
@@ -97,7 +97,7 @@ def _readable(erased: str) -> dict[str, Any] | None:
     return kept if whole and all(isinstance(text, str) for text in texts) else None
 
 
-def shows_only_what_it_may(row: Row, *, names: bool = True) -> bool:
+def shows_only_what_it_may(row: JournalRow, *, names: bool = True) -> bool:
     """Of an erased entry. `names` False: as the version before left names, of which no digest was kept."""
     kept = json.loads(row.erased)
     if "who" not in kept:
@@ -106,7 +106,7 @@ def shows_only_what_it_may(row: Row, *, names: bool = True) -> bool:
     return (shown or not names) and ("key" in kept or _GONE["data"].fullmatch(row.data) is not None)
 
 
-def erase_parts(row: Row, parts: Iterable[str], person: str) -> None:
+def erase_parts(row: JournalRow, parts: Iterable[str], person: str) -> None:
     """Put a name of chance in place of these parts, and keep what proves the rest."""
     texts = {"actor": f"user:{person}", "subject": f"user/{person}", "data": canonical({"erased": person})}
     first = is_first(row)
@@ -129,7 +129,7 @@ def shown_digest(rows: Iterable[tuple[int, str]]) -> str:
     return sha256(canonical([list(row) for row in rows]))
 
 
-def shown(row: Row) -> str:
+def shown(row: JournalRow) -> str:
     return sha256(canonical([row.seq, row.actor, row.subject, row.data, row.erased]))
 
 
@@ -141,7 +141,7 @@ def _part(key: str, text: str) -> str:
     return sha256(key + text)
 
 
-def _kept(row: Row) -> dict[str, Any]:
+def _kept(row: JournalRow) -> dict[str, Any]:
     return {"keys": {name: _key(row.salt, name) for name in PARTS}, "gone": {}}
 
 
@@ -153,5 +153,5 @@ def _first_digest(salt: str, actor: str, subject: str, data: str) -> str:
     return sha256(_first_who(salt, actor, subject) + _part(_key(salt, "what"), data))
 
 
-def _kept_of_first(row: Row) -> dict[str, Any]:
+def _kept_of_first(row: JournalRow) -> dict[str, Any]:
     return {"who": _first_who(row.salt, row.actor, row.subject), "key": _key(row.salt, "what")}

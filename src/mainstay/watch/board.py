@@ -49,7 +49,7 @@ class Watched:
 
 
 @dataclass(slots=True)
-class Entry:
+class Tracked:
     """One monitor in memory."""
 
     watched: Watched
@@ -91,7 +91,7 @@ class Outgoing:
 class Board:
     def __init__(self, uplink: Uplink | None = None) -> None:
         self.uplink = uplink or Uplink()
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, Tracked] = {}
         self.dirty: set[str] = set()  # changed since the counters were saved last
         self.attended = 0.0  # seconds this process was awake; see `attend`
         self._out = Outgoing()
@@ -112,7 +112,7 @@ class Board:
             entry = known.get(uid)
             if entry is None:
                 state, version = stored.get(uid, (MonitorState(), 0))
-                entry = Entry(monitor, restarted(state), version, monitor.reach, heard=self.attended)
+                entry = Tracked(monitor, restarted(state), version, monitor.reach, heard=self.attended)
             elif entry.watched is not monitor:
                 if entry.watched.reach != monitor.reach:
                     entry.reach = monitor.reach
@@ -196,7 +196,7 @@ class Board:
         if self._parked:
             self._out.look = self._out.look_up = True
 
-    def _is_to_blame(self, entry: Entry, result: CheckResult, resolver: bool | None) -> bool:
+    def _is_to_blame(self, entry: Tracked, result: CheckResult, resolver: bool | None) -> bool:
         """Whether a name that cannot be looked up is at fault itself: the resolver answers, and since the look-up
         before, which failed too, some other name was found. Asks for the checks that can tell."""
         if not any(other.reach.zone not in ("", entry.reach.zone) for other in self.entries.values()):
@@ -211,7 +211,7 @@ class Board:
             return False
         return at >= before.at and (resolver is True or not self.uplink.resolver_counts)
 
-    def _weigh(self, entry: Entry, result: CheckResult, now: float, mono: float, *, sure: bool = False) -> None:
+    def _weigh(self, entry: Tracked, result: CheckResult, now: float, mono: float, *, sure: bool = False) -> None:
         """A result that the uplink may have something to do with. `sure`: the guard has looked since it came.
 
         What an inverted monitor found is turned round only here: what it says of the network stays as it is.
@@ -244,12 +244,12 @@ class Board:
             self._out.look = True
         self._settle(entry, decision, result, mono)
 
-    def _note_success(self, entry: Entry, result: CheckResult, now: float) -> None:
+    def _note_success(self, entry: Tracked, result: CheckResult, now: float) -> None:
         entry.reach = learned(entry.reach, result.evidence.get("address"))
         for change in self.uplink.succeeded(entry.reach, result.at, looked_up=not is_lookup(result.code)):
             self._uplink_changed(change, now)
 
-    def _signal(self, entry: Entry, result: CheckResult) -> Result:
+    def _signal(self, entry: Tracked, result: CheckResult) -> Result:
         if result.verdict != "down" or not entry.watched.parents:
             return Result(result.at, result.verdict)
         began = entry.state.failing_from if entry.state.failed_streak else result.at
@@ -258,7 +258,7 @@ class Board:
         failing = tuple(parent.watched.facts.name for parent in parents if parent.state.failing)
         return Result(result.at, "down", failing, any(parent.state.seen_at < began for parent in parents))
 
-    def named(self, name: str) -> Entry | None:
+    def named(self, name: str) -> Tracked | None:
         return self.entries.get(self._by_name.get(name, ""))
 
     # -- everything that is no result --
@@ -303,7 +303,7 @@ class Board:
 
     # -- consequences --
 
-    def _settle(self, entry: Entry, decision: Decision, result: CheckResult, mono: float) -> None:
+    def _settle(self, entry: Tracked, decision: Decision, result: CheckResult, mono: float) -> None:
         """Charge the time since the previous result, keep the result, and do what was decided."""
         before, previous = entry.state, entry.last
         charge: Charge = "unknown"
@@ -325,7 +325,7 @@ class Board:
             return
         self._apply(entry, decision, finding_of(result))
 
-    def _apply(self, entry: Entry, decision: Decision, finding: Finding) -> None:
+    def _apply(self, entry: Tracked, decision: Decision, finding: Finding) -> None:
         facts, was = entry.watched.facts, entry.state
         entry.state = decision.state
         events = events_of(facts, decision, finding)
@@ -341,7 +341,7 @@ class Board:
         if was.failing and not decision.state.failing and facts.name in self._children:
             self._recheck_children(facts.name)
 
-    def _recheck_parents(self, entry: Entry) -> None:
+    def _recheck_parents(self, entry: Tracked) -> None:
         for name in entry.watched.parents:
             parent = self.named(name)
             if parent is not None and parent.checked and entry.arrived - parent.asked > _RECHECK_ONCE:

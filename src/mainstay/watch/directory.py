@@ -54,7 +54,7 @@ class Monitor:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Location:
     """A declared location. `silent_after`: seconds."""
 
     uid: str
@@ -86,7 +86,7 @@ class Directory:
     share: Share | None = None  # of several servers on one database; None: this one checks everything
     shards: Mapping[str, int] = field(default_factory=dict)  # uid -> shard, of all monitors
     tokens: Mapping[int, int] = field(default_factory=dict)  # of the leases that `monitors` were chosen by
-    locations: dict[str, Place] = field(default_factory=dict)  # declared ones, by name
+    locations: dict[str, Location] = field(default_factory=dict)  # declared ones, by name
 
     def refresh(self) -> Directory:
         """Read everything declared anew; returns itself, for use as a job."""
@@ -110,7 +110,7 @@ class Directory:
             found[resource.uid] = known
         self.monitors, self.windows, self.revision = found, declared(), revision
         self.locations = {
-            resource.name: Place(resource.uid, resource.name, resource.spec.silent_after)
+            resource.name: Location(resource.uid, resource.name, resource.spec.silent_after)
             for resource in resources("location")
         }
         return self

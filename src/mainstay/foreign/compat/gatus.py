@@ -38,7 +38,7 @@ from mainstay.foreign.compat.gatus_endpoints import Endpoint
 from mainstay.foreign.compat.pushes import PingDoor, Push, take_push
 from mainstay.frames.addresses import client_address
 from mainstay.heartbeats.badges import badge_svg
-from mainstay.heartbeats.directory import Entry, key_hash
+from mainstay.heartbeats.directory import KnownHeartbeat, key_hash
 from mainstay.kernel.errors import MainstayError
 from mainstay.kernel.wording import percent
 
@@ -261,7 +261,7 @@ def _bearer(request: Request) -> str:
     return token
 
 
-async def _may_push(entry: Entry, token: str, address: str) -> bool:
+async def _may_push(entry: KnownHeartbeat, token: str, address: str) -> bool:
     """By the endpoint's own token, or an API token that may report for every heartbeat."""
     if entry.push_token_hash and hmac.compare_digest(key_hash(token), entry.push_token_hash):
         return True

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from starlette.requests import Request
 
-from mainstay.heartbeats.directory import Directory, Entry
+from mainstay.heartbeats.directory import Directory, KnownHeartbeat
 from mainstay.heartbeats.intake import Incoming
 from mainstay.heartbeats.rules import Ping
 from mainstay.kernel.clock import Clock
@@ -34,7 +34,7 @@ class PingDoor(Protocol):
 
     clock: Clock
 
-    async def find(self, look: Callable[[Directory], Entry | None]) -> Entry | None: ...
+    async def find(self, look: Callable[[Directory], KnownHeartbeat | None]) -> KnownHeartbeat | None: ...
 
     def take(self, incoming: Incoming) -> Awaitable[Taken]: ...
 
@@ -50,7 +50,7 @@ class Push:
     seconds: float | None = None
 
 
-async def take_push(door: PingDoor, entry: Entry, request: Request, push: Push) -> Taken:
+async def take_push(door: PingDoor, entry: KnownHeartbeat, request: Request, push: Push) -> Taken:
     """Record it."""
     remote, scheme = door.origin(request.scope, dict(request.scope["headers"]))
     body = push.message[:MESSAGE_LIMIT].encode("utf-8", "replace")

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from mainstay.heartbeats.directory import Directory, Entry, classify
+from mainstay.heartbeats.directory import Directory, KnownHeartbeat, classify
 from mainstay.heartbeats.doors.mail_words import READ
 from mainstay.heartbeats.doors.pings import PingApp
 from mainstay.heartbeats.intake import Incoming
@@ -51,7 +51,7 @@ _AGAIN = "451 4.3.0 cannot be recorded now, try again"
 _TOO_MANY = "452 4.5.3 too many recipients"
 
 
-def recipient(directory: Directory, address: str) -> Entry | None:
+def recipient(directory: Directory, address: str) -> KnownHeartbeat | None:
     """The heartbeat that a recipient's address means; the domain does not count."""
     local = address.rpartition("@")[0]
     if _UUID.fullmatch(local):

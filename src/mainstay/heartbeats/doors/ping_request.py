@@ -21,7 +21,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl
 
-from mainstay.heartbeats.directory import Directory, Entry
+from mainstay.heartbeats.directory import Directory, KnownHeartbeat
 from mainstay.heartbeats.rules import LATEST, PingKind
 
 METHODS = frozenset({"GET", "HEAD", "POST"})
@@ -58,7 +58,7 @@ AMBIGUOUS = Answer(409, b"ambiguous slug")
 class Signal:
     """A well-formed ping. `create` names a slug that nobody has yet and that may be made; else `entry` is set."""
 
-    entry: Entry | None
+    entry: KnownHeartbeat | None
     kind: PingKind
     exit_status: int | None
     rid: str
@@ -85,7 +85,7 @@ def read_signal(directory: Directory, path: bytes, query: bytes) -> Signal | Ans
     return _finish(named[0] if named else None, found[3], query, slug)
 
 
-def _finish(entry: Entry | None, word: bytes | None, query: bytes, slug: str = "") -> Signal | Answer:
+def _finish(entry: KnownHeartbeat | None, word: bytes | None, query: bytes, slug: str = "") -> Signal | Answer:
     try:
         options = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True, max_num_fields=20)) if query else {}
     except ValueError:

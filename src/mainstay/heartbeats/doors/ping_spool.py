@@ -22,7 +22,7 @@ from typing import Any
 import msgspec
 import structlog
 
-from mainstay.heartbeats.directory import Entry
+from mainstay.heartbeats.directory import KnownHeartbeat
 from mainstay.heartbeats.intake import Covering, Incoming, take_in
 from mainstay.heartbeats.rules import Ping
 from mainstay.kernel.actor import Actor, system
@@ -106,7 +106,14 @@ class PingSpool:
             self.taken += len(batch)
 
     def replay(
-        self, actor: Actor, known: Mapping[str, Entry], limit: int, *, kept: int, covering: Covering, clock: Clock
+        self,
+        actor: Actor,
+        known: Mapping[str, KnownHeartbeat],
+        limit: int,
+        *,
+        kept: int,
+        covering: Covering,
+        clock: Clock,
     ) -> int:
         """Take the next pings in, in one transaction; how many. Those of heartbeats that are gone are dropped.
 
@@ -203,7 +210,7 @@ def _packed(incoming: Incoming) -> bytes:
     return _HEAD.pack(len(record), zlib.crc32(record)) + record
 
 
-def _unpacked(record: bytes, known: Mapping[str, Entry], now: float) -> Incoming | None:
+def _unpacked(record: bytes, known: Mapping[str, KnownHeartbeat], now: float) -> Incoming | None:
     told: dict[str, Any] = msgspec.msgpack.decode(record)
     entry = known.get(told.pop("uid"))
     if entry is None:

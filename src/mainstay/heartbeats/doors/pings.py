@@ -25,7 +25,7 @@ import structlog
 from mainstay.accounts.doors import Door
 from mainstay.frames.addresses import Proxies
 from mainstay.heartbeats.coverage import Coverage
-from mainstay.heartbeats.directory import Directory, Entry
+from mainstay.heartbeats.directory import Directory, KnownHeartbeat
 from mainstay.heartbeats.doors.ping_request import (
     AMBIGUOUS,
     BAD_URL,
@@ -188,7 +188,7 @@ class PingApp:
     def is_full(self) -> bool:
         return self.waiting >= QUEUE_LIMIT or self._held >= HELD_LIMIT
 
-    async def find(self, look: Callable[[Directory], Entry | None]) -> Entry | None:
+    async def find(self, look: Callable[[Directory], KnownHeartbeat | None]) -> KnownHeartbeat | None:
         """What `look` finds in the directory, also if it was declared a moment ago."""
         found = look(self.directory)
         if found is None:

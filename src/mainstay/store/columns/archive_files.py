@@ -21,7 +21,7 @@ from mainstay.kernel.errors import NotFound, Unavailable
 from mainstay.store.columns.engine import Content
 from mainstay.store.columns.sql import Part
 from mainstay.store.columns.table import DAY, micro
-from mainstay.store.snapshots.places import Bucket, Place, place
+from mainstay.store.snapshots.places import Bucket, Storage, place
 
 _NAME = re.compile(r"([a-z_]+)-(\d{4}-\d{2}-\d{2})-(\d{1,12})-([0-9a-f]{16})(?:-(\d{1,6})of(\d{1,6}))?\.parquet")
 _LISTED = 60.0  # seconds that a list of names is believed; only other nodes make it wrong
@@ -63,7 +63,7 @@ class ArchiveFiles:
         """`work`: a folder for what is made and for what came from a bucket; `what` words call it. UserError for a bad
         address."""
         self.address, self.work, self._what = address, work, what
-        self._place: Place = place(address, work, what)
+        self._place: Storage = place(address, work, what)
         self._remote = isinstance(self._place, Bucket)
         self._sizes: dict[str, int] = {}
         self._listed = float("-inf")

@@ -28,7 +28,7 @@ _PART, _PARTS = 5 * 1024 * 1024, 9_000  # an upload has at most 10,000 parts, ea
 _UPLOADS = 4  # parts at a time
 
 
-class Place(Protocol):
+class Storage(Protocol):
     def put(self, name: str, write: Callable[[IO[bytes]], None]) -> int:
         """Store what `write` writes as `name`, whole or not at all; its size in bytes."""
 
@@ -202,7 +202,7 @@ def _reason(error: Exception) -> str:
     return " ".join(text.split())[:300]
 
 
-def place(text: str, scratch: Path | None = None, what: str = "the snapshot") -> Place:
+def place(text: str, scratch: Path | None = None, what: str = "the snapshot") -> Storage:
     """A folder's path or s3://bucket/prefix; UserError for another address. `scratch` is for what goes to a bucket."""
     if text.startswith(BUCKETS):
         return Bucket(text, scratch)

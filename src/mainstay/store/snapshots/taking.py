@@ -130,7 +130,7 @@ def take(actor: Actor, settings: Settings, wishes: Wishes, progress: Progress = 
     return replace(taken, deleted=tuple(_thin_out(place, manifest.install, keep)))
 
 
-def _thin_out(place: places.Place, install: str, keep: dict[str, int]) -> Iterator[str]:
+def _thin_out(place: places.Storage, install: str, keep: dict[str, int]) -> Iterator[str]:
     """Delete this install's snapshots that need not stay; others' files are left alone."""
     known = {name: moment for name in place.names() if (moment := moment_of(name, install)) is not None}
     stay = retention.kept(known.values(), keep)

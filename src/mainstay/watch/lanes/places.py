@@ -16,7 +16,7 @@ from mainstay.kernel.clock import Clock
 from mainstay.store.hub import HUB
 from mainstay.store.writer import Writer
 from mainstay.watch import location_queries
-from mainstay.watch.directory import Place
+from mainstay.watch.directory import Location
 from mainstay.watch.join import Link
 from mainstay.watch.lanes.watch import WatchLane
 from mainstay.watch.links import Links, Station
@@ -126,7 +126,7 @@ class PlacesLane:
         for link in bad:
             self._links.revoke(link)
 
-    async def _follow(self, place: Place, station: Station) -> None:
+    async def _follow(self, place: Location, station: Station) -> None:
         presence, mono = self._presences[place.uid], self._clock.monotonic()
         blind = "network" in self._watch.board.uplink.lost
         if blind:
@@ -147,7 +147,7 @@ class PlacesLane:
         if to is not None and not busy:
             await self._record(place, station, to)
 
-    async def _record(self, place: Place, station: Station, to: PresenceState) -> None:
+    async def _record(self, place: Location, station: Station, to: PresenceState) -> None:
         """Another server may hear a location that this one does not: then it is not told to be lost, but looked at
         again, because that server may be gone."""
         if to == "up":
@@ -163,7 +163,7 @@ class PlacesLane:
             self._again[place.uid] = self._clock.monotonic() + _AGAIN
         presence.state = known or to
 
-    def _seen(self, place: Place, station: Station) -> Seen | None:
+    def _seen(self, place: Location, station: Station) -> Seen | None:
         """None of a prober that was never heard by this server."""
         hello, vitals = station.hello, station.vitals
         if hello is None:

@@ -32,7 +32,7 @@ from mainstay.store.work import sliced
 from mainstay.store.writer import Writer
 from mainstay.watch import directory as reading
 from mainstay.watch import verbs
-from mainstay.watch.board import Board, Entry
+from mainstay.watch.board import Board, Tracked
 from mainstay.watch.declared import behind, follow_resources
 from mainstay.watch.directory import Directory
 from mainstay.watch.facts import share_of
@@ -173,11 +173,11 @@ class WatchLane:
 
     # -- what others ask --
 
-    def snapshot(self, uid: str) -> Entry | None:
+    def snapshot(self, uid: str) -> Tracked | None:
         """The monitor as it is in memory: declared facts, state, newest result. Read it, never change it."""
         return self.board.entries.get(uid)
 
-    def all(self) -> Iterable[Entry]:
+    def all(self) -> Iterable[Tracked]:
         return list(self.board.entries.values())
 
     def recheck(self, uid: str) -> None:
@@ -239,7 +239,7 @@ class WatchLane:
         self._ship()
 
     @property
-    def places(self) -> Mapping[str, reading.Place]:
+    def places(self) -> Mapping[str, reading.Location]:
         """The declared locations by name."""
         return self._directory.locations
 

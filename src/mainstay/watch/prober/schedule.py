@@ -39,7 +39,7 @@ def _on_grid(order: CheckOrder, slot: float) -> bool:
 
 
 @dataclass(slots=True)
-class Entry:
+class Scheduled:
     """One check. `due` is monotonic, `slot` epoch seconds; a heap item with another number is out of date."""
 
     order: CheckOrder
@@ -50,7 +50,7 @@ class Entry:
 
 @dataclass(slots=True)
 class Schedule:
-    entries: dict[str, Entry] = field(default_factory=dict)
+    entries: dict[str, Scheduled] = field(default_factory=dict)
     _heap: list[tuple[float, int, str]] = field(default_factory=list)
     _numbers: int = 0
 
@@ -59,7 +59,7 @@ class Schedule:
         current = self.entries.get(order.uid)
         if current is not None and _same(current.order, order):
             return False
-        self._push(Entry(order, monotonic + order.first_delay, now + order.first_delay, 0))
+        self._push(Scheduled(order, monotonic + order.first_delay, now + order.first_delay, 0))
         return True
 
     def withdraw(self, uid: str) -> None:
@@ -78,7 +78,7 @@ class Schedule:
                 continue
             late = monotonic - entry.due
             slot = following_slot(entry.order, entry.slot, now)
-            self._push(Entry(entry.order, monotonic + slot - now, slot, 0))
+            self._push(Scheduled(entry.order, monotonic + slot - now, slot, 0))
             limit -= 1
             yield entry.order, late
 
@@ -92,7 +92,7 @@ class Schedule:
             heapq.heappop(self._heap)
         return None
 
-    def _push(self, entry: Entry) -> None:
+    def _push(self, entry: Scheduled) -> None:
         self._numbers += 1
         entry.number = self._numbers
         self.entries[entry.order.uid] = entry
