@@ -130,6 +130,7 @@ def test_search_narrows_the_list_and_an_order_takes_all_of_it(visit: Visit, comp
     page.locator(".rows > li").nth(2).wait_for(state="detached")
     assert page.locator(".rows > li").count() == 2
     assert "q=shop.acme" in page.url
+    assert page.get_by_role("navigation", name="States").inner_text().split()[:2] == ["2", "all"]
     page.locator("button[value=pause]:disabled").wait_for()
     page.get_by_label("All on this page").check()
     page.get_by_text("2 selected").wait_for()
@@ -139,11 +140,19 @@ def test_search_narrows_the_list_and_an_order_takes_all_of_it(visit: Visit, comp
     page.get_by_label("Choose checkout").check()
     page.get_by_role("button", name="Delete").click()
     dialog = page.get_by_role("dialog", name="Are you sure?")
-    assert "Delete checkout?" in dialog.inner_text()
+    assert "Delete checkout? Managed by a file, which restores it with its next apply: checkout." in dialog.inner_text()
     assert "solid" in (dialog.get_by_role("button", name="Delete").get_attribute("class") or "")
     dialog.get_by_role("button", name="Cancel").click()
     assert resource("monitor", "checkout")
     assert visit.complaints == []
+
+
+def test_what_cannot_be_loaded_says_so_in_its_place(visit: Visit, company: None) -> None:
+    page = visit.page
+    page.route("**/pings/*", lambda route: route.abort())
+    page.goto("/heartbeats/nightly-backup/")
+    page.locator("details[hx-get] summary").first.click()
+    page.get_by_role("alert").get_by_text("It could not be loaded").wait_for()
 
 
 def test_a_mistake_is_shown_at_its_line_and_put_right(visit: Visit, company: None) -> None:
@@ -207,7 +216,7 @@ def test_an_alert_is_taken_from_the_overview(visit: Visit, company: None) -> Non
     assert "the status is 503" in problem.inner_text()
     problem.get_by_role("button", name="Acknowledge").click()
     page.get_by_text("acknowledged.").wait_for()
-    assert "acknowledged by ops@acme.example" in page.locator(".problem", has_text="checkout").inner_text()
+    assert "Acknowledged by ops@acme.example" in page.locator(".problem", has_text="checkout").inner_text()
     assert visit.complaints == []
 
 

@@ -142,6 +142,16 @@ def tokens(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/tokens.html", {"tokens": listed})
 
 
+_NEW_TOKEN = {"title": "New token", "submit": "Create token", "above": "tokens", "above_words": "API tokens"}
+_NEW_USER = {
+    "title": "New account",
+    "about": "You get a link for the person, who sets a password with it.",
+    "submit": "Create account",
+    "above": "users",
+    "above_words": "People",
+}
+
+
 @page("tokens:write", fresh=True)
 @require_http_methods(["GET", "POST"])
 def new_token(request: HttpRequest) -> HttpResponse:
@@ -161,7 +171,7 @@ def new_token(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             return _token_page(request, wanted["name"], text)
-    return render(request, "accounts/token_new.html", {"form": form})
+    return render(request, "accounts/new.html", {"form": form, **_NEW_TOKEN})
 
 
 def _token_page(request: HttpRequest, name: str, text: str) -> HttpResponse:
@@ -220,7 +230,7 @@ def new_user(request: HttpRequest) -> HttpResponse:
             form.add_error(None, str(error))
         else:
             return _link_page(request, form.cleaned_data["email"], secret)
-    return render(request, "accounts/user_new.html", {"form": form})
+    return render(request, "accounts/new.html", {"form": form, **_NEW_USER})
 
 
 def _link_page(request: HttpRequest, email: str, secret: str) -> HttpResponse:

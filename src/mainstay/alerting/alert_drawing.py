@@ -36,7 +36,7 @@ def draw_alert(alert: WholeAlert) -> None:
     typer.echo("\nTimeline")
     for step in map(step_of, alert.journal):
         text = f": {step.text}" if step.text else ""
-        typer.echo(f"  {utc(to_iso(step.at))}  {step.title}{text} ({who(step.actor)})")
+        typer.echo(f"  {utc(to_iso(step.at))}  {step.words}{text} ({step.note})")
 
 
 def _facts(alert: Alert, now: float) -> list[tuple[str, str]]:

@@ -17,6 +17,7 @@ from mainstay.alerting import queries, verbs
 from mainstay.alerting.background import said_of
 from mainstay.alerting.card import MUTES
 from mainstay.alerting.showing import evidence_of, step_of, told_of, why_of
+from mainstay.frames.web.shapes import Problem
 from mainstay.kernel.duration import parse_duration
 from mainstay.kernel.errors import UserError
 from mainstay.kernel.wording import lasting
@@ -36,6 +37,31 @@ class Row:
     alert: Alert
     state: str
     url: str
+
+    @property
+    def look(self) -> str:
+        return self.alert.level if self.alert.is_open else "up"
+
+    @property
+    def is_muted(self) -> bool:
+        return self.state == "muted"
+
+    @property
+    def shown(self) -> Problem:
+        alert, quiet = self.alert, self.state in ("suppressed", "muted")
+        return Problem(
+            look="paused" if quiet else alert.level,
+            title=alert.title,
+            url=self.url,
+            severity=alert.severity,
+            since=alert.since,
+            why=(alert.message or alert.reason).replace("_", " "),
+            code="" if alert.schedule else alert.code,
+            badge=self.state if self.state != "firing" else "",
+            icon="mute" if quiet else "",
+            key=alert.id,
+            acknowledge="" if alert.acknowledged_at else f"{self.url}acknowledge",
+        )
 
     @property
     def lasted(self) -> float:
@@ -66,17 +92,22 @@ def alert_list(request: PageRequest) -> HttpResponse:
     now = time.time()
     rows = [row_of(alert, now) for alert in found[:_PAGE]]
     kept = {name: value for name, value in asked.items() if value}
+    opened = [row for row in rows if row.alert.is_open]
+    may_alert = request.actor.may_some("alerts:write")
+    total = queries.open_count(request.actor.limits)
     context = {
-        "open_rows": [row for row in rows if row.alert.is_open],
+        "open_rows": opened,
+        "picking": may_alert and len(opened) > 1,
         "over_rows": [row for row in rows if not row.alert.is_open],
         "asked": asked,
         "filtered": bool(kept),
         "severities": _SEVERITIES,
         "previous": "?" + urlencode({**kept, "page": page - 1}) if page > 1 else "",
         "next": "?" + urlencode({**kept, "page": page + 1}) if len(found) > _PAGE else "",
-        "open_total": queries.open_count(request.actor.limits),
+        "open_total": total,
+        "about": f"{total} open. Most severe first." if total else "Nothing is open.",
         "mutes": MUTES,
-        "may_alert": request.actor.may_some("alerts:write"),
+        "may_alert": may_alert,
         "may_write": request.actor.may("resources:write"),
     }
     return render(request, "alerting/list.html", context)

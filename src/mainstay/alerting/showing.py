@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.alerting.stages import STAGES
 from mainstay.frames.web.forms.words import label_of
+from mainstay.frames.web.shapes import Step
 from mainstay.kernel.capability import shown
-from mainstay.kernel.wording import lasting, schedule_words, utc, votes_in_words
+from mainstay.kernel.wording import lasting, schedule_words, utc, votes_in_words, who
 
 if TYPE_CHECKING:
     from mainstay.alerting.queries import Alert, Delivery
@@ -103,17 +104,6 @@ def why_of(alert: Alert) -> Why | None:
     return Why(alert.way.at, answers, outcome)
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One line of a timeline."""
-
-    at: float
-    look: str
-    title: str
-    text: str
-    actor: str
-
-
 def step_of(entry: Entry) -> Step:
     """A journal entry as a line of a timeline."""
     look, title = shown(entry.kind)
@@ -131,4 +121,4 @@ def step_of(entry: Entry) -> Step:
     else:
         text = str(data.get("message") or data.get("note") or data.get("until") or data.get("reason") or "")
     text = _INSTANT.sub(lambda at: utc(at[0]), text.replace("_", " "))
-    return Step(entry.at, look, title, text[:300], entry.actor)
+    return Step(entry.at, look, title, text[:300], who(entry.actor))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from django.conf import settings
@@ -13,6 +15,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.frames.web.paging import turn
+from mainstay.frames.web.table import Sorting
 from mainstay.heartbeats import queries, verbs
 from mainstay.kernel.errors import UserError
 from mainstay.store.disclosures import note_address_shown
@@ -28,6 +31,14 @@ if TYPE_CHECKING:
 _PAGE = 100
 _PINGS = 30
 _DAYS = 90
+_COLUMNS: dict[str, Callable[[HeartbeatView], Any] | None] = {
+    "State": lambda view: queries.STATE_ORDER.index(view.shown),
+    "Name": lambda view: view.name,
+    "Schedule": None,
+    "Last ping": lambda view: view.last_ping or 0.0,
+    "Next due": lambda view: view.due_at or math.inf,
+    "#Took": lambda view: view.last_duration or 0.0,
+}
 _VERBS = {"pause": verbs.pause_heartbeat, "resume": verbs.resume_heartbeat}
 
 
@@ -38,11 +49,13 @@ def heartbeat_list(request: PageRequest) -> HttpResponse:
     every = queries.heartbeats(limits=request.actor.limits)
     text, state = request.GET.get("q", "").strip()[:100], request.GET.get("state", "")
     found = [view for view in every if _fits(view, text) and (not state or view.shown == state)]
-    asked = {"q": text, "state": state}
+    order = Sorting(_COLUMNS, request.GET.get("sort", ""))
+    asked = {"q": text, "state": state, "sort": order.asked}
     pages = turn(request, len(found), _PAGE, asked)
     tally = {name: sum(1 for view in every if view.shown == name) for name in queries.STATE_ORDER}
     context = {
-        "views": found[pages.start : pages.start + _PAGE],
+        "views": order.sorted(found)[pages.start : pages.start + _PAGE],
+        "columns": order.columns(asked),
         "found": len(found),
         "total": len(every),
         "tally": [(name, count) for name, count in tally.items() if count],

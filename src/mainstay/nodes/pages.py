@@ -24,10 +24,13 @@ if TYPE_CHECKING:
 def node_list(request: PageRequest) -> HttpResponse:
     views = queries.nodes()
     alive = [view for view in views if view.state in ("working", "draining")]
+    silent = [view.name for view in views if view.state == "silent"]
+    free = queries.free_shards() if views else 0
     context = {
         "views": views,
-        "silent": [view.name for view in views if view.state == "silent"],
-        "free": queries.free_shards() if views else 0,
+        "silent": silent,
+        "free": free,
+        "look": "down" if silent or free else "up",
         "working": sum(view.state == "working" for view in views),
         "monitors": sum(view.monitors for view in alive),
         "versions": sorted({view.version for view in alive}),

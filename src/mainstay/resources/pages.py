@@ -50,6 +50,15 @@ def address(resource: Resource) -> str:
     return f"/resources/{resource.kind}/{quote(resource.name)}/"
 
 
+_ABOUT = {
+    "": ("Resources", "Everything that is declared, whether managed by a file, this page, or the API."),
+    "route": (
+        "Routes",
+        "Which channels are notified of what, from top to bottom. Without a route, every channel is notified of all.",
+    ),
+}
+
+
 @require_GET
 def resource_list(request: PageRequest, kind: str = "") -> HttpResponse:
     """All resources, with who keeps them: of every kind, or of the one that the page is about."""
@@ -59,7 +68,10 @@ def resource_list(request: PageRequest, kind: str = "") -> HttpResponse:
     asked["kind"] = kind or asked["kind"]
     rows = [Row(one, summary, address(one)) for one, summary in fitting(asked, every)]
     pages = turn(request, len(rows), _PAGE, asked)
+    heading, about = _ABOUT[kind]
     context = {
+        "heading": heading,
+        "about": about,
         "rows": rows[pages.start : pages.start + _PAGE],
         "found": len(rows),
         "total": len(every),

@@ -43,7 +43,9 @@ def resource_removal(request: PageRequest) -> HttpResponse:
         return HttpResponseRedirect(back)
     if "base" in request.POST:
         return _carry_out(request, plan)
+    count = plan.counts["delete"]
     context = {
+        "title": f"Delete {count} {'resource' if count == 1 else 'resources'}",
         "plan": plan,
         "changes": change_views(request.actor, plan.differences[:_SHOWN]),
         "names": [f"{change.kind} {change.name}" for change in plan.differences[_SHOWN:]],

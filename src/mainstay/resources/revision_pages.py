@@ -59,7 +59,8 @@ def rollback(request: PageRequest, number: int) -> HttpResponse:
     plan = _plan(request, number)
     if request.method == "POST":
         return _go_back(request, number, plan)
-    context = {"number": number, "plan": plan, "changes": change_views(request.actor, plan.differences)}
+    title = f"Back to revision {number}"
+    context = {"title": title, "number": number, "plan": plan, "changes": change_views(request.actor, plan.differences)}
     return render(request, "resources/rollback.html", context)
 
 

@@ -96,10 +96,12 @@ def health(request: PageRequest) -> HttpResponse:
     report = _reporter()
     vitals = _telemetry()
     services = [(_part(name), answer, answer == "ok") for name, answer in report.services.items()]
+    failing = [name for name, _, well in services if not well]
     context = {
         "report": report,
         "services": services,
-        "failing": [name for name, _, well in services if not well],
+        "failing": failing,
+        "look": "down" if failing else "up" if services else "unknown",
         "telemetry": vitals,
         "snapshot": newest(),
         "nodes": nodes(),

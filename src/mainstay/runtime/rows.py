@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
 from mainstay.frames.days import Line, together
-from mainstay.frames.web.templatetags.mainstay import latency
+from mainstay.frames.web import shapes
+from mainstay.frames.web.templatetags.mainstay import latency, look
 from mainstay.kernel.wording import lasting, schedule_words
 from mainstay.watch.results.history import HISTORY
 
@@ -36,7 +37,7 @@ class Row:
     url: str
     state: str
     since: float
-    address: str
+    about: str
     latest: str
     severity: str
     group: str
@@ -64,7 +65,7 @@ def monitor_row(view: MonitorView) -> Row:
         url=f"/monitors/{quote(view.name)}/",
         state=view.state,
         since=view.since,
-        address=view.address,
+        about=view.address,
         latest=latency(view.last.duration) if view.last else "",
         severity=view.severity,
         group=_group_of(view.labels, view.tags),
@@ -88,7 +89,7 @@ def heartbeat_row(view: HeartbeatView) -> Row:
         url=f"/heartbeats/{quote(view.name)}/",
         state=view.shown,
         since=since,
-        address=schedule_words(view.schedule),
+        about=schedule_words(view.schedule),
         latest=last,
         severity=view.severity,
         group="Heartbeats",
@@ -113,6 +114,21 @@ class Problem:
     row: Row
     alert: Alert | None
     muted: bool
+
+    @property
+    def shown(self) -> shapes.Problem:
+        row, alert = self.row, self.alert
+        return shapes.Problem(
+            look=look(row.state),
+            title=row.name,
+            url=row.url,
+            severity=row.severity,
+            since=row.since,
+            why=row.message or row.reason,
+            code=row.code,
+            state=row.state.capitalize(),
+            acknowledge=f"/alerts/{alert.id}/acknowledge" if alert and not alert.acknowledged_at else "",
+        )
 
 
 def problems(rows: Sequence[Row], alerts: Mapping[str, Alert], now: float) -> list[Problem]:

@@ -25,7 +25,7 @@ def location_list(request: PageRequest) -> HttpResponse:
     here = settings.MAINSTAY.location
     context = {
         "views": found,
-        "lost": [view for view in found if view.state == "silent"],
+        "lost": [view.name for view in found if view.state == "silent"],
         "here": here,
         "own": location_queries.checked_at(here),
         "named": _NAMED,

@@ -14,9 +14,10 @@ from django.shortcuts import render
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.frames.web.forms.words import label_of
+from mainstay.frames.web.shapes import Step
 from mainstay.kernel.capability import shown
 from mainstay.kernel.errors import UserError
-from mainstay.kernel.wording import votes_in_words
+from mainstay.kernel.wording import lasting, votes_in_words
 from mainstay.store.resources.export import export_yaml
 from mainstay.store.resources.queries import history
 from mainstay.store.resources.queries import resource as find_resource
@@ -114,20 +115,10 @@ def found(sample: Sample) -> Found:
     return Found(sample, facts, excerpt, picture, trace)
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """One line of what happened."""
-
-    at: float
-    look: str
-    words: str
-    text: str
-    downtime: float | None
-
-
-def happened(one: Happening) -> Happened:
+def happened(one: Happening) -> Step:
     look, words = shown(f"monitor.{one.kind}")
-    return Happened(one.at, look, words, one.message or one.reason.replace("_", " "), one.downtime)
+    note = f"was down for {lasting(one.downtime)}" if one.downtime else ""
+    return Step(one.at, look, words, one.message or one.reason.replace("_", " "), note)
 
 
 @require_POST

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.frames.days import Line
 from mainstay.frames.web.paging import turn
+from mainstay.frames.web.templatetags.mainstay import latency
 from mainstay.kernel.errors import InvalidInput, TooLarge, UserError
 from mainstay.store.resources.apply import remove_all
 from mainstay.store.resources.queries import by_uids
@@ -34,15 +35,37 @@ _MANY = 10_000  # names that one order takes
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A monitor as a list shows it."""
+    """A monitor as the component `row` shows it."""
 
-    view: MonitorView
+    name: str
+    key: str
+    url: str
+    state: str
+    since: float
+    about: str
+    latest: str
+    badge: str
+    tags: Sequence[str]
     line: Line | None
     in_file: bool  # a file manages it, and declares it again if it is deleted here
+    picked: bool
 
-    @property
-    def url(self) -> str:
-        return f"/monitors/{quote(self.view.name)}/"
+
+def _row(view: MonitorView, line: Line | None, *, in_file: bool, picked: bool) -> Row:
+    return Row(
+        name=view.name,
+        key=view.uid,
+        url=f"/monitors/{quote(view.name)}/",
+        state=view.state,
+        since=view.since,
+        about=(view.message if view.wrong else "") or view.address,
+        latest=latency(view.last.duration) if view.last else "",
+        badge="flapping" if view.flapping else "",
+        tags=view.tags,
+        line=line,
+        in_file=in_file,
+        picked=picked,
+    )
 
 
 @require_GET
@@ -58,19 +81,23 @@ def monitor_list(request: PageRequest) -> HttpResponse:
     lines = HISTORY.lines([view.uid for view in views], DAYS, time.time())
     in_file = {one.uid for one in by_uids(view.uid for view in views) if one.manager == "file"}
     stateless = urlencode({name: value for name, value in asked.items() if value and name != "state"})
+    picked = frozenset(request.GET.getlist("picked"))
+    filtered = any(asked[name] for name in ("q", "state", "tag"))
     context = {
-        "rows": [Row(view, lines.get(view.uid), view.uid in in_file) for view in views],
+        "rows": [
+            _row(view, lines.get(view.uid), in_file=view.uid in in_file, picked=view.name in picked) for view in views
+        ],
         "found": first.total,
         "total": sum(first.counts.values()),
         "counts": [(state, count, f"?{stateless}&state={state}") for state, count in first.counts.items() if count],
         "stateless": f"?{stateless}",
         "tags": list(queries.tags(actor.limits))[:200],
         "asked": asked,
-        "filtered": any(asked[name] for name in ("q", "state", "tag")),
+        "filtered": filtered,
+        "cleared": "/monitors/" if filtered else "",
         "sorts": SORTS,
         "days": DAYS,
         "pages": pages,
-        "picked": frozenset(request.GET.getlist("picked")),
         "may_check": actor.may_some("monitors:check"),
         "may_write": actor.may("resources:write"),
     }

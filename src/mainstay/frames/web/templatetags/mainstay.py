@@ -39,6 +39,10 @@ _FIRST_BYTE = frozenset({"http", "steps", "browser", "promql", "docker", "build"
 # States that borrow another one's icon and colour, and states with words of their own.
 LOOKS = {
     "late": "degraded",
+    "working": "up",
+    "draining": "degraded",
+    "silent": "down",
+    "stopped": "paused",
     "new": "none",
     "firing": "down",
     "resolved": "up",
@@ -54,7 +58,12 @@ LOOKS = {
     "error": "down",
     "info": "check",
 }
-WORDS = {"new": "Waiting for its first ping", "firing": "Open"}
+WORDS = {
+    "new": "Waiting for its first ping",
+    "firing": "Open",
+    "working": "Works",
+    "draining": "Hands over",
+}
 
 
 @register.filter
@@ -127,8 +136,10 @@ def ago(at: float | None) -> SafeString:
 
 
 @register.filter
-def due(at: float) -> SafeString:
-    """`in 5 min`, and `3 min ago` once it is past. Of what is to come."""
+def due(at: float | None) -> SafeString:
+    """`in 5 min`, and `3 min ago` once it is past. Of what is to come; a dash if nothing is."""
+    if at is None:
+        return SafeString("\u2013")
     seconds = time.time() - at
     return _time(at, "due", f"{lasting(seconds)} ago" if seconds >= 0 else f"in {lasting(-seconds)}")
 

@@ -190,8 +190,13 @@ document.addEventListener("pointermove", showTip, { passive: true });
 document.addEventListener("scroll", () => { tip?.remove(); tip = undefined; }, { passive: true });
 document.addEventListener("mainstay:swapped", () => { refreshTimes(); updateBulk(); });
 document.addEventListener("htmx:afterSettle", () => { refreshTimes(); updateBulk(); });
-document.addEventListener("htmx:responseError", () => toast("The server could not do that. Try again in a moment."));
-document.addEventListener("htmx:sendError", () => toast("The server cannot be reached."));
+function failed(event, words) {
+  toast(words);
+  const loading = event.detail.target?.querySelector(".loading");
+  loading?.replaceWith(loading.nextElementSibling.content);
+}
+document.addEventListener("htmx:responseError", (event) => failed(event, "The server could not do that. Try again in a moment."));
+document.addEventListener("htmx:sendError", (event) => failed(event, "The server cannot be reached."));
 refreshTimes();
 updateBulk();
 nameTheme();
