@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, cast
 
-from pydantic import AfterValidator, Field, create_model
+from pydantic import AfterValidator, Field, WithJsonSchema, create_model
 
 from mainstay.kernel.asking import first
 from mainstay.kernel.capability import Surroundings
@@ -53,7 +53,11 @@ class Target(Spec):
         description="labels besides those that are sent: a text, or the JSON path of one in each alert, such as "
         "`$.service`",
     )
-    severity: Annotated[dict[Word, Severity | Words], AfterValidator(_check_severity)] = Field(
+    severity: Annotated[
+        dict[Word, Severity | Words],
+        AfterValidator(_check_severity),
+        WithJsonSchema({"type": "object", "maxProperties": 100}),  # two shapes: forms ask for it as a text
+    ] = Field(
         {},
         max_length=100,
         description="what the sender's words mean, such as {fatal: P0}; with {$.level: {fatal: P0}} the word stands "
