@@ -14,6 +14,7 @@ import pytest
 from django.conf import settings
 from django.core.cache import cache
 from django.test import Client, override_settings
+from django.urls import resolve
 from tests.rigs.accounts_browser import PASSWORD, TEST, browser, person, signed_in, switch_factor_on
 from tests.rigs.settings import having
 
@@ -25,6 +26,7 @@ from mainstay.frames.addresses import client_address
 from mainstay.heartbeats.verbs import pause_heartbeat
 from mainstay.integrations import checks
 from mainstay.kernel.actor import Actor, limitable
+from mainstay.kernel.capability import CAPABILITIES
 from mainstay.kernel.errors import Conflict, Forbidden, InvalidInput, NotFound
 from mainstay.runtime.kinds import check_kinds
 from mainstay.store.journal import Filter, entries
@@ -118,6 +120,8 @@ def test_the_menu_leads_a_limited_role_where_it_may_go() -> None:
     menu = re.findall(r'<a href="([^"]+)" ?[^>]*>\s*<svg', client.get("/").content.decode().split('id="nav"')[1])
     assert {"/", "/monitors/", "/alerts/"} <= set(menu)
     assert [url for url in menu if client.get(url).status_code != 200] == []
+    pages = [entry for entries in CAPABILITIES.menu().values() for entry in entries]
+    assert [entry.url for entry in pages if resolve(entry.url).func.door.limited != entry.limited] == []
 
 
 @pytest.mark.usefixtures("site")
