@@ -59,6 +59,7 @@ from mainstay.snapshots.lane import EVERY as SNAPSHOTS_EVERY
 from mainstay.snapshots.lane import SnapshotLane
 from mainstay.sources.doors.doors import source_doors
 from mainstay.sources.doors.intake import Intake
+from mainstay.sources.doors.mail import SourceMail
 from mainstay.statuspage.serving import StatusPages
 from mainstay.store import following
 from mainstay.store.running import Running
@@ -143,7 +144,8 @@ class Parts:
         directory, catch_up = self.heartbeats.directory, self.heartbeats.catch_up
         self.pings = PingApp(self.writer, directory, settings, catch_up=catch_up, spool=spool)
         self.intake = Intake(self.writer, settings, clock)
-        self.mail = MailDoor(self.pings, settings[MAIL_LISTEN]) if settings[MAIL_LISTEN] else None
+        other = SourceMail(self.intake)
+        self.mail = MailDoor(self.pings, settings[MAIL_LISTEN], other) if settings[MAIL_LISTEN] else None
         self.config = ConfigLane(config, self.writer) if config else None
         self.modules = Modules(Path(settings[BLACKBOX_MODULES]) if settings[BLACKBOX_MODULES] else None)
         self.status_pages = StatusPages()

@@ -2,6 +2,7 @@
 
     <uuid>@any.domain                    the heartbeat with this ping address
     <ping-key>+<slug>@any.domain         the heartbeat with this slug
+    whatever `other` knows               an alert source
 
 Every mail is a success, unless the heartbeat declares `keywords` for subject or text: then these decide. The mail
 is kept as the ping's body, up to `ping_body_limit`. Rules and words: hc/api/management/commands/smtpd.py of
@@ -19,7 +20,7 @@ import re
 import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import structlog
 
@@ -91,11 +92,21 @@ async def _words(wanted: list[str], mail: bytes) -> str:
     return out.decode("utf-8", "replace")
 
 
+class OtherMail(Protocol):
+    """What takes in mail to addresses that are no heartbeats."""
+
+    async def knows(self, address: str) -> bool: ...
+
+    async def take(self, address: str, mail: bytes, remote: str) -> int:
+        """The status: 200 once it is on the disk, 404 if the address is none any more."""
+
+
 class MailDoor:
     """Listens from `start` to `stop`. UserError if the address cannot be had or the package is missing."""
 
-    def __init__(self, pings: PingApp, listen: str) -> None:
+    def __init__(self, pings: PingApp, listen: str, other: OtherMail | None = None) -> None:
         self._pings = pings
+        self._other = other
         self._listen = listen
         self._server: asyncio.Server | None = None
         self._open = 0
@@ -136,14 +147,14 @@ class MailDoor:
         self._open -= 1
 
     def _handler(self) -> _Handler:
-        return _Handler(self._pings, self._readers)
+        return _Handler(self._pings, self._readers, self._other)
 
 
 class _Handler:
     """What aiosmtpd asks at each step of a session; see its `concepts: handlers`."""
 
-    def __init__(self, pings: PingApp, readers: asyncio.Semaphore) -> None:
-        self._pings, self._readers = pings, readers
+    def __init__(self, pings: PingApp, readers: asyncio.Semaphore, other: OtherMail | None) -> None:
+        self._pings, self._readers, self._other = pings, readers, other
 
     async def handle_RCPT(  # noqa: N802  the library looks for this name
         self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
@@ -151,7 +162,7 @@ class _Handler:
         if len(envelope.rcpt_tos) >= RECIPIENTS:
             return _TOO_MANY
         entry = await self._pings.find(partial(recipient, address=address))
-        if entry is None:
+        if entry is None and not (self._other is not None and await self._other.knows(address)):
             return _REFUSED
         envelope.rcpt_tos.append(address)
         return "250 OK"
@@ -169,8 +180,10 @@ class _Handler:
 
     async def _record(self, session: Session, envelope: Envelope, address: str, mail: bytes) -> int:
         entry = recipient(self._pings.directory, address)
-        if entry is None:  # deleted since the recipient was accepted
-            return 404
+        remote = str(session.peer[0] if session.peer else "")[:45]
+        if entry is None:  # of the other one, or deleted since the recipient was accepted
+            async with self._readers:
+                return await self._other.take(address, mail, remote) if self._other is not None else 404
         async with self._readers:
             kind = await meaning(entry.keywords, mail)
         sender = "".join(sign for sign in envelope.mail_from or "" if sign.isprintable())
@@ -180,7 +193,7 @@ class _Handler:
                 Ping(self._pings.clock.now(), kind),
                 method="",
                 scheme="email",
-                remote=str(session.peer[0] if session.peer else "")[:45],
+                remote=remote,
                 user_agent=f"Email from {sender}"[:200],
                 body=mail,
                 body_size=len(mail),

@@ -16,8 +16,8 @@ from html.parser import HTMLParser
 from typing import Any
 
 READ = 1024 * 1024  # bytes of a mail
-_SECONDS = 1  # of computing
-_MEMORY = 512 * 1024 * 1024  # bytes, the interpreter's own included
+SECONDS = 1  # of computing
+MEMORY = 512 * 1024 * 1024  # bytes, the interpreter's own included
 _HTML_READ = 100_000  # signs of its page
 _SLOW_CHARSETS = ("punycode", "idna")  # codecs of Python that take quadratic time
 
@@ -65,8 +65,8 @@ def _plain(html: str) -> str:
 
 def main() -> None:
     """`python -m mainstay.heartbeats.doors.mail_words subject body`, with the mail as input."""
-    resource.setrlimit(resource.RLIMIT_CPU, (_SECONDS, _SECONDS))
-    resource.setrlimit(resource.RLIMIT_AS, (_MEMORY, _MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for text in words(sys.stdin.buffer.read(READ), subject="subject" in sys.argv, body="body" in sys.argv):
         sys.stdout.buffer.write(text.encode("utf-8", "replace") + b"\n")
