@@ -15,7 +15,7 @@ from tests.rigs.accounts_browser import TEST, browser, person
 from mainstay.accounts import verbs
 from mainstay.accounts.models import User
 from mainstay.alerting.models import AlertRow
-from mainstay.alerting.rules import NO_CHANNEL
+from mainstay.alerting.routing import NO_CHANNEL
 from mainstay.frames.boot import current_settings
 from mainstay.runtime.health_page import Report, set_reporter
 from mainstay.store.journal import Filter, entries
