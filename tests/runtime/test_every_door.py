@@ -410,6 +410,10 @@ ASKED_OF_TOKENS = {
     "GET /api/v2/receivers": "alerts:read",
     "GET /api/v2/status": "alerts:read",
     "POST /api/v2/alerts": "alerts:send",
+    "GET /api/v2/silences": "alerts:read",
+    "GET /api/v2/silence/{id}": "alerts:read",
+    "POST /api/v2/silences": "alerts:write",
+    "DELETE /api/v2/silence/{id}": "alerts:write",
 }
 ASKED_OF_TOKENS |= {way.replace("/api", "/in/{source}/api"): scope for way, scope in ASKED_OF_TOKENS.items()}
 

@@ -3,6 +3,7 @@
     POST /api/v2/alerts            takes alerts in
     GET  /api/v2/alerts            all that is wrong now, what Mainstay found itself included
     GET  /api/v2/alerts/groups, /api/v2/receivers, /api/v2/status
+         /api/v2/silences, /api/v2/silence/{id}    (silences.py)
     /-/healthy, /-/ready, /-/reload
 
 Answers as those of Alertmanager 0.25 to 0.28 (`api/v2/api.go`): mistakes that it finds are JSON texts, and those of its
@@ -11,13 +12,9 @@ schema are `{"code", "message"}`.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any
 
-import msgspec
-from django.db import close_old_connections
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import BaseRoute, Route, Router
@@ -26,7 +23,9 @@ from mainstay.accounts.doors import public
 from mainstay.kernel.clock import to_iso
 from mainstay.sources.directory import Source
 from mainstay.sources.doors.alertmanager_view import Asked, BadQuery, groups, listing, receivers, status
+from mainstay.sources.doors.answers import answer, failure, read, refusal, words
 from mainstay.sources.doors.intake import Intake, Refused
+from mainstay.sources.doors.silences import Silences
 from mainstay.sources.doors.visitors import visitor
 from mainstay.sources.formats import alertmanager
 
@@ -40,6 +39,7 @@ class Alertmanager:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
+        self._silences = Silences(intake)
         self._started = intake.clock.now()
         self.below = self._routes("/in/{source}")
         self.application = Router([*self._routes(""), Route("/api/v2/{rest:path}", _nowhere, methods=_EVERY)])
@@ -49,6 +49,8 @@ class Alertmanager:
             "/api/v2/alerts": {"GET": self._list, "POST": self._take},
             "/api/v2/alerts/groups": {"GET": self._groups},
             "/api/v2/receivers": {"GET": self._receivers},
+            "/api/v2/silences": {"GET": self._silences.list, "POST": self._silences.set},
+            "/api/v2/silence/{id}": {"GET": self._silences.one, "DELETE": self._silences.expire},
             "/api/v2/status": {"GET": self._status},
         }
         found: list[BaseRoute] = [
@@ -87,20 +89,20 @@ class Alertmanager:
     async def _list(self, request: Request) -> Response:
         actor = await visitor(request, self._intake.settings, "alerts:read")
         asked = Asked.of(request.query_params)
-        return _json(await _read(partial(listing, asked, actor.limits, self._intake.clock.now())))
+        return answer(await read(partial(listing, asked, actor.limits, self._intake.clock.now())))
 
     async def _groups(self, request: Request) -> Response:
         actor = await visitor(request, self._intake.settings, "alerts:read")
         asked = Asked.of(request.query_params)
-        return _json(await _read(partial(groups, asked, actor.limits, self._intake.clock.now())))
+        return answer(await read(partial(groups, asked, actor.limits, self._intake.clock.now())))
 
     async def _receivers(self, request: Request) -> Response:
         actor = await visitor(request, self._intake.settings, "alerts:read")
-        return _json(await _read(partial(receivers, actor.limits)))
+        return answer(await read(partial(receivers, actor.limits)))
 
     async def _status(self, request: Request) -> Response:
         actor = await visitor(request, self._intake.settings, "alerts:read")
-        return _json(await _read(partial(status, actor.limits, to_iso(self._started))))
+        return answer(await read(partial(status, actor.limits, to_iso(self._started))))
 
 
 _EVERY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
@@ -112,9 +114,9 @@ def _by_method(methods: dict[str, Endpoint]) -> Endpoint:
         way = methods.get("GET" if request.method == "HEAD" else request.method)
         if way is None:
             allowed = ",".join(methods)
-            answer = failure(405, 405, f"method {request.method} is not allowed, but [{allowed}] are")
-            answer.headers["Allow"] = allowed
-            return answer
+            refused = failure(405, 405, f"method {request.method} is not allowed, but [{allowed}] are")
+            refused.headers["Allow"] = allowed
+            return refused
         try:
             return await way(request)
         except BadQuery as error:
@@ -139,33 +141,3 @@ async def _reloaded(_request: Request) -> Response:
 @public
 async def _nowhere(request: Request) -> Response:
     return failure(404, 404, f"path {request.url.path[:200]} was not found")
-
-
-async def _read(reader: Callable[[], Any]) -> Any:
-    def read() -> Any:
-        close_old_connections()
-        return reader()
-
-    return await asyncio.to_thread(read)
-
-
-def refusal(refused: Refused) -> Response:
-    """Why nothing was done, as a JSON text."""
-    answer = words(refused.status, refused.message)
-    if refused.wait:
-        answer.headers["Retry-After"] = str(max(1, round(refused.wait)))
-    if refused.status == 401:
-        answer.headers["WWW-Authenticate"] = 'Basic realm="Mainstay"'
-    return answer
-
-
-def words(status: int, message: str) -> Response:
-    return _json(message, status)
-
-
-def failure(status: int, code: int, message: str) -> Response:
-    return _json({"code": code, "message": message}, status)
-
-
-def _json(document: Any, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(document) + b"\n", status, media_type=_JSON)

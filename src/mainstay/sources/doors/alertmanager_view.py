@@ -17,6 +17,7 @@ from mainstay.kernel.matchers import Matcher, parse_matcher
 from mainstay.kernel.patterns import BadPattern, Pattern, compile_pattern, fits
 from mainstay.sources.queries import Outside, open_alerts
 from mainstay.sources.rules import RESOLVE_TIMEOUT
+from mainstay.sources.silences import silenced_by, silences
 
 _TRUE = frozenset(("1", "t", "true", "y", "yes", "on", "ok", "checked", "selected", "enabled"))
 _MATCHERS = 40
@@ -141,16 +142,18 @@ def status(limits: Sequence[str], started: str) -> dict[str, Any]:
 
 
 def _shown(limits: Sequence[str], now: float) -> Iterator[dict[str, Any]]:
-    found = open_alerts(limits)
+    found, quiet = open_alerts(limits), silences(now)
     routings = routings_of([one.alert.labels for one in found])
     for one, routing in zip(found, routings, strict=True):
-        yield _alert(one, sorted(routing.channels), now)
+        silenced = silenced_by(quiet, one.alert.labels) if quiet else []
+        yield _alert(one, sorted(routing.channels), silenced, now)
 
 
-def _alert(one: Outside, to: Sequence[str], now: float) -> dict[str, Any]:
-    """gettableAlert."""
+def _alert(one: Outside, to: Sequence[str], silenced: list[str], now: float) -> dict[str, Any]:
+    """gettableAlert. A mute counts as a silence, under the alert's own id."""
     alert, labels = one.alert, dict(sorted(one.labels.items()))
-    silenced = [alert.id] if alert.aside or (alert.muted_until is not None and alert.muted_until > now) else []
+    muted = alert.aside or (alert.muted_until is not None and alert.muted_until > now)
+    silenced = [*silenced, alert.id] if muted else silenced
     inhibited = [alert.suppressed_by] if alert.suppressed_by else []
     shown = {
         "annotations": dict(one.annotations),

@@ -157,6 +157,14 @@ class Intake:
         """Read a body; a large one beside the event loop."""
         return reader() if size < LARGE else await asyncio.to_thread(reader)
 
+    async def write(self, job: Callable[[], T]) -> T:
+        """Do what a person asked for, on the writer's thread. Refused while the database is busy."""
+        try:
+            async with asyncio.timeout(BUSY_SECONDS):
+                return await self._writer.run(job, urgent=True)
+        except (StoreBusy, TimeoutError):
+            raise Refused(503, "the database is busy, try again", 5.0) from None
+
     async def take(self, source: Source, batch: Batch, shown: Body | None = None, by: str = "") -> None:
         """Record what a request says; returns once it is durable. Refused if there is too much."""
         count = len(batch.reports) + len(batch.changes)

@@ -19,7 +19,7 @@ from mainstay.kernel.actor import Actor
 from mainstay.kernel.settings import Settings
 from mainstay.sources.doors.intake import Refused
 
-HERE = frozenset({"alerts:send", "alerts:read"})
+HERE = frozenset({"alerts:send", "alerts:read", "alerts:write"})
 _PROXIED = ("forwarded", "via", "x-forwarded-for", "x-forwarded-host", "x-forwarded-proto", "x-real-ip")
 
 
