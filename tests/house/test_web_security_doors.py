@@ -17,7 +17,13 @@ from mainstay.runtime.api import api
 
 # Guarded by the libraries' own checks, which tests/runtime/test_every_door.py tries one by one.
 BORROWED = ("accounts/", "api/v1/")
-OPEN = {"a/<str:token>", "join/<str:secret>", "recover/<str:secret>", "setup/<str:token>"}  # the address is a secret
+OPEN = {
+    "a/<str:token>",
+    "oncall/feed/<str:secret>.ics",
+    "join/<str:secret>",
+    "recover/<str:secret>",
+    "setup/<str:token>",
+}  # the address is a secret
 OPEN |= {"accounts/confirm-email/", "accounts/email/", "accounts/3rdparty/", "accounts/3rdparty/signup/"}  # lead away
 OPEN |= {f"accounts/oidc/<slug:provider_id>/login/{step}" for step in ("", "callback/")}  # single sign-on
 OPEN |= {"recover/<str:secret>", "accounts/3rdparty/", "accounts/3rdparty/signup/"}

@@ -163,3 +163,8 @@ def test_a_gap_outside_of_the_hours_that_are_asked_for_is_none() -> None:
     assert forecast(made(days, covers="mon-fri 08:00-20:00"), start, 52).gaps == ()
     missing = forecast(made(days, covers="mon-sat 08:00-20:00"), start, 1).gaps
     assert [(utc(begin), utc(end)) for begin, end in missing] == [("12-12 07:00", "12-12 19:00")]
+
+
+def test_a_schedule_has_no_gap_before_its_first_layer_begins_and_has_one_after_the_last_ended() -> None:
+    seen = forecast(made(WEEKLY | {"until": "2026-12-21"}), at("2026-12-01T00:00"), 4)
+    assert [(utc(start), utc(end)) for start, end in seen.gaps] == [("12-21 08:00", "12-28 23:00")]

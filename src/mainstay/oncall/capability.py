@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mainstay.kernel.capability import Capability, Scope
+from mainstay.kernel.capability import Capability, Command, MenuEntry, Routes, Scope
 from mainstay.oncall.events import EVENTS
 
 CAPABILITY = Capability(
@@ -17,5 +17,14 @@ CAPABILITY = Capability(
     ),
     events=EVENTS,
     guards="mainstay.oncall.guards",
+    pages="mainstay.oncall.page_urls",
+    menu=(
+        MenuEntry("Respond", 40, "On-call", "/oncall/", "oncall", "oncall:read"),
+        MenuEntry("Respond", 41, "My on-call", "/oncall/me/", "user", "oncall:read"),
+    ),
+    routes=(Routes("/oncall", "mainstay.oncall.api", "On-call"),),
+    commands=(
+        Command("oncall", 95, "mainstay.oncall.commands:oncall", "Show who is on duty; override and swap shifts"),
+    ),
     lanes="mainstay.oncall.lanes:lanes",
 )

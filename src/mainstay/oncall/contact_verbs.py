@@ -15,7 +15,7 @@ from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.kernel.ids import new_id
 from mainstay.oncall import events
 from mainstay.oncall.models import FeedRow, VerificationRow
-from mainstay.oncall.queries import FREE, code_of, digest_of, named_by
+from mainstay.oncall.queries import FREE, code_of, digest_of, duty, named_by
 from mainstay.oncall.rules.reach import Method, methods_of
 from mainstay.oncall.verbs import READ, WRITE
 from mainstay.store.resources.queries import resource
@@ -71,6 +71,19 @@ def confirm_code(actor: Actor, person: str, index: int, code: str, *, clock: Clo
     if not right:
         raise UserError("this is not the code", hint="look at the newest message, or have another code sent")
     return True
+
+
+def ask_test(actor: Actor, person: str, *, clock: Clock | None = None) -> None:
+    """Have a test message sent by every way that may be used. UserError if there is none."""
+    actor.require(READ)
+    with unit_of_work(actor, clock) as work:
+        resource("person", person)
+        if not actor.may(WRITE) and named_by(actor) != person:
+            raise Forbidden("this is how another person is reached", hint="ask somebody with the scope oncall:write")
+        known = duty(work.now)
+        if not any(known.is_verified(one.kind, one.target) for one in known.methods(person)):
+            raise UserError(f"{person} has no verified contact", hint="verify one first")
+        work.record(events.TestAsked(f"person/{person}"))
 
 
 def make_feed(actor: Actor, kind: str, name: str, *, clock: Clock | None = None) -> str:

@@ -114,6 +114,12 @@ class ContactVerified(Event, kw_only=True):
     way: Way
 
 
+class TestAsked(Event):
+    """A test message is to be sent to a person by every way that may be used."""
+
+    kind, icon, title = "contact.test_asked", "play", "Test asked for"
+
+
 class FeedMade(Event):
     """A calendar address was made; the one before it stops working."""
 
@@ -132,5 +138,6 @@ EVENTS = (
     Covered,
     CodeAsked,
     ContactVerified,
+    TestAsked,
     FeedMade,
 )

@@ -247,6 +247,7 @@ def schedule_kind() -> Kind:
         ScheduleSpec.model_validate,
         lambda: ScheduleSpec.model_json_schema(mode="validation"),
         _schedule_references,
+        page="/oncall/schedules/{}/",
         example=_SCHEDULE,
         in_words=_schedule_in_words,
     )
@@ -260,6 +261,7 @@ def policy_kind() -> Kind:
         EscalationPolicySpec.model_validate,
         lambda: EscalationPolicySpec.model_json_schema(mode="validation"),
         _policy_references,
+        page="/oncall/policies/{}/",
         example=_POLICY,
         in_words=_policy_in_words,
     )

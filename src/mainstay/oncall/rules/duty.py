@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -132,11 +133,18 @@ class Schedule:
                 return on, not on
         return {}, False
 
+    @property
+    def begins(self) -> float:
+        """When its first layer begins; minus infinity if one has always been."""
+        return min((rota.begins for rota in self.rotas), default=-math.inf)
+
     def is_away(self, person: str, at: float) -> bool:
         return any(start <= at < end for start, end in self.away.get(person, ()))
 
     def asked(self, at: float) -> bool:
-        """Whether somebody must be on duty."""
+        """Whether somebody must be on duty: not before the first layer begins."""
+        if at < self.begins:
+            return False
         return self.covers is None or self.covers.covers(self.clock, at)
 
 

@@ -5,6 +5,7 @@ The answer is that of `duty.Schedule.at` at every instant, found by going from o
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -94,6 +95,7 @@ def _is_double(reached: list[tuple[str, list[Piece]]], cover: Cover) -> bool:
 
 def _edges(schedule: Schedule, layers: list[_Layer], begin: int, end: int) -> set[int]:
     edges = {edge for layer in layers for piece in layer.pieces for edge in (piece.start, piece.end)}
+    edges |= {_up(rota.begins) for rota in schedule.rotas if math.isfinite(rota.begins)}
     edges |= {edge for spans in schedule.away.values() for span in spans for edge in span}
     edges |= {_up(edge) for one in schedule.overrides for edge in (one.start, one.end)}
     for temporary in schedule.temporaries:
@@ -125,7 +127,7 @@ class _Spans:
 
 
 class _Shifts:
-    """Shifts of each person, joined likewise if they have the same reason."""
+    """Shifts of each person, joined likewise if they have the same reason, or a part of them is recorded."""
 
     def __init__(self) -> None:
         self._open: dict[str, Shift] = {}
@@ -135,7 +137,8 @@ class _Shifts:
         still: dict[str, Shift] = {}
         for one in on:
             before = self._open.get(one.person)
-            start = before.start if before is not None and before.on == one else low
+            joined = before is not None and (before.on == one or "recorded" in (before.on.source, one.source))
+            start = before.start if joined and before is not None else low
             still[one.person] = Shift(start, high, one.person, one)
         self._done += [shift for person, shift in self._open.items() if not _goes_on(shift, still.get(person))]
         self._open = still
