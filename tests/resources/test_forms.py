@@ -104,7 +104,7 @@ def test_a_form_asks_for_all_that_may_be_declared_and_an_empty_one_declares_noth
 
 def test_what_names_another_resource_offers_what_there_is() -> None:
     groups = [(kind.name, variant.group) for kind in KINDS for variant in variants(kind.name)]
-    found = {(kind, one.refers) for kind, group in groups for one in each(group)}
+    found = {(kind, word) for kind, group in groups for one in each(group) for word in one.refers.split()}
     for _, kind, document in documents():
         for reference in KINDS[kind].references(KINDS[kind].validate(document)):
             assert (kind, reference.kind) in found, f"a field of {kind} lacks {REFERS}"

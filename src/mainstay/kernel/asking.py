@@ -26,9 +26,9 @@ def sort(what: Sort) -> dict[str, Any]:
     return {SORT: what}
 
 
-def refers(kind: str) -> dict[str, Any]:
-    """The text, or each text of the list, is the name of a resource of this kind."""
-    return {REFERS: kind}
+def refers(*kinds: str) -> dict[str, Any]:
+    """The text, or each text of the list, is the name of a resource of this kind; of several kinds: `kind/name`."""
+    return {REFERS: " ".join(kinds)}
 
 
 def section(heading: str) -> dict[str, Any]:

@@ -19,7 +19,8 @@ from mainstay.kernel.zones import check_zone
 
 NOBODY = "nobody"  # in a rotation: on purpose, no one
 Severity = Literal["P0", "P1", "P2", "P3"]
-WAYS = ("push", "email", "sms", "call", "ntfy", "slack", "msteams", "telegram", "apprise", "channel")
+# A form takes an entry for empty that is as it begins, so the first one is a way that needs a name.
+WAYS = ("channel", "push", "email", "sms", "call", "ntfy", "slack", "msteams", "telegram", "apprise")
 
 
 def _check_hours(text: str) -> str:
@@ -92,9 +93,11 @@ class ChannelWay(Spec):
     name: str = Field(max_length=100, description="a declared channel", json_schema_extra=refers("channel"))
 
 
-def _named(key: str) -> BeforeValidator:
+def _named(key: str, shape: type[Spec]) -> BeforeValidator:
     """A bare text stands for a mapping with this key alone."""
-    return BeforeValidator(lambda value: {key: value} if isinstance(value, str) else value)
+    return BeforeValidator(
+        lambda value: {key: value} if isinstance(value, str) else value, json_schema_input_type=str | shape
+    )
 
 
 class Contact(Spec):
@@ -105,23 +108,23 @@ class Contact(Spec):
     )
 
     push: Push | None = Field(None, description="notification on the installed page, on phone and desktop")
-    email: Annotated[EmailWay, _named("address")] | None = Field(
+    email: Annotated[EmailWay, _named("address", EmailWay)] | None = Field(
         None, description="an e-mail", json_schema_extra=shorthand("address")
     )
-    sms: Annotated[PhoneWay, _named("number")] | None = Field(
+    sms: Annotated[PhoneWay, _named("number", PhoneWay)] | None = Field(
         None, description="a text message", json_schema_extra=shorthand("number")
     )
-    call: Annotated[PhoneWay, _named("number")] | None = Field(
+    call: Annotated[PhoneWay, _named("number", PhoneWay)] | None = Field(
         None, description="a phone call", json_schema_extra=shorthand("number")
     )
-    ntfy: Annotated[NtfyWay, _named("topic")] | None = Field(
+    ntfy: Annotated[NtfyWay, _named("topic", NtfyWay)] | None = Field(
         None, description="ntfy", json_schema_extra=shorthand("topic")
     )
     slack: SlackWay | None = Field(None, description="a direct message in Slack")
     msteams: TeamsWay | None = Field(None, description="a message in Microsoft Teams")
     telegram: TelegramWay | None = Field(None, description="a message in Telegram")
     apprise: AppriseWay | None = Field(None, description="a service that Apprise knows, such as Signal")
-    channel: Annotated[ChannelWay, _named("name")] | None = Field(
+    channel: Annotated[ChannelWay, _named("name", ChannelWay)] | None = Field(
         None, description="a declared channel", json_schema_extra=shorthand("name")
     )
     after: Duration = Field(0, description="how long after the page, if nobody has answered by then")

@@ -6,9 +6,18 @@ from collections.abc import Iterable, Mapping
 from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    WithJsonSchema,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 
-from mainstay.kernel.asking import first, section, sort
+from mainstay.kernel.asking import first, refers, section, sort
 from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.duration import Duration
@@ -67,6 +76,12 @@ class Slot(Spec):
         None, description="the day from which on they take no part; the next in order takes over"
     )
 
+    @model_serializer(mode="wrap")
+    def _shortest(self, write: SerializerFunctionWrapHandler) -> Any:
+        if self.start is None and self.until is None:
+            return self.people[0] if len(self.people) == 1 else self.people or NOBODY
+        return write(self)
+
 
 def _slot(value: Any) -> Any:
     if isinstance(value, str):
@@ -74,7 +89,8 @@ def _slot(value: Any) -> Any:
     return {"people": value} if isinstance(value, list) else value
 
 
-SlotField = Annotated[Slot, BeforeValidator(_slot, json_schema_input_type=str | list[str] | Slot)]
+_SLOT = "a name, a list of names, `nobody`, or {people: [...], from: date, until: date}"
+SlotField = Annotated[Slot, BeforeValidator(_slot), WithJsonSchema({"description": _SLOT, **refers("person")})]
 
 
 class Layer(Spec):
@@ -160,7 +176,11 @@ class Step(Spec):
     model_config = ConfigDict(json_schema_extra=first("to", "after"))
 
     to: list[Annotated[str, Field(max_length=120)]] = Field(
-        min_length=1, max_length=40, description="such as schedule/primary, person/lead, team/core or channel/mail"
+        min_length=1,
+        max_length=40,
+        title="Whom",
+        description="such as schedule/primary, person/lead, team/core or channel/mail",
+        json_schema_extra=refers("schedule", "person", "team", "channel"),
     )
     after: Duration = Field(0, description="how long after the step before, while nobody has acknowledged")
     severity: list[Severity] = Field([], description="only for these severities; none: for all")

@@ -363,6 +363,8 @@ def _names() -> Callable[[str], list[tuple[str, str]]]:
     known: dict[str, list[tuple[str, str]]] = {}
 
     def names(kind: str) -> list[tuple[str, str]]:
+        if " " in kind:
+            return [(f"{one}/{name}", about) for one in kind.split() for name, about in names(one)]
         if kind not in known:
             known[kind] = _undeclared(kind) + [
                 (one.name, KINDS[kind].in_words(one.document)) for one in queries.resources(kind)

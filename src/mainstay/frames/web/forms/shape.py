@@ -92,6 +92,11 @@ class Field:
     shorthand: str = ""
     section: str = ""
 
+    @property
+    def named(self) -> str:
+        """The kind that it refers to, or the first of several."""
+        return self.refers.partition(" ")[0]
+
     def field(self, key: str) -> Field:
         return next(field for field in self.fields if field.key == key)
 
