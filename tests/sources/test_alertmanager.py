@@ -177,7 +177,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Debian's Alertmanager."""
     folder, port = tmp_path_factory.mktemp("alertmanager"), free_port()
     config = Path(folder, "config.yml")
-    config.write_text("route: {receiver: default}\nreceivers: [{name: default}]\n")
+    config.write_text("route: {receiver: default, group_by: [alertname, job]}\nreceivers: [{name: default}]\n")
     flags = (f"--config.file={config}", f"--storage.path={folder}", "--cluster.listen-address=")
     process = subprocess.Popen(
         ["prometheus-alertmanager", *flags, f"--web.listen-address=127.0.0.1:{port}"],
@@ -265,6 +265,7 @@ def _comparable(answer: httpx.Response) -> Any:
 @pytest.mark.usefixtures("source")
 def test_answers_are_those_of_alertmanager(original: str) -> None:
     declare("channel", "default", {"webhook": {"url": "https://hooks.example.com"}})
+    declare("route", "all", {"to": ["default"], "group_by": ["alertname", "job"]})
 
     async def steps(rig: Rig) -> None:
         different = {}

@@ -12,6 +12,7 @@ from starlette.datastructures import QueryParams
 
 from mainstay import __version__
 from mainstay.alerting.queries import channels_told, routings_of
+from mainstay.alerting.routing import Routing
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.matchers import Matcher, parse_matcher
 from mainstay.kernel.patterns import BadPattern, Pattern, compile_pattern, fits
@@ -81,21 +82,25 @@ def _in_go(pattern: str, error: BadPattern) -> str:
 
 def listing(asked: Asked, limits: Sequence[str], now: float) -> list[dict[str, Any]]:
     """GET /alerts: by fingerprint."""
-    return [shown for shown in _shown(limits, now) if asked.wants(shown)]
+    return [shown for shown, _ in _shown(limits, now) if asked.wants(shown)]
 
 
 def groups(asked: Asked, limits: Sequence[str], now: float) -> list[dict[str, Any]]:
-    """GET /alerts/groups: by receiver."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    for shown in _shown(limits, now):
-        if asked.wants(shown):
-            for receiver in shown["receivers"]:
-                if asked.receiver is None or fits(asked.receiver, receiver["name"]):
-                    found.setdefault(receiver["name"], []).append(shown)
-    return [
-        {"alerts": sorted(alerts, key=_in_group), "labels": {}, "receiver": {"name": name}}
-        for name, alerts in sorted(found.items())
+    """GET /alerts/groups: by what their routes group by, and receiver; without groups by receiver alone."""
+    found: dict[tuple[tuple[tuple[str, str], ...], str, str], list[dict[str, Any]]] = {}
+    for shown, routing in _shown(limits, now):
+        if not asked.wants(shown):
+            continue
+        for leaf in routing.leaves:
+            labels = tuple(sorted(leaf.group(shown["labels"]).items()))
+            for receiver in leaf.to:
+                if asked.receiver is None or fits(asked.receiver, receiver):
+                    found.setdefault((labels, receiver, leaf.path), []).append(shown)
+    listed: list[dict[str, Any]] = [
+        {"alerts": sorted(alerts, key=_in_group), "labels": dict(labels), "receiver": {"name": receiver}}
+        for (labels, receiver, _path), alerts in found.items()
     ]
+    return sorted(listed, key=lambda one: (_by_labels(one), one["receiver"]["name"]))
 
 
 def _before(one: dict[str, Any], other: dict[str, Any]) -> int:
@@ -106,6 +111,12 @@ def _before(one: dict[str, Any], other: dict[str, Any]) -> int:
             return -1 if name in left else 1
         if left.get(name) != right.get(name):
             return -1 if left[name] < right[name] else 1
+    return _labels_before(one, other)
+
+
+def _labels_before(one: dict[str, Any], other: dict[str, Any]) -> int:
+    """Fewer labels first, then by the first that differs (`model.LabelSet.Before`)."""
+    left, right = one["labels"], other["labels"]
     if len(left) != len(right):
         return len(left) - len(right)
     for name in sorted({*left, *right}):
@@ -114,7 +125,7 @@ def _before(one: dict[str, Any], other: dict[str, Any]) -> int:
     return 0
 
 
-_in_group = cmp_to_key(_before)
+_in_group, _by_labels = cmp_to_key(_before), cmp_to_key(_labels_before)
 
 
 def receivers(limits: Sequence[str]) -> list[dict[str, str]]:
@@ -141,12 +152,12 @@ def status(limits: Sequence[str], started: str) -> dict[str, Any]:
     }
 
 
-def _shown(limits: Sequence[str], now: float) -> Iterator[dict[str, Any]]:
+def _shown(limits: Sequence[str], now: float) -> Iterator[tuple[dict[str, Any], Routing]]:
     found, quiet = open_alerts(limits), silences(now)
     routings = routings_of([one.alert.labels for one in found])
     for one, routing in zip(found, routings, strict=True):
         silenced = silenced_by(quiet, one.alert.labels) if quiet else []
-        yield _alert(one, sorted(routing.channels), silenced, now)
+        yield _alert(one, sorted(routing.channels), silenced, now), routing
 
 
 def _alert(one: Outside, to: Sequence[str], silenced: list[str], now: float) -> dict[str, Any]:
