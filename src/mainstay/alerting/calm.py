@@ -26,8 +26,7 @@ class Calm:
 
 def silence_period(spec: SilenceSpec, at: float) -> tuple[float, float] | None:
     """(start, end) of the period of the silence that `at` lies in. A rule's periods end with its `until`."""
-    start = spec.start.timestamp() if spec.start else float("-inf")
-    until = spec.until.timestamp() if spec.until else float("inf")
+    start, until = spec.start_at, spec.until_at
     if not start <= at < until:
         return None
     if spec.rule is None:

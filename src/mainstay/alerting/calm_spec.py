@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import date, datetime, time
 from typing import Annotated, Any, Self
+from zoneinfo import ZoneInfo
 
 from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
@@ -22,6 +23,20 @@ Zone = Annotated[str, Field(max_length=60, json_schema_extra=sort("zone"))]
 Word = Annotated[
     str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), Field(max_length=60)
 ]
+def _as_moment(value: Any) -> Any:
+    """A text as a day, or as a time with its offset; anything else as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        found = date.fromisoformat(value) if len(value) == len("2027-03-01") else datetime.fromisoformat(value)
+    except ValueError:
+        found = None
+    if found is None or (isinstance(found, datetime) and found.tzinfo is None):
+        raise ValueError("must be a day such as 2027-03-01, or a time with its offset such as 2027-03-01T22:00:00Z")
+    return found
+
+
+Moment = Annotated[AwareDatetime | date, BeforeValidator(_as_moment)]
 RuleText = Annotated[str, Field(max_length=200)]
 
 
@@ -47,11 +62,11 @@ class SilenceSpec(Spec):
         title="Or these",
         description="more sets of matchers: alerts that match any of the sets are silenced",
     )
-    start: AwareDatetime | None = Field(
-        None, alias="from", title="Starts", description="with its UTC offset; default: at once"
+    start: Moment | None = Field(
+        None, alias="from", title="Starts", description="a time with its UTC offset, or a day; default: at once"
     )
-    until: AwareDatetime | None = Field(
-        None, title="Ends", description="with its UTC offset; a recurring one may have none"
+    until: Moment | None = Field(
+        None, title="Ends", description="a time with its UTC offset, or a day, when it begins; needed without a rule"
     )
     rule: RuleText | None = Field(
         None,
@@ -59,7 +74,7 @@ class SilenceSpec(Spec):
         examples=["daily 02:00-03:00"],
         description="`daily 02:00-03:00`, `monday 01:00-02:00`, `first tuesday 02:00-04:00`, `day 15 22:00-02:00`",
     )
-    timezone: Zone = Field("UTC", description="time zone of the rule")
+    timezone: Zone = Field("UTC", description="time zone of the rule and of days")
     comment: str = Field("", max_length=2000, title="Why", description="why, for whoever wonders at 03:00")
     author: str = Field("", max_length=300, title="Who", description="who wants it; default: who declares it")
 
@@ -88,14 +103,32 @@ class SilenceSpec(Spec):
             raise ValueError("each set of matchers needs one that does not match an empty value: it would silence all")
         if self.rule is None and self.until is None:
             raise ValueError("a silence needs either `until` or a `rule`")
-        if isinstance(self.start, datetime) and isinstance(self.until, datetime) and self.until <= self.start:
+        if self.until_at <= self.start_at:
             raise ValueError("`until` must be after `from`")
         return self
+
+    @property
+    def start_at(self) -> float:
+        """Epoch seconds."""
+        return _epoch(self.start, self.timezone, float("-inf"))
+
+    @property
+    def until_at(self) -> float:
+        """Epoch seconds."""
+        return _epoch(self.until, self.timezone, float("inf"))
 
     @property
     def sets(self) -> list[list[str]]:
         """The sets of matchers, of which one must match as a whole."""
         return [self.match, *self.further]
+
+
+def _epoch(moment: date | None, zone: str, missing: float) -> float:
+    if moment is None:
+        return missing
+    if not isinstance(moment, datetime):
+        moment = datetime.combine(moment, time(), ZoneInfo(zone))
+    return moment.timestamp()
 
 
 def _narrows(matchers: list[str]) -> bool:

@@ -23,7 +23,13 @@ def source_doors(intake: Intake) -> dict[str, Application]:
     alertmanager, pagerduty = Alertmanager(intake), PagerDuty(intake).application
     opsgenie = Opsgenie(intake).application
     return {
-        "/api/v2/": alertmanager.application,
+        # Not all of /api/v2/: the second version of Healthchecks' API and Statuspage's documents stand there too.
+        "/api/v2/alerts": alertmanager.application,
+        "/api/v2/alerts/": alertmanager.application,
+        "/api/v2/receivers": alertmanager.application,
+        "/api/v2/silence/": alertmanager.application,
+        "/api/v2/silences": alertmanager.application,
+        "/api/v2/status": alertmanager.application,
         "/-/": alertmanager.application,
         "/v2/enqueue": pagerduty,
         "/v2/change/enqueue": pagerduty,
