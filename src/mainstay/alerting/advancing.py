@@ -11,16 +11,18 @@ from mainstay.alerting.groups import join
 from mainstay.alerting.models import AlertRow
 from mainstay.alerting.outbox import put_firing, put_resolved
 from mainstay.alerting.stages import walk
-from mainstay.alerting.views import case_of, facts_of
+from mainstay.alerting.views import NOTHING_TOLD, case_of, facts_of, told_of
 from mainstay.kernel.clock import SystemClock, to_iso
 from mainstay.store.journal import Filter, entries
 from mainstay.store.resources.queries import living
+from mainstay.store.rows import update_rows
 from mainstay.store.work import quietly, unit_of_work
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mainstay.alerting.stages import Way
+    from mainstay.alerting.views import Told
     from mainstay.kernel.actor import Actor
     from mainstay.kernel.clock import Clock
     from mainstay.store.work import Work
@@ -51,25 +53,30 @@ def advance_alerts(actor: Actor, ids: Sequence[str], clock: Clock | None = None)
     with unit_of_work(actor, clock) as work:
         due = AlertRow.objects.select_for_update().filter(id__in=ids, next_at__lte=work.now)
         taken = list(due.order_by("id"))
-        for alert in taken:
-            advance(work, alert)
-        join(work, taken)
+        advance(work, taken)
         return len(taken)
 
 
-def advance(work: Work, alert: AlertRow) -> Way | None:
-    """Go the way of one alert, from the first stage on; None if it is over and had no news."""
-    if alert.is_open and alert.muted_until is not None and alert.muted_until <= work.now:
-        alert.muted_until = None
-        work.record(AlertUnmuted(alert.subject, reason="its time is up", **named(alert)))
-    if alert.is_open and alert.uid and not living([alert.uid]):
-        end_of_deleted(work, alert)
-    way = _go(work, alert) if alert.is_open or alert.news else None
-    if not alert.is_open:
-        alert.next_at, alert.news = None, ""
-        put_resolved(work, alert, declared.known(work).receivers)
-    alert.save(update_fields=["muted_until", "next_at", "news", "way", "untold"])
-    return way
+def advance(work: Work, alerts: Sequence[AlertRow]) -> dict[str, Way]:
+    """Go the way of each alert, from the first stage on; by id, without those that are over and had no news."""
+    alive, told = living({alert.uid for alert in alerts if alert.uid}), told_of(alerts)
+    ways = {}
+    for alert in alerts:
+        if alert.is_open and alert.muted_until is not None and alert.muted_until <= work.now:
+            alert.muted_until = None
+            work.record(AlertUnmuted(alert.subject, reason="its time is up", **named(alert)))
+        if alert.is_open and alert.uid and alert.uid not in alive:
+            end_of_deleted(work, alert)
+        if alert.is_open or alert.news:
+            ways[alert.id] = _go(work, alert, told.get(alert.id, NOTHING_TOLD))
+        if not alert.is_open:
+            alert.next_at, alert.news = None, ""
+            put_resolved(work, alert, declared.known(work).receivers)
+    columns = ("muted_until", "next_at", "news", "way", "untold")
+    rows = [(alert.id, *(getattr(alert, column) for column in columns)) for alert in alerts]
+    update_rows(AlertRow._meta.db_table, "id", columns, rows)
+    join(work, alerts)
+    return ways
 
 
 def resolve(work: Work, alert: AlertRow, reason: str) -> None:
@@ -129,9 +136,9 @@ def named(alert: AlertRow) -> dict[str, Any]:
     return {"alert": alert.id, "monitor": alert.name}
 
 
-def _go(work: Work, alert: AlertRow) -> Way:
+def _go(work: Work, alert: AlertRow, told: Told) -> Way:
     at = work.now if alert.resolved_at is None else min(work.now, alert.resolved_at)
-    way = walk(case_of(alert), facts_of(work, alert), at)
+    way = walk(case_of(alert), facts_of(work, told), at)
     held = None if way.held is None else {"stage": way.held.stage, "reason": way.held.decision.reason}
     if held and alert.news and held != _held_before(alert):
         work.record(AlertHeld(alert.subject, news=alert.news, **held, **named(alert)))

@@ -23,6 +23,8 @@ Zone = Annotated[str, Field(max_length=60, json_schema_extra=sort("zone"))]
 Word = Annotated[
     str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), Field(max_length=60)
 ]
+
+
 def _as_moment(value: Any) -> Any:
     """A text as a day, or as a time with its offset; anything else as it is."""
     if not isinstance(value, str):

@@ -18,6 +18,7 @@ from mainstay.alerting.rules import UNDER_WAY
 from mainstay.alerting.stages import CALM, walk
 from mainstay.alerting.views import case_of, facts_of, matching_labels
 from mainstay.kernel.ids import new_id
+from mainstay.store.rows import update_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -90,10 +91,18 @@ class _Flush:
 def flush(work: Work, group: GroupRow) -> dict[str, Telling]:
     """Tell the receivers of a group what they are to hear of it now, and say when it is flushed next."""
     members = list(group.members.filter(left_at=None).select_related("alert").order_by("id"))
+    before = [_kept(member) for member in members]
     seen = _look(work, group, members)
     telling = _tell(work, group, seen)
-    _settle(work, group, members, seen, told=bool(telling))
+    _settle(work, group, members, seen)
+    changed = [_kept(member) for member in members]
+    rows = [now for now, then in zip(changed, before, strict=True) if now != then]
+    update_rows(MemberRow._meta.db_table, "id", ("told", "held", "left_at"), rows)
     return telling
+
+
+def _kept(member: MemberRow) -> tuple[int, bool, str, float | None]:
+    return member.pk, member.told, member.held, member.left_at
 
 
 def _look(work: Work, group: GroupRow, members: Iterable[MemberRow]) -> _Flush:
@@ -194,19 +203,14 @@ def _put(
     return (entry.first if entry and entry.first else row.id), row.id
 
 
-def _settle(work: Work, group: GroupRow, members: Sequence[MemberRow], seen: _Flush, *, told: bool) -> None:
-    """Keep what became of each alert, and when the group is flushed next, or that it is over."""
+def _settle(work: Work, group: GroupRow, members: Sequence[MemberRow], seen: _Flush) -> None:
+    """Say what became of each alert, and when the group is flushed next, or that it is over."""
     gone = {member.pk for member in (*seen.over, *seen.leaving)}
     gone |= {member.pk for member in seen.astray if not member.told}
-    changed = []
     for member in members:
-        held = seen.held.get(member.pk, "")[:400]
+        member.held = seen.held.get(member.pk, "")[:400]
         if member.pk in gone:
             member.left_at = work.now
-        if member.pk in gone or member.held != held or (told and member.told):
-            member.held = held
-            changed.append(member)
-    MemberRow.objects.bulk_update(changed, ["told", "held", "left_at"], batch_size=_AT_ONCE)
     if seen.astray:  # other routes may take them now
         AlertRow.objects.filter(id__in=[member.alert_id for member in seen.astray], status="firing").update(
             next_at=work.now, news="it goes to other routes now"

@@ -18,7 +18,6 @@ from mainstay.alerting.events import (
     AlertUnmuted,
     ChannelTested,
 )
-from mainstay.alerting.groups import join
 from mainstay.alerting.handover import hand_over
 from mainstay.alerting.links import test_links
 from mainstay.alerting.models import AlertRow, OutboxRow
@@ -125,8 +124,7 @@ def send_alert(actor: Actor, alert_id: str, clock: Clock | None = None) -> list[
     with unit_of_work(actor, clock) as work:
         alert = _locked(actor, alert_id)
         _must_be_open(alert, "sent")
-        way = advance(work, alert)
-        join(work, [alert])
+        way = advance(work, [alert]).get(alert.id)
         if alert.untold:
             raise Conflict(
                 f"nobody can be notified: {alert.untold}", hint="declare a channel, and a route if there are any"

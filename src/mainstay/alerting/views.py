@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from mainstay.alerting import declared
@@ -9,6 +11,8 @@ from mainstay.alerting.models import EscalationRow, OutboxRow
 from mainstay.alerting.stages import Case, Facts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from mainstay.alerting.models import AlertRow
     from mainstay.store.work import Work
 
@@ -32,27 +36,39 @@ def case_of(alert: AlertRow) -> Case:
     )
 
 
-def facts_of(work: Work, alert: AlertRow | None = None) -> Facts:
-    """What is declared, and what was told of this alert by itself."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What was told of one alert by itself: of each receiver the state of the newest message, and its time."""
+
+    states: dict[str, str] = field(default_factory=dict)
+    at: dict[str, float] = field(default_factory=dict)
+
+
+NOTHING_TOLD = Told()
+
+
+def facts_of(work: Work, told: Told = NOTHING_TOLD) -> Facts:
+    """What is declared, and what was told."""
     known = declared.known(work)
-    told, told_at = _told(alert) if alert is not None else ({}, {})
     return Facts(
         known.channel_names,
         known.routes,
-        told,
-        told_at,
+        told.states,
+        told.at,
         known.silences,
         known.inhibitions,
         known.intervals,
     )
 
 
-def _told(alert: AlertRow) -> tuple[dict[str, str], dict[str, float]]:
-    """Of each receiver that was to hear of it: the state of the newest message, and when it was written."""
-    rows = OutboxRow.objects.filter(alert_id=alert.id, group=None, escalation=None, kind="firing")
-    told, told_at = {}, {}
-    for receiver, state, at in rows.order_by("created_at", "id").values_list("channel", "state", "created_at"):
-        told[receiver], told_at[receiver] = state, at
-    for receiver, at in EscalationRow.objects.filter(alert_id=alert.id).values_list("receiver", "began_at"):
-        told[receiver], told_at[receiver] = "delivered", at  # that is its own to see to, step by step
-    return told, told_at
+def told_of(alerts: Sequence[AlertRow]) -> dict[str, Told]:
+    """By id, of those of which something was told."""
+    ids, told = [alert.id for alert in alerts], defaultdict[str, Told](Told)
+    rows = OutboxRow.objects.filter(alert__in=ids, group=None, escalation=None, kind="firing")
+    columns = ("alert_id", "channel", "state", "created_at")
+    for alert, receiver, state, at in rows.order_by("created_at", "id").values_list(*columns):
+        told[alert].states[receiver], told[alert].at[receiver] = state, at
+    runs = EscalationRow.objects.filter(alert__in=ids)  # those see to themselves, step by step
+    for alert, receiver, at in runs.values_list("alert_id", "receiver", "began_at"):
+        told[alert].states[receiver], told[alert].at[receiver] = "delivered", at
+    return dict(told)

@@ -26,3 +26,24 @@ def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Row], then: s
         else:
             marks = ", ".join(["%s"] * len(columns))
             cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks}) {then}", rows)  # noqa: S608  as above
+
+
+def update_rows(table: str, key: str, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Rows that are there, each as its key and then the values of `columns`; lists and mappings are JSON."""
+    if not rows:
+        return
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            names = (key, *columns)
+            document = msgspec.json.encode([dict(zip(names, row, strict=True)) for row in rows]).decode()
+            sets = ", ".join(f'"{name}" = new."{name}"' for name in columns)
+            typed = f"json_populate_recordset(NULL::{table}, %s) AS new"
+            cursor.execute(f'UPDATE {table} SET {sets} FROM {typed} WHERE {table}."{key}" = new."{key}"', [document])  # noqa: S608  as above
+        else:
+            sets = ", ".join(f'"{name}" = %s' for name in columns)
+            values = [(*(_plain(value) for value in row[1:]), row[0]) for row in rows]
+            cursor.executemany(f'UPDATE {table} SET {sets} WHERE "{key}" = %s', values)  # noqa: S608  as above
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.json.encode(value).decode() if isinstance(value, dict | list) else value
