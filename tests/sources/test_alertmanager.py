@@ -241,7 +241,7 @@ QUERIES = [
     "alerts/groups",
     "alerts/groups?filter=alertname%3DA",
     "receivers",
-    "nothing",
+    "alerts/nothing",
 ]
 
 
