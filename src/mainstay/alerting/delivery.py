@@ -103,6 +103,7 @@ def message_of(row: OutboxRow, settings: Settings) -> Notification:
         evidence=payload["evidence"] | (told_besides(row.alert, row.kind) if row.alert else {}),
         links=links,
         changes=tuple(payload["changes"]),
+        group=payload.get("group"),
         thread=payload["thread"],
     )
 

@@ -90,6 +90,7 @@ class Notification:
     evidence: Mapping[str, Any]
     links: Mapping[str, str]  # monitor, acknowledge
     changes: tuple[str, ...] = ()  # what changed lately, one sentence each
+    group: Mapping[str, Any] | None = None  # alerts told of together: labels firing resolved alerts truncated
     thread: str = ""  # id of the first notification about this alert on this channel, if that is another one
 
 

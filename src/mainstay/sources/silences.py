@@ -83,8 +83,8 @@ def _of(resource: Resource, now: float) -> Iterator[Silence]:
     except ValueError:
         return  # this version cannot read it
     period = silence_period(spec, now)
-    begins = spec.start.timestamp() if spec.start else made_at(resource.uid)
-    ends = spec.until.timestamp() if spec.until else now + 366 * 86_400.0
+    begins = spec.start_at if spec.start else made_at(resource.uid)
+    ends = spec.until_at if spec.until else now + 366 * 86_400.0
     if period is not None:
         begins, ends = max(period[0], begins), min(period[1], ends)
     state: State = "active" if period is not None else "expired" if ends <= now else "pending"

@@ -3,7 +3,10 @@
     {"status": "firing" | "resolved" | "test" | "report",
      "alert": {"id", "monitor", "severity", "labels", "since", "until"},   times RFC 3339, until null while firing
      "evidence": {"title", "reason", "code", "message", ..., "changes": [...]},
-     "links": {"monitor", "alert", "acknowledge", and labels that are addresses, such as "runbook"}}
+     "links": {"monitor", "alert", "acknowledge", and labels that are addresses, such as "runbook"},
+     "group": {"id", "route", "labels", "firing", "resolved", "alerts": [...], "truncated"}}   of alerts told together
+
+`alert` is then the worst of those that fire, with the title of all; the others stand in `group.alerts`, 50 at most.
 
 `evidence` also holds the declared `description`, and of a job that reported its failure `exit_status` and `output`.
 
@@ -36,6 +39,8 @@ def body_of(message: Notification) -> bytes:
         "evidence": evidence,
         "links": dict(message.links),
     }
+    if message.group is not None:
+        document["group"] = dict(message.group)
     return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode()
 
 
