@@ -11,9 +11,12 @@ from tests.rigs.clocks import FakeClock
 from tests.rigs.receivers import declare
 from tests.rigs.source_rig import ACTOR, Rig, rigged
 from tests.sources.conftest import HOOK_KEY
+from typer import Typer
+from typer.testing import CliRunner
 
 from mainstay.accounts.token_verbs import create_token
 from mainstay.alerting.queries import alerts
+from mainstay.sources import commands
 from mainstay.sources.formats.reading import Change
 from mainstay.sources.queries import changes, changes_near
 from mainstay.sources.senders import lines_for
@@ -147,3 +150,19 @@ def test_changes_over_the_api() -> None:
     listed = client.get("/api/v1/changes", headers={"authorization": f"Bearer {reader}"}).json()
     assert [(one["summary"], one["labels"]) for one in listed] == [("shop 1.4", {"service": "shop"})]
     assert client.get("/api/v1/sources", headers={"authorization": f"Bearer {reader}"}).json() == []
+
+
+def test_commands_list_sources_and_record_changes() -> None:
+    declare("alert_source", "shop", {"json": {"key": "${env:HOOK_KEY}", "labels": {"service": "$.svc"}}})
+    run = CliRunner()
+    made = run.invoke(
+        commands.changes, ["add", "shop 1.4 is out", "--label", "service=shop", "--link", "https://x.example"]
+    )
+    assert made.exit_code == 0
+    assert [(one.summary, one.labels) for one in changes()] == [("shop 1.4 is out", {"service": "shop"})]
+    assert "service=shop" in run.invoke(commands.changes, []).stdout
+    for wrong in (["add", "x", "--label", "service"], ["add", "x", "--what", "party"]):
+        assert run.invoke(commands.changes, wrong).exit_code != 0
+    listing = Typer()
+    listing.command()(commands.sources)
+    assert "shop" in run.invoke(listing, []).stdout
