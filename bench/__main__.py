@@ -20,6 +20,7 @@ BENCHMARKS = {
     "detection": "from the confirming check to the channel",
     "storm": "10,000 alerts as Prometheus sends them, beside Alertmanager",
     "heartbeats": "10,000 heartbeats and 1,000 pings/s: from a missed one to the channel",
+    "duty": "who is on duty, and forecasts of a year",
     "imports": "import of 1,000 monitors, plan of 10,000 resources",
     "bulk": "5,000 monitors created, changed, paused and deleted, and how long others wait meanwhile",
     "pages": "pages and status page with 1,000 monitors and 90 days",

@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 from tests.oncall.test_turns import at
 
-from mainstay.kernel.actor import system
+from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.errors import InvalidInput, NotFound
 from mainstay.oncall.queries import Duty, digest_of, duty
+from mainstay.oncall.search import search
 from mainstay.store.resources.apply import apply_files
+from mainstay.store.resources.planning import Terms, plan_resources
+from mainstay.store.resources.queries import resource
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -140,3 +143,19 @@ def test_mistakes_are_told_at_plan_time(tmp_path: Path, old: str, new: str, mess
     errors = [str(one) for one in refused.value.diagnostics if one.severity == "error"]
     assert len(errors) == 1
     assert message in errors[0]
+
+
+def test_the_plan_warns_of_gaps(declared: Duty) -> None:
+    document = resource("schedule", "primary").document
+    plan = plan_resources(system("test"), [("schedule", "primary", document)], Terms("file", "test"))
+    assert [str(one) for one in plan.warnings if "nobody is on duty from" in str(one)] != []
+    meant = document | {"covers": "mon-fri 09:00-20:00"}
+    plan = plan_resources(system("test"), [("schedule", "primary", meant)], Terms("file", "test"))
+    assert [str(one) for one in plan.warnings if "nobody is on duty from" in str(one)] == []
+
+
+def test_a_search_finds_schedules_and_policies_for_who_may_see_them(declared: Duty) -> None:
+    reader = Actor("user", "a@example.com", frozenset({"oncall:read"}))
+    assert [one.address for one in search(reader, "prim", 5)][:1] == ["/oncall/schedules/primary/"]
+    assert "/oncall/policies/default/" in [one.address for one in search(reader, "default", 5)]
+    assert search(Actor("user", "a@example.com", frozenset()), "prim", 5) == []

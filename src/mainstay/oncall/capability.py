@@ -27,4 +27,5 @@ CAPABILITY = Capability(
         Command("oncall", 95, "mainstay.oncall.commands:oncall", "Show who is on duty; override and swap shifts"),
     ),
     lanes="mainstay.oncall.lanes:lanes",
+    search="mainstay.oncall.search:search",
 )

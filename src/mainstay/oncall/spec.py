@@ -22,7 +22,7 @@ from mainstay.kernel.capability import Surroundings
 from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.hours import parse_clock, parse_weekday
-from mainstay.kernel.resource import Kind, Reference, Spec
+from mainstay.kernel.resource import Complaint, Kind, Reference, Spec
 from mainstay.kernel.wording import counted
 from mainstay.oncall.people_spec import (
     NOBODY,
@@ -259,6 +259,12 @@ def _policy_in_words(document: Mapping[str, Any]) -> str:
     return ", then ".join(" and ".join(step.get("to", [])) for step in steps) or counted(len(steps), "step")
 
 
+def _gaps(name: str, spec: ScheduleSpec) -> Iterable[Complaint]:
+    from mainstay.oncall.checking import gaps_ahead  # which reads this module
+
+    return gaps_ahead(name, spec)
+
+
 def schedule_kind() -> Kind:
     return Kind(
         "schedule",
@@ -267,6 +273,7 @@ def schedule_kind() -> Kind:
         ScheduleSpec.model_validate,
         lambda: ScheduleSpec.model_json_schema(mode="validation"),
         _schedule_references,
+        check=_gaps,
         page="/oncall/schedules/{}/",
         example=_SCHEDULE,
         in_words=_schedule_in_words,
