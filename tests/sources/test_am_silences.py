@@ -72,6 +72,21 @@ def test_the_way_of_a_silence(clock: FakeClock) -> None:
     rigged(steps, clock)
 
 
+def test_declared_silences_are_listed_too(clock: FakeClock) -> None:
+    match = ['service="batch"']
+    day = to_iso(clock.now() + 5 * 86_400)[:10]
+    declare("silence", "until-a-day", {"match": match, "until": day})
+    declare("silence", "nightly", {"match": match, "rule": "daily 02:00-03:00", "timezone": "Europe/Berlin"})
+    declare("silence", "two-sets", {"match": match, "or": [['team="core"']], "until": to_iso(clock.now() - 60)})
+
+    async def steps(rig: Rig) -> None:
+        found = (await rig.client.get("/api/v2/silences")).json()
+        assert [one["status"]["state"] for one in found] == ["active", "pending", "expired", "expired"]
+        assert found[0]["endsAt"] == f"{day}T00:00:00.000Z"
+
+    rigged(steps, clock)
+
+
 def test_an_alert_says_what_silences_it() -> None:
     declare("alert_source", "prometheus", {"alertmanager": {}})
 

@@ -26,6 +26,7 @@ from mainstay.store.work import unit_of_work
 
 _DIGITS = "0123456789abcdefghjkmnpqrstvwxyz"  # of ids, as kernel.ids writes them
 
+_LONGEST = 366 * 86_400.0  # seconds that a recurring one without an end is said to last
 State = Literal["active", "pending", "expired"]
 
 
