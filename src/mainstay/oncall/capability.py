@@ -18,10 +18,7 @@ CAPABILITY = Capability(
     events=EVENTS,
     guards="mainstay.oncall.guards",
     pages="mainstay.oncall.page_urls",
-    menu=(
-        MenuEntry("Respond", 40, "On-call", "/oncall/", "oncall", "oncall:read"),
-        MenuEntry("Respond", 41, "My on-call", "/oncall/me/", "user", "oncall:read"),
-    ),
+    menu=(MenuEntry("Respond", 40, "On-call", "/oncall/", "oncall", "oncall:read"),),
     routes=(Routes("/oncall", "mainstay.oncall.api", "On-call"),),
     commands=(
         Command("oncall", 95, "mainstay.oncall.commands:oncall", "Show who is on duty; override and swap shifts"),
