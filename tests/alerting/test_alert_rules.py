@@ -77,6 +77,8 @@ def test_without_routes_everybody_is_told_and_without_a_fitting_one_nobody_with_
     unfit = find_routes([("only", _route("a", match=("team=db",)))], ["a"], {})
     assert (dict(unfit.channels), unfit.untold) == ({}, "no route matches its labels")
     assert find_routes([], [], {}).untold == "no channel is declared"
+    person = find_routes([("only", _route("person/lead"))], [], {})  # who is reached without any channel
+    assert dict(person.channels) == {"person/lead": "route only"}
 
 
 @pytest.mark.parametrize(

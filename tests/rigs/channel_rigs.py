@@ -10,9 +10,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from functools import partial
 from typing import Any, Literal
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
+from tests.rigs.push_device import Device
 from tests.rigs.receivers import Receiver, Reply, Request, receiver
 
 from mainstay.kernel.ports import Notification
@@ -59,6 +61,7 @@ class Rig:
     moods: frozenset[str]
     mood: Mood = "accept"
     said: str = SECRET  # what it echoes
+    devices: tuple[dict[str, str], ...] = ()  # that a push goes to
 
     def seen(self) -> list[str]:
         raise NotImplementedError
@@ -228,7 +231,25 @@ def mail_rig() -> Iterator[Rig]:
         yield rig
 
 
+class PushRig(HttpRig):
+    device: Device
+
+    def seen(self) -> list[str]:
+        return [json.dumps(self.device.read(request), ensure_ascii=False) for request in self.hook.requests]
+
+
+@contextmanager
+def push_rig() -> Iterator[Rig]:
+    with receiver() as hook:
+        device = Device(f"{hook.url}/push/1")
+        document = {"push": {"accounts": ["lead@example.com"]}}
+        rig = PushRig("push", document, {}, frozenset({"refuse", "busy", "hang", "endless"}), devices=(device.row(),))
+        rig.hook, rig.device = hook, device
+        hook.answer = rig.answer
+        yield rig
+
+
 @contextmanager
 def rig_of(kind: str) -> Iterator[Rig]:
-    with mail_rig() if kind == "email" else http_rig(kind) as rig:
+    with {"email": mail_rig, "push": push_rig}.get(kind, partial(http_rig, kind))() as rig:
         yield rig

@@ -10,13 +10,14 @@ from django.db.models import F, QuerySet
 
 from mainstay.alerting import declared
 from mainstay.alerting.background import told_besides
+from mainstay.alerting.devices import devices_for, forget
 from mainstay.alerting.events import NotificationDelivered, NotificationExpired, NotificationRefused
 from mainstay.alerting.links import links_of, test_links
 from mainstay.alerting.models import OutboxRow
 from mainstay.alerting.outbox import close, receipt_document, subject_of
 from mainstay.alerting.rules import UNDER_WAY, Failure
 from mainstay.kernel.actor import Actor
-from mainstay.kernel.errors import MainstayError
+from mainstay.kernel.errors import MainstayError, Refused
 from mainstay.kernel.ports import Notification, Receipt
 from mainstay.store.work import Work, quietly, unit_of_work
 
@@ -35,6 +36,7 @@ class Claim:
     attempt: int
     message: Notification
     ends_at: float = float("inf")  # epoch seconds; after this another process may have it
+    devices: tuple[dict[str, str], ...] = ()  # those that a push goes to
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +72,9 @@ def claim_due(actor: Actor, settings: Settings, room: Room, lease: float, clock:
                 free = max(0, min(room.free(name, len(claims)), room.total - len(claims)))
                 ends = work.now + lease
                 taken = [row for row in rows[:free] if _take(row, ends, room.claimant)]
+                to = devices_for(channels[name]) if taken else ()
                 claims += [
-                    Claim(name, channels[name], row.attempts + 1, message_of(row, settings), ends) for row in taken
+                    Claim(name, channels[name], row.attempts + 1, message_of(row, settings), ends, to) for row in taken
                 ]
             elif name not in declared.channel_names():  # else this version cannot read it: its messages wait
                 for row in rows.select_for_update(of=("self",)):
@@ -114,6 +117,7 @@ def mark_delivered(actor: Actor, claim: Claim, receipt: Receipt, clock: Clock | 
         row = _claimed(claim)
         if row is None:
             return
+        forget(work, receipt.data.get("gone", ()))
         row.receipt, row.delivered_at, row.last_error = receipt_document(receipt), work.now, ""
         work.record(NotificationDelivered(subject_of(row), seconds=round(work.now - row.created_at, 3), **_about(row)))
         close(work, row, "delivered")
@@ -126,6 +130,8 @@ def mark_failed(actor: Actor, claim: Claim, error: MainstayError, failure: Failu
         row = _claimed(claim)
         if row is None:
             return
+        if isinstance(error, Refused):
+            forget(work, error.gone)
         row.last_error, row.failed_at = str(error)[:1000], work.now
         if failure.again_in is None:
             work.record(NotificationRefused(subject_of(row), error=row.last_error, **_about(row)))

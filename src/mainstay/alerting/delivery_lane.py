@@ -255,7 +255,7 @@ class DeliveryLane:
         now = self.clock.now()
         if now >= claim.ends_at:
             raise Unavailable("this server was suspended while it could have delivered it")
-        return hand_over(claim.spec, claim.message, self.settings, now)
+        return hand_over(claim.spec, claim.message, self.settings, now, claim.devices)
 
     async def _outcome(self, claim: Claim, handing: asyncio.Future[Receipt]) -> Receipt | RemoteError:
         done, _ = await asyncio.wait({handing}, timeout=HARD_LIMIT)

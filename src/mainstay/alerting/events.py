@@ -247,6 +247,23 @@ class ChannelTested(Event):
     error: Annotated[str | None, "why it failed"] = None
 
 
+class DeviceAdded(Event, kw_only=True):
+    """Somebody switched notifications on in a browser."""
+
+    kind, icon, title = "device.added", "channels", "Device added"
+    device: Annotated[str, "its id"]
+    label: Annotated[str, "what it is, by its own words"]
+
+
+class DeviceRemoved(Event, kw_only=True):
+    """A device is notified no more."""
+
+    kind, icon, title = "device.removed", "channels", "Device removed"
+    device: Annotated[str, "its id"]
+    label: Annotated[str, "what it is, by its own words"]
+    reason: Reason
+
+
 EVENTS = (
     AlertFired,
     AlertEscalated,
@@ -272,4 +289,6 @@ EVENTS = (
     NotificationSuppressed,
     NotificationCancelled,
     ChannelTested,
+    DeviceAdded,
+    DeviceRemoved,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
@@ -152,3 +153,18 @@ class OutboxRow(models.Model):
             models.Index(fields=("after_id",), condition=Q(state="pending"), name="outbox_waiting"),
             models.Index(fields=("channel", "-delivered_at"), name="outbox_delivered"),
         )
+
+
+class DeviceRow(models.Model):
+    """A browser on which a person switched notifications on, as its push service knows it (RFC 8030)."""
+
+    id = models.CharField(max_length=26, primary_key=True)
+    account = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    endpoint = models.CharField(max_length=1000, unique=True)
+    p256dh = models.CharField(max_length=100)  # the browser's public key, base64url
+    auth = models.CharField(max_length=40)  # what it shares with us (RFC 8291), base64url
+    label = models.CharField(max_length=100)  # what it is, by its own words
+    added_at = models.FloatField()
+
+    class Meta:
+        db_table = "alert_device"

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.template.loader import render_to_string
 
+from mainstay.alerting import device_pages
 from mainstay.alerting.card import card
 from mainstay.alerting.queries import notifications_of, open_alerts_by_subject
 
@@ -20,6 +21,8 @@ def panels(request: PageRequest, subject: str, slot: Slot) -> str:
     """HTML; nothing for who may not see alerts."""
     if slot == "alert" or not request.actor.may_some("alerts:read"):
         return ""
+    if subject.startswith("account/"):
+        return device_pages.panel(request) if slot == "side" else ""
     if slot == "now":
         found = open_alerts_by_subject([subject]).get(subject)
         if found is None or not request.actor.sees(found.labels):

@@ -56,7 +56,7 @@ Routes = Sequence[tuple[str, RouteSpec]]
 
 def find_routes(routes: Routes, channels: Sequence[str], labels: Mapping[str, str]) -> Routing:
     """routes: (name, spec) in their order; channels: names of all that are declared."""
-    if not channels:
+    if not routes and not channels:
         return Routing(untold=NO_CHANNEL)
     if not routes:
         return Routing((Leaf("", tuple(channels), NO_ROUTE),), channels=dict.fromkeys(channels, NO_ROUTE))
@@ -67,7 +67,9 @@ def find_routes(routes: Routes, channels: Sequence[str], labels: Mapping[str, st
     for leaf in leaves:
         for receiver in leaf.to:
             whys.setdefault(receiver, leaf.why)
-    return Routing(leaves, channels=whys) if leaves else Routing(untold="no route matches its labels")
+    if leaves:
+        return Routing(leaves, channels=whys)
+    return Routing(untold="no route matches its labels" if channels else NO_CHANNEL)
 
 
 def _declared(to: Sequence[str], channels: Sequence[str]) -> tuple[str, ...]:

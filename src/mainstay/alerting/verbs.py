@@ -9,6 +9,7 @@ from django.conf import settings
 
 from mainstay.alerting import declared
 from mainstay.alerting.advancing import advance, named, resolve
+from mainstay.alerting.devices import devices_for
 from mainstay.alerting.escalations import wake
 from mainstay.alerting.events import (
     AlertAcknowledged,
@@ -201,7 +202,7 @@ def test_channel(actor: Actor, name: str) -> Receipt:
     row = OutboxRow(id=message.id, channel=name, kind="test", created_at=now, expires_at=now, attempts=1)
     row.payload = {"alert": dict(message.alert), "evidence": {}, "changes": []}
     try:
-        receipt = hand_over(spec, message, settings.MAINSTAY, now)
+        receipt = hand_over(spec, message, settings.MAINSTAY, now, devices_for(spec))
     except MainstayError as error:
         row.state, row.last_error, row.failed_at = "refused", error.message[:1000], now
         _record_test(actor, row, {"outcome": "failed", "error": row.last_error})

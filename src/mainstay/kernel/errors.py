@@ -95,7 +95,13 @@ class RemoteError(MainstayError):
 
 
 class Refused(RemoteError):
+    """`gone`: ids of what was addressed and is there no more."""
+
     code = "refused"
+
+    def __init__(self, message: str, *, hint: str = "", gone: tuple[str, ...] = ()) -> None:
+        super().__init__(message, hint=hint)
+        self.gone = gone
 
 
 class Unavailable(RemoteError):
