@@ -139,7 +139,7 @@ def alert_order(request: PageRequest, alert_id: str, order: str) -> HttpResponse
     if order not in _ORDERS:
         raise UserError(f"an alert cannot be asked to `{order[:20]}`", hint=", ".join(_ORDERS))
     messages.success(request, _ORDERS[order](request, alert_id))
-    return _back(request, f"/alerts/{quote(alert_id)}/")
+    return go_back(request, f"/alerts/{quote(alert_id)}/")
 
 
 @require_POST
@@ -156,7 +156,7 @@ def alert_orders(request: PageRequest) -> HttpResponse:
         messages.success(request, f"{_DONE[order]}: {len(outcome.done)}.")
     for alert_id, why in outcome.refused.items():
         messages.warning(request, f"{alert_id}: {why}")
-    return _back(request, "/alerts/")
+    return go_back(request, "/alerts/")
 
 
 _DONE = {
@@ -212,7 +212,8 @@ _ORDERS = {
 }
 
 
-def _back(request: PageRequest, otherwise: str) -> HttpResponseRedirect:
+def go_back(request: PageRequest, otherwise: str) -> HttpResponseRedirect:
+    """To where the visitor came from, as the form says, if that is a page of ours."""
     wanted = request.POST.get("next", "")
     safe = url_has_allowed_host_and_scheme(wanted, allowed_hosts=None) and wanted.startswith("/")
     return HttpResponseRedirect(wanted if safe else otherwise)

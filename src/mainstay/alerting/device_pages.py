@@ -6,12 +6,13 @@ import json
 from typing import TYPE_CHECKING
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_GET, require_POST
 
 from mainstay.accounts.doors import public
 from mainstay.alerting import devices
+from mainstay.alerting.alert_pages import go_back
 from mainstay.alerting.push_key import public_key
 from mainstay.frames.web.assets import FOLDER
 from mainstay.kernel.errors import TooLarge, UserError
@@ -47,7 +48,7 @@ def device_add(request: PageRequest) -> HttpResponse:
 def device_remove(request: PageRequest, device_id: str) -> HttpResponse:
     devices.remove_device(request.actor, device_id)
     messages.success(request, "The device is notified no more.")
-    return HttpResponseRedirect("/account/")
+    return go_back(request, "/account/")
 
 
 def panel(request: PageRequest) -> str:
