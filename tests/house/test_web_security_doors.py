@@ -24,6 +24,7 @@ OPEN = {
     "recover/<str:secret>",
     "setup/<str:token>",
 }  # the address is a secret
+OPEN |= {"service-worker.js"}  # a script, the same for everybody
 OPEN |= {"accounts/confirm-email/", "accounts/email/", "accounts/3rdparty/", "accounts/3rdparty/signup/"}  # lead away
 OPEN |= {f"accounts/oidc/<slug:provider_id>/login/{step}" for step in ("", "callback/")}  # single sign-on
 OPEN |= {"recover/<str:secret>", "accounts/3rdparty/", "accounts/3rdparty/signup/"}

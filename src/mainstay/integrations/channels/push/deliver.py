@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 
 import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_private_key
-from webpush import WebPush, WebPushSubscription
+from webpush import WebPush
+from webpush.types import WebPushSubscription
 
 from mainstay.integrations.http_client import Answer, accepted, post
 from mainstay.kernel.errors import Refused, Unavailable
