@@ -101,6 +101,7 @@ class DeliveryLane:
     failed: int = 0
     moved_at: float = float("-inf")  # monotonic: when a delivery ended last
     _started: bool = False
+    _soonest: float | None = None  # epoch seconds: when the next group or escalation is due
     _steps: Steps = field(init=False)
     _channels: dict[str, _Channel] = field(default_factory=dict)
     _running: set[asyncio.Task[None]] = field(default_factory=set)
@@ -177,6 +178,7 @@ class DeliveryLane:
         for timer in timers.TIMERS:
             for key in await self.writer.run(partial(timers.due, _LANE, timer, self.clock), urgent=True):
                 await self._go_off(timer, key)
+        self._soonest = await self.writer.run(partial(timers.soonest, _LANE), urgent=True)
 
     async def _advance_one(self, alert_id: str) -> None:
         try:
@@ -232,10 +234,12 @@ class DeliveryLane:
             TURNS.ended("delivery")
 
     def _pause(self) -> float:
-        """Until a resting channel may be tried again, at most POLL."""
+        """Until a resting channel may be tried again, or a group or an escalation is due; at most POLL."""
         now = self.clock.monotonic()
-        rests = [channel.rests_until - now for channel in self._channels.values() if channel.rests_until > now]
-        return max(0.01, min([POLL, *rests]))
+        waits = [channel.rests_until - now for channel in self._channels.values() if channel.rests_until > now]
+        if self._soonest is not None:
+            waits.append(self._soonest - self.clock.now())
+        return max(0.01, min([POLL, *waits]))
 
     async def _deliver(self, claim: Claim) -> None:
         channel = self._channel(claim.channel)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import F
+from django.db.models import F, Min
 
 from mainstay.alerting.escalations import advance_escalation
 from mainstay.alerting.groups import flush
@@ -41,6 +41,13 @@ def due(actor: Actor, timer: Timer, clock: Clock | None = None) -> list[str]:
     actor.require("alerts:write")
     rows = timer.rows.objects.filter(next_at__lte=(clock or SystemClock()).now()).order_by("next_at", "id")
     return list(rows.values_list("id", flat=True)[:AT_ONCE])
+
+
+def soonest(actor: Actor) -> float | None:
+    """When the next of them is due, in epoch seconds; None if nothing waits."""
+    actor.require("alerts:write")
+    firsts = [timer.rows.objects.aggregate(first=Min("next_at"))["first"] for timer in TIMERS]
+    return min((first for first in firsts if first is not None), default=None)
 
 
 def go_off(actor: Actor, timer: Timer, key: str, clock: Clock | None = None) -> bool:

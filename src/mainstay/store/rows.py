@@ -14,7 +14,7 @@ Row = tuple[Any, ...]
 
 
 def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Row], then: str = "") -> None:
-    """Texts, numbers, booleans and None, in the order of `columns`; `then` is what follows: `ON CONFLICT ...`."""
+    """In the order of `columns`; lists and mappings are JSON; `then` is what follows: `ON CONFLICT ...`."""
     if not rows:
         return
     names = ", ".join(f'"{name}"' for name in columns)
@@ -25,7 +25,8 @@ def insert_rows(table: str, columns: Sequence[str], rows: Sequence[Row], then: s
             cursor.execute(f"INSERT INTO {table} ({names}) {typed} {then}", [document])
         else:
             marks = ", ".join(["%s"] * len(columns))
-            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks}) {then}", rows)  # noqa: S608  as above
+            values = [tuple(map(_plain, row)) for row in rows]
+            cursor.executemany(f"INSERT INTO {table} ({names}) VALUES ({marks}) {then}", values)  # noqa: S608  as above
 
 
 def update_rows(table: str, key: str, columns: Sequence[str], rows: Sequence[Row]) -> None:

@@ -17,7 +17,8 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
-from typing import TypeVar
+from itertools import groupby
+from typing import Any, TypeVar
 
 import structlog
 from django.db import InterfaceError, InternalError, OperationalError, connection, transaction
@@ -36,14 +37,18 @@ from mainstay.store.turn import Turn
 log = structlog.get_logger("store")
 
 T = TypeVar("T")
+G = TypeVar("G", bound="AnyGuard")
 Guard = Callable[["Work", Event], None]
+ManyGuard = Callable[["Work", Sequence[Event]], None]
+AnyGuard = Callable[["Work", Any], None]
 
 _LONG = 120  # seconds that a long unit may compute between two statements; see runtime.boot
 _CUT_OFF = ("25P03", "57P01")  # SQLSTATE: ended by the server, for being idle in a transaction or at a shutdown
 
 _BREATH = 0.005  # seconds
 
-_guards: dict[str, list[Guard]] = defaultdict(list)
+_guards: dict[str, list[AnyGuard]] = defaultdict(list)
+_taking_many: set[AnyGuard] = set()
 _active = threading.local()
 # SQLite has one writer; waiting here is cheaper and fairer than its busy loop.
 _sqlite_turn = Turn()
@@ -74,13 +79,22 @@ class Work:
                 raise _NotQuiet(event.kind)
         numbers = self._journal.append(events, str(self.actor), self.now)
         self._events += zip(numbers, events, strict=True)
-        for event in events:
-            self._guard(event)
+        for kind, run in groupby(events, lambda event: event.kind):
+            alike = list(run)
+            for guard in _guards[kind]:
+                self._guard(guard, alike)
         return numbers
 
-    def _guard(self, event: Event) -> None:
-        for guard in _guards[event.kind]:
-            error = self.attempt(partial(guard, self, event))
+    def _guard(self, guard: AnyGuard, events: Sequence[Event]) -> None:
+        """Each in a savepoint of its own, or all in one where the guard takes many; one bad event undoes no other."""
+        whole = len(events) > 1 and guard in _taking_many
+        if whole and self.attempt(partial(guard, self, events)) is None:
+            for event in events:
+                self.note(name_of(guard), event, None)
+            return
+        for event in events:
+            what: Any = [event] if guard in _taking_many else event
+            error = self.attempt(partial(guard, self, what))
             if isinstance(error, UserError):
                 raise error
             self.note(name_of(guard), event, error)
@@ -144,14 +158,24 @@ def guard(*kinds: str) -> Callable[[Guard], Guard]:
 
     What it raises undoes itself alone and opens an alert about Mainstay; a UserError refuses the whole unit.
     """
+    return partial(_register, kinds)
 
-    def register(one: Guard) -> Guard:
-        for kind in kinds:
-            if one not in _guards[kind]:
-                _guards[kind].append(one)
-        return one
+
+def guard_many(*kinds: str) -> Callable[[ManyGuard], ManyGuard]:
+    """The same of one that is given the events of a kind that are recorded together, and reads and writes for all."""
+
+    def register(one: ManyGuard) -> ManyGuard:
+        _taking_many.add(one)
+        return _register(kinds, one)
 
     return register
+
+
+def _register(kinds: Sequence[str], one: G) -> G:
+    for kind in kinds:
+        if one not in _guards[kind]:
+            _guards[kind].append(one)
+    return one
 
 
 def guard_names() -> set[str]:
