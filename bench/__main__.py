@@ -25,6 +25,7 @@ BENCHMARKS = {
     "bulk": "5,000 monitors created, changed, paused and deleted, and how long others wait meanwhile",
     "pages": "pages and status page with 1,000 monitors and 90 days",
     "telemetry": "results by the million in DuckDB and ClickHouse: a page of 90 days, disk",
+    "equality": "10,000 generated cases of matchers, routes, inhibitions and intervals, answered as Alertmanager does",
     "access": "sign-in, scope checks and request limits",
     "idle": "memory and CPU with 100 monitors",
 }
