@@ -100,7 +100,7 @@ def _wait(peer: Peer, process: subprocess.Popen[bytes]) -> None:
     until = time.monotonic() + _PATIENCE
     while time.monotonic() < until:
         if process.poll() is not None:
-            assert process.stderr is not None  # noqa: S101  it was opened above
+            assert process.stderr is not None
             raise RuntimeError(process.stderr.read().decode()[-2000:])
         try:
             if peer.ask("GET", "/-/ready")[0] == 200:

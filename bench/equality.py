@@ -36,7 +36,20 @@ _ALERTS = 100  # of one configuration
 _INTERVALS = 200  # of one server
 _LABELS = ("team", "site", "env", "service", "check")
 _VALUES = ("core", "web", "db1", "db2", 'a "b"', "c:\\new", "ü", "two\nlines", "a b", "")
-_PATTERNS = ("core|web", "db\\d", "d.*", ".+", ".*", "", "[a-c].*", "(?i)CORE", "we", "a.b", "two.lines", "(?s)two.lines")
+_PATTERNS = (
+    "core|web",
+    "db\\d",
+    "d.*",
+    ".+",
+    ".*",
+    "",
+    "[a-c].*",
+    "(?i)CORE",
+    "we",
+    "a.b",
+    "two.lines",
+    "(?s)two.lines",
+)
 _RECEIVERS = ("r0", "r1", "r2", "r3", "r4")
 _ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia")
 
@@ -167,14 +180,15 @@ def own_route(theirs: Mapping[str, Any]) -> dict[str, Any]:
     return route | {"routes": [own_route(inner) for inner in theirs.get("routes", ())]}
 
 
+def _own_rule(theirs: Mapping[str, Any]) -> InhibitionSpec:
+    ours = {"source": theirs["source_matchers"], "target": theirs["target_matchers"], "equal": theirs["equal"]}
+    return InhibitionSpec.model_validate(ours)
+
+
 def own_answers(config: Mapping[str, Any], alerts: list[dict[str, str]]) -> dict[str, Answer]:
     """By the label `id`, as `Peer.groups` has them."""
     root = RouteSpec.model_validate({"group_by": []} | own_route(config["route"]))
-    rules = [
-        (f"i{number}", InhibitionSpec.model_validate({"source": one["source_matchers"], "target": one["target_matchers"],
-                                                      "equal": one["equal"]}))
-        for number, one in enumerate(config["inhibit_rules"])
-    ]  # fmt: skip
+    rules = [(f"i{number}", _own_rule(one)) for number, one in enumerate(config["inhibit_rules"])]
     inhibitions = Inhibitions(rules, [Source(one["id"], one) for one in alerts])
     found: dict[str, Answer] = {}
     for labels in alerts:
