@@ -12,7 +12,7 @@ CAPABILITY = Capability(
     app="tables",
     kinds="mainstay.oncall.spec:kinds",
     scopes=(
-        Scope("oncall:read", "see who is on duty, and take or swap shifts of one's own", "developer"),
+        Scope("oncall:read", "see who is on duty, and take or swap shifts of one's own", "support"),
         Scope("oncall:write", "change who is on duty", "operations"),
     ),
     events=EVENTS,

@@ -35,14 +35,14 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class Alertmanager:
-    """An ASGI application for `/api/v2/` and `/-/`."""
+    """An ASGI application for `/api/v2/alerts` and its neighbours, and for `/-/`."""
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
         self._silences = Silences(intake)
         self._started = intake.clock.now()
         self.below = self._routes("/in/{source}")
-        self.application = Router([*self._routes(""), Route("/api/v2/{rest:path}", _nowhere, methods=_EVERY)])
+        self.application = Router([*self._routes(""), Route("/api/v2/alerts/{rest:path}", _nowhere, methods=_EVERY)])
 
     def _routes(self, prefix: str) -> list[BaseRoute]:
         ways: dict[str, dict[str, Endpoint]] = {
