@@ -4,7 +4,8 @@
 set -euo pipefail
 free=$(df --output=avail -k /dev/shm 2>/dev/null | tail -n 1) || free=0
 [ "${free:-0}" -lt 4194304 ] && exec "$@"
-scratch=$(mktemp -d /dev/shm/mainstay-XXXXXX)
+scratch=$(mktemp -d /dev/shm/XXXXXX)
+# A short name: sockets below it have paths of at most a hundred characters.
 trap 'rm -rf "$scratch"' EXIT
 chmod 1777 "$scratch" # as /tmp: servers of tests run as users of their own
 # A memory disk that runs no programs is none for these tests.

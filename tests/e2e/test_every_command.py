@@ -66,6 +66,13 @@ STEPS = """
 0: resume shop
 0: windows begin shop --for 1h
 0: windows end shop
+0: sources
+0: changes
+0: changes add "shop 1.4 is out" --label service=shop
+0: oncall
+1: oncall shifts nobody
+1: oncall override nobody --from 2030-01-07T09:00 --until 2030-01-07T18:00 --add anna
+1: oncall swap nobody anna berta --from 2030-01-07T09:00 --until 2030-01-07T18:00
 0: plan {folder}/mainstay.yaml
 0: apply --yes {folder}/mainstay.yaml
 0: import gatus {imports}/gatus.yaml -o {folder}/gatus.out

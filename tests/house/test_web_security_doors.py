@@ -63,7 +63,7 @@ OPEN_FAST = {
     "/api/v2/status": "an API token; none on this machine itself",
     "/api/v2/silences": "an API token; none on this machine itself",
     "/api/v2/silence/{id}": "an API token; none on this machine itself",
-    "/api/v2/{rest:path}": "tells that there is nothing",
+    "/api/v2/alerts/{rest:path}": "tells that there is nothing",
     "/-/healthy": "only that the server answers",
     "/-/ready": "only that the server answers",
     "/-/reload": "does nothing",

@@ -49,7 +49,7 @@ def planner() -> Client:
 @pytest.fixture
 def deputy() -> Client:
     client = browser()
-    client.force_login(person("deputy@example.com", "developer"))
+    client.force_login(person("deputy@example.com", "support"))
     return client
 
 

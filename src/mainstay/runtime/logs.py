@@ -21,7 +21,7 @@ from mainstay.store.secrets import known_values
 # Addresses that are permissions: one-time links, links of messages, pings, pushes, keys of API clients. Whatever names
 # one (Django tells the path of each request that it refuses) does so without them.
 _LINK = re.compile(
-    r"(/(?:setup|join|recover|confirm-email|reset/key|api/push|ping|projects/[^/\s]+/metrics)/|/a/(?=[\w.:~=-]{16})"
+    r"(/(?:setup|join|recover|confirm-email|reset/key|oncall/feed|api/push|ping|projects/[^/\s]+/metrics)/|/a/(?=[\w.:~=-]{16})"
     r"|/checks/(?=[0-9a-fA-F-]{32}))[^\s\"'<>?#\\]+"
 )
 _LEVELS = {"debug": 10, "info": 20, "warning": 30, "error": 40}
