@@ -18,7 +18,7 @@ def test_roles_hold_each_other_like_shells() -> None:
     admin, operations, support, developer = (_role(role).scopes for role in rules.ROLES)
     assert admin == all_scopes()
     assert operations == admin - {"users:write", "programs:write", "settings:write"}
-    assert support - developer == {"alerts:read", "journal:read", "metrics:read", "settings:read"}
+    assert support - developer == {"alerts:read", "journal:read", "metrics:read", "oncall:read", "settings:read"}
     assert developer == {"monitors:read", "resources:read"}
     assert developer < support < operations
     assert _role("king").scopes == frozenset()
