@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from tests.oncall.test_turns import at
+from tests.oncall.test_duty_turns import at
 
 from mainstay.kernel.actor import Actor, system
 from mainstay.kernel.errors import InvalidInput, NotFound
