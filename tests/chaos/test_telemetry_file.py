@@ -26,8 +26,10 @@ KEPT = {"raw_days": 400, "minute_days": 400, "hour_days": 400, "day_days": 4000}
 _WRITER = """
 import sys, time
 from pathlib import Path
+from mainstay.runtime.capabilities import load_capabilities
 from mainstay.watch.results.results import Results
 from mainstay.watch.results.values import Sample
+load_capabilities()  # how long results are kept is a setting of theirs
 store, number = Results.embedded(Path(sys.argv[1])), int(sys.argv[2])
 while True:
     store.append([Sample(uid="a", at=float(number + step), verdict="up", duration=0.1, charge="up", charged=1.0,
