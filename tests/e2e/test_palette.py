@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from playwright.sync_api import expect
 from tests.e2e.test_journeys import CONTRAST, NAMELESS, Visit, company
 
 from mainstay.watch.results.results import Results
@@ -63,7 +64,7 @@ def test_it_opens_by_touch_and_closes_without_a_trace(visit: Visit) -> None:
     page.keyboard.press("Escape")
     field.wait_for(state="hidden")
     page.keyboard.press("/")
-    assert field.input_value() == "", "a page without a search of its own opens the palette"
+    expect(field, "a page without a search of its own opens the palette").to_have_value("")
     page.keyboard.type("add mon")
     page.keyboard.press("Enter")
     page.get_by_role("heading", name="Search").wait_for()

@@ -66,7 +66,7 @@ class DuckEngine:
         except duckdb.Error as error:
             if isinstance(error, GIVEN_UP) and self._is_there_after_all(table, batch):
                 return
-            raise NotWritten(f"results cannot be written: {str(error)[:200]}") from error
+            raise NotWritten(f"results cannot be written: {str(error)[:500]}") from error
 
     def _is_there_after_all(self, table: Table, batch: Batch) -> bool:
         """Open the file anew; a batch whose commit was followed by a failed checkpoint is in it."""

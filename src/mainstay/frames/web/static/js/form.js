@@ -30,7 +30,9 @@ function show() {
   }
 }
 
+// Whoever presses Save is told by its answer. Mistakes that appear now would move the button away under the press.
 document.addEventListener("focusout", (event) => {
+  if (event.relatedTarget?.type === "submit") return;
   if (event.target.name && event.target.form?.id === "draft" && event.target.value) touched.add(event.target.name);
   if (said.querySelector("[data-of]")) show();
 });
