@@ -199,6 +199,7 @@ def test_the_editor_suggests_from_the_schema_and_saves_by_key(visit: Visit, comp
     assert editor.input_value() == expected
     page.keyboard.press("Control+Enter")
     page.get_by_text("New: monitor books").wait_for()
+    page.wait_for_load_state()  # keys do something once the page's scripts are there
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/monitors/books/")
     page.goto("/resources/new?kind=monitor&as=yaml")
