@@ -12,6 +12,7 @@ import pytest
 from django.apps import apps
 from django.conf import settings
 from django.test import Client
+from playwright.sync_api import expect
 from tests.rigs import seeding
 
 from mainstay.accounts import verbs
@@ -199,7 +200,7 @@ def test_the_editor_suggests_from_the_schema_and_saves_by_key(visit: Visit, comp
     assert editor.input_value() == expected
     page.keyboard.press("Control+Enter")
     page.get_by_text("New: monitor books").wait_for()
-    page.wait_for_load_state()  # keys do something once the page's scripts are there
+    expect(page.locator(".htmx-request, .htmx-swapping, .htmx-settling")).to_have_count(0)
     page.keyboard.press("Control+Enter")
     page.wait_for_url("**/monitors/books/")
     page.goto("/resources/new?kind=monitor&as=yaml")
