@@ -10,8 +10,10 @@ from tests.rigs.receivers import declare, happen
 
 from mainstay.alerting import delivery, timers, verbs
 from mainstay.alerting.models import AlertRow, EscalationRow, OutboxRow
+from mainstay.alerting.rules import Failure
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
+from mainstay.kernel.errors import Refused
 from mainstay.kernel.ports import Receipt
 from mainstay.store.journal import entries
 
@@ -99,7 +101,8 @@ def test_a_repeated_policy_ends_and_says_that_nobody_answered(clock: FakeClock) 
         "person/owner/0 firing",
     ]
     assert EscalationRow.objects.get().state == "exhausted"
-    assert [(one["reached"], one["fallback"]) for one in _told("escalation.exhausted")] == [(True, [])]
+    assert [one["reached"] for one in _told("escalation.exhausted")] == [True]
+    assert _told("escalation.fell_back") == []
 
 
 def test_a_page_that_can_reach_nobody_goes_to_every_channel_and_says_so(clock: FakeClock) -> None:
@@ -109,6 +112,53 @@ def test_a_page_that_can_reach_nobody_goes_to_every_channel_and_says_so(clock: F
     assert sorted(_go(clock)) == ["bell firing", "hook firing", "mail firing"]
     assert OutboxRow.objects.first().reason == "person/new could reach nobody, so every channel is notified"
     assert _told("escalation.stepped")[0]["missed"] == {"person/new": "new has no way to be reached that was verified"}
+
+
+def test_a_page_that_there_are_no_means_for_has_reached_nobody(clock: FakeClock) -> None:
+    declare("person", "nameless", {"contact": [{"push": {}}]})  # devices belong to accounts, which addresses name
+    declare("route", "all", {"to": ["person/nameless"]})
+    _down(clock)
+    assert sorted(_go(clock)) == ["bell firing", "hook firing", "mail firing"]
+    assert _told("escalation.stepped")[0]["missed"] == {"person/nameless/0": "this server has no means to reach it"}
+
+
+def _refuse(clock: FakeClock) -> None:
+    for claim in delivery.claim_due(LANE, current_settings(), delivery.Room(lambda *_: 9), 60, clock):
+        delivery.mark_failed(LANE, claim, Refused("no device is registered"), Failure(None, "refused"), clock)
+
+
+def test_a_page_that_was_refused_lets_nobody_wait_for_the_next_step(clock: FakeClock) -> None:
+    declare("person", "lead", {"contact": [{"channel": "hook"}]})
+    _policy()
+    _down(clock)
+    assert _go(clock) == ["person/lead/0 firing"]
+    _refuse(clock)
+    assert _go(clock) == ["person/owner/0 firing"]
+    assert EscalationRow.objects.get().state == "exhausted"
+    _refuse(clock)
+    assert sorted(_go(clock)) == ["bell firing", "hook firing", "mail firing"]
+    _refuse(clock)
+    assert _go(clock, 60) == []
+    assert [one["channels"] for one in _told("escalation.fell_back")] == [["bell", "hook", "mail"]]
+
+
+def test_an_escalation_that_ended_is_not_ended_again_when_one_alert_of_its_group_is_over(clock: FakeClock) -> None:
+    _policy()
+    declare("route", "all", {"to": ["policy/default"], "group_by": [], "group_wait": "30s", "group_interval": "5m"})
+    _down(clock)
+    _down(clock, "web")
+    _down(clock, "db")
+    _go(clock, 3600)
+    assert EscalationRow.objects.get().state == "exhausted"
+    happen("monitor.went_up", "monitor/web", clock)
+    assert _go(clock, 60) == []
+    for name in ("api", "db"):
+        verbs.acknowledge_alert(system("lead"), AlertRow.objects.get(name=name).id, clock)
+    _go(clock, 60)
+    happen("monitor.went_up", "monitor/db", clock)
+    assert _go(clock, 60) == []
+    assert len(_told("escalation.exhausted")) == 1
+    assert [one["reason"] for one in _told("escalation.ended")] == ["somebody took it"]
 
 
 def test_a_running_escalation_keeps_the_policy_that_it_began_with(clock: FakeClock) -> None:

@@ -10,6 +10,7 @@ from tests.rigs.receivers import declare, happen, remove
 
 from mainstay.alerting import advancing, delivery, timers, verbs
 from mainstay.alerting.models import AlertRow, GroupRow, MemberRow, OutboxRow
+from mainstay.alerting.upkeep import prune_alerts
 from mainstay.frames.boot import current_settings
 from mainstay.kernel.actor import system
 from mainstay.kernel.ports import Receipt
@@ -125,9 +126,33 @@ def test_alerts_of_a_route_that_takes_them_no_more_go_to_the_others(clock: FakeC
     assert _flush(clock, 300) == []
     advancing.advance_due(LANE, clock)
     assert OutboxRow.objects.get(channel="mail").payload["alert"]["title"] == "a is down"
+    assert _flush(clock, 300) == []
+    assert advancing.due_alerts(LANE, clock) == [], "it is rerouted once"
     _up("a", clock)
     assert _flush(clock, 300) == ["resolved a is down"]
     assert GroupRow.objects.get().closed_at is not None
+
+
+def test_what_may_pass_by_itself_waits_for_its_own_time(clock: FakeClock) -> None:
+    declare("route", "all", BY_SITE | {"hold": "2m"})
+    _down("a", clock)
+    _down("b", clock)
+    assert _flush(clock, 30) == []
+    _up("a", clock)
+    assert _flush(clock, 89) == []
+    assert _flush(clock, 1) == ["firing b is down"]
+
+
+def test_groups_go_with_their_alerts(clock: FakeClock) -> None:
+    declare("route", "all", BY_SITE)
+    _down("a", clock)
+    _flush(clock, 30)
+    _up("a", clock)
+    _flush(clock, 300)
+    OutboxRow.objects.update(state="delivered")
+    clock.advance(31 * 86_400)
+    assert prune_alerts(system("alerts"), 30, clock) == 1
+    assert not GroupRow.objects.exists()
 
 
 def test_a_message_that_never_came_is_told_anew(clock: FakeClock) -> None:

@@ -15,7 +15,7 @@ APPLIED = {
     "alerting/0002_claims": "f07669ae5d8d39e5",
     "alerting/0003_mutes_and_notes": "249fa0369c25818c",
     "alerting/0004_stages": "cbacfef91bdcf05c",
-    "alerting/0005_groups": "5b4893086a12a861",
+    "alerting/0005_groups": "6f88b7e69000a9f3",
     "alerting/0006_devices": "b3a82055c733f9fe",
     "heartbeats/0001_initial": "866b2906ff3ebbbe",
     "heartbeats/0002_late_reports": "74b00cda45bc2adb",

@@ -60,13 +60,14 @@ def advance_alerts(actor: Actor, ids: Sequence[str], clock: Clock | None = None)
 def advance(work: Work, alerts: Sequence[AlertRow]) -> dict[str, Way]:
     """Go the way of each alert, from the first stage on; by id, without those that are over and had no news."""
     alive, told = living({alert.uid for alert in alerts if alert.uid}), told_of(alerts)
+    for alert in alerts:  # first, since an end may free others of them
+        if alert.is_open and alert.uid and alert.uid not in alive:
+            end_of_deleted(work, alert)
     ways = {}
     for alert in alerts:
         if alert.is_open and alert.muted_until is not None and alert.muted_until <= work.now:
             alert.muted_until = None
             work.record(AlertUnmuted(alert.subject, reason="its time is up", **named(alert)))
-        if alert.is_open and alert.uid and alert.uid not in alive:
-            end_of_deleted(work, alert)
         if alert.is_open or alert.news:
             ways[alert.id] = _go(work, alert, told.get(alert.id, NOTHING_TOLD))
         if not alert.is_open:
@@ -92,7 +93,9 @@ def resolve(work: Work, alert: AlertRow, reason: str) -> None:
 
 def free_inhibited(work: Work) -> None:
     """An alert is over: those that it may have held back go their way again."""
-    if declared.known(work).inhibitions.rules:
+    known = declared.known(work)
+    if known.inhibition_rules:
+        known.forget_open()
         AlertRow.objects.filter(status="firing").exclude(news="").update(next_at=work.now)
 
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mainstay.alerting.calm import Inhibitions, Source, out_of_hours
 from mainstay.alerting.models import AlertRow
-from mainstay.alerting.routing import find_routes
+from mainstay.alerting.routing import find_routes, with_priority
 from mainstay.alerting.ways import ways
 from mainstay.kernel.clock import to_datetime
 from mainstay.oncall.queries import duty
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from mainstay.alerting.calm import Calm
-    from mainstay.alerting.calm_spec import SilenceSpec, TimeIntervalSpec
+    from mainstay.alerting.calm_spec import InhibitionSpec, SilenceSpec, TimeIntervalSpec
     from mainstay.alerting.route_spec import RouteSpec
     from mainstay.alerting.routing import Leaf, Routing
     from mainstay.alerting.spec import ChannelSpec
@@ -88,9 +88,17 @@ class Known:
         return dict(_usable("time_interval"))
 
     @cached_property
+    def inhibition_rules(self) -> list[tuple[str, InhibitionSpec]]:
+        return _usable("inhibition")
+
+    @cached_property
     def inhibitions(self) -> Inhibitions:
-        rules = _usable("inhibition")
-        return Inhibitions(rules, _open_alerts() if rules else ())
+        """The rules over what is open; until `forget_open`."""
+        return Inhibitions(self.inhibition_rules, _open_alerts() if self.inhibition_rules else ())
+
+    def forget_open(self) -> None:
+        """What is open has changed."""
+        self.__dict__.pop("inhibitions", None)
 
     @cached_property
     def changed_at(self) -> float:
@@ -133,7 +141,7 @@ def forget(work: Work) -> None:
 
 def _open_alerts() -> list[Source]:
     rows = AlertRow.objects.filter(status="firing").order_by("id").values_list("subject", "severity", "labels")
-    return [Source(subject, {"priority": severity, **labels}) for subject, severity, labels in rows]
+    return [Source(subject, with_priority(labels, severity)) for subject, severity, labels in rows]
 
 
 def _usable(kind: str) -> list[tuple[str, Any]]:

@@ -7,10 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 from mainstay.alerting import declared
 from mainstay.alerting.escalating import Contact, Trouble, after_step, take_step
-from mainstay.alerting.events import EscalationBegan, EscalationEnded, EscalationExhausted, EscalationStepped
+from mainstay.alerting.events import (
+    EscalationBegan,
+    EscalationEnded,
+    EscalationExhausted,
+    EscalationFellBack,
+    EscalationStepped,
+)
 from mainstay.alerting.models import AlertRow, EscalationRow, GroupRow, OutboxRow
 from mainstay.alerting.outbox import put, row_after
-from mainstay.alerting.payloads import alert_payload, group_payload
+from mainstay.alerting.payloads import MOST_TOLD, alert_payload, group_payload
 from mainstay.alerting.rules import HEARD, UNDER_WAY
 from mainstay.alerting.stages import CALM, walk
 from mainstay.alerting.views import case_of, facts_of
@@ -20,7 +26,6 @@ from mainstay.oncall.spec import EscalationPolicySpec
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mainstay.alerting.escalating import Paged
     from mainstay.store.work import Work
 
 LOOK_AGAIN = 60.0  # seconds until an escalation whose alerts are held back is looked at again
@@ -36,7 +41,7 @@ def begin(work: Work, receiver: str, why: str, *, alert: AlertRow | None = None,
     run.policy = _policy(work, receiver)
     run.why, run.state, run.step, run.round, run.contacts = why[:300], "running", 0, 0, []
     run.step_at = work.now + EscalationPolicySpec.model_validate(run.policy).steps[0].after
-    run.next_at, run.began_at, run.ended_at, run.reached = run.step_at, work.now, None, False
+    run.next_at, run.began_at, run.ended_at = run.step_at, work.now, None
     run.save()
     work.record(EscalationBegan(_subject(run), escalation=run.id, receiver=receiver, why=run.why, again=again))
 
@@ -60,28 +65,61 @@ def advance_escalation(work: Work, run: EscalationRow) -> None:
         _end(work, run)
         return
     policy = EscalationPolicySpec.model_validate(run.policy)
-    trouble = _trouble(alerts)
-    if trouble.acknowledged and not any(step.forced for step in policy.steps[run.step :]):
+    running = run.state == "running"
+    if all(one.acknowledged_at for one in alerts) and not (running and _is_forced(policy, run)):
         _acknowledged(work, run)
         return
     free, again = _free(work, alerts)
     if not free:
         run.next_at = max(work.now + 1.0, again)
-        run.save(update_fields=["next_at"])
-        return
-    due = [one for one in Contact.read(run.contacts) if one.at <= work.now]
-    later = [one for one in Contact.read(run.contacts) if one.at > work.now]
-    if run.step_at is not None and run.step_at <= work.now:
-        paged = _step(work, run, policy, trouble)
-        due += [one for one in paged.contacts if one.at <= work.now]
-        later += [one for one in paged.contacts if one.at > work.now]
-    if trouble.acknowledged:
-        later = []
-    _tell(work, run, free, due)
-    _schedule(run, later)
-    if run.next_at is None:
-        _exhaust(work, run, free)
+    elif running:
+        _go_on(work, run, policy, free)
+    else:
+        _after_the_last_step(work, run, free)
     run.save()
+
+
+def _is_forced(policy: EscalationPolicySpec, run: EscalationRow) -> bool:
+    return any(step.forced for step in policy.steps[run.step :])
+
+
+def _go_on(work: Work, run: EscalationRow, policy: EscalationPolicySpec, alerts: Sequence[AlertRow]) -> None:
+    """Take the step that is due, and tell whom earlier steps tell now."""
+    trouble = _trouble(alerts)
+    contacts = Contact.read(run.contacts)
+    if run.step_at is not None and (run.step_at <= work.now or (not contacts and _was_in_vain(run))):
+        contacts += _step(work, run, policy, trouble)
+    _tell(work, run, alerts, [one for one in contacts if one.at <= work.now])
+    _schedule(run, [] if trouble.acknowledged else [one for one in contacts if one.at > work.now])
+    if run.next_at is None:
+        run.state, run.ended_at = "exhausted", work.now
+        reached = _has_reached(run)
+        named = {"escalation": run.id, "receiver": run.receiver}
+        work.record(EscalationExhausted(_subject(run), reached=reached, **named))
+        if not reached:
+            _after_the_last_step(work, run, alerts)
+
+
+def _has_reached(run: EscalationRow) -> bool:
+    """Whether a message of it got through to anybody, or may yet."""
+    return run.notifications.filter(kind="firing", state__in=HEARD).exists()
+
+
+def _was_in_vain(run: EscalationRow) -> bool:
+    """Whether its messages were written and none of them will get through: nobody is to wait for the next step."""
+    return run.notifications.filter(kind="firing").exists() and not _has_reached(run)
+
+
+def _after_the_last_step(work: Work, run: EscalationRow, alerts: Sequence[AlertRow]) -> None:
+    """Nobody answered. If nobody could be reached at all, every channel hears of it, and of that, once."""
+    run.next_at = None
+    if run.state != "exhausted" or _has_reached(run):
+        return
+    run.state = "fallback"
+    why = f"{run.receiver} could reach nobody, so every channel is notified"
+    channels = list(declared.known(work).channels)
+    _tell(work, run, alerts, [Contact(work.now, name, why) for name in channels])
+    work.record(EscalationFellBack(_subject(run), escalation=run.id, receiver=run.receiver, channels=channels))
 
 
 def _open_alerts(run: EscalationRow) -> list[AlertRow]:
@@ -91,7 +129,7 @@ def _open_alerts(run: EscalationRow) -> list[AlertRow]:
 
 
 def _trouble(alerts: Sequence[AlertRow]) -> Trouble:
-    """Of a group what nobody took; all of it once somebody has taken all."""
+    """Of a group what nobody took; all of it once somebody has taken all. Alerts that are held back do not count."""
     untaken = [one for one in alerts if one.acknowledged_at is None]
     return Trouble(min(one.severity for one in untaken or alerts), len(alerts), not untaken)
 
@@ -107,10 +145,13 @@ def _free(work: Work, alerts: Sequence[AlertRow]) -> tuple[list[AlertRow], float
     return free, again
 
 
-def _step(work: Work, run: EscalationRow, policy: EscalationPolicySpec, trouble: Trouble) -> Paged:
-    step = policy.steps[run.step]
+def _step(work: Work, run: EscalationRow, policy: EscalationPolicySpec, trouble: Trouble) -> list[Contact]:
+    """Whom the next step tells, now or later."""
+    known, step = declared.known(work), policy.steps[run.step]
     turn = EscalationRow.objects.filter(receiver=run.receiver, began_at__lt=run.began_at).count()
-    paged = take_step(step, trouble, declared.known(work).duty, work.now, turn)
+    paged = take_step(step, trouble, known.duty, work.now, turn)
+    contacts = [one for one in paged.contacts if one.to in known.receivers]
+    missed = {one.to: "this server has no means to reach it" for one in paged.contacts if one not in contacts}
     work.record(
         EscalationStepped(
             _subject(run),
@@ -118,15 +159,14 @@ def _step(work: Work, run: EscalationRow, policy: EscalationPolicySpec, trouble:
             receiver=run.receiver,
             step=run.step + 1,
             round=run.round + 1,
-            paged={one.to: one.why for one in paged.contacts},
-            missed=paged.missed,
+            paged={one.to: one.why for one in contacts},
+            missed=paged.missed | missed,
             skipped=paged.skipped or None,
         )
     )
-    run.reached = run.reached or bool(paged.contacts)
-    following = after_step(policy, run.step, run.round, work.now, reached=bool(paged.contacts))
+    following = after_step(policy, run.step, run.round, work.now, reached=bool(contacts))
     run.step, run.round, run.step_at = following.step, following.round, following.at
-    return paged
+    return contacts
 
 
 def _schedule(run: EscalationRow, later: Sequence[Contact]) -> None:
@@ -155,19 +195,11 @@ def _message(work: Work, run: EscalationRow, contact: Contact, payload: dict[str
     return row
 
 
-def _exhaust(work: Work, run: EscalationRow, alerts: Sequence[AlertRow]) -> None:
-    """Nobody answered. If nobody could be reached at all, every channel hears of it, and of that."""
-    run.state, run.ended_at = "exhausted", work.now
-    fallback: list[str] = []
-    if not run.reached:
-        why = f"{run.receiver} could reach nobody, so every channel is notified"
-        fallback = list(declared.known(work).channels)
-        _tell(work, run, alerts, [Contact(work.now, name, why) for name in fallback])
-    named = {"escalation": run.id, "receiver": run.receiver}
-    work.record(EscalationExhausted(_subject(run), reached=run.reached, fallback=fallback, **named))
-
-
 def _acknowledged(work: Work, run: EscalationRow) -> None:
+    if run.state == "acknowledged":  # another alert of its group ended
+        run.next_at = None
+        run.save(update_fields=["next_at"])
+        return
     run.state, run.next_at, run.step_at, run.contacts, run.ended_at = "acknowledged", None, None, [], work.now
     run.save()
     work.record(EscalationEnded(_subject(run), escalation=run.id, receiver=run.receiver, reason="somebody took it"))
@@ -179,8 +211,7 @@ def _end(work: Work, run: EscalationRow) -> None:
     heard = run.notifications.filter(kind="firing", state__in=HEARD).values_list("channel", flat=True).distinct()
     told = [Contact(work.now, to, "it is over") for to in sorted(heard) if known.wants_resolved(to)]
     put(work, [_message(work, run, contact, _over(run), "resolved") for contact in told])
-    if run.state in ("running", "acknowledged", "exhausted"):
-        work.record(EscalationEnded(_subject(run), escalation=run.id, receiver=run.receiver, reason="it is over"))
+    work.record(EscalationEnded(_subject(run), escalation=run.id, receiver=run.receiver, reason="it is over"))
     run.state, run.next_at, run.step_at, run.contacts, run.ended_at = "over", None, None, [], work.now
     run.save()
 
@@ -188,11 +219,10 @@ def _end(work: Work, run: EscalationRow) -> None:
 def _over(run: EscalationRow) -> dict[str, Any]:
     if run.alert is not None:
         return alert_payload(run.alert, "resolved")
-    assert run.group is not None  # noqa: S101  it is about the one or the other
-    ended = (
-        AlertRow.objects.filter(memberships__group=run.group_id).exclude(status="firing").order_by("severity", "since")
-    )
-    return group_payload(run.group, [], list(ended[:500]))
+    if run.group is None:
+        raise AssertionError("an escalation is about an alert or about a group")
+    ended = AlertRow.objects.filter(memberships__group=run.group_id).exclude(status="firing")
+    return group_payload(run.group, [], list(ended.order_by("severity", "since")[:MOST_TOLD]))
 
 
 def wake(work: Work, alert: AlertRow) -> None:

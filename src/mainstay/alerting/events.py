@@ -177,8 +177,14 @@ class EscalationExhausted(EscalationEvent, kw_only=True):
     """All steps were taken and nobody answered."""
 
     kind, icon, title = "escalation.exhausted", "down", "Nobody answered"
-    reached: Annotated[bool, "whether anybody could be paged at all"]
-    fallback: Annotated[list[str], "the channels that were notified because nobody could be paged"]
+    reached: Annotated[bool, "whether a message got through to anybody, or still may"]
+
+
+class EscalationFellBack(EscalationEvent, kw_only=True):
+    """It could reach nobody, so every channel is notified."""
+
+    kind, icon, title = "escalation.fell_back", "down", "Nobody could be reached"
+    channels: Annotated[list[str], "the channels that are notified instead"]
 
 
 class EscalationEnded(EscalationEvent, kw_only=True):
@@ -282,6 +288,7 @@ EVENTS = (
     EscalationBegan,
     EscalationStepped,
     EscalationExhausted,
+    EscalationFellBack,
     EscalationEnded,
     NotificationDelivered,
     NotificationRefused,

@@ -14,10 +14,11 @@ from mainstay.alerting.models import AlertRow, GroupRow, MemberRow, OutboxRow
 from mainstay.alerting.outbox import put, row_after
 from mainstay.alerting.payloads import group_payload
 from mainstay.alerting.routing import GROUP_INTERVAL
-from mainstay.alerting.rules import UNDER_WAY
+from mainstay.alerting.rules import LOST, UNDER_WAY
 from mainstay.alerting.stages import CALM, walk
 from mainstay.alerting.views import case_of, facts_of, matching_labels
 from mainstay.kernel.ids import new_id
+from mainstay.kernel.timespan import format_duration
 from mainstay.store.rows import update_rows
 
 if TYPE_CHECKING:
@@ -28,40 +29,31 @@ if TYPE_CHECKING:
     from mainstay.store.work import Work
 
 _AT_ONCE = 500  # rows of one statement
+ASTRAY = "route: its route takes it no more"
 _TOLD = 200  # ids of alerts that an entry of the journal names
 
 
 def join(work: Work, alerts: Sequence[AlertRow]) -> None:
     """Open alerts into the groups of the routes that take them, where they are not in them yet."""
     known = declared.known(work)
-    wanted: list[tuple[AlertRow, Leaf]] = [
-        (alert, leaf)
-        for alert in alerts
-        if alert.is_open
-        for leaf in known.routing(matching_labels(alert)).leaves
-        if leaf.group_by is not None
-    ]
+    wanted: dict[tuple[str, str], tuple[AlertRow, Leaf]] = {}  # (key of the group, id of the alert)
+    for alert in alerts:
+        labels = matching_labels(alert)
+        for leaf in known.routing(labels).leaves if alert.is_open else ():
+            if leaf.group_by is not None:
+                wanted[group_key(leaf.path, leaf.group(labels)), alert.id] = alert, leaf
     if not wanted:
         return
-    keys = {id(alert): {} for alert, _ in wanted}  # type: dict[int, dict[str, Leaf]]
-    for alert, leaf in wanted:
-        keys[id(alert)][group_key(leaf.path, leaf.group(matching_labels(alert)))] = leaf
-    groups = {
-        row.key: row
-        for row in GroupRow.objects.filter(key__in={key for some in keys.values() for key in some}, closed_at=None)
-    }
-    there = set(
-        MemberRow.objects.filter(group__in=groups.values(), alert__in=[alert for alert, _ in wanted]).values_list(
-            "group_id", "alert_id"
-        )
-    )
+    keys, ids = {key for key, _ in wanted}, {alert for _, alert in wanted}
+    groups = {row.key: row for row in GroupRow.objects.filter(key__in=keys, closed_at=None)}
+    members = MemberRow.objects.filter(group__in=groups.values(), alert__in=ids)
+    there = set(members.values_list("group__key", "alert_id"))
     joining = []
-    for alert in {id(alert): alert for alert, _ in wanted}.values():
-        for key, leaf in keys[id(alert)].items():
+    for (key, alert_id), (alert, leaf) in wanted.items():
+        if (key, alert_id) not in there:
             if key not in groups:
                 groups[key] = _open(work, key, leaf, alert)
-            if (groups[key].id, alert.id) not in there:
-                joining.append(MemberRow(group=groups[key], alert=alert, joined_at=work.now))
+            joining.append(MemberRow(group=groups[key], alert=alert, joined_at=work.now))
     MemberRow.objects.bulk_create(joining, batch_size=_AT_ONCE)
 
 
@@ -83,9 +75,10 @@ class _Flush:
     leaf: Leaf | None = None  # as it is declared now; None if the route takes none of them any more
     firing: list[MemberRow] = field(default_factory=list)
     over: list[MemberRow] = field(default_factory=list)
-    leaving: list[MemberRow] = field(default_factory=list)
+    leaving: list[MemberRow] = field(default_factory=list)  # over, and nobody is to hear of them
     astray: list[MemberRow] = field(default_factory=list)  # the route takes them no more
     held: dict[int, str] = field(default_factory=dict)  # key of the member -> why it is left out
+    again: float = float("inf")  # epoch seconds: when one that is held back in case it passes is held back no more
 
 
 def flush(work: Work, group: GroupRow) -> dict[str, Telling]:
@@ -113,11 +106,16 @@ def _look(work: Work, group: GroupRow, members: Iterable[MemberRow]) -> _Flush:
         leaf = next((one for one in known.routing(labels).leaves if _is_of(group, one, labels)), None)
         seen.leaf = seen.leaf or leaf
         if not alert.is_open:
-            (seen.over if member.told or leaf else seen.leaving).append(member)
+            passed = leaf is None or (alert.resolved_at or work.now) < alert.opened_at + leaf.hold
+            (seen.leaving if passed and not member.told else seen.over).append(member)
         elif leaf is None:
             seen.astray.append(member)
+            seen.held[member.pk] = ASTRAY
         elif held := _held(work, alert):
             seen.held[member.pk] = held
+        elif work.now < alert.opened_at + leaf.hold:
+            seen.held[member.pk] = f"route: held back for {format_duration(leaf.hold)}, in case it passes by itself"
+            seen.again = min(seen.again, alert.opened_at + leaf.hold)
         else:
             seen.firing.append(member)
     return seen
@@ -151,7 +149,7 @@ def _tell(work: Work, group: GroupRow, seen: _Flush) -> dict[str, Telling]:
             continue
         telling[receiver] = why
         if "/" in receiver:  # paged step by step; who was paged hears the end from there
-            if now.firing:
+            if why not in ("all resolved", "some resolved"):
                 begin(work, receiver, f"route {group.route}: {why}", group=group)
             group.log[receiver] = Entry(work.now, frozenset(now.firing), frozenset(now.resolved)).kept()
             continue
@@ -176,9 +174,7 @@ def _entry(group: GroupRow, receiver: str) -> Entry | None:
     if kept is None:
         return None
     entry = Entry.read(kept)
-    lost = (
-        entry.last and OutboxRow.objects.filter(id=entry.last, state__in=("refused", "expired", "cancelled")).exists()
-    )
+    lost = bool(entry.last) and OutboxRow.objects.filter(id=entry.last, state__in=LOST).exists()
     return None if lost else entry
 
 
@@ -207,18 +203,18 @@ def _settle(work: Work, group: GroupRow, members: Sequence[MemberRow], seen: _Fl
     """Say what became of each alert, and when the group is flushed next, or that it is over."""
     gone = {member.pk for member in (*seen.over, *seen.leaving)}
     gone |= {member.pk for member in seen.astray if not member.told}
+    rerouted = [member.alert_id for member in seen.astray if member.held != ASTRAY]
     for member in members:
         member.held = seen.held.get(member.pk, "")[:400]
         if member.pk in gone:
             member.left_at = work.now
-    if seen.astray:  # other routes may take them now
-        AlertRow.objects.filter(id__in=[member.alert_id for member in seen.astray], status="firing").update(
-            next_at=work.now, news="it goes to other routes now"
-        )
+    if rerouted:  # other routes may take them now
+        alerts = AlertRow.objects.filter(id__in=rerouted, status="firing")
+        alerts.update(next_at=work.now, news="it goes to other routes now")
     group.flushed_at = work.now
     if len(gone) < len(members):
         interval = seen.leaf.group_interval if seen.leaf else GROUP_INTERVAL
-        group.next_at = work.now + interval
+        group.next_at = min(work.now + interval, seen.again)
     else:
         group.next_at, group.closed_at = None, work.now
         work.record(GroupClosed(f"group/{group.id}", route=group.route, labels=group.labels))

@@ -105,7 +105,7 @@ class EscalationRow(models.Model):
     receiver = models.CharField(max_length=120)  # policy/default, schedule/primary, person/lead
     why = models.CharField(max_length=300, default="")
     policy = models.JSONField()  # as it was when this began; later edits leave it alone
-    state = models.CharField(max_length=12, default="running")  # running, acknowledged, exhausted or over
+    state = models.CharField(max_length=12, default="running")  # running, acknowledged, exhausted, fallback, over
     step = models.IntegerField(default=0)  # position of the one that comes next
     round = models.IntegerField(default=0)
     step_at = models.FloatField(null=True)  # when that is due
@@ -113,7 +113,6 @@ class EscalationRow(models.Model):
     next_at = models.FloatField(null=True)  # the soonest of all these
     began_at = models.FloatField()
     ended_at = models.FloatField(null=True)
-    reached = models.BooleanField(default=False)  # a step found somebody to page
 
     class Meta:
         db_table = "alert_escalation"

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 
 from mainstay.alerting.events import NotificationCancelled, NotificationSuppressed
-from mainstay.alerting.models import AlertRow, OutboxRow
+from mainstay.alerting.models import AlertRow, EscalationRow, OutboxRow
 from mainstay.alerting.payloads import alert_payload
-from mainstay.alerting.rules import REACHED, UNDER_WAY, resolved_twin
+from mainstay.alerting.rules import LOST, REACHED, UNDER_WAY, resolved_twin
 from mainstay.alerting.settings import NOTIFICATION_EXPIRY
 from mainstay.kernel.ids import new_id
 from mainstay.kernel.ports import Receipt
@@ -97,6 +97,9 @@ def close(work: Work, row: OutboxRow, state: str, reason: str = "") -> None:
         row.reason = reason[:300]
     row.save()
     _tell(work, row)
+    if row.escalation_id and row.kind == "firing" and state in LOST:  # perhaps nobody is left who was reached
+        waiting_for = EscalationRow.objects.filter(id=row.escalation_id, state__in=("running", "exhausted"))
+        waiting_for.update(next_at=work.now)
     for waiting in OutboxRow.objects.filter(after_id=row.id, state="pending", next_at=None).order_by("id"):
         _release(work, waiting)
 

@@ -54,6 +54,11 @@ class Routing:
 Routes = Sequence[tuple[str, RouteSpec]]
 
 
+def with_priority(labels: Mapping[str, str], severity: str) -> dict[str, str]:
+    """What matchers see: the labels as they came, and `priority`, P0 to P3, which every alert has."""
+    return {"priority": severity, **labels}
+
+
 def find_routes(routes: Routes, channels: Sequence[str], labels: Mapping[str, str]) -> Routing:
     """routes: (name, spec) in their order; channels: names of all that are declared."""
     if not routes and not channels:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mainstay.alerting.models import AlertRow, OutboxRow
+from mainstay.alerting.models import AlertRow, GroupRow, OutboxRow
 from mainstay.kernel.actor import Actor
 from mainstay.kernel.clock import Clock
 from mainstay.store.work import unit_of_work
@@ -25,6 +25,7 @@ def prune_alerts(actor: Actor, days: int, clock: Clock | None = None) -> int:
             about_nothing = OutboxRow.objects.filter(kind__in=("test", "report"), created_at__lt=before)
             about_nothing.exclude(state__in=_UNFINISHED).delete()
             AlertRow.objects.filter(id__in=ids).delete()
+            GroupRow.objects.filter(closed_at__lt=before, members=None).delete()
         deleted += len(ids)
         if len(ids) < _AT_ONCE:
             return deleted

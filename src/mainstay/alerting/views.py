@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mainstay.alerting import declared
 from mainstay.alerting.models import EscalationRow, OutboxRow
+from mainstay.alerting.routing import with_priority
 from mainstay.alerting.stages import Case, Facts
 
 if TYPE_CHECKING:
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 
 
 def matching_labels(alert: AlertRow) -> dict[str, str]:
-    """What matchers see: the labels as they came, and `priority`, P0 to P3, which every alert has."""
-    return {"priority": alert.severity, **alert.labels}
+    """What matchers see of an alert."""
+    return with_priority(alert.labels, alert.severity)
 
 
 def case_of(alert: AlertRow) -> Case:

@@ -31,7 +31,6 @@ class Migration(migrations.Migration):
                 ('next_at', models.FloatField(null=True)),
                 ('began_at', models.FloatField()),
                 ('ended_at', models.FloatField(null=True)),
-                ('reached', models.BooleanField(default=False)),
                 ('alert', models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, related_name='escalations', to='alerting.alertrow')),
             ],
             options={
