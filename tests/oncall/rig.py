@@ -24,7 +24,7 @@ def at(text: str, zone: str = "Europe/Berlin", fold: int = 0) -> float:
 def declare_team() -> None:
     """`lead` and `deputy` take turns from 2026-12-07 09:00 in Berlin, week by week, in `primary`."""
     turns = {"rotation": "weekly", "handover": "mon 09:00", "from": "2026-12-07", "people": ["lead", "deputy"]}
-    contact = [{"sms": {}}, {"email": {}, "after": "3m"}]
+    contact = [{"ntfy": "lead-alerts"}, {"email": {}, "after": "3m"}]
     lead = {"email": "lead@example.com", "phone": "+4915112345678", "contact": contact}
     declare_all(
         EVERYTHING,

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pytest
-from tests.oncall.rig import DEPUTY, LEAD, NOBODY, PLANNER, at, declare_team, told
+from tests.oncall.rig import DEPUTY, EVERYTHING, LEAD, NOBODY, PLANNER, at, declare_team, told
 from tests.rigs.clocks import FakeClock
 
 from mainstay.accounts.models import User
-from mainstay.kernel.errors import Forbidden, NotFound, UserError
+from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.oncall import contact_verbs
-from mainstay.oncall.queries import duty, pending_code
+from mainstay.oncall.queries import digest_of, duty, pending_code
+from mainstay.store.resources.apply import declare_all
+from mainstay.store.resources.planning import Terms, plan_resources
 
 pytestmark = pytest.mark.usefixtures("store")
 
@@ -23,7 +25,7 @@ def usable(person: str) -> list[str]:
     return [one.kind for one in duty().reach(person, "P0", at("2026-12-08T10:00")).methods]
 
 
-def test_a_code_that_comes_back_verifies_the_number_for_messages_and_calls() -> None:
+def test_a_code_that_comes_back_verifies_the_contact() -> None:
     clock = FakeClock()
     assert usable("lead") == []
     assert contact_verbs.ask_code(LEAD, "lead", 0, clock=clock)
@@ -31,14 +33,15 @@ def test_a_code_that_comes_back_verifies_the_number_for_messages_and_calls() -> 
     sent = pending_code("lead", 0, clock.now())
     assert sent is not None
     method, code = sent
-    assert (method.target, len(code)) == ({"number": "+4915112345678"}, 6)
+    assert (method.target["topic"], len(code)) == ("lead-alerts", 6)
     wrong = "000000" if code != "000000" else "000001"
     with pytest.raises(UserError, match="not the code"):
         contact_verbs.confirm_code(LEAD, "lead", 0, wrong, clock=clock)
     assert contact_verbs.confirm_code(LEAD, "lead", 0, f" {code} ", clock=clock)
     assert not contact_verbs.confirm_code(LEAD, "lead", 0, code, clock=clock)
-    assert usable("lead") == ["sms"]
-    assert duty().is_verified("call", {"number": "+4915112345678"})
+    assert usable("lead") == ["ntfy"]
+    assert duty().is_verified("ntfy", {"topic": "lead-alerts", "server": "https://ntfy.sh"})
+    assert digest_of("sms", {"number": "+49151"}) == digest_of("call", {"number": "+49151"}), "a number is one"
     assert [len(told(kind)) for kind in ("contact.code_asked", "contact.verified")] == [1, 1]
     assert code not in str(told("contact.code_asked"))
     assert pending_code("lead", 0, clock.now()) is None
@@ -85,3 +88,12 @@ def test_only_the_person_and_who_plans_duty_may() -> None:
     assert contact_verbs.ask_code(PLANNER, "lead", 0)
     with pytest.raises(NotFound):
         contact_verbs.ask_code(PLANNER, "lead", 7)
+
+
+def test_no_code_is_promised_that_nothing_can_send() -> None:
+    person = {"phone": "+4915112345678", "contact": [{"sms": {}}, {"email": "lead@example.com"}]}
+    plan = plan_resources(EVERYTHING, [("person", "lead", person)], Terms("file", "test"))
+    assert "no means yet to send text messages" in str(plan.warnings[0])
+    declare_all(EVERYTHING, [("person", "lead", person | {"email": "lead@example.com"})], manager="file")
+    with pytest.raises(Conflict, match="no means yet"):
+        contact_verbs.ask_code(LEAD, "lead", 0)

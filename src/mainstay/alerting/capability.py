@@ -18,6 +18,7 @@ CAPABILITY = Capability(
         Scope("channels:test", "send a test notification", "operations"),
     ),
     guards="mainstay.alerting.guards",
+    followers="mainstay.alerting.followers",
     pages="mainstay.alerting.page_urls",
     menu=(
         MenuEntry(

@@ -10,6 +10,7 @@ from django.db.models import F, QuerySet
 
 from mainstay.alerting import declared
 from mainstay.alerting.background import told_besides
+from mainstay.alerting.contact_messages import with_code
 from mainstay.alerting.devices import devices_for, forget
 from mainstay.alerting.events import NotificationDelivered, NotificationExpired, NotificationRefused
 from mainstay.alerting.links import links_of, test_links
@@ -17,6 +18,7 @@ from mainstay.alerting.models import OutboxRow
 from mainstay.alerting.outbox import close, receipt_document, subject_of
 from mainstay.alerting.rules import UNDER_WAY, Failure
 from mainstay.kernel.actor import Actor
+from mainstay.kernel.clock import SystemClock
 from mainstay.kernel.errors import MainstayError, Refused
 from mainstay.kernel.ports import Notification, Receipt
 from mainstay.store.work import Work, quietly, unit_of_work
@@ -97,6 +99,9 @@ def _take(row: OutboxRow, lease_end: float, claimant: str) -> bool:
 def message_of(row: OutboxRow, settings: Settings) -> Notification:
     links = links_of(settings.base_url, row.alert, row.created_at) if row.alert else test_links(settings.base_url)
     payload = row.payload
+    if "code_for" in payload:
+        payload = with_code(payload, SystemClock().now())
+        links = {"alert": f"{settings.base_url}/oncall/me/"}
     if row.kind != "firing":
         links.pop("acknowledge", None)
     return Notification(

@@ -142,7 +142,9 @@ def _tell(work: Work, row: OutboxRow) -> None:
 
 
 def subject_of(row: OutboxRow) -> str:
-    return row.alert.subject if row.alert is not None else f"channel/{row.channel}"
+    if row.alert is not None:
+        return row.alert.subject
+    return row.channel.rpartition("/")[0] if "/" in row.channel else f"channel/{row.channel}"
 
 
 def receipt_document(receipt: Receipt) -> dict[str, Any]:

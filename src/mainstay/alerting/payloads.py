@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mainstay.alerting.models import AlertRow, GroupRow
 
 MOST_TOLD = 50  # alerts that a message about a group lists
+NOTHING_WRONG = "Somebody requested this test. Nothing is wrong."
 _LINES = 10  # of them in its summary
 
 
@@ -49,6 +50,23 @@ def group_payload(group: GroupRow, firing: Sequence[AlertRow], over: Sequence[Al
     if len(every) > 1:
         payload["alert"] |= {"title": _title(group, firing, over), "summary": _summary(firing, over)}
     return payload
+
+
+def report_payload(key: str, kind: str, said: tuple[str, str], now: float) -> dict[str, Any]:
+    """A message about no alert: a test or a report. `said`: title and text, which stand where others have an alert."""
+    title, text = said
+    alert: dict[str, Any] = {
+        "id": f"{kind}-{key}",
+        "monitor": "",
+        "kind": kind,
+        "severity": "P3",
+        "labels": {},
+        "since": to_iso(now),
+        "until": None,
+        "title": title,
+        "summary": text,
+    }
+    return {"alert": alert, "evidence": {}, "changes": [], "thread": ""}
 
 
 def _title(group: GroupRow, firing: Sequence[AlertRow], over: Sequence[AlertRow]) -> str:

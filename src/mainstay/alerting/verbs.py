@@ -23,6 +23,7 @@ from mainstay.alerting.handover import hand_over
 from mainstay.alerting.links import test_links
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.outbox import close, receipt_document
+from mainstay.alerting.payloads import NOTHING_WRONG, report_payload
 from mainstay.alerting.settings import NOTIFICATION_EXPIRY
 from mainstay.alerting.stages import muted
 from mainstay.kernel.actor import Actor
@@ -218,12 +219,11 @@ def send_report(actor: Actor, channel: str, title: str, text: str, evidence: dic
     declared.channel(channel)
     with unit_of_work(actor) as work:
         key = new_id(work.now)
-        alert = _about_nothing(f"report-{key}", "report", title, text, work.now)
         OutboxRow.objects.create(
             id=key,
             channel=channel,
             kind="report",
-            payload={"alert": alert, "evidence": evidence, "changes": [], "thread": ""},
+            payload=report_payload(key, "report", (title, text), work.now) | {"evidence": evidence},
             next_at=work.now,
             created_at=work.now,
             expires_at=work.now + settings.MAINSTAY[NOTIFICATION_EXPIRY],
@@ -239,24 +239,8 @@ def _record_test(actor: Actor, row: OutboxRow, outcome: dict[str, str]) -> None:
 
 def _test_message(base_url: str, channel: str, now: float) -> Notification:
     key = new_id(now)
-    text = "Somebody requested this test. Nothing is wrong."
-    alert = _about_nothing(f"test-{key}", "test", f"Mainstay reaches {channel}", text, now)
-    return Notification(key, "test", alert, {}, test_links(base_url))
-
-
-def _about_nothing(name: str, kind: str, title: str, text: str, now: float) -> dict[str, Any]:
-    """What stands where a message has its alert."""
-    return {
-        "id": name,
-        "monitor": "",
-        "kind": kind,
-        "severity": "P3",
-        "labels": {},
-        "since": to_iso(now),
-        "until": None,
-        "title": title,
-        "summary": text,
-    }
+    payload = report_payload(key, "test", (f"Mainstay reaches {channel}", NOTHING_WRONG), now)
+    return Notification(key, "test", payload["alert"], {}, test_links(base_url))
 
 
 def _locked(actor: Actor, alert_id: str) -> AlertRow:

@@ -30,19 +30,37 @@ def ways(duty: Duty, channels: Mapping[str, ChannelSpec]) -> dict[str, ChannelSp
 
 
 def _spec(method: Method, email: str, channels: Mapping[str, ChannelSpec]) -> ChannelSpec | None:
+    """The channel that a way stands for; None if this server has no means. `email`: of the person's account."""
+    target = method.target
     if method.kind == "channel":
-        return channels.get(str(method.target["name"]))
-    document = _document(method, email)
-    if document is None:
-        return None
-    spec: Any = KINDS["channel"].validate(document)
-    return spec  # type: ignore[no-any-return]
-
-
-def _document(method: Method, email: str) -> dict[str, Any] | None:
-    """The channel that a way stands for; None if this server has no means for it. `email`: of the person's account."""
+        return channels.get(str(target["name"]))
     if method.kind == "email":
-        return {"email": {"to": [method.target["address"]]}}
-    if method.kind == "push" and email:
-        return {"push": {"accounts": [email]}}
-    return None
+        return _channel({"email": {"to": [target["address"]]}})
+    if method.kind == "push":
+        return _channel({"push": {"accounts": [email]}}) if email else None
+    url = _service(method.kind, target)
+    return _through_apprise(url) if url else None
+
+
+def _service(kind: str, target: Mapping[str, Any]) -> str:
+    """The address of a service in Apprise's form, its secrets as references; empty if it is none."""
+    if kind == "ntfy":
+        scheme, _, host = str(target["server"]).partition("://")
+        token = f"{target['token']}@" if target.get("token") else ""
+        return f"{'ntfys' if scheme == 'https' else 'ntfy'}://{token}{host.rstrip('/')}/{target['topic']}?mode=private"
+    if kind == "slack":
+        return f"slack://{target['token']}/+{target['user']}"
+    if kind == "telegram":
+        return f"tgram://{target['token']}/{target['chat']}"
+    return str(target["url"]) if kind in ("msteams", "apprise") else ""
+
+
+def _through_apprise(url: str) -> ChannelSpec:
+    """What people declare keeps the whole address outside; this one is put together from parts that are checked."""
+    spec = _channel({"apprise": "${env:ADDRESS}"})
+    return spec.model_copy(update={"apprise": spec.target.model_copy(update={"url": url})})
+
+
+def _channel(document: dict[str, Any]) -> ChannelSpec:
+    spec: ChannelSpec = KINDS["channel"].validate(document)  # type: ignore[assignment]  # what the kind makes
+    return spec

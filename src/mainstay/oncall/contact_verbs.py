@@ -15,20 +15,25 @@ from mainstay.kernel.errors import Conflict, Forbidden, NotFound, UserError
 from mainstay.kernel.ids import new_id
 from mainstay.oncall import events
 from mainstay.oncall.models import FeedRow, VerificationRow
-from mainstay.oncall.queries import FREE, code_of, digest_of, duty, named_by
+from mainstay.oncall.people_spec import NO_MEANS
+from mainstay.oncall.queries import CODE_SECONDS, FREE, code_of, digest_of, duty, named_by
 from mainstay.oncall.rules.reach import Method, methods_of
 from mainstay.oncall.verbs import READ, WRITE
 from mainstay.store.resources.queries import resource
 from mainstay.store.work import unit_of_work
 
-CODE_SECONDS = 600.0
 _PAUSE = 60.0  # seconds until another code may be asked for
 _TRIES = 5
 
 
 def ask_code(actor: Actor, person: str, index: int, *, clock: Clock | None = None) -> bool:
-    """Have a code sent by this contact of a person. False if it is verified already, or a code is on its way."""
+    """Have a code sent by this contact of a person. False if it is verified already, or a code is on its way.
+
+    Conflict if there are no means for it.
+    """
     method = _own(actor, person, index)
+    if method.kind in NO_MEANS:
+        raise Conflict("Mainstay has no means yet to send text messages or to call", hint="use another way for now")
     with unit_of_work(actor, clock) as work:
         digest = digest_of(method.kind, method.target)
         row = VerificationRow.objects.select_for_update().filter(digest=digest).first()

@@ -13,7 +13,8 @@ from django.views.decorators.http import require_GET, require_POST
 from mainstay.kernel.errors import NotFound, UserError
 from mainstay.oncall import contact_verbs, view
 from mainstay.oncall.pages import feed_address
-from mainstay.oncall.queries import FREE, Duty, duty, named_by
+from mainstay.oncall.people_spec import NO_MEANS
+from mainstay.oncall.queries import Duty, duty, named_by
 from mainstay.oncall.rules.forecast import Shift, forecast
 from mainstay.oncall.rules.reach import WORDS
 
@@ -80,7 +81,7 @@ def _method(known: Duty, one: Any) -> dict[str, Any]:
         "delay": one.delay,
         "severities": one.severities,
         "verified": known.is_verified(one.kind, one.target),
-        "free": one.kind in FREE,
+        "possible": one.kind not in NO_MEANS,
     }
 
 

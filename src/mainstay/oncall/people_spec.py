@@ -20,6 +20,7 @@ from mainstay.kernel.zones import check_zone
 NOBODY = "nobody"  # in a rotation: on purpose, no one
 Severity = Literal["P0", "P1", "P2", "P3"]
 # A form takes an entry for empty that is as it begins, so the first one is a way that needs a name.
+NO_MEANS = ("sms", "call")  # ways that may be declared, and that nothing can be sent by yet
 WAYS = ("channel", "push", "email", "sms", "call", "ntfy", "slack", "msteams", "telegram", "apprise")
 
 
@@ -112,10 +113,10 @@ class Contact(Spec):
         None, description="an e-mail", json_schema_extra=shorthand("address")
     )
     sms: Annotated[PhoneWay, _named("number", PhoneWay)] | None = Field(
-        None, description="a text message", json_schema_extra=shorthand("number")
+        None, description="a text message; not sent yet", json_schema_extra=shorthand("number")
     )
     call: Annotated[PhoneWay, _named("number", PhoneWay)] | None = Field(
-        None, description="a phone call", json_schema_extra=shorthand("number")
+        None, description="a phone call; not made yet", json_schema_extra=shorthand("number")
     )
     ntfy: Annotated[NtfyWay, _named("topic", NtfyWay)] | None = Field(
         None, description="ntfy", json_schema_extra=shorthand("topic")
@@ -215,7 +216,7 @@ _PERSON = """people:
     email: lead@example.com
     phone: "+4915112345678"
     timezone: Europe/Berlin
-    contact: [{push: {}}, {sms: {}, after: 3m}, {call: {}, after: 6m}]
+    contact: [{push: {}}, {email: {}, after: 3m}, {ntfy: lead-alerts, after: 6m}]
     hours: [{severity: [P1, P2, P3], only: "mon-fri 09:00-18:00"}]
   deputy: {email: deputy@example.com}
 """
@@ -241,6 +242,10 @@ def _check_person(name: str, spec: PersonSpec) -> Iterable[Complaint]:
         yield Complaint("`nobody` is a word of rotations", "give the person another name")
     if not spec.contact and not spec.email:
         yield Complaint("this person cannot be reached", "add `email` or `contact`", severity="warning")
+    for index, one in enumerate(spec.contact):
+        if one.way in NO_MEANS:
+            missing = "Mainstay has no means yet to send text messages or to call, so this contact is not used"
+            yield Complaint(missing, "declare another one beside it", ("contact", index, one.way), severity="warning")
 
 
 def person_kind() -> Kind:

@@ -26,6 +26,7 @@ from mainstay.store.resources.queries import find, resources
 __all__ = ["Duty", "Forecast", "Handover", "Method", "OnDuty", "Reach", "duty", "forecast"]
 
 FREE = ("push", "channel")  # need no code: devices register themselves, and channels are declared
+CODE_SECONDS = 600.0  # that a code is valid
 KEPT = 40 * 86_400.0  # seconds of the past that are read
 _AHEAD = (2.0, 8.0, 60.0)  # weeks that are looked through for the next handover, one after the other
 
