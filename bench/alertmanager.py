@@ -20,6 +20,9 @@ _PROGRAM = "prometheus-alertmanager"
 _SETTLED = 0.15  # seconds
 _PATIENCE = 30.0  # seconds until it has to have taken in what it was sent
 
+# (receiver, labels of the group) of each group that an alert is in, and whether it is inhibited.
+Answer = tuple[list[tuple[str, tuple[tuple[str, str], ...]]], bool]
+
 
 class Peer:
     """A running Alertmanager, asked over one connection that stays open."""
@@ -49,11 +52,13 @@ class Peer:
         status, found = self.ask("GET", f"/api/v2/alerts?filter={quote(matcher, safe='')}")
         return {one["labels"]["id"] for one in found} if status == 200 else None
 
-    def groups(self, count: int) -> dict[str, tuple[list[tuple[str, tuple[tuple[str, str], ...]]], bool]]:
+    def groups(self, count: int) -> dict[str, Answer]:
         """Of each of `count` alerts by its label `id`: (receiver, labels of the group) of each of its groups, and
         whether it is inhibited. Its dispatcher and its inhibitor take alerts in each at its own pace, so an answer
         counts that has not changed for a while."""
-        until, before, found = time.monotonic() + _PATIENCE, None, {}  # type: ignore[var-annotated]
+        until = time.monotonic() + _PATIENCE
+        before: dict[str, Answer] | None = None
+        found: dict[str, Answer] = {}
         while time.monotonic() < until:
             before, found = found, {}
             for group in self.ask("GET", "/api/v2/alerts/groups")[1]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from bench.alertmanager import running
+from bench.alertmanager import Answer, running
 from bench.figures import Figure, at_most, hand_over, told
 from mainstay.alerting.calm import Inhibitions, Source
 from mainstay.alerting.calm_spec import InhibitionSpec
@@ -52,8 +52,6 @@ _PATTERNS = (
 )
 _RECEIVERS = ("r0", "r1", "r2", "r3", "r4")
 _ZONES = ("UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata", "Australia/Lord_Howe", "Pacific/Apia")
-
-Answer = tuple[list[tuple[str, tuple[tuple[str, str], ...]]], bool]
 
 
 def measure() -> list[Figure]:
@@ -120,18 +118,19 @@ def inhibition_of(chance: random.Random) -> dict[str, Any]:
 def interval_of(chance: random.Random, now: datetime) -> dict[str, Any]:
     """In Alertmanager's form, near enough to `now` to be active about as often as not."""
     zone = chance.choice(_ZONES)
-    local, found = now.astimezone(ZoneInfo(zone)), {"location": zone}
+    local = now.astimezone(ZoneInfo(zone))
+    found: dict[str, Any] = {"location": zone}
     if chance.random() < 0.7:
-        found["times"] = [_times(chance, local) for _ in range(chance.choice((1, 2)))]  # type: ignore[assignment]
+        found["times"] = [_times(chance, local) for _ in range(chance.choice((1, 2)))]
     if chance.random() < 0.5:
         names = ("sunday", "monday", "tuesday", "wednesday", "thursday", "friday", "saturday")
-        found["weekdays"] = [_span(chance, local.isoweekday() % 7, 0, 6, names)]  # type: ignore[assignment]
+        found["weekdays"] = [_span(chance, local.isoweekday() % 7, 0, 6, names)]
     if chance.random() < 0.5:
-        found["days_of_month"] = [_days(chance, local)]  # type: ignore[assignment]
+        found["days_of_month"] = [_days(chance, local)]
     if chance.random() < 0.3:
-        found["months"] = [_span(chance, local.month, 1, 12, ())]  # type: ignore[assignment]
+        found["months"] = [_span(chance, local.month, 1, 12, ())]
     if chance.random() < 0.3:
-        found["years"] = [_span(chance, local.year, 2020, 2035, ())]  # type: ignore[assignment]
+        found["years"] = [_span(chance, local.year, 2020, 2035, ())]
     return found
 
 

@@ -7,18 +7,16 @@ from datetime import date, datetime, time
 from typing import Annotated, Any, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, BeforeValidator, ConfigDict, Field, model_validator
 
-from mainstay.alerting.route_spec import Matchers, Name, check_matchers
-from mainstay.kernel.asking import first, sort
+from mainstay.alerting.route_spec import Matchers, Name
+from mainstay.kernel.asking import first
 from mainstay.kernel.intervals import parse_interval
 from mainstay.kernel.matchers import parse_matcher
 from mainstay.kernel.patterns import BadPattern
 from mainstay.kernel.resource import Complaint, Kind, Spec
-from mainstay.kernel.windows import parse_rule
-from mainstay.kernel.zones import check_zone
+from mainstay.kernel.spec_fields import RuleText, Zone
 
-Zone = Annotated[str, Field(max_length=60, json_schema_extra=sort("zone"))]
 # YAML reads `1` and `2026` as numbers.
 Word = Annotated[
     str, BeforeValidator(lambda value: str(value) if isinstance(value, int) else value), Field(max_length=60)
@@ -39,7 +37,6 @@ def _as_moment(value: Any) -> Any:
 
 
 Moment = Annotated[AwareDatetime | date, BeforeValidator(_as_moment)]
-RuleText = Annotated[str, Field(max_length=200)]
 
 
 class SilenceSpec(Spec):
@@ -79,25 +76,6 @@ class SilenceSpec(Spec):
     timezone: Zone = Field("UTC", description="time zone of the rule and of days")
     comment: str = Field("", max_length=2000, title="Why", description="why, for whoever wonders at 03:00")
     author: str = Field("", max_length=300, title="Who", description="who wants it; default: who declares it")
-
-    _matchers = field_validator("match")(check_matchers)
-
-    @field_validator("further")
-    @classmethod
-    def _sets_parse(cls, value: list[list[str]]) -> list[list[str]]:
-        return [check_matchers(one) for one in value]
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, value: str) -> str:
-        return check_zone(value)
-
-    @field_validator("rule")
-    @classmethod
-    def _rule_parses(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_rule(value)
-        return value
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -156,8 +134,6 @@ class InhibitionSpec(Spec):
         [], max_length=40, title="Same", description="labels that both must have the same value of; missing is empty"
     )
 
-    _matchers = field_validator("source", "target")(check_matchers)
-
 
 class Times(Spec):
     """From `start_time` until before `end_time`, as HH:MM."""
@@ -176,9 +152,7 @@ class IntervalSpec(Spec):
     days_of_month: list[Word] = Field([], max_length=100, description="1 to 31, -1 is the last; ranges such as 1:7")
     months: list[Word] = Field([], max_length=100, description="names, numbers or ranges, such as june:august")
     years: list[Word] = Field([], max_length=100, description="such as 2026:2028")
-    location: Annotated[str, Field(max_length=60, json_schema_extra=sort("zone"))] = Field(
-        "UTC", description="time zone"
-    )
+    location: Zone = Field("UTC", description="time zone")
 
     @model_validator(mode="after")
     def _sound(self) -> Self:
@@ -203,18 +177,6 @@ class TimeIntervalSpec(Spec):
         [], max_length=100, description="as in Alertmanager: times, weekdays, days_of_month, months, years; any of them"
     )
     description: str = Field("", max_length=2000, description="what it is for")
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, value: str) -> str:
-        return check_zone(value)
-
-    @field_validator("rules")
-    @classmethod
-    def _rules_parse(cls, value: list[str]) -> list[str]:
-        for text in value:
-            parse_rule(text)
-        return value
 
     @model_validator(mode="after")
     def _sound(self) -> Self:

@@ -9,8 +9,8 @@ from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from mainstay.kernel.asking import first, helped, refers, sort
 from mainstay.kernel.duration import Duration
-from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.resource import Kind, Reference, Spec
+from mainstay.kernel.spec_fields import Matcher
 
 EVERY_LABEL = "..."
 DEEPEST = 8  # routes within routes
@@ -23,14 +23,8 @@ RECEIVERS = {
     "person": "person",
 }
 
-Matchers = list[Annotated[str, Field(max_length=1000, json_schema_extra=sort("matcher"))]]
+Matchers = list[Matcher]
 Name = Annotated[str, Field(min_length=1, max_length=120)]
-
-
-def check_matchers(value: list[str]) -> list[str]:
-    for text in value:
-        check_matcher(text)
-    return value
 
 
 def receiver(text: str) -> tuple[str, str]:
@@ -127,7 +121,6 @@ class InnerRoute(Spec):
     )
     name: str | None = Field(None, max_length=100, description="a name; default: its position")
 
-    _matchers = field_validator("match")(check_matchers)
     _receivers = field_validator("to")(check_receivers)
 
     @field_validator("group_by")

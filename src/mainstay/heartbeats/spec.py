@@ -15,7 +15,7 @@ from mainstay.kernel.labels import Label, LabelName, Severity
 from mainstay.kernel.resource import Kind, Spec
 from mainstay.kernel.schedule import check_calendar, check_cron
 from mainstay.kernel.secret import Text
-from mainstay.kernel.zones import check_zone
+from mainstay.kernel.spec_fields import Zone
 
 
 class Keywords(Spec):
@@ -64,9 +64,7 @@ class HeartbeatSpec(Spec):
         examples=["Mon..Fri 06:30"],
         json_schema_extra=sort("lines"),
     )
-    timezone: Annotated[str, AfterValidator(check_zone)] = Field(
-        "UTC", max_length=60, description="time zone of the expression", json_schema_extra=sort("zone")
-    )
+    timezone: Zone = Field("UTC", description="time zone of the expression")
     grace: Duration = Field(300.0, ge=1, description="how late a ping may be before the heartbeat is down")
     early: Duration = Field(
         0.0, le=43_200, description="with an expression: a ping this long before a due time counts for that time"

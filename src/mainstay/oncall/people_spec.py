@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, model_validator
 
-from mainstay.kernel.asking import first, refers, shorthand, sort
+from mainstay.kernel.asking import first, refers, shorthand
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.hours import parse_hours
 from mainstay.kernel.resource import Complaint, Kind, Reference, Spec
 from mainstay.kernel.secret import Secret
+from mainstay.kernel.spec_fields import OwnZone, Zone
 from mainstay.kernel.wording import counted
-from mainstay.kernel.zones import check_zone
 
 NOBODY = "nobody"  # in a rotation: on purpose, no one
 Severity = Literal["P0", "P1", "P2", "P3"]
@@ -41,15 +41,9 @@ def _check_email(text: str) -> str:
     return text
 
 
-def _check_own_zone(text: str) -> str:
-    return check_zone(text) if text else text
-
-
 HoursText = Annotated[str, Field(max_length=200), AfterValidator(_check_hours)]
 Phone = Annotated[str, Field(max_length=16), AfterValidator(_check_phone)]
 Email = Annotated[str, Field(max_length=320), AfterValidator(_check_email)]
-Zone = Annotated[str, Field(max_length=60, json_schema_extra=sort("zone")), AfterValidator(check_zone)]
-OwnZone = Annotated[str, Field(max_length=60, json_schema_extra=sort("zone")), AfterValidator(_check_own_zone)]
 
 
 class Push(Spec):

@@ -23,15 +23,14 @@ from mainstay.kernel.diagnostics import did_you_mean
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.hours import parse_clock, parse_weekday
 from mainstay.kernel.resource import Complaint, Kind, Reference, Spec
+from mainstay.kernel.spec_fields import OwnZone, Zone
 from mainstay.kernel.wording import counted
 from mainstay.oncall.people_spec import (
     NOBODY,
     HoursText,
-    OwnZone,
     PersonSpec,
     Severity,
     TeamSpec,
-    Zone,
     person_kind,
     team_kind,
 )

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 
-from pydantic import AwareDatetime, ConfigDict, Field, field_validator, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
-from mainstay.kernel.asking import first, helped, sort
+from mainstay.kernel.asking import first, helped
 from mainstay.kernel.capability import Surroundings
-from mainstay.kernel.matchers import check_matcher
 from mainstay.kernel.resource import Kind, Spec
-from mainstay.kernel.windows import parse_rule
-from mainstay.kernel.zones import check_zone
+from mainstay.kernel.spec_fields import Matcher, RuleText, Zone
 
 
 class WindowSpec(Spec):
@@ -28,7 +26,7 @@ class WindowSpec(Spec):
         )
     )
 
-    rule: Annotated[str, Field(max_length=200)] | None = Field(
+    rule: RuleText | None = Field(
         None,
         title="Days and times",
         examples=["first tuesday 02:00-04:00"],
@@ -43,8 +41,8 @@ class WindowSpec(Spec):
     until: AwareDatetime | None = Field(
         None, title="Ends", description="end of a single period; with a rule: no period starts from then on"
     )
-    timezone: str = Field("UTC", max_length=60, description="time zone of the rule", json_schema_extra=sort("zone"))
-    covers: list[Annotated[str, Field(max_length=1000, json_schema_extra=sort("matcher"))]] = Field(
+    timezone: Zone = Field("UTC", description="time zone of the rule")
+    covers: list[Matcher] = Field(
         [],
         max_length=40,
         title="What it covers",
@@ -52,25 +50,6 @@ class WindowSpec(Spec):
         json_schema_extra=helped("what has labels for which all of these hold; with none of these, everything"),
     )
     description: str = Field("", max_length=2000, description="shown on status pages")
-
-    @field_validator("timezone")
-    @classmethod
-    def _zone_exists(cls, value: str) -> str:
-        return check_zone(value)
-
-    @field_validator("covers")
-    @classmethod
-    def _matchers_parse(cls, value: list[str]) -> list[str]:
-        for text in value:
-            check_matcher(text)
-        return value
-
-    @field_validator("rule")
-    @classmethod
-    def _rule_parses(cls, value: str | None) -> str | None:
-        if value is not None:
-            parse_rule(value)
-        return value
 
     @model_validator(mode="after")
     def _one_form(self) -> WindowSpec:
