@@ -70,6 +70,7 @@ def _schedule_page(request: PageRequest, name: str, feed_url: str = "") -> HttpR
     schedule = known.schedules[name]
     context = {
         "view": shown,
+        "about": f"Times are those of {shown.timezone}.",
         "feed_url": feed_url,
         "outlook": view.outlook(known, name, now, view.YEAR),
         "changes": view.changes(now, name),
@@ -93,8 +94,11 @@ def policy_page(request: PageRequest, name: str) -> HttpResponse:
         passed += step.after
         rungs.append({"step": step, "passed": passed, "targets": [_target(known, text, now) for text in step.to]})
     may_write = request.actor.may("resources:write")
+    about = policy.description or "Who is paged, one step after the other, until somebody acknowledges."
     return render(
-        request, "oncall/policy.html", {"name": name, "policy": policy, "rungs": rungs, "may_write": may_write}
+        request,
+        "oncall/policy.html",
+        {"name": name, "about": about, "policy": policy, "rungs": rungs, "may_write": may_write},
     )
 
 

@@ -19,6 +19,7 @@ from mainstay.sources.events import AlertEnded, AlertReported, ChangeRecorded
 from mainstay.sources.formats.reading import Change
 from mainstay.sources.models import BodyRow, ChangeRow, ReportedRow
 from mainstay.sources.rules import CHANGES_KEPT, Order, Report, Standing, identity, take
+from mainstay.store.rows import insert_rows, update_rows
 from mainstay.store.work import Work, quietly, sliced, unit_of_work
 
 KEPT_BODIES, KEPT_BODY = 20, 16_384
@@ -26,8 +27,11 @@ AT_ONCE = 500  # alerts of one transaction
 GRACE = 300.0  # seconds that senders have to repeat themselves after this server was away
 ENDED_KEPT = 86_400.0
 _VALUES = 500  # of one statement
-_COLUMNS = [field.name for field in ReportedRow._meta.fields if not field.primary_key]
-_TOUCH = "UPDATE reported_alert SET ends_at = %s, guessed = %s, updated_at = %s, next_at = %s WHERE fingerprint = %s"
+_TABLE = ReportedRow._meta.db_table
+_COLUMNS = [field.name for field in ReportedRow._meta.concrete_fields]
+_ANEW = "ON CONFLICT (fingerprint) DO UPDATE SET " + ", ".join(
+    f'"{name}" = excluded."{name}"' for name in _COLUMNS if name != "fingerprint"
+)
 _PRUNE = (
     "DELETE FROM source_body WHERE uid = %s AND id <= "
     "(SELECT id FROM source_body WHERE uid = %s ORDER BY id DESC LIMIT 1 OFFSET %s)"
@@ -232,38 +236,36 @@ def _ended(key: str, uid: str, source: str, why: str = AlertEnded.over) -> Alert
 
 
 def _save(work: Work, touched: Mapping[str, _Row]) -> None:
-    whole = [_as_row(key, row, work.now) for key, row in touched.items() if row.whole]
-    ReportedRow.objects.bulk_create(
-        whole, update_conflicts=True, unique_fields=["fingerprint"], update_fields=_COLUMNS, batch_size=_VALUES
-    )
+    whole = [_values(key, row, work.now) for key, row in touched.items() if row.whole]
+    insert_rows(_TABLE, _COLUMNS, whole, _ANEW)
     times = [
-        (row.standing.ends_at, row.standing.guessed, work.now, _due(row.standing), key)
+        (key, row.standing.ends_at, row.standing.guessed, work.now, _due(row.standing))
         for key, row in touched.items()
         if not row.whole
     ]
-    if times:
-        with connection.cursor() as cursor:
-            cursor.executemany(_TOUCH, times)
+    update_rows(_TABLE, "fingerprint", ("ends_at", "guessed", "updated_at", "next_at"), times)
 
 
-def _as_row(key: str, row: _Row, now: float) -> ReportedRow:
+def _values(key: str, row: _Row, now: float) -> tuple[object, ...]:
+    """A row of the table, in the order of _COLUMNS."""
     standing = row.standing
-    return ReportedRow(
-        fingerprint=key,
-        source=row.source,
-        uid=row.uid,
-        key=row.key,
-        labels=dict(standing.labels),
-        annotations=dict(standing.annotations),
-        severity=standing.severity,
-        link=standing.link,
-        starts_at=standing.starts_at,
-        ends_at=standing.ends_at,
-        guessed=standing.guessed,
-        firing=standing.firing,
-        updated_at=now,
-        next_at=_due(standing),
-    )
+    found = {
+        "fingerprint": key,
+        "source": row.source,
+        "uid": row.uid,
+        "key": row.key,
+        "labels": dict(standing.labels),
+        "annotations": dict(standing.annotations),
+        "severity": standing.severity,
+        "link": standing.link,
+        "starts_at": standing.starts_at,
+        "ends_at": standing.ends_at,
+        "guessed": standing.guessed,
+        "firing": standing.firing,
+        "updated_at": now,
+        "next_at": _due(standing),
+    }
+    return tuple(found[column] for column in _COLUMNS)
 
 
 def _due(standing: Standing) -> float | None:
