@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from mainstay.alerting.background import description_of, said_of
-from mainstay.alerting.showing import evidence_of, step_of, told_of, why_of
+from mainstay.alerting.showing import comes_next, evidence_of, step_of, told_of, why_of
 from mainstay.frames.output import print_table
 from mainstay.kernel.clock import to_iso
 from mainstay.kernel.wording import label_links, lasting, link_name, utc, who
@@ -28,6 +28,9 @@ def draw_alert(alert: WholeAlert) -> None:
     if alert.notifications:
         typer.echo("\nWho was notified")
         print_table(["channel", "message", "state", "attempts", "why"], [_row(one, now) for one in alert.notifications])
+    if coming := comes_next(alert, now):
+        typer.echo("\nWho is told together, or step by step")
+        print_table(["who", "what comes next"], coming)
     if (why := why_of(alert)) is not None:
         typer.echo("\nWhy somebody was notified, or nobody")
         for one in why.answers:
@@ -64,4 +67,4 @@ def _row(delivery: Delivery, now: float) -> list[str]:
         f"tried next in {lasting(told.next_at - now)}" if told.next_at else f"tried {told.waits}" if told.waits else ""
     )
     why = [delivery.last_error if delivery.state != "delivered" else "", delivery.reason, again]
-    return [delivery.channel, told.words, delivery.state, str(delivery.attempts), "; ".join(filter(None, why))]
+    return [told.whom, told.words, delivery.state, str(delivery.attempts), "; ".join(filter(None, why))]

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 from mainstay.alerting import queries, verbs
 from mainstay.alerting.background import said_of
 from mainstay.alerting.card import MUTES
-from mainstay.alerting.showing import evidence_of, step_of, told_of, why_of
+from mainstay.alerting.showing import comes_next, evidence_of, step_of, told_of, why_of
 from mainstay.frames.web.shapes import Problem
 from mainstay.kernel.duration import parse_duration
 from mainstay.kernel.errors import UserError
@@ -127,6 +127,7 @@ def alert_page(request: PageRequest, alert_id: str) -> HttpResponse:
         "alert": alert,
         "deliveries": [told_of(delivery, now) for delivery in alert.notifications],
         "why": why_of(alert),
+        "next": comes_next(alert, now),
         "timeline": [step_of(entry) for entry in alert.journal],
         "said": said_of(alert),
     }

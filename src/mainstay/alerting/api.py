@@ -10,7 +10,7 @@ from ninja import Query, Router, Schema
 from pydantic import AwareDatetime, Field
 
 from mainstay.accounts.api_doors import actor_of, requires
-from mainstay.alerting import queries, verbs
+from mainstay.alerting import queries, together, verbs
 from mainstay.frames import schemas
 from mainstay.kernel.duration import Duration
 from mainstay.kernel.errors import UserError
@@ -40,10 +40,22 @@ class NotificationOut(Schema):
     pass
 
 
+@schemas.of(together.Together)
+class GroupOut(Schema):
+    pass
+
+
+@schemas.of(together.Escalation)
+class EscalationOut(Schema):
+    pass
+
+
 @schemas.of(queries.WholeAlert)
 class AlertDetail(Schema):
     way: WayOut | None
     notifications: list[NotificationOut]
+    groups: list[GroupOut]
+    escalations: list[EscalationOut]
 
 
 class AlertFilter(Schema):

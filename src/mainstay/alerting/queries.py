@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from django.db.models import Case, Count, IntegerField, Max, Min, Q, Value, When
 from pydantic import PlainSerializer
 
-from mainstay.alerting import declared
+from mainstay.alerting import declared, together
 from mainstay.alerting.models import AlertRow, OutboxRow
 from mainstay.alerting.routing import NO_CHANNEL
 from mainstay.alerting.rules import UNDER_WAY
+from mainstay.alerting.together import Escalation, Together
 from mainstay.kernel.errors import NotFound
 from mainstay.kernel.matchers import all_match
 from mainstay.kernel.resource import KINDS
@@ -157,7 +158,9 @@ class Delivery(View):
 class WholeAlert(Alert):
     """With its notifications in the order in which they were written, and what happened to its subject meanwhile."""
 
-    notifications: list[Delivery]
+    notifications: Annotated[list[Delivery], "those about its groups included"]
+    groups: Annotated[list[Together], "the groups that it is notified with"]
+    escalations: Annotated[list[Escalation], "who is paged about it step by step"]
     journal: Annotated[list[Entry], _Documents]  # oldest first
 
 
@@ -262,13 +265,19 @@ def alert(alert_id: str, limits: Sequence[str] = ()) -> Alert:
 def whole_alert(alert_id: str, limits: Sequence[str] = ()) -> WholeAlert:
     """NotFound if there is none within the limits of whoever asks."""
     found = alert(alert_id, limits)
-    sent = OutboxRow.objects.filter(alert_id=found.id).order_by("created_at", "id")
     end = None if found.resolved_at is None else found.resolved_at + 60  # deliveries of the end belong to it
     meanwhile = Filter(subject=found.subject, since=min(found.since, found.opened_at), until=end)
+    entries = list(history(meanwhile, limit=_ENTRIES, newest_first=False))
+    groups = together.groups_of(found.id)
+    for group in groups:
+        meanwhile = Filter(subject=f"group/{group.id}", since=found.opened_at, until=end)
+        entries += history(meanwhile, limit=_ENTRIES, newest_first=False)
     return WholeAlert(
         **{name: getattr(found, name) for name in Alert.__slots__},
-        notifications=[_delivery(row) for row in sent],
-        journal=list(history(meanwhile, limit=_ENTRIES, newest_first=False)),
+        notifications=[_delivery(row) for row in together.messages_about(found.id)],
+        groups=groups,
+        escalations=together.escalations_of(found.id),
+        journal=sorted(entries, key=lambda entry: entry.seq)[:_ENTRIES],
     )
 
 

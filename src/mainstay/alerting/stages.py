@@ -144,8 +144,10 @@ def group(case: Case, _facts: Facts, _now: float) -> Decision | None:
     return Decision("pass", reason, to=to)
 
 
-def dedup(case: Case, facts: Facts, _now: float) -> Decision:
+def dedup(case: Case, facts: Facts, _now: float) -> Decision | None:
     """News is for everybody; else for whom no message has reached. What is over is no news to who had any of it."""
+    if not case.to:
+        return None  # its groups tell of it
     if case.over:
         left = {name: why for name, why in case.to.items() if name not in facts.told}
     elif case.news:

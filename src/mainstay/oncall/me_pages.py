@@ -82,6 +82,7 @@ def _method(known: Duty, one: Any) -> dict[str, Any]:
         "severities": one.severities,
         "verified": known.is_verified(one.kind, one.target),
         "possible": one.kind not in NO_MEANS,
+        "by_device": one.kind == "push",
     }
 
 
